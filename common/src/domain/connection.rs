@@ -1,0 +1,136 @@
+//! A connection: one Huntress credential of a company, for one product.
+
+use super::edr::EdrSettings;
+use super::id::{CompanyId, ConnectionId};
+use super::mapping::Mapping;
+use super::run::Failure;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A product of Huntress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Product {
+    /// Managed EDR: agents, incidents, organizations.
+    #[serde(rename = "huntress-edr")]
+    Edr,
+    /// Managed Security Awareness Training.
+    #[serde(rename = "huntress-sat")]
+    Sat,
+}
+
+impl Product {
+    /// The name used in records and keys.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Edr => "huntress-edr",
+            Self::Sat => "huntress-sat",
+        }
+    }
+}
+
+impl fmt::Display for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How the connection fared last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionStatus {
+    /// No run has ended yet.
+    New,
+    /// The last run succeeded.
+    Ok,
+    /// Huntress refused the credential; scheduled runs wait 24 hours.
+    AuthFailed,
+    /// The last run failed for another reason; the next tick tries again.
+    Error,
+}
+
+impl fmt::Display for ConnectionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "new",
+            Self::Ok => "ok",
+            Self::AuthFailed => "auth_failed",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// How long scheduled runs wait after an auth failure.
+pub const AUTH_BACKOFF: TimeDelta = TimeDelta::hours(24);
+
+/// Evidence older than this is stale: a day, and two hours for a late run.
+pub const STALE_AFTER: TimeDelta = TimeDelta::hours(26);
+
+/// A stored connection. It holds no secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Who runs it.
+    pub company: CompanyId,
+    /// Its id within the company.
+    pub id: ConnectionId,
+    /// The product it reads.
+    pub product: Product,
+    /// Settings of the endpoint rules.
+    #[serde(default)]
+    pub edr: EdrSettings,
+    /// Whose evidence it gathers.
+    pub mapping: Mapping,
+    /// Whether the daily tick passes it over.
+    #[serde(default)]
+    pub paused: bool,
+    /// How it fared last.
+    pub status: ConnectionStatus,
+    /// When it was saved first.
+    pub created_at: DateTime<Utc>,
+    /// When a run last started.
+    #[serde(default)]
+    pub last_attempt_at: Option<DateTime<Utc>>,
+    /// When a run last succeeded.
+    #[serde(default)]
+    pub last_success_at: Option<DateTime<Utc>>,
+    /// From when on the daily tick takes it; absent while it is paused.
+    #[serde(default)]
+    pub next_run_at: Option<DateTime<Utc>>,
+    /// The last failure, until a success.
+    #[serde(default)]
+    pub last_failure: Option<Failure>,
+    /// The outcome of the last connection test.
+    #[serde(default)]
+    pub last_test: Option<TestOutcome>,
+}
+
+/// The outcome of a connection test, as it is kept on the connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestOutcome {
+    /// When it was tested.
+    pub tested_at: DateTime<Utc>,
+    /// Whether every permission was there.
+    pub passed: bool,
+}
+
+/// How old evidence is at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age {
+    /// Time since the evidence's `as_of`.
+    pub age: TimeDelta,
+    /// Whether that is more than [`STALE_AFTER`].
+    pub stale: bool,
+}
+
+impl Age {
+    /// The age of evidence of `as_of` at `now`.
+    #[must_use]
+    pub fn at(as_of: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let age = now.signed_duration_since(as_of);
+        Self {
+            age,
+            stale: age > STALE_AFTER,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Endpoint evidence: the state of agents and incidents, and the metrics made of them.
+
+pub mod agent;
+pub mod bundle;
+pub mod incident;
+pub mod metrics;
+pub mod tally;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+/// Settings of the endpoint rules, recorded in the evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawSettings", into = "RawSettings")]
+pub struct EdrSettings {
+    online_within_hours: u32,
+    missing_after_days: u32,
+}
+
+/// An agent that never called back is missing when it was created longer ago than this many days; the vendor's own limit.
+pub const NEVER_CALLED_BACK_DAYS: u32 = 3;
+
+/// How far a timestamp may lie after its reading before it is called a future one; clocks differ.
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct RawSettings {
+    online_within_hours: u32,
+    missing_after_days: u32,
+}
+
+/// Limits that make no sense together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("online-within-hours must be at least 1 and less than missing-after-days, which is at most 3650 days")]
+pub struct InvalidSettings;
+
+impl EdrSettings {
+    /// An agent is online up to `online_within_hours` after its last call, missing `missing_after_days` after it, offline between.
+    ///
+    /// # Errors
+    /// [`InvalidSettings`] unless 0 < online < missing ≤ 3650 days.
+    pub fn new(online_within_hours: u32, missing_after_days: u32) -> Result<Self, InvalidSettings> {
+        let sensible = online_within_hours > 0
+            && missing_after_days <= 3650
+            && u64::from(online_within_hours) < u64::from(missing_after_days) * 24;
+        if sensible {
+            Ok(Self {
+                online_within_hours,
+                missing_after_days,
+            })
+        } else {
+            Err(InvalidSettings)
+        }
+    }
+
+    /// The limit of `online`, in hours.
+    #[must_use]
+    pub fn online_within_hours(self) -> u32 {
+        self.online_within_hours
+    }
+
+    /// The limit of `offline`, in days.
+    #[must_use]
+    pub fn missing_after_days(self) -> u32 {
+        self.missing_after_days
+    }
+
+    fn online_within(self) -> TimeDelta {
+        TimeDelta::hours(i64::from(self.online_within_hours))
+    }
+
+    fn missing_after(self) -> TimeDelta {
+        TimeDelta::days(i64::from(self.missing_after_days))
+    }
+}
+
+impl Default for EdrSettings {
+    /// 24 hours, and 21 days, which is what the vendor calls unresponsive.
+    fn default() -> Self {
+        Self {
+            online_within_hours: 24,
+            missing_after_days: 21,
+        }
+    }
+}
+
+impl TryFrom<RawSettings> for EdrSettings {
+    type Error = InvalidSettings;
+    fn try_from(raw: RawSettings) -> Result<Self, InvalidSettings> {
+        Self::new(raw.online_within_hours, raw.missing_after_days)
+    }
+}
+
+impl From<EdrSettings> for RawSettings {
+    fn from(settings: EdrSettings) -> Self {
+        Self {
+            online_within_hours: settings.online_within_hours,
+            missing_after_days: settings.missing_after_days,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The bundle that a run leaves: metrics, and how they came about.
+
+use super::id::{ClientId, CompanyId};
+use super::quality::QualityEntry;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a metric is evidence of; also the row of the control map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// Endpoints are protected.
+    EndpointProtection,
+    /// Incidents are handled.
+    IncidentResponse,
+    /// It is known what there is.
+    AssetInventory,
+}
+
+/// The kind of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricType {
+    /// An integer.
+    Count,
+    /// Percent with one decimal.
+    Percentage,
+    /// A number with two decimals.
+    Number,
+    /// Hours with one decimal.
+    Duration,
+}
+
+/// Why a value is null, or a status not what its numbers alone would give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The source has no such field.
+    NotProvidedBySource,
+    /// There is nothing to divide by.
+    NothingToMeasure,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotProvidedBySource => "not provided by source",
+            Self::NothingToMeasure => "nothing to measure",
+        })
+    }
+}
+
+/// One measured value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metric {
+    /// What it is evidence of.
+    pub category: Category,
+    /// Its name, e.g. `agents_total`.
+    pub metric_key: String,
+    /// The value as text, with all its decimals; null when it is not known.
+    pub metric_value: Option<String>,
+    /// Why the value is null; absent when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The kind of the value.
+    pub metric_type: MetricType,
+    /// The unit: `devices`, `incidents`, `organizations`, `%` or `hours`.
+    pub unit: String,
+}
+
+/// Whose evidence it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// The company that runs the connector.
+    pub company_id: Option<CompanyId>,
+    /// The client that is measured; null for the company's own evidence over all organizations.
+    pub client_id: Option<ClientId>,
+}
+
+/// An organization as it is listed in evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganizationRef {
+    /// The vendor's id.
+    pub id: String,
+    /// Its name, if the source gives one.
+    pub name: Option<String>,
+}
+
+/// Which organizations the evidence covers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganizationCoverage {
+    /// Organizations that the numbers cover.
+    pub in_scope: u64,
+    /// Organizations that no client is mapped to: in the company's own evidence, in no client's.
+    #[serde(default)]
+    pub unmapped_total: u64,
+    /// The first [`UNMAPPED_LISTED`] of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmapped: Vec<OrganizationRef>,
+    /// Organizations that the connection's settings ignore: in no evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
+    /// Mapped or ignored organizations that the account no longer lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+}
+
+/// Unmapped organizations listed by name in one bundle; a record of the table has a size limit.
+pub const UNMAPPED_LISTED: usize = 1_000;
+
+/// Records that were listed by the source, before any rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordsRead {
+    /// Organizations.
+    pub organizations: u64,
+    /// Agents.
+    pub agents: u64,
+    /// Incident reports.
+    pub incident_reports: u64,
+}
+
+/// How the numbers came about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Every HTTP request of the collection, retries too.
+    pub api_calls_made: u64,
+    /// Wall time of the collection.
+    pub collection_duration_ms: u64,
+    /// Always `collectAll`: the lists are read to their end.
+    pub collection_method: String,
+    /// Whether a list was cut at a cap.
+    pub truncated: bool,
+    /// What was odd about the source; empty for a clean one.
+    pub data_quality: Vec<QualityEntry>,
+    /// The instant at which every window and age was evaluated.
+    pub as_of: DateTime<Utc>,
+    /// Which fields and limits the values were derived from.
+    pub derivation: serde_json::Value,
+    /// Records that the whole collection read.
+    pub records_read: RecordsRead,
+    /// Which organizations are covered.
+    pub organizations: OrganizationCoverage,
+    /// The run that collected this; absent when nothing is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<super::id::RunId>,
+}
+
+/// The endpoint evidence of one client, or of the company over all its organizations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EdrBundle {
+    /// `huntress`.
+    pub connector_type_id: String,
+    /// When the collection started.
+    pub collected_at: DateTime<Utc>,
+    /// Whose evidence.
+    pub tenant: Tenant,
+    /// The 18 metrics, always all, always in this order.
+    pub metrics: Vec<Metric>,
+    /// What the 18 cannot say.
+    pub extended_metrics: Vec<Metric>,
+    /// How it came about.
+    pub metadata: Metadata,
+}
+
+impl EdrBundle {
+    /// The `connector_type_id` of endpoint evidence.
+    pub const CONNECTOR: &'static str = "huntress";
+
+    /// A metric by key, of the 18 or the extended ones.
+    #[must_use]
+    pub fn metric(&self, key: &str) -> Option<&Metric> {
+        self.metrics
+            .iter()
+            .chain(&self.extended_metrics)
+            .find(|metric| metric.metric_key == key)
+    }
+}

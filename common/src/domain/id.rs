@@ -1,0 +1,168 @@
+//! Ids with parsing constructors: our own, which become parts of table keys, and those of vendor records, which are only compared.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// A text that cannot be used as an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} must be 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-', starting with a letter or digit")]
+pub struct InvalidId {
+    /// Which id was wrong, e.g. `client id`.
+    pub kind: &'static str,
+}
+
+fn check(text: &str, kind: &'static str) -> Result<(), InvalidId> {
+    let good = text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if good { Ok(()) } else { Err(InvalidId { kind }) }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Accepts 1 to 64 characters of `A-Za-z0-9._-`, the first a letter or digit.
+            ///
+            /// # Errors
+            /// [`InvalidId`] for anything else.
+            pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
+                let text = text.into();
+                check(&text, $kind)?;
+                Ok(Self(text))
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::parse(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+    };
+}
+
+id!(
+    /// Who runs the connector: an MSP, or one business.
+    CompanyId,
+    "company id"
+);
+id!(
+    /// The tenant whose compliance is measured.
+    ClientId,
+    "client id"
+);
+id!(
+    /// One Huntress credential of a company, for one product.
+    ConnectionId,
+    "connection id"
+);
+id!(
+    /// One sync of one connection; a UUIDv7, so that text order is time order.
+    RunId,
+    "run id"
+);
+
+/// The id of a vendor record, in a fixed size, for comparing only.
+///
+/// The vendor sends numbers, other sources send strings; `7` and `"7"` are the same id. Anything but a plain number is kept as the
+/// first 128 bits of its SHA-256: two of a billion ids collide with a probability below 10⁻²⁰.
+///
+/// ```
+/// use common::domain::id::RecordKey;
+/// assert_eq!(RecordKey::from_text("7"), Some(RecordKey::Number(7)));
+/// assert_ne!(RecordKey::from_text("07"), RecordKey::from_text("7"));
+/// assert_eq!(RecordKey::from_text("  "), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RecordKey {
+    /// A decimal number without leading zeros.
+    Number(u64),
+    /// Anything else.
+    Text(u128),
+}
+
+impl RecordKey {
+    /// The key of a textual id; `None` for a blank one, which is no id.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.is_empty() {
+            return None;
+        }
+        let canonical = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        if canonical && let Ok(number) = text.parse() {
+            return Some(Self::Number(number));
+        }
+        let digest = Sha256::digest(text.as_bytes());
+        let first = digest
+            .iter()
+            .take(16)
+            .fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
+        Some(Self::Text(first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_refuse_what_would_not_fit_into_a_key() {
+        for bad in ["", "a#b", "a/b", " a", "-a", "ä", &"x".repeat(65)] {
+            assert!(ClientId::parse(bad).is_err(), "{bad:?}");
+        }
+        for good in ["a", "client-acme-corp", "0197f0a8.b_c", &"x".repeat(64)] {
+            assert_eq!(ClientId::parse(good).map(String::from), Ok(good.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_id_is_checked_when_a_record_is_read() {
+        assert!(serde_json::from_str::<CompanyId>("\"a#b\"").is_err());
+    }
+
+    #[test]
+    fn a_number_too_large_for_64_bits_is_still_an_id() {
+        assert!(matches!(
+            RecordKey::from_text("18446744073709551616"),
+            Some(RecordKey::Text(_))
+        ));
+        assert_eq!(
+            RecordKey::from_text("18446744073709551615"),
+            Some(RecordKey::Number(u64::MAX))
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! A run: one sync of one connection, and how it can fail.
+
+use super::evidence::RecordsRead;
+use super::id::{CompanyId, ConnectionId, RunId};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Asked for, not begun.
+    Queued,
+    /// A worker has it.
+    Running,
+    /// Checkpointed until the budget allows more.
+    Waiting,
+    /// Its evidence is visible.
+    Succeeded,
+    /// It ended without evidence.
+    Failed,
+    /// It ended because Huntress refused the credential.
+    AuthFailed,
+}
+
+impl RunStatus {
+    /// Whether the run is over.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::AuthFailed)
+    }
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::AuthFailed => "auth_failed",
+        })
+    }
+}
+
+/// Who asked for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// The daily tick.
+    Schedule,
+    /// A person, now.
+    OnDemand,
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Schedule => "schedule",
+            Self::OnDemand => "on_demand",
+        })
+    }
+}
+
+/// The closed list of ways in which a collection fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// Huntress did not accept the credential, or it lacks a permission.
+    AuthFailed,
+    /// The request limit leaves no time for this run.
+    RateLimited,
+    /// Huntress could not be reached or did not answer properly.
+    Unavailable,
+    /// An answer does not have the shape it must have.
+    Malformed,
+    /// A list contradicts itself or another one, so the whole cannot be trusted.
+    Inconsistent,
+    /// Huntress refused the request itself, or does not know the list.
+    Refused,
+    /// The origin is not one that may be contacted.
+    OriginNotAllowed,
+    /// The stored credential is missing or belongs elsewhere.
+    CredentialMissing,
+    /// A setting cannot be met by the account, e.g. an organization that is not there.
+    NotFound,
+    /// Another worker took the run over.
+    LeaseLost,
+    /// The time for the run was up.
+    TimedOut,
+    /// Our own storage failed.
+    Storage,
+}
+
+impl FailureCode {
+    /// The code as it is written in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthFailed => "auth_failed",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::Malformed => "malformed",
+            Self::Inconsistent => "inconsistent",
+            Self::Refused => "refused",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::CredentialMissing => "credential_missing",
+            Self::NotFound => "not_found",
+            Self::LeaseLost => "lease_lost",
+            Self::TimedOut => "timed_out",
+            Self::Storage => "storage",
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::AuthFailed => {
+                "check the API key and secret in Huntress under API Credentials, and the permissions of the key's user"
+            }
+            Self::RateLimited => "try again later, or find the other tool that uses the account's 60 requests a minute",
+            Self::Unavailable => "try again later; if it stays so, see the vendor's status page",
+            Self::Malformed => {
+                "try again; if it stays so, the vendor's answer has changed: report it with the path named here"
+            }
+            Self::Inconsistent => "try again; if it stays so, the vendor's lists contradict each other: report it",
+            Self::Refused => "check that the product is licensed for the account; if it is, report this",
+            Self::OriginNotAllowed => "use https://api.huntress.io; a loopback address needs HUNTRESS_ALLOW_LOOPBACK=1",
+            Self::CredentialMissing => "save the credential of this connection again",
+            Self::NotFound => "correct the setting named here",
+            Self::LeaseLost => "nothing: the other worker's run goes on",
+            Self::TimedOut => "start the sync again",
+            Self::Storage => "try again later; the last good evidence is kept",
+        }
+    }
+}
+
+impl fmt::Display for FailureCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a run ended without evidence, for people. It never holds a secret, a token or a response body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The closed code.
+    pub code: FailureCode,
+    /// One sentence on what happened.
+    pub message: String,
+    /// One sentence on what to do.
+    pub action: String,
+    /// The request that failed, e.g. `GET /v1/agents`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+}
+
+impl Failure {
+    /// A failure with the code's own advice.
+    #[must_use]
+    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            action: code.action().to_owned(),
+            request: None,
+        }
+    }
+
+    /// Names the request that failed.
+    #[must_use]
+    pub fn at(mut self, request: impl Into<String>) -> Self {
+        self.request = Some(request.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)?;
+        if let Some(request) = &self.request {
+            write!(f, " ({request})")?;
+        }
+        write!(f, "; {}", self.action)
+    }
+}
+
+/// A stored run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// Whose connection.
+    pub company: CompanyId,
+    /// Which connection.
+    pub connection: ConnectionId,
+    /// Who asked for it.
+    pub trigger: Trigger,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// When it was asked for.
+    pub requested_at: DateTime<Utc>,
+    /// Its first start, the instant that everything is evaluated at.
+    #[serde(default)]
+    pub as_of: Option<DateTime<Utc>>,
+    /// When it ended.
+    #[serde(default)]
+    pub finished_at: Option<DateTime<Utc>>,
+    /// HTTP requests made.
+    #[serde(default)]
+    pub api_calls: u64,
+    /// Records read.
+    #[serde(default)]
+    pub records: RecordsRead,
+    /// Bundles made visible.
+    #[serde(default)]
+    pub bundles: u64,
+    /// Why it failed.
+    #[serde(default)]
+    pub failure: Option<Failure>,
+}
