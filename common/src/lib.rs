@@ -3,4 +3,8 @@
 //! [`domain`] is pure: the rules of the evidence, with no clock, network or AWS. Everything else needs the feature `runtime`.
 #![warn(missing_docs)]
 
+#[cfg(feature = "runtime")]
+pub mod clock;
 pub mod domain;
+#[cfg(feature = "runtime")]
+pub mod huntress;

@@ -1,0 +1,87 @@
+//! The connection test: one record of each list, by the client that a sync uses. Nothing is stored.
+
+use super::page::read_page;
+use super::records::{Agents, IncidentReports, ListOf, Organizations};
+use super::{EdrClient, request_to};
+use crate::domain::run::Failure;
+use serde::{Deserialize, Serialize};
+
+/// Whether one permission is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermissionResult {
+    /// What was asked for: `account`, or a list.
+    pub permission: String,
+    /// Whether it was answered.
+    pub granted: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// The outcome of a connection test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestReport {
+    /// Whether every permission is there.
+    pub passed: bool,
+    /// Each of them.
+    pub permissions: Vec<PermissionResult>,
+}
+
+impl TestReport {
+    /// The report over these permissions.
+    #[must_use]
+    pub fn new(permissions: Vec<PermissionResult>) -> Self {
+        Self {
+            passed: permissions.iter().all(|permission| permission.granted),
+            permissions,
+        }
+    }
+}
+
+impl EdrClient<'_> {
+    /// Asks for the account and for one record of each list, all at once.
+    pub async fn test(&self) -> TestReport {
+        let (account, organizations, agents, incident_reports) = tokio::join!(
+            self.test_account(),
+            self.test_list::<Organizations>(),
+            self.test_list::<Agents>(),
+            self.test_list::<IncidentReports>(),
+        );
+        TestReport::new(vec![account, organizations, agents, incident_reports])
+    }
+
+    async fn test_account(&self) -> PermissionResult {
+        let path = "/v1/account";
+        let answer = self
+            .transport
+            .get(self.request(path, &[]), &mut Vec::new(), |_| Ok(()))
+            .await;
+        result(
+            "account",
+            answer.map_err(|error| error.into_failure(&request_to(path), "the account")),
+        )
+    }
+
+    async fn test_list<L: ListOf>(&self) -> PermissionResult {
+        let one = self.request(
+            L::PATH,
+            &[("limit", "1"), ("sort_field", "id"), ("sort_direction", "asc")],
+        );
+        let answer = self
+            .transport
+            .get(one, &mut Vec::new(), |body| read_page::<L>(body).map(|_| ()))
+            .await;
+        result(
+            L::KEY,
+            answer.map_err(|error| error.into_failure(&request_to(L::PATH), L::NOUN)),
+        )
+    }
+}
+
+fn result(permission: &str, answer: Result<(), Failure>) -> PermissionResult {
+    PermissionResult {
+        permission: permission.to_owned(),
+        granted: answer.is_ok(),
+        failure: answer.err(),
+    }
+}

@@ -1,0 +1,211 @@
+//! Request limits: sliding windows, shared by everything that asks one account.
+
+use crate::clock::Clock;
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+/// At most `requests` in any `period`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// How many.
+    pub requests: u32,
+    /// In how long.
+    pub period: TimeDelta,
+}
+
+/// A request leaves later than it is counted here and arrives later still; the vendor's window ends by that much later than ours.
+const MARGIN: TimeDelta = TimeDelta::milliseconds(250);
+
+struct Window {
+    limit: Limit,
+    used: VecDeque<DateTime<Utc>>,
+}
+
+impl Window {
+    fn forget_before(&mut self, now: DateTime<Utc>) {
+        while self
+            .used
+            .front()
+            .is_some_and(|first| *first + self.limit.period + MARGIN <= now)
+        {
+            self.used.pop_front();
+        }
+    }
+
+    /// When the next request may go: now, or when the oldest that fills the window leaves it.
+    fn opens_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let surplus = self.used.len().checked_sub(self.limit.requests.max(1) as usize);
+        let leaves = surplus.and_then(|surplus| self.used.get(surplus));
+        leaves.map_or(now, |first| *first + self.limit.period + MARGIN)
+    }
+}
+
+#[derive(Default)]
+struct State {
+    windows: Vec<Window>,
+    blocked_until: Option<DateTime<Utc>>,
+}
+
+/// The requests that one account still allows, as far as is known: our own, and what its answers say of others'.
+pub struct Budget {
+    state: Mutex<State>,
+}
+
+impl Budget {
+    /// A budget under all the given limits; with none, nothing is held back but for what the server says.
+    #[must_use]
+    pub fn new(limits: &[Limit]) -> Self {
+        let windows = limits
+            .iter()
+            .map(|limit| Window {
+                limit: *limit,
+                used: VecDeque::new(),
+            })
+            .collect();
+        Self {
+            state: Mutex::new(State {
+                windows,
+                blocked_until: None,
+            }),
+        }
+    }
+
+    /// The vendor's limit of the endpoint API with `requests` a minute; 0 for no limiter of our own.
+    #[must_use]
+    pub fn per_minute(requests: u32) -> Self {
+        let limit = Limit {
+            requests,
+            period: TimeDelta::seconds(60),
+        };
+        Self::new(if requests == 0 {
+            &[]
+        } else {
+            std::slice::from_ref(&limit)
+        })
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        // The counts stay usable whatever a panicking holder was at.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the place of one request, waiting for it; if that would last beyond `deadline`, says how long.
+    ///
+    /// # Errors
+    /// The wait that the deadline does not allow.
+    pub async fn acquire(&self, clock: &dyn Clock, deadline: DateTime<Utc>) -> Result<(), TimeDelta> {
+        loop {
+            let now = clock.now();
+            let opens_at = self.reserve(now);
+            if opens_at <= now {
+                return Ok(());
+            }
+            if opens_at > deadline {
+                return Err(opens_at.signed_duration_since(now));
+            }
+            clock.sleep_until(opens_at).await;
+        }
+    }
+
+    /// Takes a place now if there is one, or says when there may be.
+    fn reserve(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let mut state = self.state();
+        state.windows.iter_mut().for_each(|window| window.forget_before(now));
+        let opens = state.windows.iter().map(|window| window.opens_at(now));
+        let opens_at = opens.chain(state.blocked_until).max().unwrap_or(now);
+        if opens_at <= now {
+            state.windows.iter_mut().for_each(|window| window.used.push_back(now));
+        }
+        opens_at
+    }
+
+    /// Holds every request back until `instant`: the server said that the limit is used up.
+    pub fn block_until(&self, instant: DateTime<Utc>) {
+        let mut state = self.state();
+        state.blocked_until = Some(state.blocked_until.map_or(instant, |until| until.max(instant)));
+    }
+
+    /// Takes note of what the server says is left of the first limit. What is missing was used by the account's other tools, at some time up to now.
+    pub fn observe(&self, now: DateTime<Utc>, remaining: u32) {
+        let mut state = self.state();
+        if let Some(window) = state.windows.first_mut() {
+            window.forget_before(now);
+            let left = (window.limit.requests as usize).saturating_sub(window.used.len());
+            let others = left.saturating_sub(remaining as usize);
+            window.used.extend(std::iter::repeat_n(now, others));
+        }
+    }
+
+    /// Requests left in the first window; `None` without a limit.
+    #[must_use]
+    pub fn remaining(&self, now: DateTime<Utc>) -> Option<u32> {
+        let mut state = self.state();
+        let window = state.windows.first_mut()?;
+        window.forget_before(now);
+        Some(
+            window
+                .limit
+                .requests
+                .saturating_sub(u32::try_from(window.used.len()).unwrap_or(u32::MAX)),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::parse;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        parse("2026-03-22T12:00:00Z").unwrap() + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn the_window_slides() {
+        let budget = Budget::per_minute(60);
+        assert_eq!(budget.reserve(at(0)), at(0));
+        assert_eq!(budget.reserve(at(5)), at(5));
+        for _ in 3..=60 {
+            assert_eq!(budget.reserve(at(10)), at(10));
+        }
+        assert_eq!(budget.remaining(at(55)), Some(0));
+        assert_eq!(budget.reserve(at(55)), at(60) + MARGIN);
+        assert_eq!(budget.reserve(at(61)), at(61));
+        assert_eq!(budget.reserve(at(61)), at(65) + MARGIN);
+    }
+
+    #[test]
+    fn what_others_use_is_missing_from_ours() {
+        let budget = Budget::per_minute(60);
+        budget.reserve(at(0));
+        budget.observe(at(1), 59); // the server agrees: nothing changes
+        assert_eq!(budget.remaining(at(1)), Some(59));
+        budget.observe(at(2), 0); // another tool took the rest
+        assert_eq!(budget.reserve(at(3)), at(60) + MARGIN); // ours leaves the window first
+        assert_eq!(budget.reserve(at(61)), at(61));
+        assert_eq!(budget.reserve(at(61)), at(62) + MARGIN);
+    }
+
+    #[test]
+    fn every_limit_counts_and_a_block_holds_all() {
+        let minute = Limit {
+            requests: 2,
+            period: TimeDelta::seconds(60),
+        };
+        let hour = Limit {
+            requests: 3,
+            period: TimeDelta::hours(1),
+        };
+        let budget = Budget::new(&[minute, hour]);
+        budget.reserve(at(0));
+        budget.reserve(at(0));
+        assert_eq!(budget.reserve(at(1)), at(60) + MARGIN);
+        assert_eq!(budget.reserve(at(61)), at(61));
+        assert_eq!(budget.reserve(at(62)), at(3600) + MARGIN);
+        let free = Budget::per_minute(0);
+        free.block_until(at(9));
+        assert_eq!(free.reserve(at(1)), at(9));
+        assert_eq!(free.reserve(at(9)), at(9));
+    }
+}

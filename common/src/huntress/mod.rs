@@ -1,0 +1,8 @@
+//! The vendor: where it is, how it is asked, and what its answers mean.
+
+pub mod edr;
+pub mod error;
+pub mod limits;
+pub mod origin;
+pub mod transport;
+pub mod wire;

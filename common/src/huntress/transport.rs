@@ -1,0 +1,410 @@
+//! One GET and its retries: the only way in which evidence is read from Huntress.
+
+use super::error::{BodyError, FetchError};
+use super::limits::Budget;
+use super::origin::Origin;
+use crate::clock::Clock;
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::header::{ACCEPT, HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Bodies larger than this, after decompression, are refused. A full page of 500 records is below 1 MB.
+pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
+
+/// Attempts at one request, the first one included.
+const ATTEMPTS: u32 = 4;
+
+/// How long one request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// To connect.
+    pub connect: Duration,
+    /// Between two pieces of an answer.
+    pub read: Duration,
+    /// For the whole answer.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(30),
+            total: Duration::from_secs(120),
+        }
+    }
+}
+
+/// A client for all requests of a process: redirects are off, and so are proxies of the environment, which could see credentials.
+///
+/// # Errors
+/// When the TLS library cannot be set up.
+pub fn http_client(timeouts: Timeouts) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .user_agent(concat!("huntress-evidence/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(timeouts.connect)
+        .read_timeout(timeouts.read)
+        .timeout(timeouts.total)
+        .build()
+}
+
+/// How long a run may go on, and how long it may wait at once because the server says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// No request begins after this.
+    pub deadline: DateTime<Utc>,
+    /// A `Retry-After` beyond this ends the run.
+    pub longest_wait: TimeDelta,
+}
+
+impl Patience {
+    /// The wait that servers may ask for in a run that has hours.
+    pub const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(5);
+
+    /// Until `deadline`, with [`Self::LONGEST_WAIT`].
+    #[must_use]
+    pub fn until(deadline: DateTime<Utc>) -> Self {
+        Self {
+            deadline,
+            longest_wait: Self::LONGEST_WAIT,
+        }
+    }
+}
+
+/// What a collection has done so far, for a display that looks in from outside.
+#[derive(Debug, Default)]
+pub struct Progress {
+    requests: AtomicU64,
+    pages: AtomicU64,
+    records: AtomicU64,
+}
+
+impl Progress {
+    /// HTTP requests made, retries too.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Pages read.
+    pub fn pages(&self) -> u64 {
+        self.pages.load(Ordering::Relaxed)
+    }
+
+    /// Records read.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Counts a page.
+    pub fn add_page(&self, records: u64) {
+        self.pages.fetch_add(1, Ordering::Relaxed);
+        self.records.fetch_add(records, Ordering::Relaxed);
+    }
+}
+
+/// The credential of a request.
+#[derive(Clone, Copy)]
+pub enum Auth<'a> {
+    /// HTTP Basic.
+    Basic(&'a SecretString, &'a SecretString),
+    /// An access token.
+    Bearer(&'a SecretString),
+}
+
+/// A GET.
+#[derive(Clone, Copy)]
+pub struct Get<'a> {
+    /// The absolute path.
+    pub path: &'a str,
+    /// Query parameters, not yet encoded.
+    pub query: &'a [(&'a str, &'a str)],
+    /// The credential.
+    pub auth: Auth<'a>,
+    /// The media type that is asked for.
+    pub accept: &'static str,
+}
+
+/// Sends requests to one origin within one budget, and retries what may pass.
+pub struct Transport {
+    http: reqwest::Client,
+    clock: Arc<dyn Clock>,
+    origin: Origin,
+    budget: Arc<Budget>,
+    patience: Patience,
+    progress: Arc<Progress>,
+}
+
+/// An attempt that failed.
+enum Trouble {
+    /// For good.
+    Final(FetchError),
+    /// Perhaps not the next time; the server may have said when.
+    Passing {
+        error: FetchError,
+        retry_after: Option<TimeDelta>,
+    },
+}
+
+impl Trouble {
+    fn passing(what: &'static str) -> Self {
+        Self::Passing {
+            error: FetchError::Unavailable { what },
+            retry_after: None,
+        }
+    }
+}
+
+impl Transport {
+    /// A transport to `origin`.
+    #[must_use]
+    pub fn new(
+        http: reqwest::Client,
+        clock: Arc<dyn Clock>,
+        origin: Origin,
+        budget: Arc<Budget>,
+        patience: Patience,
+        progress: Arc<Progress>,
+    ) -> Self {
+        Self {
+            http,
+            clock,
+            origin,
+            budget,
+            patience,
+            progress,
+        }
+    }
+
+    /// The clock that waiting goes by.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Gets one answer and hands its body to `read`, which may be called again after an attempt whose body was cut off.
+    ///
+    /// 429, 5xx, resets, time-outs and bodies that are cut off or no JSON are tried four times in all; nothing else is retried.
+    ///
+    /// # Errors
+    /// [`FetchError`], after the last attempt.
+    pub async fn get<T>(
+        &self,
+        get: Get<'_>,
+        buffer: &mut Vec<u8>,
+        mut read: impl FnMut(&[u8]) -> Result<T, BodyError>,
+    ) -> Result<T, FetchError> {
+        let mut attempt = 1;
+        loop {
+            self.budget
+                .acquire(self.clock(), self.patience.deadline)
+                .await
+                .map_err(|wait| FetchError::RateLimited {
+                    retry_after: Some(wait),
+                })?;
+            let outcome = match self.attempt(get, buffer).await {
+                Ok(()) => read(buffer).map_err(|error| match error {
+                    BodyError::NotJson => Trouble::Passing {
+                        error: FetchError::Malformed {
+                            path: "the whole answer".to_owned(),
+                            what: "it is no JSON, or is cut off".to_owned(),
+                        },
+                        retry_after: None,
+                    },
+                    BodyError::Shape { path, what } => Trouble::Final(FetchError::Malformed { path, what }),
+                }),
+                Err(trouble) => Err(trouble),
+            };
+            let (error, retry_after) = match outcome {
+                Ok(value) => return Ok(value),
+                Err(Trouble::Final(error)) => return Err(error),
+                Err(Trouble::Passing { error, retry_after }) => (error, retry_after),
+            };
+            if attempt == ATTEMPTS {
+                return Err(error);
+            }
+            self.wait_before_retry(attempt, &error, retry_after, get.path).await?;
+            attempt += 1;
+        }
+    }
+
+    /// One attempt: the body is in `buffer` when it succeeds.
+    async fn attempt(&self, get: Get<'_>, buffer: &mut Vec<u8>) -> Result<(), Trouble> {
+        self.progress.requests.fetch_add(1, Ordering::Relaxed);
+        let mut url = self.origin.url(get.path);
+        if !get.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(get.query);
+        }
+        let request = self.http.get(url).header(ACCEPT, get.accept);
+        let request = match get.auth {
+            Auth::Basic(name, secret) => request.basic_auth(name.expose_secret(), Some(secret.expose_secret())),
+            Auth::Bearer(token) => request.bearer_auth(token.expose_secret()),
+        };
+        let response = request
+            .send()
+            .await
+            .map_err(|error| Trouble::passing(kind_of(&error)))?;
+        self.observe(response.headers());
+        match response.status() {
+            StatusCode::OK => read_body(response, buffer).await,
+            StatusCode::UNAUTHORIZED => Err(Trouble::Final(FetchError::Unauthorized)),
+            StatusCode::FORBIDDEN => Err(Trouble::Final(FetchError::Forbidden)),
+            StatusCode::NOT_FOUND => Err(Trouble::Final(FetchError::NotFound)),
+            StatusCode::TOO_MANY_REQUESTS => {
+                let retry_after = retry_after(response.headers(), self.clock.now());
+                Err(Trouble::Passing {
+                    error: FetchError::RateLimited { retry_after },
+                    retry_after,
+                })
+            }
+            status if status.is_server_error() => {
+                let retry_after = retry_after(response.headers(), self.clock.now());
+                let what = if status == StatusCode::INTERNAL_SERVER_ERROR {
+                    "status 500"
+                } else {
+                    "a status of 501 or above"
+                };
+                Err(Trouble::Passing {
+                    error: FetchError::Unavailable { what },
+                    retry_after,
+                })
+            }
+            status => Err(Trouble::Final(FetchError::Refused {
+                status: status.as_u16(),
+            })),
+        }
+    }
+
+    /// Takes note of what the server says is left of the account's limit.
+    fn observe(&self, headers: &HeaderMap) {
+        let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
+        if let Some(remaining) = number("x-huntress-api-call-remaining") {
+            self.budget.observe(self.clock.now(), remaining);
+        }
+    }
+
+    async fn wait_before_retry(
+        &self,
+        attempt: u32,
+        error: &FetchError,
+        asked: Option<TimeDelta>,
+        path: &str,
+    ) -> Result<(), FetchError> {
+        let wait = asked.unwrap_or_else(|| backoff(attempt, matches!(error, FetchError::RateLimited { .. })));
+        let now = self.clock.now();
+        let until = now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        if wait > self.patience.longest_wait || until > self.patience.deadline {
+            return Err(FetchError::RateLimited {
+                retry_after: Some(wait),
+            });
+        }
+        tracing::warn!(path, attempt, wait_ms = wait.num_milliseconds(), %error, "retrying");
+        if matches!(error, FetchError::RateLimited { .. }) {
+            self.budget.block_until(until);
+        }
+        self.clock.sleep_until(until).await;
+        Ok(())
+    }
+}
+
+/// Doubling waits of half a second; after a 429 longer ones, which add up to more than the vendor's window of 60 s. Up to a fifth is added by chance, so
+/// that clients which failed together do not come back together.
+fn backoff(attempt: u32, rate_limited: bool) -> TimeDelta {
+    let base: i64 = if rate_limited {
+        5_000 * 3_i64.pow(attempt - 1)
+    } else {
+        500 * 2_i64.pow(attempt - 1)
+    };
+    TimeDelta::milliseconds(base + fastrand::i64(0..=base / 5))
+}
+
+/// `Retry-After` in seconds or as a date.
+fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Some(TimeDelta::seconds(i64::from(seconds)));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(
+        DateTime::<Utc>::from(date)
+            .signed_duration_since(now)
+            .max(TimeDelta::zero()),
+    )
+}
+
+/// Reads a body into `buffer`, up to the bound. What a gzip stream expands to is counted piece by piece, so a small bomb stays small.
+async fn read_body(mut response: Response, buffer: &mut Vec<u8>) -> Result<(), Trouble> {
+    buffer.clear();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Trouble::passing(kind_of(&error)))?
+    {
+        if buffer.len() + chunk.len() > MAX_BODY_BYTES {
+            let what = format!("it is larger than {} MiB", MAX_BODY_BYTES / 1024 / 1024);
+            return Err(Trouble::Final(FetchError::Malformed {
+                path: "the whole answer".to_owned(),
+                what,
+            }));
+        }
+        buffer.extend_from_slice(&chunk);
+    }
+    Ok(())
+}
+
+/// The kind of a failed exchange, without the URL or anything else of the request.
+fn kind_of(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "it took too long"
+    } else if error.is_connect() {
+        "no connection"
+    } else if error.is_body() || error.is_decode() {
+        "the answer ended early"
+    } else {
+        "the connection broke"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::parse;
+
+    #[test]
+    fn waits_after_429_outlast_the_vendors_window() {
+        let sum: i64 = (1..ATTEMPTS)
+            .map(|attempt| backoff(attempt, true).num_milliseconds())
+            .sum();
+        assert!((65_000..=78_000).contains(&sum), "{sum}");
+        let sum: i64 = (1..ATTEMPTS)
+            .map(|attempt| backoff(attempt, false).num_milliseconds())
+            .sum();
+        assert!((3_500..=4_200).contains(&sum), "{sum}");
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = parse("2026-03-22T12:00:00Z").unwrap();
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers, now).map(|wait| wait.num_seconds())
+        };
+        assert_eq!(read("30"), Some(30));
+        assert_eq!(read("Sun, 22 Mar 2026 12:01:30 GMT"), Some(90));
+        assert_eq!(read("Sun, 22 Mar 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(read("soon"), None);
+        assert_eq!(read("-5"), None);
+    }
+}
