@@ -8,3 +8,9 @@ pub mod clock;
 pub mod domain;
 #[cfg(feature = "runtime")]
 pub mod huntress;
+#[cfg(feature = "runtime")]
+pub mod secrets;
+#[cfg(feature = "runtime")]
+pub mod settings;
+#[cfg(feature = "runtime")]
+pub mod sync;

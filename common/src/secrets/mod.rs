@@ -1,0 +1,166 @@
+//! Credentials of connections: found by a name that is computed, never stored, and bound to their connection by their content.
+
+mod manager;
+mod sealed;
+
+pub use manager::SecretsManager;
+pub use sealed::{SealedFiles, SealingError};
+
+use crate::domain::connection::Product;
+use crate::domain::id::{CompanyId, ConnectionId};
+use crate::huntress::edr::EdrCredential;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+/// The credential of a connection. It cannot be printed, copied or serialized.
+pub enum Credential {
+    /// For the endpoint API.
+    Edr(EdrCredential),
+}
+
+impl Credential {
+    /// The product it is for.
+    #[must_use]
+    pub fn product(&self) -> Product {
+        match self {
+            Self::Edr(_) => Product::Edr,
+        }
+    }
+}
+
+/// Whose credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding<'a> {
+    /// The company.
+    pub company: &'a CompanyId,
+    /// Its connection.
+    pub connection: &'a ConnectionId,
+    /// The product.
+    pub product: Product,
+}
+
+/// Why a credential cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// There is none for this connection.
+    #[error("there is no credential for this connection")]
+    Missing,
+    /// What is there was made for another connection.
+    #[error("the stored credential is bound to another connection")]
+    BoundElsewhere,
+    /// What is there is no credential.
+    #[error("the stored credential cannot be read")]
+    Malformed,
+    /// The place where secrets are kept does not answer.
+    #[error("the store of secrets does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Where credentials are kept.
+pub enum Credentials {
+    /// AWS Secrets Manager.
+    Manager(SecretsManager),
+    /// Sealed files, on one machine.
+    Sealed(SealedFiles),
+}
+
+impl Credentials {
+    /// The credential of a connection.
+    ///
+    /// # Errors
+    /// [`SecretError`], also when what is stored under the connection's name was made for another one.
+    pub async fn get(&self, binding: Binding<'_>) -> Result<Credential, SecretError> {
+        let content = match self {
+            Self::Manager(manager) => manager.get(binding).await?,
+            Self::Sealed(files) => files.get(binding)?,
+        };
+        parse(&content, binding)
+    }
+
+    /// Keeps the credential of a connection, replacing an earlier one.
+    ///
+    /// # Errors
+    /// [`SecretError::Unavailable`].
+    pub async fn put(&self, binding: Binding<'_>, credential: &Credential) -> Result<(), SecretError> {
+        let content = content(binding, credential);
+        match self {
+            Self::Manager(manager) => manager.put(binding, &content).await,
+            Self::Sealed(files) => files.put(binding, &content),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Content {
+    company: String,
+    connection: String,
+    product: Product,
+    api_key: Option<SecretString>,
+    api_secret: Option<SecretString>,
+}
+
+/// Reads a secret's content and checks that it repeats the binding it was found under: a changed row of the table cannot point at another tenant's secret.
+fn parse(content: &SecretString, binding: Binding<'_>) -> Result<Credential, SecretError> {
+    // The error of the parser is dropped: it may quote the content.
+    let content: Content = serde_json::from_str(content.expose_secret()).map_err(|_| SecretError::Malformed)?;
+    let bound = content.company == binding.company.as_str()
+        && content.connection == binding.connection.as_str()
+        && content.product == binding.product;
+    if !bound {
+        return Err(SecretError::BoundElsewhere);
+    }
+    match (content.product, content.api_key, content.api_secret) {
+        (Product::Edr, Some(key), Some(secret)) => Ok(Credential::Edr(EdrCredential { key, secret })),
+        _ => Err(SecretError::Malformed),
+    }
+}
+
+/// The content of the secret of a connection.
+fn content(binding: Binding<'_>, credential: &Credential) -> SecretString {
+    let mut content = serde_json::json!({
+        "company": binding.company.as_str(),
+        "connection": binding.connection.as_str(),
+        "product": binding.product,
+    });
+    let Credential::Edr(EdrCredential { key, secret }) = credential;
+    if let Some(fields) = content.as_object_mut() {
+        fields.insert("api_key".to_owned(), key.expose_secret().into());
+        fields.insert("api_secret".to_owned(), secret.expose_secret().into());
+    }
+    SecretString::from(content.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_of_another_connection_is_refused() {
+        let (acme, other) = (CompanyId::parse("acme").unwrap(), CompanyId::parse("other").unwrap());
+        let connection = ConnectionId::parse("edr").unwrap();
+        let binding = |company| Binding {
+            company,
+            connection: &connection,
+            product: Product::Edr,
+        };
+        let credential = Credential::Edr(EdrCredential {
+            key: "hk".into(),
+            secret: "hs".into(),
+        });
+        let stored = content(binding(&acme), &credential);
+        assert!(parse(&stored, binding(&acme)).is_ok());
+        assert!(matches!(
+            parse(&stored, binding(&other)),
+            Err(SecretError::BoundElsewhere)
+        ));
+        assert!(matches!(
+            parse(&"{}".into(), binding(&acme)),
+            Err(SecretError::Malformed)
+        ));
+        let half = r#"{"company":"acme","connection":"edr","product":"huntress-edr","api_key":"hk"}"#;
+        assert!(matches!(
+            parse(&half.into(), binding(&acme)),
+            Err(SecretError::Malformed)
+        ));
+    }
+}

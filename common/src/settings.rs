@@ -1,0 +1,94 @@
+//! Settings of a process, read once at start-up. An error names the variable.
+
+use crate::domain::connection::Product;
+use crate::huntress::origin::Origin;
+
+/// A variable that is missing or cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// It is not set.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// It is set to something that cannot be used.
+    #[error("the environment variable {name} cannot be used: {why}")]
+    Invalid {
+        /// Its name.
+        name: &'static str,
+        /// Why, without its value.
+        why: String,
+    },
+}
+
+/// A look-up of variables; [`environment`] is the real one.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The environment of this process. A variable that is set to nothing counts as not set.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the environment"
+)]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A variable that must be there.
+///
+/// # Errors
+/// [`SettingsError::Missing`].
+pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, SettingsError> {
+    lookup(name).ok_or(SettingsError::Missing(name))
+}
+
+/// Where each product is reached.
+#[derive(Debug, Clone)]
+pub struct Origins {
+    /// The endpoint API: `HUNTRESS_EDR_URL`, by default the vendor's.
+    pub edr: Origin,
+    /// The training API: `HUNTRESS_SAT_URL`, by default the vendor's.
+    pub sat: Origin,
+}
+
+impl Origins {
+    /// Reads the origins. A loopback address is accepted only with `HUNTRESS_ALLOW_LOOPBACK=1`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable that is not allowed.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, SettingsError> {
+        let allow_loopback = lookup("HUNTRESS_ALLOW_LOOPBACK").as_deref() == Some("1");
+        let origin = |name: &'static str, product| {
+            let origin = match lookup(name) {
+                Some(text) => Origin::parse(&text, product, allow_loopback),
+                None => Origin::vendor(product),
+            };
+            origin.map_err(|error| SettingsError::Invalid {
+                name,
+                why: error.to_string(),
+            })
+        };
+        Ok(Self {
+            edr: origin("HUNTRESS_EDR_URL", Product::Edr)?,
+            sat: origin("HUNTRESS_SAT_URL", Product::Sat)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_that_is_not_allowed_names_its_variable() {
+        let vars = |name: &str| (name == "HUNTRESS_SAT_URL").then(|| "http://127.0.0.1:1".to_owned());
+        let error = Origins::read(&vars).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the environment variable HUNTRESS_SAT_URL cannot be used"),
+            "{error}"
+        );
+        let allowed = |name: &str| vars(name).or_else(|| (name == "HUNTRESS_ALLOW_LOOPBACK").then(|| "1".to_owned()));
+        assert!(Origins::read(&allowed).is_ok());
+        assert!(Origins::read(&|_| None).is_ok());
+    }
+}
