@@ -1,0 +1,36 @@
+# The steps of CI, one recipe each.
+
+_default:
+    @just --list
+
+# Everything that CI checks
+ci:
+    bash .ci/run
+
+# Is the code formatted?
+fmt:
+    bash .ci/run fmt
+
+# Clippy, with warnings as errors
+lint:
+    bash .ci/run lint
+
+# Do the rules depend on nothing that reads a clock or a network?
+purity:
+    bash .ci/run purity
+
+# All tests
+test:
+    bash .ci/run test
+
+# Licences, sources and banned crates
+deny:
+    bash .ci/run deny
+
+# SAM's and cfn-lint's view of template.yaml
+template:
+    bash .ci/run template
+
+# Records per second, processor time, memory and requests, beside the floor that curl sets
+bench:
+    tests/bench/run
