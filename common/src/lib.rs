@@ -4,13 +4,21 @@
 #![warn(missing_docs)]
 
 #[cfg(feature = "runtime")]
+pub mod api;
+#[cfg(feature = "runtime")]
 pub mod clock;
 pub mod domain;
 #[cfg(feature = "runtime")]
 pub mod huntress;
 #[cfg(feature = "runtime")]
+pub mod lambda;
+#[cfg(feature = "runtime")]
+pub mod queue;
+#[cfg(feature = "runtime")]
 pub mod secrets;
 #[cfg(feature = "runtime")]
 pub mod settings;
+#[cfg(feature = "runtime")]
+pub mod store;
 #[cfg(feature = "runtime")]
 pub mod sync;

@@ -24,10 +24,7 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The environment of this process. A variable that is set to nothing counts as not set.
 #[must_use]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that reads the environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -61,15 +58,9 @@ impl Origins {
                 Some(text) => Origin::parse(&text, product, allow_loopback),
                 None => Origin::vendor(product),
             };
-            origin.map_err(|error| SettingsError::Invalid {
-                name,
-                why: error.to_string(),
-            })
+            origin.map_err(|error| SettingsError::Invalid { name, why: error.to_string() })
         };
-        Ok(Self {
-            edr: origin("HUNTRESS_EDR_URL", Product::Edr)?,
-            sat: origin("HUNTRESS_SAT_URL", Product::Sat)?,
-        })
+        Ok(Self { edr: origin("HUNTRESS_EDR_URL", Product::Edr)?, sat: origin("HUNTRESS_SAT_URL", Product::Sat)? })
     }
 }
 
@@ -81,12 +72,7 @@ mod tests {
     fn an_origin_that_is_not_allowed_names_its_variable() {
         let vars = |name: &str| (name == "HUNTRESS_SAT_URL").then(|| "http://127.0.0.1:1".to_owned());
         let error = Origins::read(&vars).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("the environment variable HUNTRESS_SAT_URL cannot be used"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("the environment variable HUNTRESS_SAT_URL cannot be used"), "{error}");
         let allowed = |name: &str| vars(name).or_else(|| (name == "HUNTRESS_ALLOW_LOOPBACK").then(|| "1".to_owned()));
         assert!(Origins::read(&allowed).is_ok());
         assert!(Origins::read(&|_| None).is_ok());

@@ -128,9 +128,6 @@ impl Age {
     #[must_use]
     pub fn at(as_of: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         let age = now.signed_duration_since(as_of);
-        Self {
-            age,
-            stale: age > STALE_AFTER,
-        }
+        Self { age, stale: age > STALE_AFTER }
     }
 }

@@ -170,9 +170,6 @@ impl EdrBundle {
     /// A metric by key, of the 18 or the extended ones.
     #[must_use]
     pub fn metric(&self, key: &str) -> Option<&Metric> {
-        self.metrics
-            .iter()
-            .chain(&self.extended_metrics)
-            .find(|metric| metric.metric_key == key)
+        self.metrics.iter().chain(&self.extended_metrics).find(|metric| metric.metric_key == key)
     }
 }

@@ -15,9 +15,7 @@ pub struct InvalidId {
 fn check(text: &str, kind: &'static str) -> Result<(), InvalidId> {
     let good = text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     if good { Ok(()) } else { Err(InvalidId { kind }) }
 }
 
@@ -127,10 +125,7 @@ impl RecordKey {
             return Some(Self::Number(number));
         }
         let digest = Sha256::digest(text.as_bytes());
-        let first = digest
-            .iter()
-            .take(16)
-            .fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
+        let first = digest.iter().take(16).fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
         Some(Self::Text(first))
     }
 }
@@ -156,13 +151,7 @@ mod tests {
 
     #[test]
     fn a_number_too_large_for_64_bits_is_still_an_id() {
-        assert!(matches!(
-            RecordKey::from_text("18446744073709551616"),
-            Some(RecordKey::Text(_))
-        ));
-        assert_eq!(
-            RecordKey::from_text("18446744073709551615"),
-            Some(RecordKey::Number(u64::MAX))
-        );
+        assert!(matches!(RecordKey::from_text("18446744073709551616"), Some(RecordKey::Text(_))));
+        assert_eq!(RecordKey::from_text("18446744073709551615"), Some(RecordKey::Number(u64::MAX)));
     }
 }

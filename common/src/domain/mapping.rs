@@ -29,10 +29,7 @@ impl Mapping {
         let mut split: BTreeMap<&ClientId, BTreeSet<RecordKey>> = BTreeMap::new();
         if let Self::ByOrganization { clients, .. } = self {
             for (organization, client) in clients {
-                split
-                    .entry(client)
-                    .or_default()
-                    .extend(RecordKey::from_text(organization));
+                split.entry(client).or_default().extend(RecordKey::from_text(organization));
             }
         }
         split

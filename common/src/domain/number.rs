@@ -50,10 +50,7 @@ impl Ratio {
     #[must_use]
     pub fn rounded(self, decimals: u32) -> Decimal {
         let scaled = self.numerator.saturating_mul(10_i128.pow(decimals));
-        Decimal {
-            units: round_half_away(scaled, self.denominator),
-            decimals,
-        }
+        Decimal { units: round_half_away(scaled, self.denominator), decimals }
     }
 
     /// Whether the exact value is at most `limit`.

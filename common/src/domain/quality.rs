@@ -152,11 +152,7 @@ impl Quality {
                 let listed: Vec<&str> = words.iter().map(String::as_str).collect();
                 detail = format!("{detail} ({})", listed.join(", "));
             }
-            QualityEntry {
-                code: *code,
-                detail,
-                count: *count,
-            }
+            QualityEntry { code: *code, detail, count: *count }
         };
         self.counts.iter().map(line).collect()
     }
@@ -184,31 +180,13 @@ mod tests {
 
     #[test]
     fn words_are_kept_whatever_the_order_and_nothing_personal_is() {
-        let words = [
-            "zeta",
-            "alpha",
-            "jane doe",
-            "jane@example.com",
-            "eta",
-            "beta",
-            "gamma",
-            "delta",
-        ];
+        let words = ["zeta", "alpha", "jane doe", "jane@example.com", "eta", "beta", "gamma", "delta"];
         let (mut forward, mut backward) = (Quality::default(), Quality::default());
-        words
-            .iter()
-            .for_each(|word| forward.note_word(QualityCode::UnknownSeverity, word));
-        words
-            .iter()
-            .rev()
-            .for_each(|word| backward.note_word(QualityCode::UnknownSeverity, word));
+        words.iter().for_each(|word| forward.note_word(QualityCode::UnknownSeverity, word));
+        words.iter().rev().for_each(|word| backward.note_word(QualityCode::UnknownSeverity, word));
         assert_eq!(forward, backward);
         let entries = forward.entries();
         assert_eq!(entries[0].count, 8);
-        assert!(
-            entries[0].detail.ends_with("(alpha, beta, delta, eta, gamma)"),
-            "{}",
-            entries[0].detail
-        );
+        assert!(entries[0].detail.ends_with("(alpha, beta, delta, eta, gamma)"), "{}", entries[0].detail);
     }
 }

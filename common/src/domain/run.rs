@@ -162,12 +162,7 @@ impl Failure {
     /// A failure with the code's own advice.
     #[must_use]
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            action: code.action().to_owned(),
-            request: None,
-        }
+        Self { code, message: message.into(), action: code.action().to_owned(), request: None }
     }
 
     /// Names the request that failed.

@@ -62,36 +62,12 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
         return Some(instant.to_utc());
     }
     let local = text.strip_suffix(" UTC")?;
-    NaiveDateTime::parse_from_str(local, "%Y-%m-%d %H:%M:%S%.f")
-        .ok()
-        .map(|naive| naive.and_utc())
+    NaiveDateTime::parse_from_str(local, "%Y-%m-%d %H:%M:%S%.f").ok().map(|naive| naive.and_utc())
 }
 
 /// The form that nearly every field has, `YYYY-MM-DDTHH:MM:SSZ`, without the general parser: it is read some 300,000 times in a large account.
 fn parse_plain(text: &[u8]) -> Option<DateTime<Utc>> {
-    let &[
-        y1,
-        y2,
-        y3,
-        y4,
-        b'-',
-        m1,
-        m2,
-        b'-',
-        d1,
-        d2,
-        b'T',
-        h1,
-        h2,
-        b':',
-        i1,
-        i2,
-        b':',
-        s1,
-        s2,
-        b'Z',
-    ] = text
-    else {
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', i1, i2, b':', s1, s2, b'Z'] = text else {
         return None;
     };
     let two = |high: u8, low: u8| -> Option<u32> {
@@ -116,14 +92,7 @@ mod tests {
 
     #[test]
     fn impossible_dates_are_unreadable() {
-        for text in [
-            "2026-02-30T00:00:00Z",
-            "2026-01-01T25:00:00Z",
-            "0000",
-            "",
-            "2026-13-01T00:00:00Z",
-            "1767225600",
-        ] {
+        for text in ["2026-02-30T00:00:00Z", "2026-01-01T25:00:00Z", "0000", "", "2026-13-01T00:00:00Z", "1767225600"] {
             assert_eq!(Stamp::Text(text).read(), Moment::Unreadable, "{text}");
         }
         assert_eq!(Stamp::NotText.read(), Moment::Unreadable);

@@ -68,31 +68,22 @@ impl FetchError {
     #[must_use]
     pub fn into_failure(self, request: &str, noun: &str) -> Failure {
         let (code, message) = match self {
-            Self::Unauthorized => (
-                FailureCode::AuthFailed,
-                "the API key or secret was not accepted".to_owned(),
-            ),
+            Self::Unauthorized => (FailureCode::AuthFailed, "the API key or secret was not accepted".to_owned()),
             Self::Forbidden => (
                 FailureCode::AuthFailed,
                 format!("the key may not read {noun}: the permission to view {noun} is missing"),
             ),
-            Self::NotFound => (
-                FailureCode::Refused,
-                format!("Huntress answered that there are no {noun} at this address (404)"),
-            ),
-            Self::Refused {
-                status: status @ 300..=399,
-            } => (
+            Self::NotFound => {
+                (FailureCode::Refused, format!("Huntress answered that there are no {noun} at this address (404)"))
+            }
+            Self::Refused { status: status @ 300..=399 } => (
                 FailureCode::Refused,
                 format!("Huntress answered for {noun} with a redirect ({status}), which is never followed"),
             ),
-            Self::Refused { status } => (
-                FailureCode::Refused,
-                format!("Huntress refused to list {noun} (status {status})"),
-            ),
-            Self::RateLimited {
-                retry_after: Some(wait),
-            } => (
+            Self::Refused { status } => {
+                (FailureCode::Refused, format!("Huntress refused to list {noun} (status {status})"))
+            }
+            Self::RateLimited { retry_after: Some(wait) } => (
                 FailureCode::RateLimited,
                 format!(
                     "the request limit of the account is used up for another {} s, longer than this run may wait",
@@ -103,18 +94,15 @@ impl FetchError {
                 FailureCode::RateLimited,
                 "the request limit of the account stayed used up over every retry".to_owned(),
             ),
-            Self::Unavailable { what } => (
-                FailureCode::Unavailable,
-                format!("Huntress gave no usable answer for {noun}: {what}"),
-            ),
-            Self::Malformed { path, what } => (
-                FailureCode::Malformed,
-                format!("the answer for {noun} is malformed at {path}: {what}"),
-            ),
-            Self::Inconsistent { what } => (
-                FailureCode::Inconsistent,
-                format!("the list of {noun} cannot be trusted: {what}"),
-            ),
+            Self::Unavailable { what } => {
+                (FailureCode::Unavailable, format!("Huntress gave no usable answer for {noun}: {what}"))
+            }
+            Self::Malformed { path, what } => {
+                (FailureCode::Malformed, format!("the answer for {noun} is malformed at {path}: {what}"))
+            }
+            Self::Inconsistent { what } => {
+                (FailureCode::Inconsistent, format!("the list of {noun} cannot be trusted: {what}"))
+            }
         };
         Failure::new(code, message).at(request)
     }

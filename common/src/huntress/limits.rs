@@ -24,11 +24,7 @@ struct Window {
 
 impl Window {
     fn forget_before(&mut self, now: DateTime<Utc>) {
-        while self
-            .used
-            .front()
-            .is_some_and(|first| *first + self.limit.period + MARGIN <= now)
-        {
+        while self.used.front().is_some_and(|first| *first + self.limit.period + MARGIN <= now) {
             self.used.pop_front();
         }
     }
@@ -56,33 +52,15 @@ impl Budget {
     /// A budget under all the given limits; with none, nothing is held back but for what the server says.
     #[must_use]
     pub fn new(limits: &[Limit]) -> Self {
-        let windows = limits
-            .iter()
-            .map(|limit| Window {
-                limit: *limit,
-                used: VecDeque::new(),
-            })
-            .collect();
-        Self {
-            state: Mutex::new(State {
-                windows,
-                blocked_until: None,
-            }),
-        }
+        let windows = limits.iter().map(|limit| Window { limit: *limit, used: VecDeque::new() }).collect();
+        Self { state: Mutex::new(State { windows, blocked_until: None }) }
     }
 
     /// The vendor's limit of the endpoint API with `requests` a minute; 0 for no limiter of our own.
     #[must_use]
     pub fn per_minute(requests: u32) -> Self {
-        let limit = Limit {
-            requests,
-            period: TimeDelta::seconds(60),
-        };
-        Self::new(if requests == 0 {
-            &[]
-        } else {
-            std::slice::from_ref(&limit)
-        })
+        let limit = Limit { requests, period: TimeDelta::seconds(60) };
+        Self::new(if requests == 0 { &[] } else { std::slice::from_ref(&limit) })
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -143,12 +121,7 @@ impl Budget {
         let mut state = self.state();
         let window = state.windows.first_mut()?;
         window.forget_before(now);
-        Some(
-            window
-                .limit
-                .requests
-                .saturating_sub(u32::try_from(window.used.len()).unwrap_or(u32::MAX)),
-        )
+        Some(window.limit.requests.saturating_sub(u32::try_from(window.used.len()).unwrap_or(u32::MAX)))
     }
 }
 
@@ -189,14 +162,8 @@ mod tests {
 
     #[test]
     fn every_limit_counts_and_a_block_holds_all() {
-        let minute = Limit {
-            requests: 2,
-            period: TimeDelta::seconds(60),
-        };
-        let hour = Limit {
-            requests: 3,
-            period: TimeDelta::hours(1),
-        };
+        let minute = Limit { requests: 2, period: TimeDelta::seconds(60) };
+        let hour = Limit { requests: 3, period: TimeDelta::hours(1) };
         let budget = Budget::new(&[minute, hour]);
         budget.reserve(at(0));
         budget.reserve(at(0));

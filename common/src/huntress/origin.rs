@@ -66,11 +66,7 @@ impl Origin {
             return Err(OriginError::NotAnOrigin { expected });
         }
         if is_loopback(&host) {
-            return if allow_loopback {
-                Ok(Self(url))
-            } else {
-                Err(OriginError::LoopbackNotAllowed)
-            };
+            return if allow_loopback { Ok(Self(url)) } else { Err(OriginError::LoopbackNotAllowed) };
         }
         if url.scheme() != "https" {
             return Err(OriginError::NotHttps { expected });
@@ -109,10 +105,7 @@ mod tests {
         assert_eq!(parse("https://api.huntress.io", false), Ok(()));
         assert_eq!(parse("https://API.huntress.io/", false), Ok(()));
         assert_eq!(parse("https://api.huntress.io:443", false), Ok(()));
-        assert_eq!(
-            parse("http://api.huntress.io", true),
-            Err(OriginError::NotHttps { expected })
-        );
+        assert_eq!(parse("http://api.huntress.io", true), Err(OriginError::NotHttps { expected }));
         assert_eq!(parse("http://10.0.0.1", true), Err(OriginError::NotHttps { expected }));
         for off_the_list in [
             "https://mycurricula.com",
@@ -120,11 +113,7 @@ mod tests {
             "https://api.huntress.io:8443",
             "https://1.2.3.4",
         ] {
-            assert_eq!(
-                parse(off_the_list, true),
-                Err(OriginError::HostNotAllowed { expected }),
-                "{off_the_list}"
-            );
+            assert_eq!(parse(off_the_list, true), Err(OriginError::HostNotAllowed { expected }), "{off_the_list}");
         }
         for no_origin in [
             "",
@@ -133,25 +122,13 @@ mod tests {
             "https://api.huntress.io/v1",
             "ftp://api.huntress.io",
         ] {
-            assert_eq!(
-                parse(no_origin, true),
-                Err(OriginError::NotAnOrigin { expected }),
-                "{no_origin}"
-            );
+            assert_eq!(parse(no_origin, true), Err(OriginError::NotAnOrigin { expected }), "{no_origin}");
         }
-        for loopback in [
-            "http://127.0.0.1:8080",
-            "http://127.9.9.9",
-            "http://[::1]:1",
-            "http://localhost:1",
-            "https://127.0.0.1",
-        ] {
+        for loopback in
+            ["http://127.0.0.1:8080", "http://127.9.9.9", "http://[::1]:1", "http://localhost:1", "https://127.0.0.1"]
+        {
             assert_eq!(parse(loopback, true), Ok(()), "{loopback}");
-            assert_eq!(
-                parse(loopback, false),
-                Err(OriginError::LoopbackNotAllowed),
-                "{loopback}"
-            );
+            assert_eq!(parse(loopback, false), Err(OriginError::LoopbackNotAllowed), "{loopback}");
         }
         assert!(Origin::vendor(Product::Sat).is_ok() && Origin::vendor(Product::Edr).is_ok());
     }

@@ -31,11 +31,7 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            read: Duration::from_secs(30),
-            total: Duration::from_secs(120),
-        }
+        Self { connect: Duration::from_secs(10), read: Duration::from_secs(30), total: Duration::from_secs(120) }
     }
 }
 
@@ -70,10 +66,7 @@ impl Patience {
     /// Until `deadline`, with [`Self::LONGEST_WAIT`].
     #[must_use]
     pub fn until(deadline: DateTime<Utc>) -> Self {
-        Self {
-            deadline,
-            longest_wait: Self::LONGEST_WAIT,
-        }
+        Self { deadline, longest_wait: Self::LONGEST_WAIT }
     }
 }
 
@@ -145,18 +138,12 @@ enum Trouble {
     /// For good.
     Final(FetchError),
     /// Perhaps not the next time; the server may have said when.
-    Passing {
-        error: FetchError,
-        retry_after: Option<TimeDelta>,
-    },
+    Passing { error: FetchError, retry_after: Option<TimeDelta> },
 }
 
 impl Trouble {
     fn passing(what: &'static str) -> Self {
-        Self::Passing {
-            error: FetchError::Unavailable { what },
-            retry_after: None,
-        }
+        Self::Passing { error: FetchError::Unavailable { what }, retry_after: None }
     }
 }
 
@@ -171,14 +158,7 @@ impl Transport {
         patience: Patience,
         progress: Arc<Progress>,
     ) -> Self {
-        Self {
-            http,
-            clock,
-            origin,
-            budget,
-            patience,
-            progress,
-        }
+        Self { http, clock, origin, budget, patience, progress }
     }
 
     /// The clock that waiting goes by.
@@ -210,9 +190,7 @@ impl Transport {
             self.budget
                 .acquire(self.clock(), self.patience.deadline)
                 .await
-                .map_err(|wait| FetchError::RateLimited {
-                    retry_after: Some(wait),
-                })?;
+                .map_err(|wait| FetchError::RateLimited { retry_after: Some(wait) })?;
             let outcome = match self.attempt(get, buffer).await {
                 Ok(()) => read(buffer).map_err(|error| match error {
                     BodyError::NotJson => Trouble::Passing {
@@ -251,10 +229,7 @@ impl Transport {
             Auth::Basic(name, secret) => request.basic_auth(name.expose_secret(), Some(secret.expose_secret())),
             Auth::Bearer(token) => request.bearer_auth(token.expose_secret()),
         };
-        let response = request
-            .send()
-            .await
-            .map_err(|error| Trouble::passing(kind_of(&error)))?;
+        let response = request.send().await.map_err(|error| Trouble::passing(kind_of(&error)))?;
         self.observe(response.headers());
         match response.status() {
             StatusCode::OK => read_body(response, buffer).await,
@@ -263,26 +238,15 @@ impl Transport {
             StatusCode::NOT_FOUND => Err(Trouble::Final(FetchError::NotFound)),
             StatusCode::TOO_MANY_REQUESTS => {
                 let retry_after = retry_after(response.headers(), self.clock.now());
-                Err(Trouble::Passing {
-                    error: FetchError::RateLimited { retry_after },
-                    retry_after,
-                })
+                Err(Trouble::Passing { error: FetchError::RateLimited { retry_after }, retry_after })
             }
             status if status.is_server_error() => {
                 let retry_after = retry_after(response.headers(), self.clock.now());
-                let what = if status == StatusCode::INTERNAL_SERVER_ERROR {
-                    "status 500"
-                } else {
-                    "a status of 501 or above"
-                };
-                Err(Trouble::Passing {
-                    error: FetchError::Unavailable { what },
-                    retry_after,
-                })
+                let what =
+                    if status == StatusCode::INTERNAL_SERVER_ERROR { "status 500" } else { "a status of 501 or above" };
+                Err(Trouble::Passing { error: FetchError::Unavailable { what }, retry_after })
             }
-            status => Err(Trouble::Final(FetchError::Refused {
-                status: status.as_u16(),
-            })),
+            status => Err(Trouble::Final(FetchError::Refused { status: status.as_u16() })),
         }
     }
 
@@ -305,9 +269,7 @@ impl Transport {
         let now = self.clock.now();
         let until = now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);
         if wait > self.patience.longest_wait || until > self.patience.deadline {
-            return Err(FetchError::RateLimited {
-                retry_after: Some(wait),
-            });
+            return Err(FetchError::RateLimited { retry_after: Some(wait) });
         }
         tracing::warn!(path, attempt, wait_ms = wait.num_milliseconds(), %error, "retrying");
         if matches!(error, FetchError::RateLimited { .. }) {
@@ -321,11 +283,7 @@ impl Transport {
 /// Doubling waits of half a second; after a 429 longer ones, which add up to more than the vendor's window of 60 s. Up to a fifth is added by chance, so
 /// that clients which failed together do not come back together.
 fn backoff(attempt: u32, rate_limited: bool) -> TimeDelta {
-    let base: i64 = if rate_limited {
-        5_000 * 3_i64.pow(attempt - 1)
-    } else {
-        500 * 2_i64.pow(attempt - 1)
-    };
+    let base: i64 = if rate_limited { 5_000 * 3_i64.pow(attempt - 1) } else { 500 * 2_i64.pow(attempt - 1) };
     TimeDelta::milliseconds(base + fastrand::i64(0..=base / 5))
 }
 
@@ -336,27 +294,16 @@ fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
         return Some(TimeDelta::seconds(i64::from(seconds)));
     }
     let date = httpdate::parse_http_date(text).ok()?;
-    Some(
-        DateTime::<Utc>::from(date)
-            .signed_duration_since(now)
-            .max(TimeDelta::zero()),
-    )
+    Some(DateTime::<Utc>::from(date).signed_duration_since(now).max(TimeDelta::zero()))
 }
 
 /// Reads a body into `buffer`, up to the bound. What a gzip stream expands to is counted piece by piece, so a small bomb stays small.
 async fn read_body(mut response: Response, buffer: &mut Vec<u8>) -> Result<(), Trouble> {
     buffer.clear();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| Trouble::passing(kind_of(&error)))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|error| Trouble::passing(kind_of(&error)))? {
         if buffer.len() + chunk.len() > MAX_BODY_BYTES {
             let what = format!("it is larger than {} MiB", MAX_BODY_BYTES / 1024 / 1024);
-            return Err(Trouble::Final(FetchError::Malformed {
-                path: "the whole answer".to_owned(),
-                what,
-            }));
+            return Err(Trouble::Final(FetchError::Malformed { path: "the whole answer".to_owned(), what }));
         }
         buffer.extend_from_slice(&chunk);
     }
@@ -383,13 +330,9 @@ mod tests {
 
     #[test]
     fn waits_after_429_outlast_the_vendors_window() {
-        let sum: i64 = (1..ATTEMPTS)
-            .map(|attempt| backoff(attempt, true).num_milliseconds())
-            .sum();
+        let sum: i64 = (1..ATTEMPTS).map(|attempt| backoff(attempt, true).num_milliseconds()).sum();
         assert!((65_000..=78_000).contains(&sum), "{sum}");
-        let sum: i64 = (1..ATTEMPTS)
-            .map(|attempt| backoff(attempt, false).num_milliseconds())
-            .sum();
+        let sum: i64 = (1..ATTEMPTS).map(|attempt| backoff(attempt, false).num_milliseconds()).sum();
         assert!((3_500..=4_200).contains(&sum), "{sum}");
     }
 

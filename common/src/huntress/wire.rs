@@ -241,17 +241,8 @@ mod tests {
         struct Nothing {}
         let list = serde_json::from_str::<List<Nothing>>("[1,null,{},\"x\",[2],{\"a\":1}]").unwrap();
         let List::Of(items) = list else { panic!("no list") };
-        assert_eq!(
-            items.iter().filter(|item| matches!(item, Element::Object(_))).count(),
-            2
-        );
-        assert!(matches!(
-            serde_json::from_str::<List<Nothing>>("{}").unwrap(),
-            List::NotAList
-        ));
-        assert!(matches!(
-            serde_json::from_str::<List<Nothing>>("null").unwrap(),
-            List::Absent
-        ));
+        assert_eq!(items.iter().filter(|item| matches!(item, Element::Object(_))).count(), 2);
+        assert!(matches!(serde_json::from_str::<List<Nothing>>("{}").unwrap(), List::NotAList));
+        assert!(matches!(serde_json::from_str::<List<Nothing>>("null").unwrap(), List::Absent));
     }
 }

@@ -16,10 +16,7 @@ impl SecretsManager {
     /// Secrets whose names begin with `prefix`.
     #[must_use]
     pub fn new(client: Client, prefix: impl Into<String>) -> Self {
-        Self {
-            client,
-            prefix: prefix.into(),
-        }
+        Self { client, prefix: prefix.into() }
     }
 
     fn name(&self, binding: Binding<'_>) -> String {
@@ -27,44 +24,22 @@ impl SecretsManager {
     }
 
     pub(super) async fn get(&self, binding: Binding<'_>) -> Result<SecretString, SecretError> {
-        let answer = self
-            .client
-            .get_secret_value()
-            .secret_id(self.name(binding))
-            .send()
-            .await;
+        let answer = self.client.get_secret_value().secret_id(self.name(binding)).send().await;
         let value = answer.map_err(|error| match error.into_service_error() {
             GetSecretValueError::ResourceNotFoundException(_) => SecretError::Missing,
             error => SecretError::Unavailable(error.into()),
         })?;
-        value
-            .secret_string
-            .map(SecretString::from)
-            .ok_or(SecretError::Malformed)
+        value.secret_string.map(SecretString::from).ok_or(SecretError::Malformed)
     }
 
     pub(super) async fn put(&self, binding: Binding<'_>, content: &SecretString) -> Result<(), SecretError> {
         let name = self.name(binding);
-        let put = self
-            .client
-            .put_secret_value()
-            .secret_id(&name)
-            .secret_string(content.expose_secret())
-            .send()
-            .await;
+        let put = self.client.put_secret_value().secret_id(&name).secret_string(content.expose_secret()).send().await;
         match put.map_err(aws_sdk_secretsmanager::error::SdkError::into_service_error) {
             Ok(_) => Ok(()),
             Err(PutSecretValueError::ResourceNotFoundException(_)) => {
-                let create = self
-                    .client
-                    .create_secret()
-                    .name(name)
-                    .secret_string(content.expose_secret())
-                    .send()
-                    .await;
-                create
-                    .map(|_| ())
-                    .map_err(|error| SecretError::Unavailable(error.into_service_error().into()))
+                let create = self.client.create_secret().name(name).secret_string(content.expose_secret()).send().await;
+                create.map(|_| ()).map_err(|error| SecretError::Unavailable(error.into_service_error().into()))
             }
             Err(error) => Err(SecretError::Unavailable(error.into())),
         }

@@ -138,29 +138,13 @@ mod tests {
     fn a_secret_of_another_connection_is_refused() {
         let (acme, other) = (CompanyId::parse("acme").unwrap(), CompanyId::parse("other").unwrap());
         let connection = ConnectionId::parse("edr").unwrap();
-        let binding = |company| Binding {
-            company,
-            connection: &connection,
-            product: Product::Edr,
-        };
-        let credential = Credential::Edr(EdrCredential {
-            key: "hk".into(),
-            secret: "hs".into(),
-        });
+        let binding = |company| Binding { company, connection: &connection, product: Product::Edr };
+        let credential = Credential::Edr(EdrCredential { key: "hk".into(), secret: "hs".into() });
         let stored = content(binding(&acme), &credential);
         assert!(parse(&stored, binding(&acme)).is_ok());
-        assert!(matches!(
-            parse(&stored, binding(&other)),
-            Err(SecretError::BoundElsewhere)
-        ));
-        assert!(matches!(
-            parse(&"{}".into(), binding(&acme)),
-            Err(SecretError::Malformed)
-        ));
+        assert!(matches!(parse(&stored, binding(&other)), Err(SecretError::BoundElsewhere)));
+        assert!(matches!(parse(&"{}".into(), binding(&acme)), Err(SecretError::Malformed)));
         let half = r#"{"company":"acme","connection":"edr","product":"huntress-edr","api_key":"hk"}"#;
-        assert!(matches!(
-            parse(&half.into(), binding(&acme)),
-            Err(SecretError::Malformed)
-        ));
+        assert!(matches!(parse(&half.into(), binding(&acme)), Err(SecretError::Malformed)));
     }
 }

@@ -45,10 +45,7 @@ impl SealedFiles {
     /// [`SealingError`]; a damaged key is never replaced.
     pub fn open(folder: &Path) -> Result<Self, SealingError> {
         let key_file = folder.join("sealing.key");
-        let io = |source| SealingError::Io {
-            path: key_file.clone(),
-            source,
-        };
+        let io = |source| SealingError::Io { path: key_file.clone(), source };
         private_folder(folder).map_err(io)?;
         let bytes = match fs::read(&key_file) {
             Ok(bytes) => bytes,
@@ -64,16 +61,12 @@ impl SealedFiles {
             return Err(SealingError::DamagedKey { path: key_file });
         }
         let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| SealingError::Cipher)?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            key,
-        })
+        Ok(Self { folder: folder.to_owned(), key })
     }
 
     /// The ids have no characters that mean anything in a file name, and `@` is in none of them.
     fn file(&self, binding: Binding<'_>) -> PathBuf {
-        self.folder
-            .join(format!("{}@{}.sealed", binding.connection, binding.company))
+        self.folder.join(format!("{}@{}.sealed", binding.connection, binding.company))
     }
 
     pub(super) fn get(&self, binding: Binding<'_>) -> Result<SecretString, SecretError> {
@@ -84,10 +77,7 @@ impl SealedFiles {
         };
         let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN).ok_or(SecretError::Malformed)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SecretError::Malformed)?;
-        let opened = self
-            .key
-            .open_in_place(nonce, associated(binding), sealed)
-            .map_err(|_| SecretError::Malformed)?;
+        let opened = self.key.open_in_place(nonce, associated(binding), sealed).map_err(|_| SecretError::Malformed)?;
         let text = std::str::from_utf8(opened).map_err(|_| SecretError::Malformed)?;
         Ok(SecretString::from(text))
     }
@@ -103,10 +93,7 @@ impl SealedFiles {
 
 /// What a sealed file is bound to: renamed to another connection's, it does not open.
 fn associated(binding: Binding<'_>) -> Aad<String> {
-    Aad::from(format!(
-        "credential/{}/{}/{}",
-        binding.company, binding.connection, binding.product
-    ))
+    Aad::from(format!("credential/{}/{}/{}", binding.company, binding.connection, binding.product))
 }
 
 fn private_folder(folder: &Path) -> io::Result<()> {
@@ -157,11 +144,7 @@ mod tests {
         let files = SealedFiles::open(&folder.0).unwrap();
         let company = CompanyId::parse("acme").unwrap();
         let (one, two) = (ConnectionId::parse("one").unwrap(), ConnectionId::parse("two").unwrap());
-        let binding = |connection| Binding {
-            company: &company,
-            connection,
-            product: Product::Edr,
-        };
+        let binding = |connection| Binding { company: &company, connection, product: Product::Edr };
         assert!(matches!(files.get(binding(&one)), Err(SecretError::Missing)));
         files.put(binding(&one), &"marker-secret".into()).unwrap();
         assert_eq!(files.get(binding(&one)).unwrap().expose_secret(), "marker-secret");
@@ -179,10 +162,7 @@ mod tests {
         let folder = Folder::new("damaged");
         drop(SealedFiles::open(&folder.0).unwrap());
         fs::write(folder.0.join("sealing.key"), b"short").unwrap();
-        assert!(matches!(
-            SealedFiles::open(&folder.0),
-            Err(SealingError::DamagedKey { .. })
-        ));
+        assert!(matches!(SealedFiles::open(&folder.0), Err(SealingError::DamagedKey { .. })));
         assert_eq!(fs::read(folder.0.join("sealing.key")).unwrap(), b"short");
     }
 }

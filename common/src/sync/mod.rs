@@ -1,3 +1,6 @@
 //! What is done with a connection: planned, collected, committed, tested.
 
 pub mod collect;
+pub mod plan;
+pub mod test;
+pub mod work;

@@ -1,1 +1,83 @@
+//! Sync Now over HTTP, and the state of runs.
 
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use common::api::{Caller, Problem};
+use common::domain::id::{CompanyId, ConnectionId, RunId};
+use common::sync::plan::Planner;
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+
+/// The routes of this function, below the root.
+pub fn router(planner: Arc<Planner>) -> Router {
+    Router::new()
+        .route("/v1/companies/{company}/connections/{connection}/sync", post(sync_now))
+        .route("/v1/companies/{company}/connections/{connection}/runs", get(runs))
+        .route("/v1/companies/{company}/connections/{connection}/runs/{run}", get(run))
+        .with_state(planner)
+}
+
+/// Asks for a run at once and answers 202 with its id. An `Idempotency-Key` makes a repeated request the same run.
+async fn sync_now(
+    State(planner): State<Arc<Planner>>,
+    caller: Caller,
+    Path((company, connection)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
+    caller.act_for(&company)?;
+    let asked = planner.sync_now(&company, &connection, idempotency_key(&headers)?).await?;
+    tracing::info!(%company, %connection, run = %asked.run.id, subject = caller.subject, joined = asked.joined, "sync asked for");
+    let location = format!("/v1/companies/{company}/connections/{connection}/runs/{}", asked.run.id);
+    let body = Json(json!({"run_id": asked.run.id, "joined": asked.joined, "run": asked.run}));
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(key) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    match key.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(Problem::bad_request("Idempotency-Key must be 1 to 255 visible ASCII characters")),
+    }
+}
+
+#[derive(Deserialize)]
+struct Paging {
+    limit: Option<u32>,
+}
+
+/// The runs of a connection, newest first.
+async fn runs(
+    State(planner): State<Arc<Planner>>,
+    caller: Caller,
+    Path((company, connection)): Path<(String, String)>,
+    Query(paging): Query<Paging>,
+) -> Result<Response, Problem> {
+    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
+    caller.act_for(&company)?;
+    let limit = paging.limit.unwrap_or(20);
+    if !(1..=100).contains(&limit) {
+        return Err(Problem::bad_request("limit must be 1 to 100"));
+    }
+    let runs = planner.store.runs(&company, &connection, limit as usize).await?;
+    Ok(Json(json!({"runs": runs})).into_response())
+}
+
+/// One run.
+async fn run(
+    State(planner): State<Arc<Planner>>,
+    caller: Caller,
+    Path((company, connection, run)): Path<(String, String, String)>,
+) -> Result<Response, Problem> {
+    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
+    caller.act_for(&company)?;
+    let run = planner.store.run(&company, &connection, &RunId::parse(run)?).await?;
+    let run = run.ok_or_else(|| Problem::not_found("run"))?;
+    Ok(Json(json!({"run": run})).into_response())
+}

@@ -1,1 +1,16 @@
-fn main() {}
+//! The Lambda function `on-demand-sync`.
+
+use common::api::lambda_caller;
+use common::lambda::{Aws, start_logging};
+use common::settings::environment;
+use common::sync::plan::Planner;
+use std::sync::Arc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    start_logging();
+    let aws = Aws::load(&environment).await;
+    let planner = Planner { store: aws.store()?, queue: Arc::new(aws.queue()?), clock: aws.clock() };
+    let router = on_demand_sync::router(Arc::new(planner)).layer(axum::middleware::from_fn(lambda_caller));
+    lambda_http::run(router).await
+}

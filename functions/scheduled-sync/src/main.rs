@@ -1,1 +1,19 @@
-fn main() {}
+//! The Lambda function `scheduled-sync`.
+
+use common::lambda::{Aws, start_logging};
+use common::settings::environment;
+use common::sync::plan::Planner;
+use lambda_runtime::{Error, service_fn};
+use std::sync::Arc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logging();
+    let aws = Aws::load(&environment).await;
+    let planner = Planner { store: aws.store()?, queue: Arc::new(aws.queue()?), clock: aws.clock() };
+    let planner = &planner;
+    lambda_runtime::run(service_fn(async move |event| {
+        scheduled_sync::handle(planner, event).await.map_err(Error::from)
+    }))
+    .await
+}

@@ -1,1 +1,21 @@
-fn main() {}
+//! The Lambda function `sync-worker`.
+
+use common::lambda::{Aws, start_logging};
+use common::settings::environment;
+use common::sync::work::Worker;
+use lambda_runtime::{Error, service_fn};
+use std::sync::Arc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logging();
+    let aws = Aws::load(&environment).await;
+    let worker = Worker {
+        store: aws.store()?,
+        credentials: aws.credentials()?,
+        huntress: aws.huntress()?,
+        budgets: Arc::default(),
+    };
+    let worker = &worker;
+    lambda_runtime::run(service_fn(async move |event| sync_worker::handle(worker, event).await)).await
+}

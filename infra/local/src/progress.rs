@@ -25,15 +25,9 @@ pub fn show(progress: &Arc<Progress>, budget: &Arc<Budget>, clock: &Arc<dyn Cloc
         loop {
             tick.tick().await;
             let left = budget.remaining(clock.now());
-            let left = left.map_or_else(
-                || "no limiter".to_owned(),
-                |left| format!("{left} requests left in this minute"),
-            );
-            shown.set_message(format!(
-                "{} pages, {} records, {left}",
-                progress.pages(),
-                progress.records()
-            ));
+            let left =
+                left.map_or_else(|| "no limiter".to_owned(), |left| format!("{left} requests left in this minute"));
+            shown.set_message(format!("{} pages, {} records, {left}", progress.pages(), progress.records()));
         }
     };
     Display(Some((bar, tokio::spawn(update))))

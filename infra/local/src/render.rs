@@ -26,9 +26,7 @@ pub fn json(value: &impl Serialize) -> Result<(), Fault> {
 /// An empty table in the style of all.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_header(header.to_vec());
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header.to_vec());
     table
 }
 
@@ -79,25 +77,14 @@ pub fn metrics(bundle: &EdrBundle) -> String {
     let organizations = &metadata.organizations;
     if organizations.unmapped_total > 0 {
         let names = organizations.unmapped.iter().take(10);
-        let names: Vec<String> = names
-            .map(|org| format!("{} ({})", org.name.as_deref().unwrap_or("no name"), org.id))
-            .collect();
+        let names: Vec<String> =
+            names.map(|org| format!("{} ({})", org.name.as_deref().unwrap_or("no name"), org.id)).collect();
         let more = organizations.unmapped_total.saturating_sub(names.len() as u64);
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        text += &format!(
-            "unmapped organizations, in no client's evidence: {}{more}\n",
-            names.join(", ")
-        );
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        text += &format!("unmapped organizations, in no client's evidence: {}{more}\n", names.join(", "));
     }
     if !organizations.missing.is_empty() {
-        text += &format!(
-            "mapped organizations that Huntress no longer lists: {}\n",
-            organizations.missing.join(", ")
-        );
+        text += &format!("mapped organizations that Huntress no longer lists: {}\n", organizations.missing.join(", "));
     }
     for entry in &metadata.data_quality {
         text += &format!("data quality: {} × {}\n", entry.count, entry.detail);

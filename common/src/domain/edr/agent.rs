@@ -122,11 +122,9 @@ pub fn judge(
         return verdict(known.unwrap_or(AgentState::Unknown), StateSource::Status, oddity);
     }
     match agent.last_callback_at.read() {
-        Moment::At(call) if call > observed_at + CLOCK_TOLERANCE => verdict(
-            AgentState::Unknown,
-            StateSource::LastCallback,
-            Some(AgentOddity::FutureTimestamp),
-        ),
+        Moment::At(call) if call > observed_at + CLOCK_TOLERANCE => {
+            verdict(AgentState::Unknown, StateSource::LastCallback, Some(AgentOddity::FutureTimestamp))
+        }
         Moment::At(call) => {
             let age = as_of.signed_duration_since(call);
             let state = if age <= settings.online_within() {
@@ -138,26 +136,18 @@ pub fn judge(
             };
             verdict(state, StateSource::LastCallback, None)
         }
-        Moment::Unreadable => verdict(
-            AgentState::Unknown,
-            StateSource::LastCallback,
-            Some(AgentOddity::MalformedTimestamp),
-        ),
+        Moment::Unreadable => {
+            verdict(AgentState::Unknown, StateSource::LastCallback, Some(AgentOddity::MalformedTimestamp))
+        }
         Moment::Absent => match agent.created_at.read() {
             Moment::At(created) => {
                 let old = as_of.signed_duration_since(created) > TimeDelta::days(i64::from(NEVER_CALLED_BACK_DAYS));
-                verdict(
-                    if old { AgentState::Missing } else { AgentState::Unknown },
-                    StateSource::Created,
-                    None,
-                )
+                verdict(if old { AgentState::Missing } else { AgentState::Unknown }, StateSource::Created, None)
             }
             Moment::Absent => verdict(AgentState::Unknown, StateSource::Created, None),
-            Moment::Unreadable => verdict(
-                AgentState::Unknown,
-                StateSource::Created,
-                Some(AgentOddity::MalformedTimestamp),
-            ),
+            Moment::Unreadable => {
+                verdict(AgentState::Unknown, StateSource::Created, Some(AgentOddity::MalformedTimestamp))
+            }
         },
     }
 }
@@ -189,18 +179,11 @@ mod tests {
         for (word, state) in words {
             let old = Stamp::Text("2020-01-01T00:00:00Z");
             assert_eq!(
-                judged(AgentFacts {
-                    status: Some(word),
-                    last_callback_at: old,
-                    ..Default::default()
-                }),
+                judged(AgentFacts { status: Some(word), last_callback_at: old, ..Default::default() }),
                 (state, None)
             );
         }
-        let asleep = AgentFacts {
-            status: Some("asleep"),
-            ..Default::default()
-        };
+        let asleep = AgentFacts { status: Some("asleep"), ..Default::default() };
         assert_eq!(judged(asleep), (AgentState::Unknown, Some(AgentOddity::UnknownStatus)));
     }
 
@@ -213,42 +196,23 @@ mod tests {
             ("2026-03-01T11:59:59Z", AgentState::Missing, None),
             ("2026-03-22T12:00:01Z", AgentState::Online, None),
             ("2026-03-22T12:35:00Z", AgentState::Online, None),
-            (
-                "2026-03-22T12:35:01Z",
-                AgentState::Unknown,
-                Some(AgentOddity::FutureTimestamp),
-            ),
+            ("2026-03-22T12:35:01Z", AgentState::Unknown, Some(AgentOddity::FutureTimestamp)),
             ("not a time", AgentState::Unknown, Some(AgentOddity::MalformedTimestamp)),
         ];
         for (call, state, oddity) in cases {
-            let agent = AgentFacts {
-                last_callback_at: Stamp::Text(call),
-                ..Default::default()
-            };
+            let agent = AgentFacts { last_callback_at: Stamp::Text(call), ..Default::default() };
             assert_eq!(judged(agent), (state, oddity), "{call}");
         }
     }
 
     #[test]
     fn without_a_call_the_age_of_the_installation_decides() {
-        let created = |text| AgentFacts {
-            created_at: Stamp::Text(text),
-            ..Default::default()
-        };
+        let created = |text| AgentFacts { created_at: Stamp::Text(text), ..Default::default() };
         assert_eq!(judged(created("2026-03-19T12:00:00Z")), (AgentState::Unknown, None));
         assert_eq!(judged(created("2026-03-19T11:59:59Z")), (AgentState::Missing, None));
-        assert_eq!(
-            judged(created("?")),
-            (AgentState::Unknown, Some(AgentOddity::MalformedTimestamp))
-        );
+        assert_eq!(judged(created("?")), (AgentState::Unknown, Some(AgentOddity::MalformedTimestamp)));
         assert_eq!(judged(AgentFacts::default()), (AgentState::Unknown, None));
-        let unreadable = AgentFacts {
-            last_callback_at: Stamp::NotText,
-            ..created("2020-01-01T00:00:00Z")
-        };
-        assert_eq!(
-            judged(unreadable),
-            (AgentState::Unknown, Some(AgentOddity::MalformedTimestamp))
-        );
+        let unreadable = AgentFacts { last_callback_at: Stamp::NotText, ..created("2020-01-01T00:00:00Z") };
+        assert_eq!(judged(unreadable), (AgentState::Unknown, Some(AgentOddity::MalformedTimestamp)));
     }
 }

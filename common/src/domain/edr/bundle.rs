@@ -59,46 +59,25 @@ pub fn bundle_of(
 ) -> Result<EdrBundle, UnknownOrganization> {
     let none = BTreeSet::new();
     if organizations.is_empty() {
-        return Ok(bundle(
-            tally,
-            collection,
-            tenant,
-            Scope::AllBut(&none),
-            OrganizationCoverage::default(),
-        ));
+        return Ok(bundle(tally, collection, tenant, Scope::AllBut(&none), OrganizationCoverage::default()));
     }
     let mut wanted = BTreeSet::new();
     for organization in organizations {
         let key = RecordKey::from_text(organization).filter(|key| tally.organizations().contains_key(key));
         wanted.insert(key.ok_or_else(|| UnknownOrganization(organization.clone()))?);
     }
-    Ok(bundle(
-        tally,
-        collection,
-        tenant,
-        Scope::Only(&wanted),
-        OrganizationCoverage::default(),
-    ))
+    Ok(bundle(tally, collection, tenant, Scope::Only(&wanted), OrganizationCoverage::default()))
 }
 
 /// All bundles of one collection: first the company's own, then each client's.
 #[must_use]
 pub fn split(tally: &EdrTally, collection: &Collection, company: &CompanyId, mapping: &Mapping) -> Vec<EdrBundle> {
-    let tenant = |client: Option<&ClientId>| Tenant {
-        company_id: Some(company.clone()),
-        client_id: client.cloned(),
-    };
+    let tenant = |client: Option<&ClientId>| Tenant { company_id: Some(company.clone()), client_id: client.cloned() };
     match mapping {
         Mapping::OneClient { client } => {
             let none = BTreeSet::new();
             let whole = |client| {
-                bundle(
-                    tally,
-                    collection,
-                    tenant(client),
-                    Scope::AllBut(&none),
-                    OrganizationCoverage::default(),
-                )
+                bundle(tally, collection, tenant(client), Scope::AllBut(&none), OrganizationCoverage::default())
             };
             vec![whole(None), whole(Some(client))]
         }
@@ -107,11 +86,7 @@ pub fn split(tally: &EdrTally, collection: &Collection, company: &CompanyId, map
             let missing = |id: &&String| RecordKey::from_text(id).is_none_or(|key| !listed.contains_key(&key));
             let ignored_keys: BTreeSet<RecordKey> = ignored.iter().filter_map(|id| RecordKey::from_text(id)).collect();
             let mapped: BTreeSet<RecordKey> = clients.keys().filter_map(|id| RecordKey::from_text(id)).collect();
-            let unmapped = || {
-                listed
-                    .iter()
-                    .filter(|(key, _)| !mapped.contains(key) && !ignored_keys.contains(key))
-            };
+            let unmapped = || listed.iter().filter(|(key, _)| !mapped.contains(key) && !ignored_keys.contains(key));
             let coverage = OrganizationCoverage {
                 in_scope: 0,
                 unmapped_total: unmapped().count() as u64,
@@ -127,15 +102,8 @@ pub fn split(tally: &EdrTally, collection: &Collection, company: &CompanyId, map
             };
             let own = bundle(tally, collection, tenant(None), Scope::AllBut(&ignored_keys), coverage);
             let of_clients = mapping.by_client().into_iter().map(|(client, keys)| {
-                let gone = clients
-                    .iter()
-                    .filter(|(_, owner)| *owner == client)
-                    .map(|(id, _)| id)
-                    .filter(missing);
-                let coverage = OrganizationCoverage {
-                    missing: gone.cloned().collect(),
-                    ..Default::default()
-                };
+                let gone = clients.iter().filter(|(_, owner)| *owner == client).map(|(id, _)| id).filter(missing);
+                let coverage = OrganizationCoverage { missing: gone.cloned().collect(), ..Default::default() };
                 bundle(tally, collection, tenant(Some(client)), Scope::Only(&keys), coverage)
             });
             std::iter::once(own).chain(of_clients).collect()
@@ -166,10 +134,7 @@ fn bundle(
             as_of: tally.as_of(),
             derivation: derivation(tally, &totals.counts),
             records_read: tally.records_read(),
-            organizations: OrganizationCoverage {
-                in_scope: totals.organizations,
-                ..coverage
-            },
+            organizations: OrganizationCoverage { in_scope: totals.organizations, ..coverage },
             run_id: collection.run.clone(),
         },
     }
@@ -190,10 +155,7 @@ fn totals(tally: &EdrTally, scope: Scope<'_>) -> (Totals, Quality) {
         }
     }
     let (mut claimed, mut all_claim) = (0_u64, true);
-    for organization in listed
-        .iter()
-        .filter(|(key, _)| scope.covers(Some(**key)))
-        .map(|(_, organization)| organization)
+    for organization in listed.iter().filter(|(key, _)| scope.covers(Some(**key))).map(|(_, organization)| organization)
     {
         totals.organizations += 1;
         claimed = claimed.saturating_add(organization.agents_count.unwrap_or(0));
@@ -208,10 +170,7 @@ fn totals(tally: &EdrTally, scope: Scope<'_>) -> (Totals, Quality) {
     }
     quality.note_many(QualityCode::AgentWithoutOrganization, outside);
     if all_claim && totals.organizations > 0 {
-        quality.note_many(
-            QualityCode::AgentsCountMismatch,
-            totals.counts.agents().abs_diff(claimed),
-        );
+        quality.note_many(QualityCode::AgentsCountMismatch, totals.counts.agents().abs_diff(claimed));
     }
     (totals, quality)
 }

@@ -163,10 +163,7 @@ fn first(alternatives: impl IntoIterator<Item = (Moment, TimeField)>) -> Chosen 
     for (moment, field) in alternatives {
         match moment {
             Moment::At(time) => {
-                return Chosen {
-                    time: Some((time, field)),
-                    unreadable,
-                };
+                return Chosen { time: Some((time, field)), unreadable };
             }
             Moment::Unreadable => unreadable += 1,
             Moment::Absent => {}
@@ -179,26 +176,16 @@ fn first(alternatives: impl IntoIterator<Item = (Moment, TimeField)>) -> Chosen 
 #[must_use]
 pub fn start(detected: Moment, sent: Stamp<'_>, created: Moment) -> Chosen {
     if let Moment::At(time) = detected {
-        return Chosen {
-            time: Some((time, TimeField::Detected)),
-            unreadable: 0,
-        };
+        return Chosen { time: Some((time, TimeField::Detected)), unreadable: 0 };
     }
-    first([
-        (detected, TimeField::Detected),
-        (sent.read(), TimeField::Sent),
-        (created, TimeField::Created),
-    ])
+    first([(detected, TimeField::Detected), (sent.read(), TimeField::Sent), (created, TimeField::Created)])
 }
 
 /// The end: when it was resolved, else closed.
 #[must_use]
 pub fn end(resolved: Stamp<'_>, closed: Stamp<'_>) -> Chosen {
     match resolved.read() {
-        Moment::At(time) => Chosen {
-            time: Some((time, TimeField::Resolved)),
-            unreadable: 0,
-        },
+        Moment::At(time) => Chosen { time: Some((time, TimeField::Resolved)), unreadable: 0 },
         moment => first([(moment, TimeField::Resolved), (closed.read(), TimeField::Closed)]),
     }
 }
@@ -230,32 +217,18 @@ pub struct AutoVerdict {
 pub fn auto_resolved(incident: &IncidentFacts<'_>) -> AutoVerdict {
     let said = [incident.resolution_source, incident.resolved_by];
     if said.iter().any(Option::is_some) {
-        let automatic = said
-            .into_iter()
-            .flatten()
-            .any(|said| matches!(said, Said::Text(text) if names_a_machine(text)));
-        return AutoVerdict {
-            automatic,
-            source: AutoSource::Words,
-            incomplete: false,
-        };
+        let automatic =
+            said.into_iter().flatten().any(|said| matches!(said, Said::Text(text) if names_a_machine(text)));
+        return AutoVerdict { automatic, source: AutoSource::Words, incomplete: false };
     }
     match incident.remediations {
-        None => AutoVerdict {
-            automatic: false,
-            source: AutoSource::Nothing,
-            incomplete: false,
-        },
-        Some(Remediations::Incomplete) => AutoVerdict {
-            automatic: false,
-            source: AutoSource::Remediations,
-            incomplete: true,
-        },
-        Some(Remediations::Complete { automatic }) => AutoVerdict {
-            automatic,
-            source: AutoSource::Remediations,
-            incomplete: false,
-        },
+        None => AutoVerdict { automatic: false, source: AutoSource::Nothing, incomplete: false },
+        Some(Remediations::Incomplete) => {
+            AutoVerdict { automatic: false, source: AutoSource::Remediations, incomplete: true }
+        }
+        Some(Remediations::Complete { automatic }) => {
+            AutoVerdict { automatic, source: AutoSource::Remediations, incomplete: false }
+        }
     }
 }
 
@@ -284,19 +257,10 @@ mod tests {
             (IncidentState::Open, &["open", "sent", "SENT", " Open "][..]),
             (
                 IncidentState::InProgress,
-                &[
-                    "in_progress",
-                    "In Progress",
-                    "in-progress",
-                    "investigating",
-                    "auto_remediating",
-                ],
+                &["in_progress", "In Progress", "in-progress", "investigating", "auto_remediating"],
             ),
             (IncidentState::Resolved, &["resolved", "closed", "Closed"]),
-            (
-                IncidentState::Dismissed,
-                &["dismissed", "partner_dismissed", "Partner Dismissed"],
-            ),
+            (IncidentState::Dismissed, &["dismissed", "partner_dismissed", "Partner Dismissed"]),
             (IncidentState::LeftOut, &["deleting", "draft"]),
         ];
         for (state, words) in classes {
@@ -311,10 +275,7 @@ mod tests {
     #[test]
     fn an_unreadable_time_gives_way_to_the_next_and_is_counted() {
         let chosen = start(Moment::Unreadable, Stamp::Text("2026-01-01T00:00:00Z"), Moment::Absent);
-        assert_eq!(
-            (chosen.time.map(|(_, field)| field), chosen.unreadable),
-            (Some(TimeField::Sent), 1)
-        );
+        assert_eq!((chosen.time.map(|(_, field)| field), chosen.unreadable), (Some(TimeField::Sent), 1));
         let chosen = end(Stamp::Text("x"), Stamp::NotText);
         assert_eq!((chosen.time, chosen.unreadable), (None, 2));
     }
@@ -322,21 +283,12 @@ mod tests {
     #[test]
     fn who_resolved_it_wins_over_what_was_done() {
         let complete = Some(Remediations::Complete { automatic: true });
-        let by_person = IncidentFacts {
-            resolved_by: Some(Said::Text("J. Smith")),
-            remediations: complete,
-            ..Default::default()
-        };
+        let by_person =
+            IncidentFacts { resolved_by: Some(Said::Text("J. Smith")), remediations: complete, ..Default::default() };
         assert!(!auto_resolved(&by_person).automatic);
-        let by_record = IncidentFacts {
-            resolved_by: Some(Said::Other),
-            ..Default::default()
-        };
+        let by_record = IncidentFacts { resolved_by: Some(Said::Other), ..Default::default() };
         assert_eq!(auto_resolved(&by_record).source, AutoSource::Words);
-        let by_work = IncidentFacts {
-            remediations: complete,
-            ..Default::default()
-        };
+        let by_work = IncidentFacts { remediations: complete, ..Default::default() };
         assert!(auto_resolved(&by_work).automatic);
         let either = IncidentFacts {
             resolution_source: Some(Said::Text("analyst")),
@@ -348,27 +300,11 @@ mod tests {
 
     #[test]
     fn a_remediation_is_automatic_only_when_nothing_speaks_against_it() {
-        let done = RemediationFacts {
-            status: Some("Completed"),
-            kind: Some("containment"),
-            approved: false,
-        };
+        let done = RemediationFacts { status: Some("Completed"), kind: Some("containment"), approved: false };
         assert!(done.is_automatic());
-        assert!(
-            !RemediationFacts {
-                kind: Some("Manual"),
-                ..done
-            }
-            .is_automatic()
-        );
+        assert!(!RemediationFacts { kind: Some("Manual"), ..done }.is_automatic());
         assert!(!RemediationFacts { approved: true, ..done }.is_automatic());
-        assert!(
-            !RemediationFacts {
-                status: Some("failed"),
-                ..done
-            }
-            .is_automatic()
-        );
+        assert!(!RemediationFacts { status: Some("failed"), ..done }.is_automatic());
         assert!(!RemediationFacts { status: None, ..done }.is_automatic());
         assert!(RemediationFacts { kind: None, ..done }.is_automatic());
     }

@@ -27,21 +27,15 @@ fn count(value: u64) -> Value {
 }
 
 fn percent(part: u64, whole: u64) -> Value {
-    Ratio::percent(part, whole)
-        .map(|ratio| ratio.rounded(1).to_string())
-        .ok_or(Reason::NothingToMeasure)
+    Ratio::percent(part, whole).map(|ratio| ratio.rounded(1).to_string()).ok_or(Reason::NothingToMeasure)
 }
 
 fn mean_hours(total_nanos: i128, count: u64) -> Value {
-    Ratio::mean_hours(total_nanos, count)
-        .map(|ratio| ratio.rounded(1).to_string())
-        .ok_or(Reason::NothingToMeasure)
+    Ratio::mean_hours(total_nanos, count).map(|ratio| ratio.rounded(1).to_string()).ok_or(Reason::NothingToMeasure)
 }
 
 fn tenths(value: Option<i128>) -> Value {
-    value
-        .map(|tenths| Decimal::from_units(tenths, 1).to_string())
-        .ok_or(Reason::NothingToMeasure)
+    value.map(|tenths| Decimal::from_units(tenths, 1).to_string()).ok_or(Reason::NothingToMeasure)
 }
 
 fn metric(category: Category, key: &str, metric_type: MetricType, unit: &str, value: Value) -> Metric {
@@ -49,14 +43,7 @@ fn metric(category: Category, key: &str, metric_type: MetricType, unit: &str, va
         Ok(value) => (Some(value), None),
         Err(reason) => (None, Some(reason)),
     };
-    Metric {
-        category,
-        metric_key: key.to_owned(),
-        metric_value,
-        reason,
-        metric_type,
-        unit: unit.to_owned(),
-    }
+    Metric { category, metric_key: key.to_owned(), metric_value, reason, metric_type, unit: unit.to_owned() }
 }
 
 /// The 18 metrics, in the order of the contract.
@@ -64,45 +51,14 @@ fn metric(category: Category, key: &str, metric_type: MetricType, unit: &str, va
 pub fn metrics(totals: &Totals) -> Vec<Metric> {
     use Category::{AssetInventory, EndpointProtection, IncidentResponse};
     use MetricType::{Count, Duration, Number, Percentage};
-    let Totals {
-        counts,
-        organizations,
-        with_agents,
-        ..
-    } = totals;
+    let Totals { counts, organizations, with_agents, .. } = totals;
     let average = Ratio::new(i128::from(counts.agents()), i128::from(*organizations));
-    let average = average
-        .map(|ratio| ratio.rounded(2).to_string())
-        .ok_or(Reason::NothingToMeasure);
+    let average = average.map(|ratio| ratio.rounded(2).to_string()).ok_or(Reason::NothingToMeasure);
     vec![
-        metric(
-            EndpointProtection,
-            "agents_total",
-            Count,
-            "devices",
-            count(counts.agents()),
-        ),
-        metric(
-            EndpointProtection,
-            "agents_online",
-            Count,
-            "devices",
-            count(counts.online),
-        ),
-        metric(
-            EndpointProtection,
-            "agents_offline",
-            Count,
-            "devices",
-            count(counts.offline),
-        ),
-        metric(
-            EndpointProtection,
-            "agents_missing",
-            Count,
-            "devices",
-            count(counts.missing),
-        ),
+        metric(EndpointProtection, "agents_total", Count, "devices", count(counts.agents())),
+        metric(EndpointProtection, "agents_online", Count, "devices", count(counts.online)),
+        metric(EndpointProtection, "agents_offline", Count, "devices", count(counts.offline)),
+        metric(EndpointProtection, "agents_missing", Count, "devices", count(counts.missing)),
         metric(
             EndpointProtection,
             "agents_online_percentage",
@@ -110,77 +66,17 @@ pub fn metrics(totals: &Totals) -> Vec<Metric> {
             "%",
             percent(counts.online, counts.agents()),
         ),
-        metric(
-            IncidentResponse,
-            "incidents_total",
-            Count,
-            "incidents",
-            count(counts.incidents()),
-        ),
-        metric(
-            IncidentResponse,
-            "incidents_open",
-            Count,
-            "incidents",
-            count(counts.open),
-        ),
-        metric(
-            IncidentResponse,
-            "incidents_in_progress",
-            Count,
-            "incidents",
-            count(counts.in_progress),
-        ),
-        metric(
-            IncidentResponse,
-            "incidents_resolved",
-            Count,
-            "incidents",
-            count(counts.resolved),
-        ),
-        metric(
-            IncidentResponse,
-            "incidents_critical",
-            Count,
-            "incidents",
-            count(counts.critical),
-        ),
-        metric(
-            IncidentResponse,
-            "incidents_high",
-            Count,
-            "incidents",
-            count(counts.high),
-        ),
-        metric(
-            AssetInventory,
-            "organizations_total",
-            Count,
-            "organizations",
-            count(*organizations),
-        ),
-        metric(
-            AssetInventory,
-            "organizations_with_agents",
-            Count,
-            "organizations",
-            count(*with_agents),
-        ),
+        metric(IncidentResponse, "incidents_total", Count, "incidents", count(counts.incidents())),
+        metric(IncidentResponse, "incidents_open", Count, "incidents", count(counts.open)),
+        metric(IncidentResponse, "incidents_in_progress", Count, "incidents", count(counts.in_progress)),
+        metric(IncidentResponse, "incidents_resolved", Count, "incidents", count(counts.resolved)),
+        metric(IncidentResponse, "incidents_critical", Count, "incidents", count(counts.critical)),
+        metric(IncidentResponse, "incidents_high", Count, "incidents", count(counts.high)),
+        metric(AssetInventory, "organizations_total", Count, "organizations", count(*organizations)),
+        metric(AssetInventory, "organizations_with_agents", Count, "organizations", count(*with_agents)),
         metric(AssetInventory, "average_agents_per_org", Number, "devices", average),
-        metric(
-            AssetInventory,
-            "organization_coverage_pct",
-            Percentage,
-            "%",
-            percent(*with_agents, *organizations),
-        ),
-        metric(
-            IncidentResponse,
-            "mean_time_to_detect_hours",
-            Duration,
-            "hours",
-            time_to_detect(counts),
-        ),
+        metric(AssetInventory, "organization_coverage_pct", Percentage, "%", percent(*with_agents, *organizations)),
+        metric(IncidentResponse, "mean_time_to_detect_hours", Duration, "hours", time_to_detect(counts)),
         metric(
             IncidentResponse,
             "mean_time_to_resolve_hours",
@@ -188,13 +84,7 @@ pub fn metrics(totals: &Totals) -> Vec<Metric> {
             "hours",
             mean_hours(counts.resolve.total_nanos, counts.resolve.count),
         ),
-        metric(
-            IncidentResponse,
-            "incidents_auto_resolved",
-            Count,
-            "incidents",
-            auto_resolved(counts),
-        ),
+        metric(IncidentResponse, "incidents_auto_resolved", Count, "incidents", auto_resolved(counts)),
     ]
 }
 
@@ -231,48 +121,12 @@ pub fn extended_metrics(totals: &Totals, as_of: DateTime<Utc>) -> Vec<Metric> {
     let oldest = counts.oldest_open.map(|start| nanos_between(start, as_of).max(0));
     let oldest = oldest.map_or(Err(Reason::NothingToMeasure), |nanos| mean_hours(nanos, 1));
     vec![
-        metric(
-            EndpointProtection,
-            "agents_unknown",
-            Count,
-            "devices",
-            count(counts.unknown),
-        ),
-        metric(
-            EndpointProtection,
-            "agents_isolated",
-            Count,
-            "devices",
-            count(counts.isolated),
-        ),
-        metric(
-            EndpointProtection,
-            "agents_edr_installed_pct",
-            Percentage,
-            "%",
-            edr_installed,
-        ),
-        metric(
-            EndpointProtection,
-            "agents_defender_healthy_pct",
-            Percentage,
-            "%",
-            defender,
-        ),
-        metric(
-            EndpointProtection,
-            "agents_firewall_enabled_pct",
-            Percentage,
-            "%",
-            firewall,
-        ),
-        metric(
-            EndpointProtection,
-            "agents_tamper_protected_pct",
-            Percentage,
-            "%",
-            tamper,
-        ),
+        metric(EndpointProtection, "agents_unknown", Count, "devices", count(counts.unknown)),
+        metric(EndpointProtection, "agents_isolated", Count, "devices", count(counts.isolated)),
+        metric(EndpointProtection, "agents_edr_installed_pct", Percentage, "%", edr_installed),
+        metric(EndpointProtection, "agents_defender_healthy_pct", Percentage, "%", defender),
+        metric(EndpointProtection, "agents_firewall_enabled_pct", Percentage, "%", firewall),
+        metric(EndpointProtection, "agents_tamper_protected_pct", Percentage, "%", tamper),
         metric(
             AssetInventory,
             "organizations_with_online_agents",
@@ -280,21 +134,9 @@ pub fn extended_metrics(totals: &Totals, as_of: DateTime<Utc>) -> Vec<Metric> {
             "organizations",
             count(totals.with_online_agents),
         ),
-        metric(
-            IncidentResponse,
-            "incidents_dismissed",
-            Count,
-            "incidents",
-            count(counts.dismissed),
-        ),
+        metric(IncidentResponse, "incidents_dismissed", Count, "incidents", count(counts.dismissed)),
         metric(IncidentResponse, "incidents_low", Count, "incidents", count(counts.low)),
-        metric(
-            IncidentResponse,
-            "incidents_unknown_status",
-            Count,
-            "incidents",
-            count(counts.incidents_unknown),
-        ),
+        metric(IncidentResponse, "incidents_unknown_status", Count, "incidents", count(counts.incidents_unknown)),
         metric(
             IncidentResponse,
             "median_time_to_resolve_hours",
@@ -309,12 +151,6 @@ pub fn extended_metrics(totals: &Totals, as_of: DateTime<Utc>) -> Vec<Metric> {
             "hours",
             tenths(counts.resolve.nearest_rank(90)),
         ),
-        metric(
-            IncidentResponse,
-            "oldest_open_incident_age_hours",
-            Duration,
-            "hours",
-            oldest,
-        ),
+        metric(IncidentResponse, "oldest_open_incident_age_hours", Duration, "hours", oldest),
     ]
 }

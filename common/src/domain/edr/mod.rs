@@ -43,14 +43,7 @@ impl EdrSettings {
         let sensible = online_within_hours > 0
             && missing_after_days <= 3650
             && u64::from(online_within_hours) < u64::from(missing_after_days) * 24;
-        if sensible {
-            Ok(Self {
-                online_within_hours,
-                missing_after_days,
-            })
-        } else {
-            Err(InvalidSettings)
-        }
+        if sensible { Ok(Self { online_within_hours, missing_after_days }) } else { Err(InvalidSettings) }
     }
 
     /// The limit of `online`, in hours.
@@ -77,10 +70,7 @@ impl EdrSettings {
 impl Default for EdrSettings {
     /// 24 hours, and 21 days, which is what the vendor calls unresponsive.
     fn default() -> Self {
-        Self {
-            online_within_hours: 24,
-            missing_after_days: 21,
-        }
+        Self { online_within_hours: 24, missing_after_days: 21 }
     }
 }
 
@@ -93,9 +83,6 @@ impl TryFrom<RawSettings> for EdrSettings {
 
 impl From<EdrSettings> for RawSettings {
     fn from(settings: EdrSettings) -> Self {
-        Self {
-            online_within_hours: settings.online_within_hours,
-            missing_after_days: settings.missing_after_days,
-        }
+        Self { online_within_hours: settings.online_within_hours, missing_after_days: settings.missing_after_days }
     }
 }

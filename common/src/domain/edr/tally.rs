@@ -221,10 +221,7 @@ impl Counts {
         }
         match verdict.oddity {
             Some(AgentOddity::UnknownStatus) => {
-                self.quality.note_word(
-                    QualityCode::UnknownAgentStatus,
-                    &normalized(agent.status.unwrap_or_default()),
-                );
+                self.quality.note_word(QualityCode::UnknownAgentStatus, &normalized(agent.status.unwrap_or_default()));
             }
             Some(AgentOddity::MalformedTimestamp) => self.quality.note(QualityCode::MalformedTimestamp),
             Some(AgentOddity::FutureTimestamp) => self.quality.note(QualityCode::FutureTimestamp),
@@ -259,20 +256,16 @@ impl Counts {
         }
         if !known {
             self.incidents_unknown += 1;
-            self.quality.note_word(
-                QualityCode::UnknownIncidentStatus,
-                &normalized(incident.status.unwrap_or_default()),
-            );
+            self.quality
+                .note_word(QualityCode::UnknownIncidentStatus, &normalized(incident.status.unwrap_or_default()));
         }
         match incident::severity(incident.severity) {
             Severity::Critical => self.critical += 1,
             Severity::High => self.high += 1,
             Severity::Low => self.low += 1,
             Severity::Unknown => {
-                self.quality.note_word(
-                    QualityCode::UnknownSeverity,
-                    &normalized(incident.severity.unwrap_or_default()),
-                );
+                self.quality
+                    .note_word(QualityCode::UnknownSeverity, &normalized(incident.severity.unwrap_or_default()));
             }
         }
         match state {
@@ -283,13 +276,8 @@ impl Counts {
     }
 
     fn add_unfinished(&mut self, incident: &IncidentFacts<'_>, observed_at: DateTime<Utc>) {
-        let start = incident::start(
-            incident.detected_at.read(),
-            incident.sent_at,
-            incident.created_at.read(),
-        );
-        self.quality
-            .note_many(QualityCode::MalformedTimestamp, start.unreadable);
+        let start = incident::start(incident.detected_at.read(), incident.sent_at, incident.created_at.read());
+        self.quality.note_many(QualityCode::MalformedTimestamp, start.unreadable);
         let Some((start, _)) = start.time else { return };
         if start > observed_at + CLOCK_TOLERANCE {
             self.quality.note(QualityCode::FutureTimestamp);
@@ -325,11 +313,7 @@ impl Counts {
                         _ => *created += 1,
                     }
                     let [resolved, closed] = &mut self.ends;
-                    *if end_field == TimeField::Resolved {
-                        resolved
-                    } else {
-                        closed
-                    } += 1;
+                    *if end_field == TimeField::Resolved { resolved } else { closed } += 1;
                 }
             }
         }
@@ -413,34 +397,17 @@ impl EdrTally {
     /// Adds an organization; of two with one id the first counts.
     pub fn add_organization(&mut self, facts: &OrganizationFacts<'_>) {
         self.read.organizations += 1;
-        let keyed = facts
-            .id
-            .and_then(|id| RecordKey::from_text(id).map(|key| (key, id.trim())));
+        let keyed = facts.id.and_then(|id| RecordKey::from_text(id).map(|key| (key, id.trim())));
         let Some((key, id)) = keyed else {
-            self.counts
-                .entry(None)
-                .or_default()
-                .quality
-                .note(QualityCode::RecordWithoutId);
+            self.counts.entry(None).or_default().quality.note(QualityCode::RecordWithoutId);
             return;
         };
         if self.organizations.contains_key(&key) {
-            self.counts
-                .entry(Some(key))
-                .or_default()
-                .quality
-                .note(QualityCode::DuplicateRecord);
+            self.counts.entry(Some(key)).or_default().quality.note(QualityCode::DuplicateRecord);
             return;
         }
         let name = facts.name.map(str::to_owned);
-        self.organizations.insert(
-            key,
-            Organization {
-                id: id.to_owned(),
-                name,
-                agents_count: facts.agents_count,
-            },
-        );
+        self.organizations.insert(key, Organization { id: id.to_owned(), name, agents_count: facts.agents_count });
     }
 
     /// Adds an agent that was read at `observed_at`; of two with one id the first counts.
@@ -471,26 +438,14 @@ impl EdrTally {
     /// [`Inconsistent`] when they contradict themselves; then there is no evidence.
     pub fn check(&self) -> Result<(), Inconsistent> {
         let lists = [
-            (
-                EdrList::Organizations,
-                self.read.organizations,
-                self.organizations.is_empty(),
-            ),
+            (EdrList::Organizations, self.read.organizations, self.organizations.is_empty()),
             (EdrList::Agents, self.read.agents, self.seen_agents.is_empty()),
-            (
-                EdrList::IncidentReports,
-                self.read.incident_reports,
-                self.seen_incidents.is_empty(),
-            ),
+            (EdrList::IncidentReports, self.read.incident_reports, self.seen_incidents.is_empty()),
         ];
         if let Some((list, records, _)) = lists.into_iter().find(|(_, records, no_ids)| *records > 0 && *no_ids) {
             return Err(Inconsistent::NoIds { list, records });
         }
-        let claimed = self
-            .organizations
-            .values()
-            .filter_map(|organization| organization.agents_count)
-            .sum();
+        let claimed = self.organizations.values().filter_map(|organization| organization.agents_count).sum();
         if self.read.agents == 0 && claimed > 0 {
             return Err(Inconsistent::AgentsMissing { claimed });
         }

@@ -53,11 +53,7 @@ impl<'a> EdrClient<'a> {
     /// A client over `transport`.
     #[must_use]
     pub fn new(transport: &'a Transport, credential: &'a EdrCredential) -> Self {
-        Self {
-            transport,
-            credential,
-            max_pages: MAX_PAGES,
-        }
+        Self { transport, credential, max_pages: MAX_PAGES }
     }
 
     /// Gives up after fewer pages than [`MAX_PAGES`].
@@ -83,9 +79,7 @@ impl<'a> EdrClient<'a> {
     }
 
     async fn read_list<L: ListOf>(&self, tally: &Mutex<EdrTally>, instants: Instants) -> Result<(), Failure> {
-        self.read_pages::<L>(tally, instants)
-            .await
-            .map_err(|error| error.into_failure(&request_to(L::PATH), L::NOUN))
+        self.read_pages::<L>(tally, instants).await.map_err(|error| error.into_failure(&request_to(L::PATH), L::NOUN))
     }
 
     async fn read_pages<L: ListOf>(&self, tally: &Mutex<EdrTally>, instants: Instants) -> Result<(), FetchError> {
@@ -101,24 +95,18 @@ impl<'a> EdrClient<'a> {
                     let page = read_page::<L>(body)?;
                     let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
                     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-                    page.records
-                        .iter()
-                        .for_each(|record| L::add(&mut tally, record, observed_at));
+                    page.records.iter().for_each(|record| L::add(&mut tally, record, observed_at));
                     self.transport.progress().add_page(page.records.len() as u64);
                     Ok(page.next)
                 })
                 .await?;
             let NextPage::Token(next) = next else { return Ok(()) };
             if !RecordKey::from_text(&next).is_some_and(|key| tokens_seen.insert(key)) {
-                return Err(FetchError::Inconsistent {
-                    what: "a page token came a second time".to_owned(),
-                });
+                return Err(FetchError::Inconsistent { what: "a page token came a second time".to_owned() });
             }
             token = Some(next);
         }
-        Err(FetchError::Inconsistent {
-            what: format!("it has not ended after {} pages", self.max_pages),
-        })
+        Err(FetchError::Inconsistent { what: format!("it has not ended after {} pages", self.max_pages) })
     }
 
     fn request<'r>(&'r self, path: &'r str, query: &'r [(&'r str, &'r str)]) -> Get<'r> {
@@ -137,18 +125,9 @@ fn request_to(path: &str) -> String {
 
 fn inconsistent(error: &Inconsistent) -> Failure {
     let path = match error {
-        Inconsistent::AgentsMissing { .. }
-        | Inconsistent::NoIds {
-            list: EdrList::Agents, ..
-        } => Agents::PATH,
-        Inconsistent::NoIds {
-            list: EdrList::Organizations,
-            ..
-        } => Organizations::PATH,
-        Inconsistent::NoIds {
-            list: EdrList::IncidentReports,
-            ..
-        } => IncidentReports::PATH,
+        Inconsistent::AgentsMissing { .. } | Inconsistent::NoIds { list: EdrList::Agents, .. } => Agents::PATH,
+        Inconsistent::NoIds { list: EdrList::Organizations, .. } => Organizations::PATH,
+        Inconsistent::NoIds { list: EdrList::IncidentReports, .. } => IncidentReports::PATH,
     };
     Failure::new(FailureCode::Inconsistent, error.to_string()).at(request_to(path))
 }

@@ -31,14 +31,9 @@ pub(super) enum NextPage {
 /// # Errors
 /// [`BodyError::NotJson`] for what is no JSON or is cut off, [`BodyError::Shape`] for JSON that is no page.
 pub(super) fn read_page<L: ListOf>(body: &[u8]) -> Result<Page<'_, L>, BodyError> {
-    let shape = |path: &str, what: &str| BodyError::Shape {
-        path: path.to_owned(),
-        what: what.to_owned(),
-    };
+    let shape = |path: &str, what: &str| BodyError::Shape { path: path.to_owned(), what: what.to_owned() };
     let mut json = serde_json::Deserializer::from_slice(body);
-    let raw = Top::<L>(PhantomData)
-        .deserialize(&mut json)
-        .and_then(|raw| json.end().map(|()| raw));
+    let raw = Top::<L>(PhantomData).deserialize(&mut json).and_then(|raw| json.end().map(|()| raw));
     let raw = raw.map_err(|error| match error.classify() {
         serde_json::error::Category::Data => {
             shape(L::KEY, "a record has a field twice, or a value that is out of range")
@@ -64,10 +59,7 @@ pub(super) fn read_page<L: ListOf>(body: &[u8]) -> Result<Page<'_, L>, BodyError
         Element::Object(record) => record,
         Element::Other => L::Record::default(),
     });
-    Ok(Page {
-        records: records.collect(),
-        next,
-    })
+    Ok(Page { records: records.collect(), next })
 }
 
 /// The token inside `pagination`; a `pagination` that is no object has none.
@@ -154,24 +146,16 @@ mod tests {
     use super::*;
 
     fn next(text: &str) -> Result<NextPage, String> {
-        read_page::<Agents>(text.as_bytes())
-            .map(|page| page.next)
-            .map_err(|error| match error {
-                BodyError::NotJson => "not json".to_owned(),
-                BodyError::Shape { path, .. } => path,
-            })
+        read_page::<Agents>(text.as_bytes()).map(|page| page.next).map_err(|error| match error {
+            BodyError::NotJson => "not json".to_owned(),
+            BodyError::Shape { path, .. } => path,
+        })
     }
 
     #[test]
     fn a_token_is_followed_and_everything_else_ends_the_list() {
-        assert_eq!(
-            next(r#"{"agents":[],"pagination":{"next_page_token":"abc"}}"#),
-            Ok(NextPage::Token("abc".into()))
-        );
-        assert_eq!(
-            next(r#"{"pagination":{"next_page_token":12},"agents":[]}"#),
-            Ok(NextPage::Token("12".into()))
-        );
+        assert_eq!(next(r#"{"agents":[],"pagination":{"next_page_token":"abc"}}"#), Ok(NextPage::Token("abc".into())));
+        assert_eq!(next(r#"{"pagination":{"next_page_token":12},"agents":[]}"#), Ok(NextPage::Token("12".into())));
         for end in [
             "",
             r#","pagination":null"#,
@@ -203,9 +187,6 @@ mod tests {
 
     #[test]
     fn invalid_utf8_in_a_used_field_is_no_json() {
-        assert!(matches!(
-            read_page::<Agents>(b"{\"agents\":[{\"id\":\"\xff\"}]}"),
-            Err(BodyError::NotJson)
-        ));
+        assert!(matches!(read_page::<Agents>(b"{\"agents\":[{\"id\":\"\xff\"}]}"), Err(BodyError::NotJson)));
     }
 }

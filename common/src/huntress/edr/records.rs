@@ -224,9 +224,7 @@ impl<'de> Deserialize<'de> for RemediationsField {
                     count += 1;
                     automatic &= is_automatic(&item);
                 }
-                Ok(RemediationsField(Some(Remediations::Complete {
-                    automatic: automatic && count > 0,
-                })))
+                Ok(RemediationsField(Some(Remediations::Complete { automatic: automatic && count > 0 })))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
                 let mut envelope = false;
@@ -260,14 +258,9 @@ impl<'de> Deserialize<'de> for RemediationsField {
                         }
                     }
                 }
-                let complete = Remediations::Complete {
-                    automatic: if envelope { automatic } else { single.is_automatic() },
-                };
-                Ok(RemediationsField(Some(if incomplete {
-                    Remediations::Incomplete
-                } else {
-                    complete
-                })))
+                let complete =
+                    Remediations::Complete { automatic: if envelope { automatic } else { single.is_automatic() } };
+                Ok(RemediationsField(Some(if incomplete { Remediations::Incomplete } else { complete })))
             }
         }
         deserializer.deserialize_any(Any)
@@ -291,24 +284,12 @@ mod tests {
         assert_eq!(read("[]"), automatic(false));
         assert_eq!(read("{}"), automatic(false));
         assert_eq!(read("\"done\""), automatic(false));
-        assert_eq!(
-            read(&format!(r#"{{"total_count":1,"has_more":false,"items":[{done}]}}"#)),
-            automatic(true)
-        );
+        assert_eq!(read(&format!(r#"{{"total_count":1,"has_more":false,"items":[{done}]}}"#)), automatic(true));
         assert_eq!(read(&format!(r#"{{"items":[{done}]}}"#)), automatic(true));
-        assert_eq!(
-            read(r#"{"total_count":0,"has_more":false,"items":[]}"#),
-            automatic(false)
-        );
+        assert_eq!(read(r#"{"total_count":0,"has_more":false,"items":[]}"#), automatic(false));
         assert_eq!(read(r#"{"has_more":false,"items":null}"#), automatic(false));
         assert_eq!(read(&format!(r#"{{"items":[{done},7]}}"#)), automatic(false));
-        assert_eq!(
-            read(&format!(r#"{{"has_more":true,"items":[{done}]}}"#)),
-            Some(Remediations::Incomplete)
-        );
-        assert_eq!(
-            read(&format!(r#"{{"has_more":1,"items":[{done}]}}"#)),
-            Some(Remediations::Incomplete)
-        );
+        assert_eq!(read(&format!(r#"{{"has_more":true,"items":[{done}]}}"#)), Some(Remediations::Incomplete));
+        assert_eq!(read(&format!(r#"{{"has_more":1,"items":[{done}]}}"#)), Some(Remediations::Incomplete));
     }
 }

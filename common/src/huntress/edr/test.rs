@@ -31,10 +31,7 @@ impl TestReport {
     /// The report over these permissions.
     #[must_use]
     pub fn new(permissions: Vec<PermissionResult>) -> Self {
-        Self {
-            passed: permissions.iter().all(|permission| permission.granted),
-            permissions,
-        }
+        Self { passed: permissions.iter().all(|permission| permission.granted), permissions }
     }
 }
 
@@ -52,36 +49,17 @@ impl EdrClient<'_> {
 
     async fn test_account(&self) -> PermissionResult {
         let path = "/v1/account";
-        let answer = self
-            .transport
-            .get(self.request(path, &[]), &mut Vec::new(), |_| Ok(()))
-            .await;
-        result(
-            "account",
-            answer.map_err(|error| error.into_failure(&request_to(path), "the account")),
-        )
+        let answer = self.transport.get(self.request(path, &[]), &mut Vec::new(), |_| Ok(())).await;
+        result("account", answer.map_err(|error| error.into_failure(&request_to(path), "the account")))
     }
 
     async fn test_list<L: ListOf>(&self) -> PermissionResult {
-        let one = self.request(
-            L::PATH,
-            &[("limit", "1"), ("sort_field", "id"), ("sort_direction", "asc")],
-        );
-        let answer = self
-            .transport
-            .get(one, &mut Vec::new(), |body| read_page::<L>(body).map(|_| ()))
-            .await;
-        result(
-            L::KEY,
-            answer.map_err(|error| error.into_failure(&request_to(L::PATH), L::NOUN)),
-        )
+        let one = self.request(L::PATH, &[("limit", "1"), ("sort_field", "id"), ("sort_direction", "asc")]);
+        let answer = self.transport.get(one, &mut Vec::new(), |body| read_page::<L>(body).map(|_| ())).await;
+        result(L::KEY, answer.map_err(|error| error.into_failure(&request_to(L::PATH), L::NOUN)))
     }
 }
 
 fn result(permission: &str, answer: Result<(), Failure>) -> PermissionResult {
-    PermissionResult {
-        permission: permission.to_owned(),
-        granted: answer.is_ok(),
-        failure: answer.err(),
-    }
+    PermissionResult { permission: permission.to_owned(), granted: answer.is_ok(), failure: answer.err() }
 }

@@ -24,11 +24,7 @@ pub fn huntress(clock: Arc<dyn Clock>) -> Result<Huntress, Fault> {
     let origins = Origins::read(&environment)?;
     let http = http_client(Timeouts::default())
         .map_err(|error| Fault::other(format!("the HTTP client does not start: {error}")))?;
-    Ok(Huntress {
-        http,
-        clock,
-        edr: origins.edr,
-    })
+    Ok(Huntress { http, clock, edr: origins.edr })
 }
 
 /// The limits of the rules, checked together.
@@ -60,15 +56,8 @@ pub async fn edr(options: CollectEdr) -> Result<(), Fault> {
     let collected = huntress.collect_edr(job).await;
     drop(display);
     let (tally, collection) = collected?;
-    let tenant = Tenant {
-        company_id: options.company,
-        client_id: options.client,
-    };
+    let tenant = Tenant { company_id: options.company, client_id: options.client };
     let bundle = bundle_of(&tally, &collection, tenant, &options.organizations)
         .map_err(|error| Failure::new(FailureCode::NotFound, error.to_string()).at("GET /v1/organizations"))?;
-    if options.json {
-        render::json(&bundle)
-    } else {
-        render::bundle(&bundle)
-    }
+    if options.json { render::json(&bundle) } else { render::bundle(&bundle) }
 }

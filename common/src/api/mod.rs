@@ -1,0 +1,7 @@
+//! HTTP in: who calls, and how errors are told. The routes are the functions'.
+
+mod caller;
+mod problem;
+
+pub use caller::{Caller, lambda_caller};
+pub use problem::Problem;

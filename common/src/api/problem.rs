@@ -1,0 +1,95 @@
+//! Errors as HTTP tells them: RFC 9457 problem details with a closed code.
+
+use super::caller::UNAUTHENTICATED;
+use crate::domain::id::InvalidId;
+use crate::store::StoreError;
+use crate::sync::plan::PlanError;
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// A problem: what happened, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    #[serde(serialize_with = "status_number")]
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+}
+
+fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, title, detail: detail.into() }
+    }
+
+    /// Nobody has said who calls.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        let detail = "send a token with the claims sub and company_id";
+        Self::new(UNAUTHENTICATED, "unauthenticated", "The caller is not known", detail)
+    }
+
+    /// The caller is not in that company.
+    #[must_use]
+    pub fn forbidden() -> Self {
+        let detail = "use the company of your token";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "The caller does not belong to this company", detail)
+    }
+
+    /// There is no such thing.
+    #[must_use]
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", format!("there is no such {what}; check its id"))
+    }
+
+    /// The request cannot be understood.
+    #[must_use]
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", "The request cannot be understood", detail)
+    }
+
+    /// Our own trouble: everything to the log, nothing to the caller.
+    #[must_use]
+    pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error, "a request could not be served");
+        let detail = "try again in a minute; the last good evidence is kept";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer now", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
+        (self.status, media_type, Json(self)).into_response()
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { record } => Self::not_found(record),
+            error => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<PlanError> for Problem {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Store(error) => error.into(),
+            error @ PlanError::Queue(_) => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<InvalidId> for Problem {
+    fn from(error: InvalidId) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}

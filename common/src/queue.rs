@@ -1,0 +1,84 @@
+//! The queue between who asks for runs and who does them.
+
+use crate::domain::id::{CompanyId, ConnectionId, RunId};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Asks a worker to carry a run to its end. Delivered at least once; the run's lease makes a second delivery harmless.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunMessage {
+    /// Whose connection.
+    pub company: CompanyId,
+    /// Which connection.
+    pub connection: ConnectionId,
+    /// Which run.
+    pub run: RunId,
+}
+
+/// Messages that were not taken by the queue.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The queue does not answer.
+    #[error("the queue does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The queue took only a part.
+    #[error("the queue refused {refused} of the messages")]
+    Refused {
+        /// How many it refused.
+        refused: usize,
+    },
+}
+
+/// Where messages go.
+pub enum Queue {
+    /// Amazon SQS.
+    Sqs {
+        /// The client.
+        client: aws_sdk_sqs::Client,
+        /// The queue.
+        url: String,
+    },
+    /// A worker in this process. What it loses with the process is found again in the table.
+    InProcess(UnboundedSender<RunMessage>),
+}
+
+/// The most messages that SQS takes in one request.
+const BATCH: usize = 10;
+
+impl Queue {
+    /// Sends messages, ten in a request.
+    ///
+    /// # Errors
+    /// [`QueueError`]; some may have been sent, and sending all again does no harm.
+    pub async fn send(&self, messages: &[RunMessage]) -> Result<(), QueueError> {
+        match self {
+            Self::Sqs { client, url } => {
+                for batch in messages.chunks(BATCH) {
+                    send_batch(client, url, batch).await?;
+                }
+                Ok(())
+            }
+            Self::InProcess(sender) => {
+                let sent = messages.iter().try_for_each(|message| sender.send(message.clone()));
+                sent.map_err(|error| QueueError::Unavailable(error.into()))
+            }
+        }
+    }
+}
+
+async fn send_batch(client: &aws_sdk_sqs::Client, url: &str, batch: &[RunMessage]) -> Result<(), QueueError> {
+    let unavailable = |error: Box<dyn std::error::Error + Send + Sync>| QueueError::Unavailable(error);
+    let mut entries = Vec::with_capacity(batch.len());
+    for (position, message) in batch.iter().enumerate() {
+        let body = serde_json::to_string(message).map_err(|error| unavailable(error.into()))?;
+        let entry = SendMessageBatchRequestEntry::builder().id(position.to_string()).message_body(body).build();
+        entries.push(entry.map_err(|error| unavailable(error.into()))?);
+    }
+    let sent = client.send_message_batch().queue_url(url).set_entries(Some(entries)).send().await;
+    let sent = sent.map_err(|error| unavailable(error.into_service_error().into()))?;
+    match sent.failed().len() {
+        0 => Ok(()),
+        refused => Err(QueueError::Refused { refused }),
+    }
+}

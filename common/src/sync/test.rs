@@ -1,0 +1,56 @@
+//! The test of a saved connection: every permission, by the client that a sync uses.
+
+use super::collect::{Budgets, Huntress};
+use super::work::credential_of;
+use crate::domain::connection::TestOutcome;
+use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::run::Failure;
+use crate::huntress::edr::{PermissionResult, TestReport};
+use crate::secrets::{Credential, Credentials};
+use crate::store::{Store, StoreError};
+use chrono::TimeDelta;
+use std::sync::Arc;
+
+/// Tests connections. It writes nothing but the outcome.
+pub struct Tester {
+    /// Connections.
+    pub store: Store,
+    /// Credentials.
+    pub credentials: Arc<Credentials>,
+    /// The vendor.
+    pub huntress: Huntress,
+    /// The request limits of the accounts.
+    pub budgets: Arc<Budgets>,
+}
+
+/// No request of a test begins later than this; an answer is due within 29 seconds.
+pub const TEST_TIME: TimeDelta = TimeDelta::seconds(20);
+
+impl Tester {
+    /// Tests a saved connection and keeps the outcome on it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for a connection that is not there.
+    pub async fn test(&self, company: &CompanyId, id: &ConnectionId) -> Result<TestReport, StoreError> {
+        let connection =
+            self.store.connection(company, id).await?.ok_or(StoreError::NotFound { record: "connection" })?;
+        let report = match credential_of(&self.credentials, &connection).await {
+            Ok(Credential::Edr(credential)) => {
+                let deadline = self.huntress.clock.now() + TEST_TIME;
+                self.huntress.test_edr(&credential, self.budgets.of(company, id), deadline).await
+            }
+            Err(failure) => no_credential(failure),
+        };
+        let outcome = TestOutcome { tested_at: self.huntress.instant(), passed: report.passed };
+        self.store.record_test(company, id, &outcome).await?;
+        Ok(report)
+    }
+}
+
+fn no_credential(failure: Failure) -> TestReport {
+    TestReport::new(vec![PermissionResult {
+        permission: "credential".to_owned(),
+        granted: false,
+        failure: Some(failure),
+    }])
+}
