@@ -1,6 +1,6 @@
 //! When the daily sync is due.
 
-use chrono::{DateTime, Days, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Days, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::America::New_York;
 
 /// The hour of the daily sync, in New York.
@@ -29,11 +29,22 @@ pub fn next_daily(instant: DateTime<Utc>) -> DateTime<Utc> {
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
+/// The last 07:00 in New York that is not after `instant`.
+#[must_use]
+pub fn last_daily(instant: DateTime<Utc>) -> DateTime<Utc> {
+    // No day there is longer than 25 hours, so one or two ticks lie between.
+    let mut tick = next_daily(instant - TimeDelta::hours(26));
+    while next_daily(tick) <= instant {
+        tick = next_daily(tick);
+    }
+    tick
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::time::parse;
-    use chrono::{TimeDelta, Timelike};
+    use chrono::Timelike;
 
     #[test]
     fn a_year_of_days_has_one_tick_each_at_seven_local_time() {
@@ -55,5 +66,17 @@ mod tests {
         let tick = parse("2026-06-01T11:00:00Z").unwrap();
         assert_eq!(next_daily(tick - TimeDelta::seconds(1)), tick);
         assert_eq!(next_daily(tick), tick + TimeDelta::hours(24));
+        assert_eq!(last_daily(tick), tick);
+        assert_eq!(last_daily(tick - TimeDelta::seconds(1)), tick - TimeDelta::hours(24));
+    }
+
+    #[test]
+    fn the_last_tick_of_every_hour_of_a_year_is_the_one_before_the_next() {
+        let mut hour = parse("2026-01-01T00:30:00Z").unwrap();
+        for _ in 0..365 * 24 {
+            let last = last_daily(hour);
+            assert!(last <= hour && next_daily(last) > hour, "{hour}");
+            hour += TimeDelta::hours(1);
+        }
     }
 }

@@ -69,7 +69,8 @@ impl Worker {
         };
         tracing::info!(company = %message.company, connection = %message.connection, run = %message.run, "run started");
         let progress = Arc::new(Progress::default());
-        let processed = match self.collect(&lease, &message.run, deadline, &progress).await? {
+        // Boxed: the futures of requests inside requests would otherwise be one value of many kilobytes.
+        let processed = match Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await? {
             Ok((evidence, records)) => self.commit(&lease, evidence, records, &progress).await,
             Err(failure) => self.fail(&lease, failure, &progress).await,
         };
