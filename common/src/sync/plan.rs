@@ -63,8 +63,12 @@ impl Planner {
     pub async fn tick(&self, scheduled_at: DateTime<Utc>) -> Result<Planned, PlanError> {
         let key = format!("schedule:{}", scheduled_at.to_rfc3339_opts(SecondsFormat::Secs, true));
         let due = self.store.due(scheduled_at).await?;
-        let asked: Vec<(Asked, Option<RunMessage>)> = stream::iter(&due)
-            .map(|due| self.request(&due.company, &due.connection, Trigger::Schedule, Some(key.clone())))
+        let count = due.len();
+        let asked: Vec<(Asked, Option<RunMessage>)> = stream::iter(due)
+            .map(|due| {
+                let key = key.clone();
+                async move { self.request(&due.company, &due.connection, Trigger::Schedule, Some(key)).await }
+            })
             .buffer_unordered(CONCURRENCY)
             // A connection that was removed in between is no reason to leave the others.
             .filter_map(
@@ -77,7 +81,7 @@ impl Planner {
         let messages: Vec<RunMessage> = asked.iter().filter_map(|(_, message)| message.clone()).collect();
         self.queue.send(&messages).await?;
         let joined = asked.iter().filter(|(asked, _)| asked.joined).count();
-        Ok(Planned { due: due.len(), new: asked.len() - joined, joined })
+        Ok(Planned { due: count, new: asked.len() - joined, joined })
     }
 
     /// Asks for a run of one connection at once, or joins the one that is there. The same `key` again gives the same run.

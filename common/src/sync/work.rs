@@ -47,7 +47,7 @@ pub enum Processed {
 const LEASE_MARGIN: TimeDelta = TimeDelta::seconds(60);
 
 impl Worker {
-    /// Does the run of a message as `owner`, until `deadline` at the latest.
+    /// Does the run of a message as `owner`, until `deadline` at the latest; its doings are counted in `progress`.
     ///
     /// # Errors
     /// [`StoreError`] when the table does not answer; then the message should come again.
@@ -56,6 +56,7 @@ impl Worker {
         message: &RunMessage,
         owner: &str,
         deadline: DateTime<Utc>,
+        progress: Arc<Progress>,
     ) -> Result<Processed, StoreError> {
         // Whole seconds: the instant of evaluation is read by people.
         let now = self.huntress.instant();
@@ -68,7 +69,6 @@ impl Worker {
             Err(error) => return Err(error),
         };
         tracing::info!(company = %message.company, connection = %message.connection, run = %message.run, "run started");
-        let progress = Arc::new(Progress::default());
         // Boxed: the futures of requests inside requests would otherwise be one value of many kilobytes.
         let processed = match Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await? {
             Ok((evidence, records)) => self.commit(&lease, evidence, records, &progress).await,

@@ -6,6 +6,7 @@ use common::queue::RunMessage;
 use common::sync::work::Worker;
 use lambda_runtime::LambdaEvent;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 /// What is left of an invocation is kept for ending the run properly.
 pub const RESERVE: TimeDelta = TimeDelta::seconds(30);
@@ -21,9 +22,10 @@ pub async fn handle(worker: &Worker, event: LambdaEvent<SqsEvent>) -> Result<Sqs
     for message in event.payload.records {
         let id = message.message_id.unwrap_or_default();
         let processed = match serde_json::from_str::<RunMessage>(message.body.as_deref().unwrap_or_default()) {
-            Ok(run) => {
-                Box::pin(worker.process(&run, &event.context.request_id, deadline)).await.map(drop).map_err(Into::into)
-            }
+            Ok(run) => Box::pin(worker.process(&run, &event.context.request_id, deadline, Arc::default()))
+                .await
+                .map(drop)
+                .map_err(Into::into),
             Err(error) => Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
         };
         if let Err(error) = processed {

@@ -3,9 +3,11 @@
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use common::domain::edr::EdrSettings;
-use common::domain::id::{ClientId, CompanyId};
+use common::domain::id::{ClientId, CompanyId, ConnectionId};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
-/// Collects compliance evidence from Huntress.
+/// Collects compliance evidence from Huntress
 #[derive(Debug, Parser)]
 #[command(name = "huntress-evidence", version, about, disable_help_subcommand = true)]
 pub struct Arguments {
@@ -19,11 +21,34 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the whole thing with a simulated account; needs no key and stores nothing
+    /// Show the whole thing with a simulated account; needs no key and keeps nothing
     Demo,
     /// Collect once and print; store nothing
     #[command(subcommand)]
     Collect(Collect),
+    /// Save a connection
+    #[command(subcommand)]
+    Connect(Connect),
+    /// Change which client each organization's evidence belongs to
+    Map(Map),
+    /// List the saved connections
+    Connections(Listing),
+    /// Test a saved connection, permission by permission
+    Test(OfConnection),
+    /// Sync a saved connection now
+    Sync(OfConnection),
+    /// List the runs of a connection, newest first
+    Runs(OfConnection),
+    /// Print the latest evidence of a connection's company, or of a client
+    Metrics(Metrics),
+    /// Print the values of one metric over time
+    History(History),
+    /// Pass a connection over at the daily sync
+    Pause(OfConnection),
+    /// Sync a paused connection daily again
+    Resume(OfConnection),
+    /// Run scheduler, queue, worker and HTTP on this machine
+    Serve(Serve),
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,6 +90,136 @@ pub struct Rules {
     /// An agent is missing so many days after its last call
     #[arg(long, value_name = "DAYS", default_value_t = EdrSettings::default().missing_after_days())]
     pub missing_after_days: u32,
+}
+
+/// Where the stored life of connections is.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// Folder of the data
+    #[arg(long, value_name = "DIR", default_value = "huntress-evidence-data")]
+    pub data: PathBuf,
+    /// The company that runs the connector
+    #[arg(long, value_name = "ID", default_value = "local")]
+    pub company: CompanyId,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Connect {
+    /// The endpoint API; key and secret from HUNTRESS_API_KEY and HUNTRESS_API_SECRET, or asked for
+    Edr(ConnectEdr),
+}
+
+#[derive(Debug, Args)]
+pub struct ConnectEdr {
+    /// Id of the connection
+    #[arg(long, value_name = "ID", default_value = "edr")]
+    pub id: ConnectionId,
+    #[command(flatten)]
+    pub mapping: MappingArguments,
+    #[command(flatten)]
+    pub rules: Rules,
+    /// Give a connection that is there a new key; its other settings stay
+    #[arg(long)]
+    pub replace_key: bool,
+    /// Save without testing the key first
+    #[arg(long)]
+    pub no_test: bool,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Which client each organization's evidence belongs to.
+#[derive(Debug, Args)]
+pub struct MappingArguments {
+    /// All organizations belong to this client; the company's id when neither this nor a mapping is given
+    #[arg(long, value_name = "ID", conflicts_with_all = ["map", "map_file", "ignore"])]
+    pub client: Option<ClientId>,
+    /// An organization's client; can be repeated
+    #[arg(long, value_name = "ORGANIZATION=CLIENT")]
+    pub map: Vec<String>,
+    /// A file with a line `organization,client` for each organization
+    #[arg(long, value_name = "FILE")]
+    pub map_file: Option<PathBuf>,
+    /// An organization that is left out of all evidence; can be repeated
+    #[arg(long, value_name = "ORGANIZATION")]
+    pub ignore: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Map {
+    /// The connection
+    pub connection: ConnectionId,
+    #[command(flatten)]
+    pub mapping: MappingArguments,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Listing {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct OfConnection {
+    /// The connection
+    pub connection: ConnectionId,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Metrics {
+    /// A connection, for its company's own evidence, or a client
+    #[arg(value_name = "CONNECTION|CLIENT")]
+    pub subject: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct History {
+    /// The metric, e.g. agents_online_percentage
+    pub metric: String,
+    /// The client; the company's own evidence when none is given
+    #[arg(long, value_name = "ID")]
+    pub client: Option<ClientId>,
+    /// From this instant on; a year ago when it is not given
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub from: Option<DateTime<Utc>>,
+    /// Up to this instant; now when it is not given
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub to: Option<DateTime<Utc>>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Loopback address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
+    pub listen: SocketAddr,
+    /// Runs that are worked on at the same time
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: u16,
+    /// Seconds that runs may still take when the process is asked to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    pub grace_seconds: u32,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>, String> {

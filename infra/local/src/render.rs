@@ -67,7 +67,7 @@ pub fn metrics(bundle: &EdrBundle) -> String {
     let records = metadata.records_read;
     text += &format!(
         "\nas of {} · {} requests, {} ms · read {} organizations, {} agents, {} incident reports\n",
-        metadata.as_of.format("%Y-%m-%d %H:%M:%S UTC"),
+        time(metadata.as_of),
         metadata.api_calls_made,
         metadata.collection_duration_ms,
         records.organizations,
@@ -95,4 +95,9 @@ pub fn metrics(bundle: &EdrBundle) -> String {
 /// Prints a bundle for people.
 pub fn bundle(bundle: &EdrBundle) -> Result<(), Fault> {
     text(&metrics(bundle))
+}
+
+/// An instant, to the second.
+pub fn time(time: chrono::DateTime<chrono::Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

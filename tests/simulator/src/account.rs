@@ -20,13 +20,7 @@ pub enum List {
 }
 
 impl List {
-    pub const ALL: [Self; 5] = [
-        Self::Account,
-        Self::Actor,
-        Self::Organizations,
-        Self::Agents,
-        Self::IncidentReports,
-    ];
+    pub const ALL: [Self; 5] = [Self::Account, Self::Actor, Self::Organizations, Self::Agents, Self::IncidentReports];
 
     /// Its path below the origin.
     pub fn path(self) -> &'static str {
@@ -68,27 +62,14 @@ enum Records {
 impl Account {
     /// Hand-written records, of any shape and in any order; they are sorted per request.
     pub fn from_records(organizations: Vec<Value>, agents: Vec<Value>, incident_reports: Vec<Value>) -> Self {
-        Self {
-            records: Arc::new(Records::Stored(Stored {
-                organizations,
-                agents,
-                incident_reports,
-            })),
-        }
+        Self { records: Arc::new(Records::Stored(Stored { organizations, agents, incident_reports })) }
     }
 
     /// An MSP with a dozen organizations, 11 of them with agents, in the vendor's shape.
     pub fn demo(as_of: DateTime<Utc>) -> Self {
         // A seed whose small account has something of everything: see the test.
-        AccountSpec {
-            seed: DEMO_SEED,
-            shape: Shape::Vendor,
-            organizations: 12,
-            agents: 90,
-            incidents: 15,
-            as_of,
-        }
-        .generate()
+        AccountSpec { seed: DEMO_SEED, shape: Shape::Vendor, organizations: 12, agents: 90, incidents: 15, as_of }
+            .generate()
     }
 
     /// The platforms' worked example: 87 agents of which 85 are online, in 11 of 12 organizations, and 14 incidents with a
@@ -98,9 +79,7 @@ impl Account {
     }
 
     pub(crate) fn generated(generated: Generated) -> Self {
-        Self {
-            records: Arc::new(Records::Generated(generated)),
-        }
+        Self { records: Arc::new(Records::Generated(generated)) }
     }
 
     pub fn organizations(&self) -> u64 {

@@ -70,28 +70,16 @@ pub enum FaultKind {
 impl Fault {
     /// Strikes one request.
     pub fn once(list: Option<List>, from_request: u32, kind: FaultKind) -> Self {
-        Self {
-            list,
-            from_request,
-            times: 1,
-            kind,
-        }
+        Self { list, from_request, times: 1, kind }
     }
 
     /// Strikes every request.
     pub fn always(list: Option<List>, kind: FaultKind) -> Self {
-        Self {
-            list,
-            from_request: 1,
-            times: u32::MAX,
-            kind,
-        }
+        Self { list, from_request: 1, times: u32::MAX, kind }
     }
 
     fn strikes(&self, request: u32) -> bool {
-        request
-            .checked_sub(self.from_request)
-            .is_some_and(|later| later < self.times)
+        request.checked_sub(self.from_request).is_some_and(|later| later < self.times)
     }
 }
 
@@ -137,11 +125,7 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn new(faults: Vec<Fault>) -> Self {
-        Self {
-            faults,
-            of_list: List::ALL.map(|list| (list, 0)),
-            of_all: 0,
-        }
+        Self { faults, of_list: List::ALL.map(|list| (list, 0)), of_all: 0 }
     }
 
     /// Counts a request; the first fault that strikes it is the one that happens.

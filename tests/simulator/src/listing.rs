@@ -20,9 +20,7 @@ impl Account {
             Some(Place::After(_, position)) => Some(position),
             Some(Place::Beyond) => return Page::default(),
         };
-        let mut indices = self
-            .indices(list, query, after)
-            .filter(|index| self.matches(list, *index, &query.filters));
+        let mut indices = self.indices(list, query, after).filter(|index| self.matches(list, *index, &query.filters));
         let mut records = Vec::new();
         let mut last = None;
         for index in indices.by_ref().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
@@ -32,10 +30,9 @@ impl Account {
             self.write(list, index, &mut records);
             last = Some(index);
         }
-        let next = last.filter(|_| indices.next().is_some()).map(|index| Token {
-            place: Place::After(query.field, self.position(list, index, query)),
-            turn: 0,
-        });
+        let next = last
+            .filter(|_| indices.next().is_some())
+            .map(|index| Token { place: Place::After(query.field, self.position(list, index, query)), turn: 0 });
         Page { records, next }
     }
 

@@ -51,22 +51,8 @@ async fn main() -> io::Result<()> {
             ShapeName::Vendor => Shape::Vendor,
             ShapeName::Platform => Shape::Platform,
         };
-        let Arguments {
-            seed,
-            organizations,
-            agents,
-            incidents,
-            ..
-        } = arguments;
-        AccountSpec {
-            seed,
-            shape,
-            organizations,
-            agents,
-            incidents,
-            as_of,
-        }
-        .generate()
+        let Arguments { seed, organizations, agents, incidents, .. } = arguments;
+        AccountSpec { seed, shape, organizations, agents, incidents, as_of }.generate()
     };
     let mut builder = Simulator::builder(account).port(arguments.port);
     if arguments.no_rate_limit {
@@ -84,10 +70,7 @@ fn announce(origin: &str) {
     println!("{origin}");
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the account of a process that was given no instant is of today"
-)]
+#[expect(clippy::disallowed_methods, reason = "the account of a process that was given no instant is of today")]
 fn now() -> DateTime<Utc> {
     Utc::now()
 }

@@ -41,36 +41,17 @@ pub(crate) struct ListQuery {
 }
 
 const AGENT_PLATFORMS: &[&str] = &["windows", "darwin", "linux"];
-const INCIDENT_PLATFORMS: &[&str] = &[
-    "windows",
-    "darwin",
-    "microsoft_365",
-    "google",
-    "linux",
-    "email_security",
-    "other",
-];
-const INCIDENT_STATUSES: &[&str] = &[
-    "sent",
-    "closed",
-    "dismissed",
-    "auto_remediating",
-    "deleting",
-    "partner_dismissed",
-];
+const INCIDENT_PLATFORMS: &[&str] =
+    &["windows", "darwin", "microsoft_365", "google", "linux", "email_security", "other"];
+const INCIDENT_STATUSES: &[&str] =
+    &["sent", "closed", "dismissed", "auto_remediating", "deleting", "partner_dismissed"];
 const SEVERITIES: &[&str] = &["low", "high", "critical"];
 
 impl ListQuery {
     /// The error names the parameter.
     pub(crate) fn parse(list: List, pairs: &[(String, String)]) -> Result<Self, &'static str> {
         // Of a repeated parameter the last one counts, as in Rack, which the vendor's API is built on.
-        let value = |name: &str| {
-            pairs
-                .iter()
-                .rev()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.as_str())
-        };
+        let value = |name: &str| pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let one_of = |name: &'static str, words: &[&str]| match value(name) {
             Some(word) if !words.contains(&word) => Err(name),
             word => Ok(word.map(str::to_owned)),
@@ -98,11 +79,7 @@ impl ListQuery {
         };
         let filters = match list {
             List::Account | List::Actor => Filters::default(),
-            List::Organizations => Filters {
-                name: text("name"),
-                key: text("key"),
-                ..Filters::default()
-            },
+            List::Organizations => Filters { name: text("name"), key: text("key"), ..Filters::default() },
             List::Agents => Filters {
                 organization_id: whole("organization_id")?,
                 platform: one_of("platform", AGENT_PLATFORMS)?,
@@ -116,24 +93,13 @@ impl ListQuery {
                 ..Filters::default()
             },
         };
-        let token = value("page_token")
-            .map(|text| Token::from_text(text).ok_or("page_token"))
-            .transpose()?;
+        let token = value("page_token").map(|text| Token::from_text(text).ok_or("page_token")).transpose()?;
         // A token made for another order points nowhere in this one.
-        if let Some(Token {
-            place: Place::After(made_for, _),
-            ..
-        }) = &token
+        if let Some(Token { place: Place::After(made_for, _), .. }) = &token
             && *made_for != field
         {
             return Err("page_token");
         }
-        Ok(Self {
-            limit,
-            field,
-            ascending,
-            filters,
-            token,
-        })
+        Ok(Self { limit, field, ascending, filters, token })
     }
 }

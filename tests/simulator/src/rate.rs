@@ -28,9 +28,7 @@ impl Window {
             return Verdict::Refused { retry_after };
         }
         self.0.push_back(now);
-        Verdict::Accepted {
-            remaining: limit - used - 1,
-        }
+        Verdict::Accepted { remaining: limit - used - 1 }
     }
 }
 
@@ -47,32 +45,12 @@ mod tests {
         assert_eq!(ask(0), Verdict::Accepted { remaining: 59 });
         assert_eq!(ask(5), Verdict::Accepted { remaining: 58 });
         for request in 3..=60 {
-            assert_eq!(
-                ask(10),
-                Verdict::Accepted {
-                    remaining: 60 - request
-                }
-            );
+            assert_eq!(ask(10), Verdict::Accepted { remaining: 60 - request });
         }
-        assert_eq!(
-            ask(55),
-            Verdict::Refused {
-                retry_after: TimeDelta::seconds(5)
-            }
-        );
+        assert_eq!(ask(55), Verdict::Refused { retry_after: TimeDelta::seconds(5) });
         assert_eq!(ask(61), Verdict::Accepted { remaining: 0 });
-        assert_eq!(
-            ask(61),
-            Verdict::Refused {
-                retry_after: TimeDelta::seconds(4)
-            }
-        );
-        assert_eq!(
-            ask(64),
-            Verdict::Refused {
-                retry_after: TimeDelta::seconds(1)
-            }
-        );
+        assert_eq!(ask(61), Verdict::Refused { retry_after: TimeDelta::seconds(4) });
+        assert_eq!(ask(64), Verdict::Refused { retry_after: TimeDelta::seconds(1) });
         assert_eq!(ask(65), Verdict::Accepted { remaining: 0 });
     }
 }

@@ -50,17 +50,13 @@ impl Stored {
             return false;
         };
         let is = |name: &str, wanted: &Option<String>| {
-            wanted
-                .as_deref()
-                .is_none_or(|wanted| record.get(name).and_then(Value::as_str) == Some(wanted))
+            wanted.as_deref().is_none_or(|wanted| record.get(name).and_then(Value::as_str) == Some(wanted))
         };
-        let belongs = filters
-            .organization_id
-            .is_none_or(|wanted| match record.get("organization_id") {
-                Some(Value::String(id)) => id.parse() == Ok(wanted),
-                Some(id) => id.as_i64() == Some(wanted),
-                None => false,
-            });
+        let belongs = filters.organization_id.is_none_or(|wanted| match record.get("organization_id") {
+            Some(Value::String(id)) => id.parse() == Ok(wanted),
+            Some(id) => id.as_i64() == Some(wanted),
+            None => false,
+        });
         belongs
             && is("platform", &filters.platform)
             && is("status", &filters.status)

@@ -8,37 +8,17 @@ use crate::generated::{AccountSpec, DAY, MINUTE, Shape, Stamp};
 
 /// Status, severity, minutes from creation to detection, and for a resolved one: minutes from detection to resolution,
 /// the key that says who resolved it, and what it says.
-type Course = (
-    &'static str,
-    &'static str,
-    i64,
-    Option<(i64, &'static str, &'static str)>,
-);
+type Course = (&'static str, &'static str, i64, Option<(i64, &'static str, &'static str)>);
 
 /// 11 resolved: 2,772 minutes to detect them (mean 4.2 h), 12,210 to resolve them (mean 18.5 h), 8 automatically.
 const COURSES: [Course; 14] = [
-    (
-        "resolved",
-        "critical",
-        45,
-        Some((120, "resolution_source", "automated")),
-    ),
+    ("resolved", "critical", 45, Some((120, "resolution_source", "automated"))),
     ("resolved", "high", 90, Some((240, "resolved_by", "system"))),
     ("resolved", "high", 120, Some((2910, "resolved_by", "analyst"))),
     ("resolved", "medium", 180, Some((360, "resolution_source", "automated"))),
-    (
-        "resolved",
-        "low",
-        200,
-        Some((480, "resolution_source", "auto_remediation")),
-    ),
+    ("resolved", "low", 200, Some((480, "resolution_source", "auto_remediation"))),
     ("resolved", "high", 240, Some((720, "resolution_source", "manual"))),
-    (
-        "closed",
-        "medium",
-        252,
-        Some((900, "resolved_by", "Huntress Automation")),
-    ),
+    ("closed", "medium", 252, Some((900, "resolved_by", "Huntress Automation"))),
     ("resolved", "low", 300, Some((1080, "resolution_source", "automated"))),
     ("resolved", "low", 345, Some((1440, "resolved_by", "system"))),
     ("resolved", "medium", 420, Some((1800, "resolved_by", "customer"))),
@@ -50,14 +30,7 @@ const COURSES: [Course; 14] = [
 
 pub(crate) fn account(as_of: DateTime<Utc>) -> Account {
     let incidents = COURSES.len() as u64;
-    let spec = AccountSpec {
-        seed: 6,
-        shape: Shape::Platform,
-        organizations: 12,
-        agents: 87,
-        incidents,
-        as_of,
-    };
+    let spec = AccountSpec { seed: 6, shape: Shape::Platform, organizations: 12, agents: 87, incidents, as_of };
     let base = spec.generate();
     let as_of = as_of.timestamp();
 
@@ -66,10 +39,7 @@ pub(crate) fn account(as_of: DateTime<Utc>) -> Account {
         let (status, age) = match index {
             23 => ("offline", 6 * DAY),
             61 => ("missing", 40 * DAY),
-            _ => (
-                "online",
-                4 * MINUTE + i64::try_from(index % 11).unwrap_or(0) * 7 * MINUTE,
-            ),
+            _ => ("online", 4 * MINUTE + i64::try_from(index % 11).unwrap_or(0) * 7 * MINUTE),
         };
         set(agent, "status", json!(status));
         for key in ["last_callback_at", "updated_at"] {
@@ -101,10 +71,7 @@ pub(crate) fn account(as_of: DateTime<Utc>) -> Account {
             if let Some((_, key, word)) = resolution {
                 fields.insert(key.to_owned(), json!(word));
             }
-            let place = fields
-                .get("subject")
-                .and_then(Value::as_str)
-                .and_then(|it| it.split_once(" - "));
+            let place = fields.get("subject").and_then(Value::as_str).and_then(|it| it.split_once(" - "));
             if let Some((_, rest)) = place {
                 let subject = format!("{} - {rest}", severity.to_ascii_uppercase());
                 fields.insert("subject".to_owned(), json!(subject));
@@ -115,10 +82,7 @@ pub(crate) fn account(as_of: DateTime<Utc>) -> Account {
     let mut organizations: Vec<_> = base.records(List::Organizations).collect();
     for organization in &mut organizations {
         let id = organization.get("id").cloned();
-        let count = agents
-            .iter()
-            .filter(|agent| agent.get("organization_id") == id.as_ref())
-            .count();
+        let count = agents.iter().filter(|agent| agent.get("organization_id") == id.as_ref()).count();
         set(organization, "agents_count", json!(count));
     }
     Account::from_records(organizations, agents, incident_reports)

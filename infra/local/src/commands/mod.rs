@@ -1,14 +1,41 @@
 //! One file per command, or family of commands.
 
 mod collect;
+mod connections;
+mod demo;
+mod evidence;
+mod mapping;
+mod serve;
 
-use crate::arguments::{Arguments, Collect, Command};
+use crate::arguments::{Arguments, Collect, Command, Connect, Place};
 use crate::outcome::Fault;
+use common::clock::SystemClock;
+use common::queue::RunMessage;
+use huntress_evidence::stack::Stack;
+use std::sync::Arc;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Carries the command out.
 pub async fn run(arguments: Arguments) -> Result<(), Fault> {
     match arguments.command.unwrap_or(Command::Demo) {
-        Command::Demo => Err(Fault::other("not there yet")),
+        Command::Demo => demo::run().await,
         Command::Collect(Collect::Edr(options)) => collect::edr(options).await,
+        Command::Connect(Connect::Edr(options)) => connections::connect(options).await,
+        Command::Map(options) => connections::map(options).await,
+        Command::Connections(options) => connections::list(options).await,
+        Command::Test(options) => connections::test(options).await,
+        Command::Sync(options) => connections::sync(options).await,
+        Command::Runs(options) => connections::runs(options).await,
+        Command::Pause(options) => connections::pause(options).await,
+        Command::Resume(options) => connections::resume(options).await,
+        Command::Metrics(options) => evidence::metrics(options).await,
+        Command::History(options) => evidence::history(options).await,
+        Command::Serve(options) => serve::run(options).await,
     }
+}
+
+/// Opens the stack of a data folder.
+async fn open(place: &Place) -> Result<(Stack, UnboundedReceiver<RunMessage>), Fault> {
+    let huntress = collect::huntress(Arc::new(SystemClock))?;
+    Stack::open(&place.data, huntress).await.map_err(|error| Fault::other(error.to_string()))
 }

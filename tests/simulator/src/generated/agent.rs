@@ -63,14 +63,7 @@ struct System {
 }
 
 const fn windows(prefix: &'static str, os: &'static str, build: &'static str, number: i32) -> System {
-    System {
-        platform: "windows",
-        prefix,
-        os,
-        build,
-        version: (10, 0, 0),
-        windows_build: Some(number),
-    }
+    System { platform: "windows", prefix, os, build, version: (10, 0, 0), windows_build: Some(number) }
 }
 
 const fn unix(
@@ -80,14 +73,7 @@ const fn unix(
     build: &'static str,
     version: (i32, i32, i32),
 ) -> System {
-    System {
-        platform,
-        prefix,
-        os,
-        build,
-        version,
-        windows_build: None,
-    }
+    System { platform, prefix, os, build, version, windows_build: None }
 }
 
 /// One entry per 4 % of the fleet: 21 Windows, 3 macOS, 1 Linux.
@@ -129,17 +115,11 @@ const SYSTEMS: [System; 25] = {
         linux,
     ]
 };
-const DEPARTMENTS: [&str; 10] = [
-    "FIN", "OPS", "HR", "ENG", "SALES", "LEGAL", "FRONT", "LAB", "SHIP", "EXEC",
-];
+const DEPARTMENTS: [&str; 10] = ["FIN", "OPS", "HR", "ENG", "SALES", "LEGAL", "FRONT", "LAB", "SHIP", "EXEC"];
 const DOMAINS: [&str; 4] = ["CORP", "WORKGROUP", "OFFICE", "AD"];
 /// The agent's version, and the number the vendor makes of it: minor × 65,536 + patch.
-const VERSIONS: [(&str, i32); 4] = [
-    ("0.14.38", 917_542),
-    ("0.14.38", 917_542),
-    ("0.14.36", 917_540),
-    ("0.13.214", 852_182),
-];
+const VERSIONS: [(&str, i32); 4] =
+    [("0.14.38", 917_542), ("0.14.38", 917_542), ("0.14.36", 917_540), ("0.13.214", 852_182)];
 const EDR_VERSIONS: [&str; 3] = ["0.4.12", "0.4.12", "0.4.9"];
 const TAGS: [&[&str]; 5] = [&["Production"], &["Workstation"], &["Remote"], &["On-site"], &["Pilot"]];
 const UNHEALTHY: [(&str, &str, &str); 3] = [
@@ -159,11 +139,7 @@ enum Contact {
 impl Generated {
     pub(crate) fn agent(&self, index: u64) -> Agent {
         let seed = self.spec.seed;
-        let Machine {
-            hostname,
-            platform,
-            system,
-        } = self.machine(index);
+        let Machine { hostname, platform, system } = self.machine(index);
         let mut draw = Draw::new(seed, Stream::AgentDetail, index);
         let created_at = self.agent_created_at(index);
         let owner = self.owner_of_agent(index);
@@ -241,11 +217,7 @@ impl Generated {
         let mut draw = Draw::new(self.spec.seed, Stream::AgentMachine, index);
         let system = draw.pick(&SYSTEMS);
         let hostname = format!("{}-{}-{:05}", draw.pick(&DEPARTMENTS), system.prefix, index + 1);
-        Machine {
-            hostname,
-            platform: system.platform,
-            system,
-        }
+        Machine { hostname, platform: system.platform, system }
     }
 
     /// Of 1000: 960 called back within a day, 25 within the vendor's 21 days, 12 longer ago, 3 never. One in ten of the

@@ -50,11 +50,7 @@ impl Draw {
 
     pub(crate) fn pick<T: Copy + Default>(&mut self, from: &[T]) -> T {
         let at = self.below(from.len() as u64);
-        usize::try_from(at)
-            .ok()
-            .and_then(|at| from.get(at))
-            .copied()
-            .unwrap_or_default()
+        usize::try_from(at).ok().and_then(|at| from.get(at)).copied().unwrap_or_default()
     }
 
     /// Uniform in `0..bound`, squared towards 0: a few large customers and a long tail of small ones.

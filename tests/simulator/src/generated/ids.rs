@@ -10,21 +10,9 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    pub(crate) const AGENTS: Self = Self {
-        base: 4_200_000,
-        stride: 8,
-        stream: Stream::AgentId,
-    };
-    pub(crate) const INCIDENTS: Self = Self {
-        base: 910_000,
-        stride: 5,
-        stream: Stream::IncidentId,
-    };
-    pub(crate) const ORGANIZATIONS: Self = Self {
-        base: 30_000,
-        stride: 7,
-        stream: Stream::OrganizationId,
-    };
+    pub(crate) const AGENTS: Self = Self { base: 4_200_000, stride: 8, stream: Stream::AgentId };
+    pub(crate) const INCIDENTS: Self = Self { base: 910_000, stride: 5, stream: Stream::IncidentId };
+    pub(crate) const ORGANIZATIONS: Self = Self { base: 30_000, stride: 7, stream: Stream::OrganizationId };
 
     pub(crate) fn id(self, seed: u64, index: u64) -> i64 {
         let jitter = Draw::new(seed, self.stream, index).below(self.stride);

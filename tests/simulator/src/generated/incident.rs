@@ -163,15 +163,8 @@ impl Generated {
         let scene = self.scene(index);
         let mut draw = Draw::new(seed, Stream::IncidentDetail, index);
         let machine = scene.agent.map(|agent| self.machine(agent));
-        let threat = draw.pick(if machine.is_some() {
-            THREATS.on_hosts
-        } else {
-            THREATS.on_identities
-        });
-        let organization_name = scene
-            .organization
-            .map(|it| self.organization_name(it).0)
-            .unwrap_or_default();
+        let threat = draw.pick(if machine.is_some() { THREATS.on_hosts } else { THREATS.on_identities });
+        let organization_name = scene.organization.map(|it| self.organization_name(it).0).unwrap_or_default();
         let place = machine.as_ref().map_or("an identity", |it| it.hostname.as_str());
         let severity = match draw.below(1000) {
             0..120 => "critical",
@@ -179,10 +172,7 @@ impl Generated {
             520..700 if self.spec.shape == Shape::Platform => "medium",
             _ => "low",
         };
-        let subject = format!(
-            "{} - Incident on {place} ({organization_name})",
-            severity.to_ascii_uppercase()
-        );
+        let subject = format!("{} - Incident on {place} ({organization_name})", severity.to_ascii_uppercase());
         let body = format!("{} Seen on {place}.", threat.body);
         let created_at = self.incident_created_at(index);
         let detected_at = (created_at + draw.between(2 * MINUTE, 9 * HOUR)).min(self.as_of);
@@ -193,10 +183,7 @@ impl Generated {
         let organization_id = scene.organization.map(|it| Ids::ORGANIZATIONS.id(seed, it));
         let agent_id = scene.agent.map(|it| Ids::AGENTS.id(seed, it));
         let platform = machine.as_ref().map_or("microsoft_365", |it| it.platform);
-        let counts = Counts {
-            kind: threat.indicator,
-            count: draw.below(3) + 1,
-        };
+        let counts = Counts { kind: threat.indicator, count: draw.below(3) + 1 };
         let is_open = matches!(course, Course::Open | Course::Remediating);
         let updated_at = Stamp(if is_open { detected_at } else { ended_at });
         match self.spec.shape {
@@ -321,11 +308,7 @@ impl Generated {
         incident: i64,
     ) -> Remediations {
         if matches!(course, Course::Dismissed { .. } | Course::Deleting) {
-            return Remediations {
-                total_count: 0,
-                has_more: false,
-                items: Vec::new(),
-            };
+            return Remediations { total_count: 0, has_more: false, items: Vec::new() };
         }
         let is_over = matches!(course, Course::Closed { .. });
         let by_hand = matches!(course, Course::Closed { automatically: false } | Course::Open);
@@ -337,10 +320,7 @@ impl Generated {
                     id: incident * 10 + place,
                     kind: if by_hand && place == 0 { "manual" } else { "assisted" },
                     action: threat.action,
-                    parameters: [Parameter {
-                        name: threat.parameter,
-                        description: threat.value,
-                    }],
+                    parameters: [Parameter { name: threat.parameter, description: threat.value }],
                     status: match (is_over, by_hand) {
                         (true, _) => "completed",
                         (false, true) => "unapproved",
@@ -359,10 +339,6 @@ impl Generated {
                 }
             })
             .collect();
-        Remediations {
-            total_count: items.len(),
-            has_more: false,
-            items,
-        }
+        Remediations { total_count: items.len(), has_more: false, items }
     }
 }

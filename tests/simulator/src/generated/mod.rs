@@ -112,9 +112,7 @@ impl Generated {
 
     /// The first index whose id is at least `id`.
     pub(crate) fn lower_bound(&self, list: List, id: i64) -> u64 {
-        ids(list)
-            .map_or(0, |ids| ids.lower_bound(self.spec.seed, id))
-            .min(self.count(list))
+        ids(list).map_or(0, |ids| ids.lower_bound(self.spec.seed, id)).min(self.count(list))
     }
 
     pub(crate) fn sort_key(&self, list: List, index: u64, field: SortField) -> SortKey {
@@ -137,9 +135,7 @@ impl Generated {
         if filters.is_empty() {
             return true;
         }
-        let organization = filters
-            .organization_id
-            .map(|id| Ids::ORGANIZATIONS.index_of(self.spec.seed, id));
+        let organization = filters.organization_id.map(|id| Ids::ORGANIZATIONS.index_of(self.spec.seed, id));
         let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
         match list {
             List::Account | List::Actor => true,
@@ -205,20 +201,13 @@ fn ids(list: List) -> Option<Ids> {
 }
 
 fn increment(counts: &mut [u64], at: Option<u64>) {
-    if let Some(count) = at
-        .and_then(|at| usize::try_from(at).ok())
-        .and_then(|at| counts.get_mut(at))
-    {
+    if let Some(count) = at.and_then(|at| usize::try_from(at).ok()).and_then(|at| counts.get_mut(at)) {
         *count += 1;
     }
 }
 
 fn count_at(counts: &[u64], at: u64) -> u64 {
-    usize::try_from(at)
-        .ok()
-        .and_then(|at| counts.get(at))
-        .copied()
-        .unwrap_or(0)
+    usize::try_from(at).ok().and_then(|at| counts.get(at)).copied().unwrap_or(0)
 }
 
 fn append(out: &mut Vec<u8>, record: &impl Serialize) {

@@ -78,11 +78,7 @@ impl Generated {
             incident_reports_count: self.incidents_in(index),
             logs_sources_count: draw.below(6),
             billable_identity_count: agents + draw.below(agents / 2 + 3),
-            sat_learner_count: if draw.chance(600) {
-                agents + draw.below(agents / 4 + 2)
-            } else {
-                0
-            },
+            sat_learner_count: if draw.chance(600) { agents + draw.below(agents / 4 + 2) } else { 0 },
             identity_provider_tenant_id: draw.chance(850).then(|| tenant_id(tenant)),
             report_recipients: vec![format!("it@{key}.example"), format!("alerts@{key}.example")],
             name,

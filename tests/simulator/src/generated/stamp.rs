@@ -12,9 +12,7 @@ pub(crate) struct Stamp(pub(crate) i64);
 
 impl Stamp {
     pub(crate) fn text(self) -> String {
-        DateTime::from_timestamp(self.0, 0)
-            .unwrap_or_default()
-            .to_rfc3339_opts(SecondsFormat::Secs, true)
+        DateTime::from_timestamp(self.0, 0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 }
 

@@ -49,15 +49,10 @@ fn arrive(shared: &Shared, request: &HttpRequest<Body>) -> ((Request, HeaderMap)
     let entry = Request {
         method: request.method().to_string(),
         path: path.to_owned(),
-        query: Query::try_from_uri(request.uri())
-            .map(|Query(pairs)| pairs)
-            .unwrap_or_default(),
+        query: Query::try_from_uri(request.uri()).map(|Query(pairs)| pairs).unwrap_or_default(),
         list: List::ALL.into_iter().find(|list| list.path() == path),
         status: None,
-        user_agent: headers
-            .get(USER_AGENT)
-            .and_then(|it| it.to_str().ok())
-            .map(str::to_owned),
+        user_agent: headers.get(USER_AGENT).and_then(|it| it.to_str().ok()).map(str::to_owned),
         authenticated: is_authentic(&headers, &shared.settings.authorization),
         at: (shared.settings.clock)(),
     };
@@ -71,9 +66,7 @@ fn is_authentic(headers: &HeaderMap, expected: &str) -> bool {
     let Some(Ok(value)) = headers.get(AUTHORIZATION).map(HeaderValue::to_str) else {
         return false;
     };
-    value
-        .split_once(' ')
-        .is_some_and(|(scheme, sent)| scheme.eq_ignore_ascii_case("basic") && sent.trim() == expected)
+    value.split_once(' ').is_some_and(|(scheme, sent)| scheme.eq_ignore_ascii_case("basic") && sent.trim() == expected)
 }
 
 /// `None` is a reset connection.
@@ -88,19 +81,14 @@ async fn decide(shared: &Shared, request: &Request, headers: &HeaderMap) -> Opti
         return Some(unauthorized());
     }
     let settings = &shared.settings;
-    let remaining = match settings
-        .rate_limit
-        .map(|limit| shared.state().window.ask(limit, request.at))
-    {
+    let remaining = match settings.rate_limit.map(|limit| shared.state().window.ask(limit, request.at)) {
         None => None,
         Some(Verdict::Accepted { remaining }) => Some(remaining),
         Some(Verdict::Refused { retry_after }) => {
             let mut answer = error(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded");
             if settings.retry_after {
                 let seconds = (retry_after.num_milliseconds() + 999) / 1000;
-                answer
-                    .headers_mut()
-                    .insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
             }
             return Some(with_rate_headers(settings, answer, Some(0)));
         }
@@ -120,9 +108,7 @@ async fn decide(shared: &Shared, request: &Request, headers: &HeaderMap) -> Opti
 fn with_rate_headers(settings: &Settings, mut answer: Answer, remaining: Option<u32>) -> Answer {
     if let (true, Some(limit), Some(remaining)) = (settings.rate_headers, settings.rate_limit, remaining) {
         answer.headers_mut().insert(CALL_LIMIT, HeaderValue::from(limit));
-        answer
-            .headers_mut()
-            .insert(CALLS_REMAINING, HeaderValue::from(remaining));
+        answer.headers_mut().insert(CALLS_REMAINING, HeaderValue::from(remaining));
     }
     answer
 }
@@ -138,10 +124,9 @@ fn lawful(shared: &Shared, list: List, request: &Request, headers: &HeaderMap, f
             answer
         }
         Some(FaultKind::Unauthorized) => unauthorized(),
-        Some(FaultKind::Forbidden) => error(
-            StatusCode::FORBIDDEN,
-            "There was an issue with your API credential or permissions.",
-        ),
+        Some(FaultKind::Forbidden) => {
+            error(StatusCode::FORBIDDEN, "There was an issue with your API credential or permissions.")
+        }
         Some(FaultKind::Redirect(to)) => {
             let mut answer = error(StatusCode::FOUND, "Moved");
             insert(&mut answer, LOCATION, &to);
@@ -155,9 +140,7 @@ fn lawful(shared: &Shared, list: List, request: &Request, headers: &HeaderMap, f
         Some(FaultKind::Oversize(size)) => with_body(StatusCode::OK, JSON, body::oversize(list, size)),
         Some(FaultKind::GzipBomb(size)) => {
             let mut answer = with_body(StatusCode::OK, JSON, body::gzip_bomb(list, size));
-            answer
-                .headers_mut()
-                .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             answer
         }
         fault => page(shared, list, request, headers, fault),
@@ -168,10 +151,7 @@ fn page(shared: &Shared, list: List, request: &Request, headers: &HeaderMap, fau
     let query = match ListQuery::parse(list, &request.query) {
         Ok(query) => query,
         Err(parameter) => {
-            return error(
-                StatusCode::BAD_REQUEST,
-                &format!("{parameter} does not have a valid value"),
-            );
+            return error(StatusCode::BAD_REQUEST, &format!("{parameter} does not have a valid value"));
         }
     };
     let mut body = shared.page(list, &query, &request.query, fault.as_ref());
@@ -191,18 +171,14 @@ fn page(shared: &Shared, list: List, request: &Request, headers: &HeaderMap, fau
         }
         _ => {}
     }
-    let accepts_gzip = headers
-        .get(ACCEPT_ENCODING)
-        .and_then(|it| it.to_str().ok())
-        .is_some_and(|it| it.contains("gzip"));
+    let accepts_gzip =
+        headers.get(ACCEPT_ENCODING).and_then(|it| it.to_str().ok()).is_some_and(|it| it.contains("gzip"));
     if shared.settings.gzip
         && accepts_gzip
         && let Ok(compressed) = body::gzip(&body)
     {
         let mut answer = with_body(StatusCode::OK, JSON, compressed.into());
-        answer
-            .headers_mut()
-            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         return answer;
     }
     with_body(StatusCode::OK, JSON, body.into())

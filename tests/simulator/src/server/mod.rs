@@ -54,11 +54,7 @@ pub struct Request {
 impl Request {
     /// The last value of a query parameter.
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .rev()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.query.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -164,12 +160,7 @@ impl SimulatorBuilder {
     /// Serves on 127.0.0.1, on a thread of its own: a test may block, and pause its runtime's time, without stopping the
     /// server.
     pub async fn start(self) -> io::Result<Simulator> {
-        let Self {
-            account,
-            mut settings,
-            faults,
-            port,
-        } = self;
+        let Self { account, mut settings, faults, port } = self;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.set_nonblocking(true)?;
         settings.origin = format!("http://{}", listener.local_addr()?);
@@ -181,32 +172,25 @@ impl SimulatorBuilder {
             forgotten: 0,
             turns: 0,
         };
-        let shared = Arc::new(Shared {
-            settings,
-            state: Mutex::new(state),
-        });
+        let shared = Arc::new(Shared { settings, state: Mutex::new(state) });
         let (stop, stopped) = oneshot::channel();
         let (ended, end) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let for_server = Arc::clone(&shared);
-        thread::Builder::new()
-            .name("huntress-simulator".to_owned())
-            .spawn(move || {
-                let result = runtime.block_on(serve(listener, for_server, stopped));
-                drop(runtime);
-                // Nobody listens to the end of a simulator that was dropped.
-                let _ = ended.send(result);
-            })?;
+        thread::Builder::new().name("huntress-simulator".to_owned()).spawn(move || {
+            let result = runtime.block_on(serve(listener, for_server, stopped));
+            drop(runtime);
+            // Nobody listens to the end of a simulator that was dropped.
+            let _ = ended.send(result);
+        })?;
         Ok(Simulator { shared, stop, end })
     }
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let service = Router::new()
-        .fallback(answer::answer)
-        .with_state(shared)
-        .into_make_service_with_connect_info::<ResetSwitch>();
+    let service =
+        Router::new().fallback(answer::answer).with_state(shared).into_make_service_with_connect_info::<ResetSwitch>();
     let (begin, begun) = oneshot::channel();
     let serving = axum::serve(Gate(listener), service).with_graceful_shutdown(async move {
         // Ends with an error when the simulator is dropped: the same to us.
@@ -247,12 +231,7 @@ impl Simulator {
             gzip: false,
             origin: String::new(),
         };
-        SimulatorBuilder {
-            account,
-            settings,
-            faults: Vec::new(),
-            port: 0,
-        }
+        SimulatorBuilder { account, settings, faults: Vec::new(), port: 0 }
     }
 
     /// `http://127.0.0.1:PORT`
@@ -290,10 +269,7 @@ impl Simulator {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the simulated vendor lives in real time unless a clock is injected"
-)]
+#[expect(clippy::disallowed_methods, reason = "the simulated vendor lives in real time unless a clock is injected")]
 fn system_time() -> DateTime<Utc> {
     Utc::now()
 }

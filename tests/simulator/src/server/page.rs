@@ -30,23 +30,16 @@ impl Shared {
         let page = match fault {
             Some(FaultKind::EmptyPageWithToken) => {
                 let place = asked_with.unwrap_or(&Place::Start).clone();
-                Page {
-                    records: Vec::new(),
-                    next: Some(Token { place, turn }),
-                }
+                Page { records: Vec::new(), next: Some(Token { place, turn }) }
             }
             _ => account.page(list, query, query.limit.min(self.settings.max_page)),
         };
         let next = match fault {
-            Some(FaultKind::EndlessPages) => page.next.or(Some(Token {
-                place: Place::Beyond,
-                turn,
-            })),
+            Some(FaultKind::EndlessPages) => page.next.or(Some(Token { place: Place::Beyond, turn })),
             // A list of one page has no token to repeat; a constant one will do.
-            Some(FaultKind::RepeatToken) => query.token.clone().or(page.next).or(Some(Token {
-                place: Place::Beyond,
-                turn: 0,
-            })),
+            Some(FaultKind::RepeatToken) => {
+                query.token.clone().or(page.next).or(Some(Token { place: Place::Beyond, turn: 0 }))
+            }
             _ => page.next,
         };
 

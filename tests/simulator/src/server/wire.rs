@@ -48,13 +48,7 @@ impl Listener for Gate {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // An answer's head and body are separate writes; held back for an acknowledgement they would cost 40 ms a page.
         let _ = stream.set_nodelay(true);
-        (
-            Wire {
-                stream,
-                reset: ResetSwitch::default(),
-            },
-            address,
-        )
+        (Wire { stream, reset: ResetSwitch::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

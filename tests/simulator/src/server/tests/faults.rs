@@ -10,18 +10,12 @@ use crate::fault::FaultKind;
 const AGENTS: &str = "/v1/agents?limit=500&sort_direction=asc";
 
 async fn with(kind: FaultKind) -> Simulator {
-    unlimited(account())
-        .fault(Fault::once(Some(List::Agents), 1, kind))
-        .start()
-        .await
-        .unwrap()
+    unlimited(account()).fault(Fault::once(Some(List::Agents), 1, kind)).start().await.unwrap()
 }
 
 /// What is on the wire until the connection ends, and how it ends.
 async fn raw(simulator: &Simulator, path: &str) -> (Vec<u8>, io::Result<()>) {
-    let mut stream = TcpStream::connect(simulator.origin().strip_prefix("http://").unwrap())
-        .await
-        .unwrap();
+    let mut stream = TcpStream::connect(simulator.origin().strip_prefix("http://").unwrap()).await.unwrap();
     let credential = STANDARD.encode(format!("{API_KEY}:{API_SECRET}"));
     let request =
         format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Basic {credential}\r\nconnection: close\r\n\r\n");
@@ -33,17 +27,9 @@ async fn raw(simulator: &Simulator, path: &str) -> (Vec<u8>, io::Result<()>) {
 
 #[tokio::test]
 async fn faults_strike_the_requests_they_name() {
-    let fault = |list, from_request, times, status| Fault {
-        list,
-        from_request,
-        times,
-        kind: FaultKind::Status(status),
-    };
-    let simulator = unlimited(account())
-        .fault(fault(Some(List::Agents), 2, 2, 503))
-        .start()
-        .await
-        .unwrap();
+    let fault =
+        |list, from_request, times, status| Fault { list, from_request, times, kind: FaultKind::Status(status) };
+    let simulator = unlimited(account()).fault(fault(Some(List::Agents), 2, 2, 503)).start().await.unwrap();
     let ask = async |paths: &[&str]| {
         let mut answers = Vec::new();
         for path in paths {
@@ -56,10 +42,7 @@ async fn faults_strike_the_requests_they_name() {
         [200, 200, 503, 503, 200]
     );
     simulator.set_faults(vec![fault(None, 2, u32::MAX, 500), fault(Some(List::Actor), 1, 1, 502)]);
-    assert_eq!(
-        ask(&["/v1/actor", "/v1/agents", "/v1/actor", "/v1/account"]).await,
-        [502, 500, 500, 500]
-    );
+    assert_eq!(ask(&["/v1/actor", "/v1/agents", "/v1/actor", "/v1/account"]).await, [502, 500, 500, 500]);
     simulator.set_faults(vec![]);
     assert_eq!(ask(&["/v1/actor"]).await, [200]);
 }
@@ -69,9 +52,7 @@ async fn a_refused_request_uses_no_fault_up() {
     let fault = Fault::once(None, 2, FaultKind::Status(500));
     let now = Arc::new(Mutex::new(as_of()));
     let clock = Arc::clone(&now);
-    let builder = Simulator::builder(account())
-        .rate_limit(Some(1))
-        .clock(Arc::new(move || *clock.lock().unwrap()));
+    let builder = Simulator::builder(account()).rate_limit(Some(1)).clock(Arc::new(move || *clock.lock().unwrap()));
     let simulator = builder.fault(fault).start().await.unwrap();
     assert_eq!(status(&simulator, "/v1/account").await, 200);
     assert_eq!(status(&simulator, "/v1/account").await, 429);
@@ -163,22 +144,13 @@ async fn pages_without_their_key_or_with_a_foreign_url() {
     let simulator = with(FaultKind::ForeignNextUrl("https://evil.example".to_owned())).await;
     let foreign = get(&simulator, AGENTS).await;
     let right = get(&simulator, AGENTS).await;
-    assert!(
-        foreign["pagination"]["next_page_url"]
-            .as_str()
-            .unwrap()
-            .starts_with("https://evil.example/v1/agents?")
-    );
+    assert!(foreign["pagination"]["next_page_url"].as_str().unwrap().starts_with("https://evil.example/v1/agents?"));
     assert_eq!(token(&foreign), token(&right));
 }
 
 #[tokio::test]
 async fn tokens_that_lead_in_a_circle() {
-    let simulator = unlimited(account())
-        .fault(Fault::always(None, FaultKind::RepeatToken))
-        .start()
-        .await
-        .unwrap();
+    let simulator = unlimited(account()).fault(Fault::always(None, FaultKind::RepeatToken)).start().await.unwrap();
     for list in [List::Agents, List::Organizations] {
         let path = format!("{}?limit=500", list.path());
         let first = get(&simulator, &path).await;
@@ -190,11 +162,7 @@ async fn tokens_that_lead_in_a_circle() {
 
 #[tokio::test]
 async fn pages_without_end() {
-    let simulator = unlimited(account())
-        .fault(Fault::always(None, FaultKind::EndlessPages))
-        .start()
-        .await
-        .unwrap();
+    let simulator = unlimited(account()).fault(Fault::always(None, FaultKind::EndlessPages)).start().await.unwrap();
     let mut seen = Vec::new();
     let mut tokens = std::collections::HashSet::new();
     let mut page = get(&simulator, AGENTS).await;
@@ -212,12 +180,7 @@ async fn pages_without_end() {
 
 #[tokio::test]
 async fn an_empty_page_loses_nothing() {
-    let fault = |from_request| Fault {
-        list: None,
-        from_request,
-        times: 2,
-        kind: FaultKind::EmptyPageWithToken,
-    };
+    let fault = |from_request| Fault { list: None, from_request, times: 2, kind: FaultKind::EmptyPageWithToken };
     for from_request in [1, 2, 3] {
         let simulator = unlimited(account()).fault(fault(from_request)).start().await.unwrap();
         let (ids, pages) = walk(&simulator, List::Agents, "limit=500&sort_direction=asc").await;
@@ -238,10 +201,7 @@ async fn hanging_delays_the_right_answer() {
     // For ever is longer than a stop waits.
     simulator.set_faults(vec![Fault::always(None, FaultKind::Hang(Duration::MAX))]);
     let url = format!("{}/v1/account", simulator.origin());
-    let impatient = client()
-        .get(url)
-        .basic_auth(API_KEY, Some(API_SECRET))
-        .timeout(Duration::from_millis(50));
+    let impatient = client().get(url).basic_auth(API_KEY, Some(API_SECRET)).timeout(Duration::from_millis(50));
     assert!(impatient.send().await.unwrap_err().is_timeout());
     simulator.stop().await;
 }

@@ -19,15 +19,7 @@ fn as_of() -> DateTime<Utc> {
 /// 40 organizations, 1,040 agents, 63 incidents.
 fn account() -> Account {
     let (organizations, agents, incidents) = (40, 1040, 63);
-    AccountSpec {
-        seed: 9,
-        shape: Shape::Vendor,
-        organizations,
-        agents,
-        incidents,
-        as_of: as_of(),
-    }
-    .generate()
+    AccountSpec { seed: 9, shape: Shape::Vendor, organizations, agents, incidents, as_of: as_of() }.generate()
 }
 
 fn unlimited(account: Account) -> SimulatorBuilder {
@@ -39,10 +31,7 @@ fn unlimited(account: Account) -> SimulatorBuilder {
 fn client() -> Client {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     let build = || {
-        let builder = Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .pool_max_idle_per_host(0);
+        let builder = Client::builder().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0);
         builder.user_agent("simulator-test").build().unwrap()
     };
     CLIENT.get_or_init(build).clone()
@@ -65,18 +54,11 @@ async fn status(simulator: &Simulator, path: &str) -> u16 {
 }
 
 fn token(page: &Value) -> Option<&str> {
-    page["pagination"]
-        .get("next_page_token")
-        .map(|token| token.as_str().unwrap())
+    page["pagination"].get("next_page_token").map(|token| token.as_str().unwrap())
 }
 
 fn ids(page: &Value, list: List) -> Vec<i64> {
-    page[list.key()]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| it["id"].as_i64().unwrap())
-        .collect()
+    page[list.key()].as_array().unwrap().iter().map(|it| it["id"].as_i64().unwrap()).collect()
 }
 
 /// The ids of all pages, and how many pages there were.

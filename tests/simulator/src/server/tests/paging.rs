@@ -9,12 +9,7 @@ fn all_ids(account: &Account, list: List) -> Vec<i64> {
 #[tokio::test]
 async fn each_record_comes_once_for_each_size_order_and_direction() {
     let simulator = unlimited(account()).start().await.unwrap();
-    let cases = [
-        (List::Organizations, 1),
-        (List::Organizations, 7),
-        (List::IncidentReports, 7),
-        (List::Agents, 500),
-    ];
+    let cases = [(List::Organizations, 1), (List::Organizations, 7), (List::IncidentReports, 7), (List::Agents, 500)];
     for (list, limit) in cases {
         let ascending = all_ids(&account(), list);
         let count = ascending.len();
@@ -26,10 +21,7 @@ async fn each_record_comes_once_for_each_size_order_and_direction() {
             down.reverse();
             assert_eq!(up, down);
             if field == "updated_at" {
-                assert!(
-                    up != ascending || list == List::IncidentReports,
-                    "an order of its own, where there are many"
-                );
+                assert!(up != ascending || list == List::IncidentReports, "an order of its own, where there are many");
                 up.sort_unstable();
             }
             assert_eq!(up, ascending);
@@ -50,11 +42,7 @@ async fn hand_written_records_are_sorted_and_none_is_lost() {
     loop {
         seen.push(names(&page));
         let Some(next) = token(&page) else { break };
-        page = get(
-            &simulator,
-            &format!("/v1/agents?limit=1&sort_direction=asc&page_token={next}"),
-        )
-        .await;
+        page = get(&simulator, &format!("/v1/agents?limit=1&sort_direction=asc&page_token={next}")).await;
     }
     assert_eq!(seen, ["no id", "h1", "h4", "h4", "h7", "h9", "text"]);
 }
@@ -67,11 +55,7 @@ async fn a_record_that_goes_between_two_pages_shifts_nothing() {
     assert_eq!(ids(&page, List::Agents), [1, 2]);
     simulator.set_account(agents(&[2, 3, 4, 5]));
     let next = token(&page).unwrap();
-    let page = get(
-        &simulator,
-        &format!("/v1/agents?limit=9&sort_direction=asc&page_token={next}"),
-    )
-    .await;
+    let page = get(&simulator, &format!("/v1/agents?limit=9&sort_direction=asc&page_token={next}")).await;
     assert_eq!(ids(&page, List::Agents), [3, 4, 5]);
 }
 
@@ -92,10 +76,7 @@ async fn the_envelope_is_the_vendors() {
     assert_eq!(page["pagination"], json!({}));
     assert_eq!(ids(&page, List::Organizations).len(), 40);
     simulator.set_account(Account::from_records(vec![], vec![], vec![]));
-    assert_eq!(
-        get(&simulator, "/v1/agents").await,
-        json!({"agents": [], "pagination": {}})
-    );
+    assert_eq!(get(&simulator, "/v1/agents").await, json!({"agents": [], "pagination": {}}));
     assert_eq!(get(&simulator, "/v1/account").await["account"]["status"], "enabled");
     assert_eq!(get(&simulator, "/v1/actor").await["account"]["id"], 5121);
 }
@@ -109,10 +90,7 @@ async fn filters_hold_for_both_kinds_of_account() {
         generated.records(List::IncidentReports).collect(),
     );
     let organization = generated.record(List::Organizations, 3).unwrap();
-    let (id, name) = (
-        organization["id"].as_i64().unwrap(),
-        organization["name"].as_str().unwrap(),
-    );
+    let (id, name) = (organization["id"].as_i64().unwrap(), organization["name"].as_str().unwrap());
     let simulator = unlimited(generated).start().await.unwrap();
     let of_one = format!("limit=500&organization_id={id}");
     let by_name = format!("name={}", name.replace(' ', "%20"));
@@ -131,14 +109,8 @@ async fn filters_hold_for_both_kinds_of_account() {
     for (list, query) in cases {
         answers.push(walk(&simulator, list, query).await);
     }
-    assert_eq!(
-        answers[0].0.len() as u64,
-        organization["agents_count"].as_u64().unwrap()
-    );
-    assert_eq!(
-        answers[3].0.len() as u64,
-        organization["incident_reports_count"].as_u64().unwrap()
-    );
+    assert_eq!(answers[0].0.len() as u64, organization["agents_count"].as_u64().unwrap());
+    assert_eq!(answers[3].0.len() as u64, organization["incident_reports_count"].as_u64().unwrap());
     assert!(answers[1].1 > 1 && answers[2].0.is_empty());
     assert_eq!(answers[6].0, [id]);
     simulator.set_account(copy);

@@ -60,34 +60,15 @@ async fn only_the_five_paths_exist_and_only_for_reading() {
 
 #[tokio::test]
 async fn only_the_credential_opens() {
-    let simulator = unlimited(account())
-        .credentials("hk_test", "hs_test")
-        .start()
-        .await
-        .unwrap();
+    let simulator = unlimited(account()).credentials("hk_test", "hs_test").start().await.unwrap();
     let url = format!("{}/v1/account", simulator.origin());
     let ask = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
-    assert_eq!(
-        ask(client().get(&url).basic_auth("hk_test", Some("hs_test"))).await,
-        200
-    );
+    assert_eq!(ask(client().get(&url).basic_auth("hk_test", Some("hs_test"))).await, 200);
     assert_eq!(ask(client().get(&url)).await, 401);
     assert_eq!(ask(client().get(&url).basic_auth("hk_test", Some("other"))).await, 401);
     assert_eq!(ask(client().get(&url).bearer_auth("hk_test:hs_test")).await, 401);
-    let seen: Vec<_> = simulator
-        .requests()
-        .iter()
-        .map(|it| (it.authenticated, it.status))
-        .collect();
-    assert_eq!(
-        seen,
-        [
-            (true, Some(200)),
-            (false, Some(401)),
-            (false, Some(401)),
-            (false, Some(401))
-        ]
-    );
+    let seen: Vec<_> = simulator.requests().iter().map(|it| (it.authenticated, it.status)).collect();
+    assert_eq!(seen, [(true, Some(200)), (false, Some(401)), (false, Some(401)), (false, Some(401))]);
 }
 
 fn clock() -> (Clock, impl Fn(i64)) {
@@ -126,10 +107,7 @@ async fn the_limit_slides_as_the_vendor_documents() {
 #[tokio::test]
 async fn the_limit_can_be_chosen_and_explained() {
     let (clock, set) = clock();
-    let builder = Simulator::builder(account())
-        .clock(clock)
-        .rate_limit(Some(1))
-        .retry_after(true);
+    let builder = Simulator::builder(account()).clock(clock).rate_limit(Some(1)).retry_after(true);
     let simulator = builder.rate_headers(false).start().await.unwrap();
     assert_eq!(status(&simulator, "/v1/account").await, 200);
     set(17);
@@ -172,15 +150,11 @@ async fn requests_are_written_down() {
 #[tokio::test]
 async fn gzip_only_where_both_sides_want_it() {
     let plain = Client::builder().no_proxy().no_gzip().build().unwrap();
-    for (offered, header, expected) in [
-        (true, Some("gzip, br"), true),
-        (true, None, false),
-        (false, Some("gzip"), false),
-    ] {
+    for (offered, header, expected) in
+        [(true, Some("gzip, br"), true), (true, None, false), (false, Some("gzip"), false)]
+    {
         let simulator = unlimited(account()).gzip(offered).start().await.unwrap();
-        let mut request = plain
-            .get(format!("{}/v1/agents", simulator.origin()))
-            .basic_auth(API_KEY, Some(API_SECRET));
+        let mut request = plain.get(format!("{}/v1/agents", simulator.origin())).basic_auth(API_KEY, Some(API_SECRET));
         if let Some(header) = header {
             request = request.header("accept-encoding", header);
         }
@@ -189,10 +163,7 @@ async fn gzip_only_where_both_sides_want_it() {
         let body = response.bytes().await.unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&body).is_err(), expected);
         // The client that decompresses sees the same.
-        assert_eq!(
-            get(&simulator, "/v1/agents").await["agents"].as_array().unwrap().len(),
-            10
-        );
+        assert_eq!(get(&simulator, "/v1/agents").await["agents"].as_array().unwrap().len(), 10);
     }
 }
 
@@ -200,10 +171,7 @@ async fn gzip_only_where_both_sides_want_it() {
 async fn a_stopped_simulator_is_gone() {
     let simulator = unlimited(account()).start().await.unwrap();
     let origin = simulator.origin();
-    assert_eq!(
-        get(&simulator, "/v1/account").await["account"]["status"],
-        json!("enabled")
-    );
+    assert_eq!(get(&simulator, "/v1/account").await["account"]["status"], json!("enabled"));
     simulator.stop().await;
     assert!(client().get(origin).send().await.unwrap_err().is_connect());
 }

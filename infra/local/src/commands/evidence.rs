@@ -1,0 +1,164 @@
+//! Reading stored evidence: the latest, and one metric over time.
+
+use super::open;
+use crate::arguments::{History, Metrics};
+use crate::outcome::Fault;
+use crate::render;
+use chrono::{DateTime, TimeDelta, Utc};
+use common::domain::connection::{Age, Connection, Product};
+use common::domain::evidence::EdrBundle;
+use common::domain::id::{ClientId, ConnectionId};
+use common::store::{EvidenceOwner, StoreError, StoredEvidence};
+use serde_json::json;
+
+fn unusable(error: &StoreError) -> Fault {
+    Fault::other(format!("the data file cannot be used: {error}"))
+}
+
+fn bundle(evidence: &StoredEvidence) -> Result<EdrBundle, Fault> {
+    serde_json::from_str(&evidence.body)
+        .map_err(|error| Fault::other(format!("the evidence of run {} cannot be read: {error}", evidence.run_id)))
+}
+
+pub async fn metrics(options: Metrics) -> Result<(), Fault> {
+    let (stack, _) = open(&options.place).await?;
+    let company = &options.place.company;
+    let connections = stack.store.connections(company).await.map_err(|error| unusable(&error))?;
+    let connection = ConnectionId::parse(&options.subject)
+        .ok()
+        .filter(|id| connections.iter().any(|connection| connection.id == *id));
+    let owner = match &connection {
+        Some(_) => EvidenceOwner::Company,
+        None => {
+            EvidenceOwner::Client(ClientId::parse(&options.subject).map_err(|error| Fault::usage(error.to_string()))?)
+        }
+    };
+    let latest = stack.store.latest(company, &owner).await.map_err(|error| unusable(&error))?;
+    let latest: Vec<StoredEvidence> = latest
+        .into_iter()
+        .filter(|evidence| {
+            evidence.product == Product::Edr && connection.as_ref().is_none_or(|id| evidence.connection == *id)
+        })
+        .collect();
+    let now = stack.huntress.clock.now();
+    stack.close().await;
+    if latest.is_empty() {
+        return Err(Fault::other(nothing_yet(&options.subject, connection.is_some())));
+    }
+    let of = |evidence: &StoredEvidence| connections.iter().find(|connection| connection.id == evidence.connection);
+    if options.json {
+        let entries: Result<Vec<_>, Fault> = latest.iter().map(|evidence| entry(evidence, of(evidence), now)).collect();
+        return render::json(&json!({ "evidence": entries? }));
+    }
+    for evidence in &latest {
+        render::text(&format!("{}{}\n", heading(evidence, of(evidence), now), render::metrics(&bundle(evidence)?)))?;
+    }
+    Ok(())
+}
+
+fn nothing_yet(subject: &str, is_connection: bool) -> String {
+    if is_connection {
+        format!("connection {subject} has no evidence yet; see: huntress-evidence runs {subject}")
+    } else {
+        format!(
+            "there is no connection {subject}, and no evidence of a client {subject}; see: huntress-evidence connections"
+        )
+    }
+}
+
+/// Evidence as JSON: the bundle as it was committed, with its age.
+fn entry(
+    evidence: &StoredEvidence,
+    connection: Option<&Connection>,
+    now: DateTime<Utc>,
+) -> Result<serde_json::Value, Fault> {
+    let age = Age::at(evidence.as_of, now);
+    Ok(json!({
+        "connection": evidence.connection,
+        "product": evidence.product,
+        "run_id": evidence.run_id,
+        "as_of": evidence.as_of,
+        "committed_at": evidence.committed_at,
+        "age_seconds": age.age.num_seconds(),
+        "stale": age.stale,
+        "last_attempt_at": connection.and_then(|connection| connection.last_attempt_at),
+        "last_success_at": connection.and_then(|connection| connection.last_success_at),
+        "next_run_at": connection.and_then(|connection| connection.next_run_at),
+        "sha256": evidence.sha256,
+        "bundle": serde_json::to_value(bundle(evidence)?).unwrap_or_default(),
+    }))
+}
+
+/// Whose evidence it is, how old, and the three times that an auditor asks for.
+fn heading(evidence: &StoredEvidence, connection: Option<&Connection>, now: DateTime<Utc>) -> String {
+    let whose = match &evidence.owner {
+        EvidenceOwner::Company => "the company over all its organizations".to_owned(),
+        EvidenceOwner::Client(client) => format!("client {client}"),
+    };
+    let age = Age::at(evidence.as_of, now);
+    let stale = if age.stale { ", STALE" } else { "" };
+    let mut text = format!(
+        "evidence of {whose}, connection {}, run {}\nage {} h{stale}",
+        evidence.connection,
+        evidence.run_id,
+        age.age.num_hours(),
+    );
+    if let Some(connection) = connection {
+        let time = |time: Option<DateTime<Utc>>| time.map_or_else(|| "-".to_owned(), render::time);
+        text += &format!(
+            " · last attempt {} · last success {} · next run {}",
+            time(connection.last_attempt_at),
+            time(connection.last_success_at),
+            if connection.paused { "paused".to_owned() } else { time(connection.next_run_at) },
+        );
+        if let Some(failure) = &connection.last_failure {
+            text += &format!("\nthe last run failed: {failure}");
+        }
+    }
+    text + "\n\n"
+}
+
+/// The evidence of a year is shown where no instant is given.
+const YEAR: TimeDelta = TimeDelta::days(365);
+
+pub async fn history(options: History) -> Result<(), Fault> {
+    let (stack, _) = open(&options.place).await?;
+    let owner = options.client.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
+    let to = options.to.unwrap_or_else(|| stack.huntress.clock.now());
+    let from = options.from.unwrap_or(to - YEAR);
+    let stored = stack.store.history(&options.place.company, &owner, Product::Edr, from, to).await;
+    let stored = stored.map_err(|error| unusable(&error))?;
+    stack.close().await;
+    let mut values = Vec::with_capacity(stored.len());
+    for evidence in &stored {
+        let bundle = bundle(evidence)?;
+        if let Some(metric) = bundle.metric(&options.metric) {
+            values.push((evidence, metric.clone()));
+        }
+    }
+    if values.is_empty() {
+        let why =
+            if stored.is_empty() { "there is no evidence in that time" } else { "the evidence has no such metric" };
+        return Err(Fault::other(format!("no values of {}: {why}", options.metric)));
+    }
+    if options.json {
+        let line = |(evidence, metric): &(&StoredEvidence, common::domain::evidence::Metric)| {
+            json!({
+                "as_of": evidence.as_of, "metric_value": metric.metric_value, "reason": metric.reason, "unit": metric.unit,
+                "connection": evidence.connection, "run_id": evidence.run_id,
+            })
+        };
+        let lines: Vec<_> = values.iter().map(line).collect();
+        return render::json(&json!({"metric_key": options.metric, "client_id": options.client, "values": lines}));
+    }
+    let mut table = render::table(&["as of", &options.metric, "connection", "run"]);
+    for (evidence, metric) in &values {
+        table.add_row([
+            render::time(evidence.as_of),
+            render::value(metric),
+            evidence.connection.to_string(),
+            evidence.run_id.to_string(),
+        ]);
+    }
+    render::text(&format!("{table}\n"))
+}

@@ -1,0 +1,77 @@
+//! Reading a mapping of organizations to clients from the command line.
+
+use crate::arguments::MappingArguments;
+use crate::outcome::Fault;
+use common::domain::id::{ClientId, CompanyId};
+use common::domain::mapping::Mapping;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The mapping that the arguments describe; everything to one client by default.
+pub fn read(arguments: &MappingArguments, company: &CompanyId) -> Result<Mapping, Fault> {
+    if arguments.map.is_empty() && arguments.map_file.is_none() && arguments.ignore.is_empty() {
+        let client = arguments.client.clone().map_or_else(|| ClientId::parse(company.as_str()), Ok);
+        return Ok(Mapping::OneClient { client: client.map_err(|error| Fault::usage(error.to_string()))? });
+    }
+    let mut clients = BTreeMap::new();
+    for entry in &arguments.map {
+        let (organization, client) = entry
+            .split_once('=')
+            .ok_or_else(|| Fault::usage(format!("--map {entry}: expected ORGANIZATION=CLIENT")))?;
+        add(&mut clients, organization, client).map_err(|why| Fault::usage(format!("--map {entry}: {why}")))?;
+    }
+    if let Some(path) = &arguments.map_file {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Fault::usage(format!("{}: {error}", path.display())))?;
+        for (number, line) in
+            text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
+        {
+            let fault = |why: &str| Fault::usage(format!("{} line {}: {why}", path.display(), number + 1));
+            let (organization, client) = line.split_once(',').ok_or_else(|| fault("expected organization,client"))?;
+            add(&mut clients, organization, client).map_err(|why| fault(&why))?;
+        }
+    }
+    let ignored: BTreeSet<String> = arguments.ignore.iter().map(|id| id.trim().to_owned()).collect();
+    if let Some(both) = ignored.iter().find(|id| clients.contains_key(*id)) {
+        return Err(Fault::usage(format!("organization {both} is mapped and ignored: choose one")));
+    }
+    Ok(Mapping::ByOrganization { clients, ignored })
+}
+
+fn add(clients: &mut BTreeMap<String, ClientId>, organization: &str, client: &str) -> Result<(), String> {
+    let organization = organization.trim();
+    if organization.is_empty() {
+        return Err("the organization is missing".to_owned());
+    }
+    let client = ClientId::parse(client.trim()).map_err(|error| error.to_string())?;
+    match clients.insert(organization.to_owned(), client.clone()) {
+        Some(other) if other != client => {
+            Err(format!("organization {organization} has two clients, {other} and {client}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(map: &[&str], ignore: &[&str]) -> MappingArguments {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        MappingArguments { client: None, map: owned(map), map_file: None, ignore: owned(ignore) }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let company = CompanyId::parse("acme").unwrap();
+        assert!(
+            matches!(read(&arguments(&[], &[]), &company), Ok(Mapping::OneClient { client }) if client.as_str() == "acme")
+        );
+        assert!(
+            matches!(read(&arguments(&["1=a", "2=a"], &["3"]), &company), Ok(Mapping::ByOrganization { clients, .. }) if clients.len() == 2)
+        );
+        for bad in [&["1"][..], &["1="], &["=a"], &["1=a", "1=b"], &["1=a#b"]] {
+            assert!(read(&arguments(bad, &[]), &company).is_err(), "{bad:?}");
+        }
+        assert!(read(&arguments(&["1=a"], &["1"]), &company).is_err());
+    }
+}

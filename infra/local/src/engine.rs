@@ -1,0 +1,101 @@
+//! The embedded DynamoDB engine: in this process, behind HTTP on a loopback port that only lives as long as it.
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::{Client, Config};
+use dynoxide::Database;
+use std::path::{Path, PathBuf};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A running engine.
+pub struct Engine {
+    endpoint: String,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<Result<(), String>>,
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The data file is no database, or is damaged. It is left as it is.
+    #[error("the data file {path} cannot be opened: {why}; restore it from a copy, or move it away to begin anew")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What the engine says.
+        why: String,
+    },
+    /// There is no loopback port.
+    #[error("no loopback port for the engine")]
+    Port(#[from] std::io::Error),
+}
+
+impl Engine {
+    /// An engine that forgets everything when it ends.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn memory() -> Result<Self, EngineError> {
+        let database = Database::memory();
+        Self::start(database.map_err(|error| EngineError::Damaged { path: ":memory:".into(), why: error.to_string() })?)
+            .await
+    }
+
+    /// An engine over a data file, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`EngineError::Damaged`] for a file that is no database; it is not touched.
+    pub async fn file(path: &Path) -> Result<Self, EngineError> {
+        let damaged = |why: String| EngineError::Damaged { path: path.to_owned(), why };
+        check_header(path).map_err(|why| damaged(why.to_owned()))?;
+        let text = path.to_str().ok_or_else(|| damaged("its path is not UTF-8".to_owned()))?;
+        Self::start(Database::new(text).map_err(|error| damaged(error.to_string()))?).await
+    }
+
+    async fn start(database: Database) -> Result<Self, EngineError> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async move {
+            // A sender that is dropped stops it too.
+            drop(stopped.await);
+        };
+        let served = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, stopped));
+        Ok(Self { endpoint, stop, served })
+    }
+
+    /// A client of the engine. It takes nothing from the environment.
+    #[must_use]
+    #[expect(
+        deprecated,
+        reason = "later versions look for a proxy in the environment, which a loopback engine must not go through"
+    )]
+    pub fn client(&self) -> Client {
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::v2025_01_17())
+            .endpoint_url(&self.endpoint)
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "embedded engine"));
+        Client::from_conf(config.build())
+    }
+
+    /// Ends the engine once every request is answered.
+    pub async fn stop(self) {
+        drop(self.stop);
+        drop(self.served.await);
+    }
+}
+
+/// A file that is there and not empty must begin as a SQLite database does: anything else is not ours to write into.
+fn check_header(path: &Path) -> Result<(), &'static str> {
+    use std::io::Read;
+    let Ok(mut file) = std::fs::File::open(path) else { return Ok(()) };
+    let mut header = [0; 16];
+    match file.read(&mut header) {
+        Ok(0) => Ok(()),
+        Ok(_) if header == *b"SQLite format 3\0" => Ok(()),
+        Ok(_) => Err("it is no data file of huntress-evidence"),
+        Err(_) => Err("it cannot be read"),
+    }
+}

@@ -1,0 +1,5 @@
+//! The functions of huntress-evidence on one machine: an embedded table, sealed credentials, an in-process queue.
+#![warn(missing_docs)]
+
+pub mod engine;
+pub mod stack;

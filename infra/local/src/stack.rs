@@ -1,0 +1,157 @@
+//! Everything that AWS is for the functions, on one machine: table, credentials and queue.
+
+use crate::engine::{Engine, EngineError};
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use chrono::{DateTime, TimeDelta, Utc};
+use common::queue::{Queue, RunMessage};
+use common::secrets::{Credentials, SealedFiles, SealingError};
+use common::store::{Store, StoreError};
+use common::sync::collect::{Budgets, Huntress};
+use common::sync::plan::Planner;
+use common::sync::test::Tester;
+use common::sync::work::Worker;
+use lambda_runtime::{Context, LambdaEvent};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+/// The table's name.
+const TABLE: &str = "huntress-evidence";
+
+/// Every worker of this machine has one name: the lock on the data folder makes sure that there is one process, so what carries this name and is
+/// not in this process is dead, and its run can be taken up at once.
+pub const OWNER: &str = "local";
+
+/// The stack of one process.
+pub struct Stack {
+    /// The table.
+    pub store: Store,
+    /// Credentials.
+    pub credentials: Arc<Credentials>,
+    /// The vendor.
+    pub huntress: Huntress,
+    /// Request limits.
+    pub budgets: Arc<Budgets>,
+    queue: Arc<Queue>,
+    engine: Engine,
+    _lock: File,
+}
+
+/// Why there is no stack.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The sealed credentials.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
+    /// The table.
+    #[error("the data file cannot be used: {0}")]
+    Store(#[from] StoreError),
+    /// Another process has the folder.
+    #[error("the data folder {0} is in use by another huntress-evidence; stop it, or use its HTTP interface")]
+    InUse(PathBuf),
+    /// The folder cannot be used.
+    #[error("the data folder {path} cannot be used: {source}")]
+    Folder {
+        /// Which folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Stack {
+    /// The stack over a data folder, with the receiving end of its queue.
+    ///
+    /// # Errors
+    /// [`StackError`]; nothing that is there is overwritten.
+    pub async fn open(data: &Path, huntress: Huntress) -> Result<(Self, UnboundedReceiver<RunMessage>), StackError> {
+        let folder = |source| StackError::Folder { path: data.to_owned(), source };
+        let credentials = SealedFiles::open(&data.join("credentials"))?;
+        let lock = File::create(data.join("lock")).map_err(folder)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(StackError::InUse(data.to_owned())),
+            Err(fs::TryLockError::Error(source)) => return Err(folder(source)),
+        }
+        let engine = Engine::file(&data.join("evidence.db")).await?;
+        let store = Store::new(engine.client(), TABLE);
+        store.create_table().await?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let stack = Self {
+            store,
+            credentials: Arc::new(Credentials::Sealed(credentials)),
+            huntress,
+            budgets: Arc::default(),
+            queue: Arc::new(Queue::InProcess(sender)),
+            engine,
+            _lock: lock,
+        };
+        Ok((stack, receiver))
+    }
+
+    /// The handler state of `scheduled-sync` and `on-demand-sync`.
+    #[must_use]
+    pub fn planner(&self) -> Planner {
+        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock: Arc::clone(&self.huntress.clock) }
+    }
+
+    /// The handler state of `sync-worker`.
+    #[must_use]
+    pub fn worker(&self) -> Worker {
+        Worker {
+            store: self.store.clone(),
+            credentials: Arc::clone(&self.credentials),
+            huntress: self.huntress.clone(),
+            budgets: Arc::clone(&self.budgets),
+        }
+    }
+
+    /// The handler state of `connection-test`.
+    #[must_use]
+    pub fn tester(&self) -> Tester {
+        Tester {
+            store: self.store.clone(),
+            credentials: Arc::clone(&self.credentials),
+            huntress: self.huntress.clone(),
+            budgets: Arc::clone(&self.budgets),
+        }
+    }
+
+    /// Sends messages to the queue.
+    ///
+    /// # Errors
+    /// When the process is ending.
+    pub async fn send(&self, messages: &[RunMessage]) -> Result<(), common::queue::QueueError> {
+        self.queue.send(messages).await
+    }
+
+    /// Ends the engine once every request is answered.
+    pub async fn close(self) {
+        self.engine.stop().await;
+    }
+}
+
+/// An event for a handler, as the Lambda runtime would hand it over.
+pub fn event<T>(payload: T, deadline: DateTime<Utc>) -> LambdaEvent<T> {
+    let mut context = Context::default();
+    OWNER.clone_into(&mut context.request_id);
+    context.deadline = u64::try_from(deadline.timestamp_millis()).unwrap_or(0);
+    LambdaEvent::new(payload, context)
+}
+
+/// Hands one message to the handler of `sync-worker`. True if the message is done with.
+pub async fn deliver(worker: &Worker, message: &RunMessage, time: TimeDelta) -> bool {
+    let mut delivered = SqsMessage::default();
+    delivered.message_id = Some(message.run.to_string());
+    delivered.body = serde_json::to_string(message).ok();
+    let mut batch = SqsEvent::default();
+    batch.records = vec![delivered];
+    let deadline = worker.huntress.clock.now() + time;
+    let Ok(response) = sync_worker::handle(worker, event(batch, deadline)).await;
+    response.batch_item_failures.is_empty()
+}
