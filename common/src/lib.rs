@@ -4,3 +4,5 @@
 #![warn(missing_docs)]
 
 pub mod domain;
+#[cfg(feature = "runtime")]
+pub mod store;
