@@ -92,13 +92,11 @@ impl Store {
             match self.transact(actions).await? {
                 Outcome::Written => return Ok(()),
                 refused if refused.refused(ACTIVE) => return self.committed_before(lease).await,
-                // The connection changed since it was read.
-                _ => {}
-            }
+                // The connection changed since it was read, or reading the run tells what is wrong.
+                _ => self.run(&lease.company, &lease.connection, &lease.run_id).await?,
+            };
         }
-        Err(StoreError::Conflict {
-            record: Connection::KIND,
-        })
+        Err(StoreError::Conflict { record: Run::KIND })
     }
 
     /// Ends a run without evidence. What was visible stays so. A repetition changes nothing.
@@ -123,12 +121,10 @@ impl Store {
             match self.transact(actions).await? {
                 Outcome::Written => return Ok(()),
                 refused if refused.refused(ACTIVE) => return self.failed_before(lease, status).await,
-                _ => {}
-            }
+                _ => self.run(&lease.company, &lease.connection, &lease.run_id).await?,
+            };
         }
-        Err(StoreError::Conflict {
-            record: Connection::KIND,
-        })
+        Err(StoreError::Conflict { record: Run::KIND })
     }
 
     fn ending(&self, lease: &Lease, status: RunStatus, finished_at: DateTime<Utc>) -> Result<Change, StoreError> {
