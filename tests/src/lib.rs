@@ -1,1 +1,5 @@
+//! What the acceptance tests share.
+#![warn(missing_docs)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "test support: a failure here is a failed test")]
 
+pub mod engine;

@@ -1,0 +1,231 @@
+//! Connections, and which of them are due.
+
+use super::Store;
+use super::error::StoreError;
+use super::item::{Change, Item, Record, text};
+use super::keys::{self, DUE_INDEX, DUE_SHARDS};
+use crate::domain::connection::{Connection, TestOutcome};
+use crate::domain::edr::EdrSettings;
+use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::mapping::Mapping;
+use crate::domain::time::parse;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
+
+impl Record for Connection {
+    const KIND: &'static str = "connection";
+}
+
+/// What a person changes about a connection. What is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ConnectionChange {
+    /// Whose evidence it gathers.
+    pub mapping: Option<Mapping>,
+    /// Settings of the endpoint rules.
+    pub edr: Option<EdrSettings>,
+    /// Whether the daily tick takes it.
+    pub scheduling: Option<Scheduling>,
+}
+
+/// Whether the daily tick takes a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheduling {
+    /// It passes it over.
+    Pause,
+    /// It takes it, from this instant on.
+    Resume {
+        /// The first tick.
+        next_run_at: DateTime<Utc>,
+    },
+}
+
+/// A connection that the tick takes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueConnection {
+    /// Since when it is due.
+    pub due_at: DateTime<Utc>,
+    /// Whose connection.
+    pub company: CompanyId,
+    /// Which one.
+    pub connection: ConnectionId,
+}
+
+impl Change {
+    /// Moves the next tick of a connection, in the record and in the index.
+    pub(super) fn next_run(
+        self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        at: DateTime<Utc>,
+    ) -> Result<Self, StoreError> {
+        Ok(self
+            .set("next_run_at", &at)?
+            .set_raw("due_at", text(keys::instant(at)))
+            .set_raw("due_shard", text(keys::shard_of(company, connection))))
+    }
+}
+
+impl Store {
+    /// Stores a new connection.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the company has one of that id.
+    pub async fn add_connection(&self, connection: &Connection) -> Result<(), StoreError> {
+        let mut item = connection.to_item(&keys::connection(&connection.company, &connection.id))?;
+        if let Some(at) = connection.next_run_at
+            && !connection.paused
+        {
+            let shard = keys::shard_of(&connection.company, &connection.id);
+            item.insert("due_at".to_owned(), text(keys::instant(at)));
+            item.insert("due_shard".to_owned(), text(shard));
+        }
+        // Tells our own write, repeated after a lost answer, from somebody else's.
+        let write_id = text(format!("{:032x}", fastrand::u128(..)));
+        item.insert("write_id".to_owned(), write_id.clone());
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(()) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                let there = refused.item().and_then(|item| item.get("write_id"));
+                if there == Some(&write_id) {
+                    return Ok(());
+                }
+                Err(StoreError::Conflict { record: Connection::KIND })
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    /// A connection.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn connection(&self, company: &CompanyId, id: &ConnectionId) -> Result<Option<Connection>, StoreError> {
+        self.get(&keys::connection(company, id)).await
+    }
+
+    /// All connections of a company, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn connections(&self, company: &CompanyId) -> Result<Vec<Connection>, StoreError> {
+        self.all(&keys::connections(company)).await
+    }
+
+    /// Changes settings of a connection and returns it as it is then. How it fared is not touched.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn change_connection(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        wanted: ConnectionChange,
+    ) -> Result<Connection, StoreError> {
+        let mut change = Change::of(keys::connection(company, id));
+        if let Some(mapping) = &wanted.mapping {
+            change = change.set("mapping", mapping)?;
+        }
+        if let Some(edr) = &wanted.edr {
+            change = change.set("edr", edr)?;
+        }
+        match wanted.scheduling {
+            Some(Scheduling::Pause) => {
+                change = change.set("paused", &true)?.remove("next_run_at").remove("due_at").remove("due_shard");
+            }
+            Some(Scheduling::Resume { next_run_at }) => {
+                change = change.set("paused", &false)?.next_run(company, id, next_run_at)?;
+            }
+            None => {}
+        }
+        if change.is_empty() {
+            let unchanged = self.connection(company, id).await?;
+            return unchanged.ok_or(StoreError::NotFound { record: Connection::KIND });
+        }
+        Connection::from_item(self.change_existing(change).await?)
+    }
+
+    /// Keeps the outcome of a connection test.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn record_test(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        outcome: &TestOutcome,
+    ) -> Result<(), StoreError> {
+        let change = Change::of(keys::connection(company, id)).set("last_test", outcome)?;
+        self.change_existing(change).await?;
+        Ok(())
+    }
+
+    async fn change_existing(&self, change: Change) -> Result<Item, StoreError> {
+        match change.apply(&self.client, &self.table).await? {
+            Ok(changed) => Ok(changed),
+            Err(None) => Err(StoreError::NotFound { record: Connection::KIND }),
+            // The only condition is a known version, and reading says so.
+            Err(Some(item)) => Connection::from_item(item).and(Err(StoreError::Conflict { record: Connection::KIND })),
+        }
+    }
+
+    /// Removes a connection, if it is there. Its runs and its evidence stay.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn remove_connection(&self, company: &CompanyId, id: &ConnectionId) -> Result<(), StoreError> {
+        self.client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::connection(company, id).to_item()))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Every connection, of all companies, whose next run is not after `now`, longest due first.
+    ///
+    /// The index follows the table with a short delay, so this only proposes: [`Store::request_run`] decides.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn due(&self, now: DateTime<Utc>) -> Result<Vec<DueConnection>, StoreError> {
+        let shards = try_join_all((0..DUE_SHARDS).map(|shard| self.due_in(shard, now))).await?;
+        let mut due: Vec<_> = shards.into_iter().flatten().collect();
+        due.sort_unstable();
+        Ok(due)
+    }
+
+    async fn due_in(&self, shard: u8, now: DateTime<Utc>) -> Result<Vec<DueConnection>, StoreError> {
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(DUE_INDEX)
+            .key_condition_expression("due_shard = :shard AND due_at <= :now")
+            .expression_attribute_values(":shard", text(keys::shard(shard)))
+            .expression_attribute_values(":now", text(keys::instant(now)))
+            .set_limit(self.page_size)
+            .into_paginator()
+            .items()
+            .send();
+        let mut due = Vec::new();
+        while let Some(item) = items.try_next().await? {
+            let entry = keys::parse_connection(&item).and_then(|(company, connection)| {
+                Some(DueConnection { due_at: parse(item.get("due_at")?.as_s().ok()?)?, company, connection })
+            });
+            due.push(entry.ok_or_else(|| StoreError::corrupt("entry of the index due", "at its keys"))?);
+        }
+        Ok(due)
+    }
+}

@@ -1,0 +1,194 @@
+//! The end of a run: its evidence becomes visible, or its failure is recorded. Either is one transaction under the fencing token.
+
+use super::error::StoreError;
+use super::evidence::{Commit, EvidenceRecord};
+use super::item::{Change, Record, number, put, put_new};
+use super::lease::Lease;
+use super::runs::ActiveRun;
+use super::transaction::Outcome;
+use super::{ATTEMPTS, Store, keys};
+use crate::domain::connection::{AUTH_BACKOFF, Connection, ConnectionStatus};
+use crate::domain::evidence::RecordsRead;
+use crate::domain::run::{Failure, FailureCode, Run, RunStatus};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use chrono::{DateTime, Utc};
+
+/// Evidence of at most so many records is written in the transaction that commits it; the table takes 100 actions in one.
+pub const TRANSACTION_RECORDS: usize = 90;
+
+/// Evidence of at most so many bytes is written in the transaction that commits it; the table takes 4 MB in one.
+pub const TRANSACTION_BYTES: usize = 3_500_000;
+
+/// The place of the active run in a transaction that ends it.
+const ACTIVE: usize = 0;
+
+/// How a run went that has all its evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// HTTP requests made.
+    pub api_calls: u64,
+    /// Records read.
+    pub records: RecordsRead,
+    /// The next tick of the connection, if it has to move; a paused connection stays without one.
+    pub next_run_at: Option<DateTime<Utc>>,
+}
+
+/// How a run went that ends without evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// Why.
+    pub failure: Failure,
+    /// HTTP requests made.
+    pub api_calls: u64,
+    /// Records read until then.
+    pub records: RecordsRead,
+}
+
+impl Store {
+    /// Makes the evidence of a run visible, all of it at once, and ends the run. A repetition changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if another worker has taken the run, or it is over; nothing is visible then.
+    pub async fn commit(&self, lease: &Lease, ended: Ended, evidence: Vec<EvidenceRecord>) -> Result<(), StoreError> {
+        let bytes: usize = evidence.iter().map(|record| record.body.len()).sum();
+        let together = evidence.len() <= TRANSACTION_RECORDS && bytes <= TRANSACTION_BYTES;
+        if !together {
+            if !self.holds(lease).await? {
+                return self.committed_before(lease).await;
+            }
+            self.stage(lease, &evidence).await?;
+        }
+        let commit = Commit {
+            run_id: lease.run_id.clone(),
+            as_of: lease.as_of,
+            token: lease.token,
+            committed_at: ended.finished_at,
+            bundles: evidence.len() as u64,
+        };
+        for _ in 0..ATTEMPTS {
+            let run = self
+                .ending(lease, RunStatus::Succeeded, ended.finished_at)?
+                .set("api_calls", &ended.api_calls)?
+                .set("records", &ended.records)?
+                .set("bundles", &commit.bundles)?
+                .remove("failure");
+            let mut actions = vec![
+                lease.change().delete(&self.table)?,
+                run.update(&self.table)?,
+                put_new(&self.table, commit.to_item(&commit.key(lease))?)?,
+            ];
+            if let Some(connection) = self.connection(&lease.company, &lease.connection).await? {
+                actions.push(self.after_success(&connection, &ended)?);
+            }
+            if together {
+                for record in &evidence {
+                    actions.push(put(&self.table, record.to_stored(lease)?)?);
+                }
+            }
+            match self.transact(actions).await? {
+                Outcome::Written => return Ok(()),
+                refused if refused.refused(ACTIVE) => return self.committed_before(lease).await,
+                // The connection changed since it was read, or reading the run tells what is wrong.
+                _ => self.run(&lease.company, &lease.connection, &lease.run_id).await?,
+            };
+        }
+        Err(StoreError::Conflict { record: Run::KIND })
+    }
+
+    /// Ends a run without evidence. What was visible stays so. A repetition changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if another worker has taken the run, or it is over.
+    pub async fn fail(&self, lease: &Lease, failed: Failed) -> Result<(), StoreError> {
+        let status = match failed.failure.code {
+            FailureCode::AuthFailed => RunStatus::AuthFailed,
+            _ => RunStatus::Failed,
+        };
+        for _ in 0..ATTEMPTS {
+            let run = self
+                .ending(lease, status, failed.finished_at)?
+                .set("api_calls", &failed.api_calls)?
+                .set("records", &failed.records)?
+                .set("failure", &failed.failure)?;
+            let mut actions = vec![lease.change().delete(&self.table)?, run.update(&self.table)?];
+            if let Some(connection) = self.connection(&lease.company, &lease.connection).await? {
+                actions.push(self.after_failure(&connection, &failed)?);
+            }
+            match self.transact(actions).await? {
+                Outcome::Written => return Ok(()),
+                refused if refused.refused(ACTIVE) => return self.failed_before(lease, status).await,
+                _ => self.run(&lease.company, &lease.connection, &lease.run_id).await?,
+            };
+        }
+        Err(StoreError::Conflict { record: Run::KIND })
+    }
+
+    fn ending(&self, lease: &Lease, status: RunStatus, finished_at: DateTime<Utc>) -> Result<Change, StoreError> {
+        Ok(Change::of(keys::run(&lease.company, &lease.connection, &lease.run_id))
+            .set("status", &status)?
+            .set("finished_at", &finished_at)?
+            // Who ended it, for whoever did not hear the answer.
+            .set_raw("ended_by", number(lease.token)))
+    }
+
+    fn after_success(&self, connection: &Connection, ended: &Ended) -> Result<TransactWriteItem, StoreError> {
+        let mut change = as_read(connection)
+            .set("status", &ConnectionStatus::Ok)?
+            .set("last_success_at", &ended.finished_at)?
+            .remove("last_failure");
+        if let Some(at) = ended.next_run_at
+            && !connection.paused
+        {
+            change = change.next_run(&connection.company, &connection.id, at)?;
+        }
+        change.update(&self.table)
+    }
+
+    fn after_failure(&self, connection: &Connection, failed: &Failed) -> Result<TransactWriteItem, StoreError> {
+        let refused = failed.failure.code == FailureCode::AuthFailed;
+        let status = if refused { ConnectionStatus::AuthFailed } else { ConnectionStatus::Error };
+        let mut change = as_read(connection).set("status", &status)?.set("last_failure", &failed.failure)?;
+        let earliest = failed.finished_at + AUTH_BACKOFF;
+        if refused && !connection.paused && connection.next_run_at.is_none_or(|at| at < earliest) {
+            change = change.next_run(&connection.company, &connection.id, earliest)?;
+        }
+        change.update(&self.table)
+    }
+
+    /// `Ok` if the run has ended by a commit under this very lease, whose answer was lost.
+    async fn committed_before(&self, lease: &Lease) -> Result<(), StoreError> {
+        let key = keys::commit(&lease.company, &lease.connection, lease.as_of, &lease.run_id);
+        match self.get::<Commit>(&key).await? {
+            Some(commit) if commit.token == lease.token => Ok(()),
+            _ => self.lost(lease).await,
+        }
+    }
+
+    /// `Ok` if the run has ended by a failure under this very lease, whose answer was lost.
+    async fn failed_before(&self, lease: &Lease, status: RunStatus) -> Result<(), StoreError> {
+        let key = keys::run(&lease.company, &lease.connection, &lease.run_id);
+        if let Some(item) = self.get_item(&key).await? {
+            let ours = item.get("ended_by") == Some(&number(lease.token));
+            if ours && Run::from_item(item)?.status == status {
+                return Ok(());
+            }
+        }
+        self.lost(lease).await
+    }
+
+    async fn lost(&self, lease: &Lease) -> Result<(), StoreError> {
+        // Reading names a version that is not known, which refuses a lease too.
+        let _: Option<ActiveRun> = self.active_run(&lease.company, &lease.connection).await?;
+        Err(StoreError::LeaseLost)
+    }
+}
+
+/// A change of a connection that depends on whether it was paused when it was read.
+fn as_read(connection: &Connection) -> Change {
+    Change::of(keys::connection(&connection.company, &connection.id))
+        .only_if("paused", AttributeValue::Bool(connection.paused))
+}

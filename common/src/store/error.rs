@@ -1,0 +1,70 @@
+//! What can go wrong with the table, named by what the caller does next.
+
+use aws_sdk_dynamodb::error::SdkError;
+use std::error::Error;
+use std::fmt::Debug;
+
+/// A store operation that was not carried out. No text of it holds a value of a record.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such record.
+    #[error("there is no such {record}")]
+    NotFound {
+        /// The kind of record, e.g. `connection`.
+        record: &'static str,
+    },
+    /// The record is there already, or its state does not allow the change.
+    #[error("the {record} is there already, or its state does not allow this")]
+    Conflict {
+        /// The kind of record.
+        record: &'static str,
+    },
+    /// Another worker has taken the run over, or the run is over.
+    #[error("the lease of the run is lost")]
+    LeaseLost,
+    /// The table could not be reached or refused the request; the same request may succeed later.
+    #[error("the table is unavailable")]
+    Unavailable {
+        /// What happened.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A stored record cannot be used. It is left as it is.
+    #[error("a stored {record} cannot be used: {reason}")]
+    Corrupt {
+        /// The kind of record.
+        record: &'static str,
+        /// What is wrong with it: a path, never a value.
+        reason: String,
+    },
+    /// The record is larger than the table can hold.
+    #[error("the {record} has {bytes} bytes, the table holds {limit}")]
+    TooLarge {
+        /// The kind of record.
+        record: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl StoreError {
+    pub(super) fn corrupt(record: &'static str, reason: impl Into<String>) -> Self {
+        Self::Corrupt { record, reason: reason.into() }
+    }
+
+    pub(super) fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable { source: source.into() }
+    }
+}
+
+impl<E, R> From<SdkError<E, R>> for StoreError
+where
+    E: Error + Send + Sync + 'static,
+    R: Debug + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        Self::unavailable(error)
+    }
+}

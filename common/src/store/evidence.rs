@@ -1,0 +1,263 @@
+//! Evidence: written by a run, visible through its commit.
+
+use super::error::StoreError;
+use super::item::{Item, Record};
+use super::keys::{self, Key, Series};
+use super::lease::Lease;
+use super::query::Order;
+use super::transaction::pause;
+use super::{ATTEMPTS, Store};
+use crate::domain::connection::Product;
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// The largest body of one piece of evidence; the table holds 400 KB with the names, the keys and the rest of the record.
+pub const BODY_LIMIT: usize = 390 * 1024;
+
+/// Records in one request that writes many.
+const BATCH: usize = 25;
+
+/// Bytes in one request that writes many; the table takes 16 MB.
+const BATCH_BYTES: usize = 8_000_000;
+
+/// Whom evidence is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EvidenceOwner {
+    /// The company itself, over all its organizations.
+    Company,
+    /// One client.
+    Client(ClientId),
+}
+
+/// A piece of evidence that a run has made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvidenceRecord {
+    /// Whom it is about.
+    pub owner: EvidenceOwner,
+    /// The product that it is from.
+    pub product: Product,
+    /// The bundle as JSON. These very bytes are kept.
+    pub body: String,
+}
+
+/// A visible piece of evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvidence {
+    /// Whom it is about.
+    pub owner: EvidenceOwner,
+    /// The product that it is from.
+    pub product: Product,
+    /// The connection that it is from, which may be removed by now.
+    pub connection: ConnectionId,
+    /// The instant that it was evaluated at.
+    pub as_of: DateTime<Utc>,
+    /// The run that made it.
+    pub run_id: RunId,
+    /// The bundle as JSON, as it was committed.
+    pub body: String,
+    /// The SHA-256 of the body in lower-case hexadecimal. It was checked on reading.
+    pub sha256: String,
+    /// When it became visible.
+    pub committed_at: DateTime<Utc>,
+}
+
+/// What makes the evidence of a run visible.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Commit {
+    pub run_id: RunId,
+    pub as_of: DateTime<Utc>,
+    /// The fencing token of the worker whose evidence it is; another one may have written some for the same run.
+    pub token: u64,
+    pub committed_at: DateTime<Utc>,
+    pub bundles: u64,
+}
+
+impl Record for Commit {
+    const KIND: &'static str = "commit";
+}
+
+impl Commit {
+    pub fn key(&self, lease: &Lease) -> Key {
+        keys::commit(&lease.company, &lease.connection, self.as_of, &self.run_id)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct EvidenceItem {
+    product: Product,
+    connection: ConnectionId,
+    as_of: DateTime<Utc>,
+    run_id: RunId,
+    token: u64,
+    body: String,
+    sha256: String,
+}
+
+impl Record for EvidenceItem {
+    const KIND: &'static str = "piece of evidence";
+}
+
+impl EvidenceItem {
+    /// The evidence, if the commit is its own.
+    fn visible(self, owner: &EvidenceOwner, commit: &Commit) -> Result<Option<StoredEvidence>, StoreError> {
+        if commit.run_id != self.run_id || commit.token != self.token {
+            return Ok(None);
+        }
+        if keys::sha256(&self.body) != self.sha256 {
+            return Err(StoreError::corrupt(Self::KIND, "its body does not have its SHA-256"));
+        }
+        Ok(Some(StoredEvidence {
+            owner: owner.clone(),
+            product: self.product,
+            connection: self.connection,
+            as_of: self.as_of,
+            run_id: self.run_id,
+            body: self.body,
+            sha256: self.sha256,
+            committed_at: commit.committed_at,
+        }))
+    }
+}
+
+impl EvidenceRecord {
+    pub(super) fn to_stored(&self, lease: &Lease) -> Result<Item, StoreError> {
+        if self.body.len() > BODY_LIMIT {
+            return Err(StoreError::TooLarge { record: EvidenceItem::KIND, bytes: self.body.len(), limit: BODY_LIMIT });
+        }
+        let record = EvidenceItem {
+            product: self.product,
+            connection: lease.connection.clone(),
+            as_of: lease.as_of,
+            run_id: lease.run_id.clone(),
+            token: lease.token,
+            body: self.body.clone(),
+            sha256: keys::sha256(&self.body),
+        };
+        let series = Series { product: self.product.to_string(), connection: lease.connection.clone() };
+        let partition = keys::evidence_of(&lease.company, &self.owner);
+        record.to_item(&keys::evidence(&partition, &series, lease.as_of, &lease.run_id, lease.token))
+    }
+}
+
+impl Store {
+    /// Writes evidence where no reader shows it until this lease's commit is there. [`Store::commit`] does this itself for many records.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::TooLarge`].
+    pub async fn stage(&self, lease: &Lease, evidence: &[EvidenceRecord]) -> Result<(), StoreError> {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut bytes = 0;
+        for record in evidence {
+            if batch.len() == BATCH || bytes + record.body.len() > BATCH_BYTES {
+                self.write_batch(std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
+            bytes += record.body.len();
+            let put = PutRequest::builder().set_item(Some(record.to_stored(lease)?));
+            let put = put.build().map_err(StoreError::unavailable)?;
+            batch.push(WriteRequest::builder().put_request(put).build());
+        }
+        self.write_batch(batch).await
+    }
+
+    async fn write_batch(&self, mut requests: Vec<WriteRequest>) -> Result<(), StoreError> {
+        for attempt in 0..ATTEMPTS {
+            if requests.is_empty() {
+                return Ok(());
+            }
+            pause(attempt).await;
+            let batch = self.client.batch_write_item().request_items(&self.table, requests);
+            let answer = batch.send().await?;
+            // What the table had no capacity for.
+            requests = answer.unprocessed_items.into_iter().flatten().flat_map(|(_, left)| left).collect();
+        }
+        if requests.is_empty() {
+            return Ok(());
+        }
+        Err(StoreError::unavailable("the table did not take all records of a batch"))
+    }
+
+    /// The newest visible evidence of an owner, one of each product and connection. Connections that were removed are among them.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the newest one was damaged.
+    pub async fn latest(&self, company: &CompanyId, owner: &EvidenceOwner) -> Result<Vec<StoredEvidence>, StoreError> {
+        let partition = keys::evidence_of(company, owner);
+        let mut latest = Vec::new();
+        for series in self.series(&partition, None).await? {
+            latest.extend(self.newest(company, owner, &series.all(&partition)).await?);
+        }
+        Ok(latest)
+    }
+
+    async fn newest(
+        &self,
+        company: &CompanyId,
+        owner: &EvidenceOwner,
+        range: &keys::Range,
+    ) -> Result<Option<StoredEvidence>, StoreError> {
+        // Only a run that failed in the middle of writing leaves something that is not visible, so the first one nearly always is.
+        let mut items = self.query(range, Order::Reverse).limit(1).into_paginator().items().send();
+        while let Some(item) = items.try_next().await? {
+            let record = EvidenceItem::from_item(item)?;
+            let key = keys::commit(company, &record.connection, record.as_of, &record.run_id);
+            if let Some(commit) = self.get::<Commit>(&key).await?
+                && let Some(visible) = record.visible(owner, &commit)?
+            {
+                return Ok(Some(visible));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The visible evidence of an owner from one product with `from <= as_of <= to`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if any of it was damaged.
+    pub async fn history(
+        &self,
+        company: &CompanyId,
+        owner: &EvidenceOwner,
+        product: Product,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<StoredEvidence>, StoreError> {
+        let partition = keys::evidence_of(company, owner);
+        let mut history = Vec::new();
+        for series in self.series(&partition, Some(product)).await? {
+            // In this order: what is committed in between has its commit read, or its evidence not.
+            let records: Vec<EvidenceItem> = self.all(&series.between(&partition, from, to)).await?;
+            let commits: Vec<Commit> = self.all(&keys::commits(company, &series.connection, from, to)).await?;
+            let commits: HashMap<_, _> = commits.iter().map(|commit| (&commit.run_id, commit)).collect();
+            for record in records {
+                // Keys have whole milliseconds.
+                if (from..=to).contains(&record.as_of)
+                    && let Some(commit) = commits.get(&record.run_id)
+                {
+                    history.extend(record.visible(owner, commit)?);
+                }
+            }
+        }
+        history.sort_by(|a, b| (a.as_of, &a.connection).cmp(&(b.as_of, &b.connection)));
+        Ok(history)
+    }
+
+    /// Which products and connections have evidence in a partition: the first key, then the first one after all of its series, and so on.
+    async fn series(&self, partition: &str, product: Option<Product>) -> Result<Vec<Series>, StoreError> {
+        let mut range = keys::series(partition, product);
+        let mut found = Vec::new();
+        loop {
+            let answer = self.query(&range, Order::Forward).limit(1).projection_expression("sk").send().await?;
+            let Some(item) = answer.items().first() else {
+                return Ok(found);
+            };
+            let series = item.get("sk").and_then(|sk| Series::parse(sk.as_s().ok()?));
+            let series = series.ok_or_else(|| StoreError::corrupt(EvidenceItem::KIND, "at its key"))?;
+            range.from = series.all(partition).to;
+            found.push(series);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Every key of the table. Ids hold no `#`, so it separates; no character of an id sorts after `~`, so a prefix and `~` end a range.
+
+use super::evidence::EvidenceOwner;
+use super::item::Item;
+use crate::domain::connection::Product;
+use crate::domain::id::{CompanyId, ConnectionId, RunId};
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// The sparse index of the connections that are scheduled.
+pub const DUE_INDEX: &str = "due";
+
+/// Partitions of [`DUE_INDEX`], so that no single one takes the load of a tick.
+pub const DUE_SHARDS: u8 = 16;
+
+/// The key of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    pub pk: String,
+    pub sk: String,
+}
+
+impl Key {
+    pub fn to_item(&self) -> Item {
+        [("pk".to_owned(), AttributeValue::S(self.pk.clone())), ("sk".to_owned(), AttributeValue::S(self.sk.clone()))]
+            .into()
+    }
+}
+
+/// Sort keys of one partition, both ends included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Range {
+    pub pk: String,
+    pub from: String,
+    pub to: String,
+}
+
+impl Range {
+    fn under(pk: String, prefix: &str) -> Self {
+        Self { pk, from: prefix.to_owned(), to: format!("{prefix}~") }
+    }
+}
+
+/// An instant in a fixed width, so that the order of text is the order of time.
+///
+/// Instants outside of the years 0 to 9999 become the first or the last one that fits.
+pub(super) fn instant(at: DateTime<Utc>) -> String {
+    match at.year() {
+        ..0 => "0000-01-01T00:00:00.000Z".to_owned(),
+        0..=9999 => at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        _ => "9999-12-31T23:59:59.999Z".to_owned(),
+    }
+}
+
+pub(super) fn connection(company: &CompanyId, id: &ConnectionId) -> Key {
+    Key { pk: format!("COMPANY#{company}"), sk: format!("CONNECTION#{id}") }
+}
+
+pub(super) fn connections(company: &CompanyId) -> Range {
+    Range::under(format!("COMPANY#{company}"), "CONNECTION#")
+}
+
+/// The company and the connection that a connection's key names.
+pub(super) fn parse_connection(item: &Item) -> Option<(CompanyId, ConnectionId)> {
+    let part = |name: &str, prefix: &str| item.get(name)?.as_s().ok()?.strip_prefix(prefix).map(str::to_owned);
+    Some((CompanyId::parse(part("pk", "COMPANY#")?).ok()?, ConnectionId::parse(part("sk", "CONNECTION#")?).ok()?))
+}
+
+pub(super) fn shard(number: u8) -> String {
+    format!("DUE#{number}")
+}
+
+/// The partition of [`DUE_INDEX`] that a connection belongs to, for good.
+pub(super) fn shard_of(company: &CompanyId, id: &ConnectionId) -> String {
+    let first = Sha256::digest(format!("{company}#{id}")).first().copied();
+    shard(first.unwrap_or_default() % DUE_SHARDS)
+}
+
+/// Where everything of a connection's runs is.
+fn of_connection(company: &CompanyId, connection: &ConnectionId) -> String {
+    format!("CONNECTION#{company}#{connection}")
+}
+
+pub(super) fn run(company: &CompanyId, connection: &ConnectionId, id: &RunId) -> Key {
+    Key { pk: of_connection(company, connection), sk: format!("RUN#{id}") }
+}
+
+pub(super) fn runs(company: &CompanyId, connection: &ConnectionId) -> Range {
+    Range::under(of_connection(company, connection), "RUN#")
+}
+
+pub(super) fn active(company: &CompanyId, connection: &ConnectionId) -> Key {
+    Key { pk: of_connection(company, connection), sk: "ACTIVE".to_owned() }
+}
+
+/// The key of a request key, which may be any text: only its hash is stored.
+pub(super) fn request(company: &CompanyId, connection: &ConnectionId, key: &str) -> Key {
+    Key { pk: of_connection(company, connection), sk: format!("REQUEST#{}", sha256(key)) }
+}
+
+pub(super) fn commit(company: &CompanyId, connection: &ConnectionId, as_of: DateTime<Utc>, run: &RunId) -> Key {
+    Key { pk: of_connection(company, connection), sk: format!("COMMIT#{}#{run}", instant(as_of)) }
+}
+
+pub(super) fn commits(company: &CompanyId, connection: &ConnectionId, from: DateTime<Utc>, to: DateTime<Utc>) -> Range {
+    Range {
+        pk: of_connection(company, connection),
+        from: format!("COMMIT#{}", instant(from)),
+        to: format!("COMMIT#{}#~", instant(to)),
+    }
+}
+
+/// All evidence of one owner.
+pub(super) fn evidence_of(company: &CompanyId, owner: &EvidenceOwner) -> String {
+    match owner {
+        EvidenceOwner::Company => format!("EVIDENCE#{company}#COMPANY"),
+        EvidenceOwner::Client(client) => format!("EVIDENCE#{company}#CLIENT#{client}"),
+    }
+}
+
+/// The evidence of one product from one connection, within a partition of [`evidence_of`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Series {
+    pub product: String,
+    pub connection: ConnectionId,
+}
+
+impl Series {
+    /// The series that a sort key belongs to.
+    pub fn parse(sk: &str) -> Option<Self> {
+        let mut parts = sk.split('#');
+        Some(Self { product: parts.next()?.to_owned(), connection: ConnectionId::parse(parts.next()?).ok()? })
+    }
+
+    fn prefix(&self) -> String {
+        format!("{}#{}#", self.product, self.connection)
+    }
+
+    /// All of it.
+    pub fn all(&self, pk: &str) -> Range {
+        Range::under(pk.to_owned(), &self.prefix())
+    }
+
+    /// What was evaluated between two instants.
+    pub fn between(&self, pk: &str, from: DateTime<Utc>, to: DateTime<Utc>) -> Range {
+        let prefix = self.prefix();
+        Range {
+            pk: pk.to_owned(),
+            from: format!("{prefix}{}", instant(from)),
+            to: format!("{prefix}{}#~", instant(to)),
+        }
+    }
+}
+
+/// Where the series of a product, or of all, lie in a partition.
+pub(super) fn series(pk: &str, product: Option<Product>) -> Range {
+    match product {
+        Some(product) => Range::under(pk.to_owned(), &format!("{product}#")),
+        None => Range {
+            pk: pk.to_owned(),
+            // A key is never empty, and no product begins with a sign.
+            from: "#".to_owned(),
+            to: "~".to_owned(),
+        },
+    }
+}
+
+/// One piece of evidence. The fencing token keeps apart what two workers wrote for the same run.
+pub(super) fn evidence(pk: &str, series: &Series, as_of: DateTime<Utc>, run: &RunId, token: u64) -> Key {
+    Key { pk: pk.to_owned(), sk: format!("{}{}#{run}#{token}", series.prefix(), instant(as_of)) }
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub(super) fn sha256(text: &str) -> String {
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::parse;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_key_spells_an_instant_in_one_width() {
+        assert_eq!(instant(parse("2026-03-22T12:00:00Z").unwrap()), "2026-03-22T12:00:00.000Z");
+        assert_eq!(instant(parse("2026-03-22T13:00:00.1239+01:00").unwrap()), "2026-03-22T12:00:00.123Z");
+        assert_eq!(instant(DateTime::<Utc>::MIN_UTC), "0000-01-01T00:00:00.000Z");
+        assert_eq!(instant(DateTime::<Utc>::MAX_UTC), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn a_connection_stays_in_its_shard() {
+        let company = CompanyId::parse("msp-acme").unwrap();
+        let shard = shard_of(&company, &ConnectionId::parse("main").unwrap());
+        // A different answer would leave connections in shards where nobody updates them.
+        assert_eq!(shard, "DUE#7");
+    }
+
+    #[test]
+    fn the_series_of_a_connection_ends_before_that_of_a_longer_name() {
+        let series =
+            |name| Series { product: "huntress-edr".to_owned(), connection: ConnectionId::parse(name).unwrap() };
+        let all = series("a").all("pk");
+        for longer in ["a-b", "a.b", "a_b", "a0", "aZ"] {
+            assert!(all.to < series(longer).all("pk").from, "{longer}");
+        }
+        assert_eq!(Series::parse("huntress-edr#a-b#2026-03-22T12:00:00.000Z#r#1"), Some(series("a-b")));
+    }
+
+    proptest! {
+        #[test]
+        fn text_order_is_time_order(a in -70_000_000_000_000_i64..260_000_000_000_000, b in -70_000_000_000_000_i64..260_000_000_000_000) {
+            let at = |ms| DateTime::<Utc>::from_timestamp_millis(ms).unwrap();
+            prop_assert!(a > b || instant(at(a)) <= instant(at(b)));
+            prop_assert!(a < b || instant(at(a)) >= instant(at(b)));
+        }
+    }
+}

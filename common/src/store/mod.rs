@@ -1,0 +1,53 @@
+//! The table: connections, runs with their leases, and evidence.
+//!
+//! There is one implementation, DynamoDB; on one machine and in tests an embedded engine answers behind the same client. Nothing here
+//! has a clock: who calls says what time it is. Reads that decide something are consistent ones.
+
+mod connections;
+mod ending;
+mod error;
+mod evidence;
+mod item;
+mod keys;
+mod lease;
+mod query;
+mod runs;
+mod schema;
+mod transaction;
+
+pub use connections::{ConnectionChange, DueConnection, Scheduling};
+pub use ending::{Ended, Failed, TRANSACTION_BYTES, TRANSACTION_RECORDS};
+pub use error::StoreError;
+pub use evidence::{BODY_LIMIT, EvidenceOwner, EvidenceRecord, StoredEvidence};
+pub use item::SCHEMA_VERSION;
+pub use keys::{DUE_INDEX, DUE_SHARDS};
+pub use lease::{Lease, Taken};
+pub use runs::{ActiveRun, MESSAGE_LOST_AFTER, REQUEST_KEPT, Requested, RunRequest};
+
+use aws_sdk_dynamodb::Client;
+
+/// How often a read and the write that depends on it are tried when others change the record in between.
+const ATTEMPTS: u32 = 5;
+
+/// The one table of the application.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    table: String,
+    page_size: Option<i32>,
+}
+
+impl Store {
+    /// The store in a table.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into(), page_size: None }
+    }
+
+    /// Reads at most this many records in one request; without it a page is 1 MB.
+    #[must_use]
+    pub fn with_page_size(mut self, records: i32) -> Self {
+        self.page_size = Some(records);
+        self
+    }
+}

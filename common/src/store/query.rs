@@ -1,0 +1,62 @@
+//! Reading one record, or a range of them to its end.
+
+use super::Store;
+use super::error::StoreError;
+use super::item::{Item, Record, text};
+use super::keys::{Key, Range};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+
+/// The direction of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Smallest sort key first.
+    Forward,
+    /// Largest sort key first.
+    Reverse,
+}
+
+impl Store {
+    pub(super) async fn get_item(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.to_item()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        Ok(answer.item)
+    }
+
+    pub(super) async fn get<R: Record>(&self, key: &Key) -> Result<Option<R>, StoreError> {
+        self.get_item(key).await?.map(R::from_item).transpose()
+    }
+
+    /// A query of a range; the page size is the store's.
+    pub(super) fn query(&self, range: &Range, order: Order) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":pk", text(&range.pk))
+            .expression_attribute_values(":from", text(&range.from))
+            .expression_attribute_values(":to", text(&range.to))
+            .scan_index_forward(order == Order::Forward)
+            .consistent_read(true)
+            .set_limit(self.page_size)
+    }
+
+    /// All records of a range.
+    pub(super) async fn all<R: Record>(&self, range: &Range) -> Result<Vec<R>, StoreError> {
+        let mut found = Vec::new();
+        // A range that ends before it begins is an error to the table, and empty to us.
+        if range.from > range.to {
+            return Ok(found);
+        }
+        let mut items = self.query(range, Order::Forward).into_paginator().items().send();
+        while let Some(item) = items.try_next().await? {
+            found.push(R::from_item(item)?);
+        }
+        Ok(found)
+    }
+}

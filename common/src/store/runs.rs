@@ -1,0 +1,271 @@
+//! Runs: asking for one, and which there are.
+
+use super::error::StoreError;
+use super::item::{Change, Record, number, put_new, text};
+use super::keys::{self, Key};
+use super::query::Order;
+use super::transaction::Outcome;
+use super::{ATTEMPTS, Store};
+use crate::domain::connection::Connection;
+use crate::domain::evidence::RecordsRead;
+use crate::domain::id::{CompanyId, ConnectionId, RunId};
+use crate::domain::run::{Run, RunStatus, Trigger};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::try_join;
+use serde::{Deserialize, Serialize};
+
+/// How long a run may wait for its worker before whoever joins it sends another message.
+pub const MESSAGE_LOST_AFTER: TimeDelta = TimeDelta::minutes(15);
+
+/// How long a request key is remembered.
+pub const REQUEST_KEPT: TimeDelta = TimeDelta::days(7);
+
+impl Record for Run {
+    const KIND: &'static str = "run";
+}
+
+/// The one run of a connection that is queued or running.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveRun {
+    /// Which run.
+    pub run_id: RunId,
+    /// When it was asked for.
+    pub requested_at: DateTime<Utc>,
+    /// The fencing token: how often its lease was taken.
+    pub token: u64,
+    /// The worker that took it last.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Until when that worker has it.
+    #[serde(default)]
+    pub lease_until: Option<DateTime<Utc>>,
+}
+
+impl Record for ActiveRun {
+    const KIND: &'static str = "active run";
+}
+
+impl ActiveRun {
+    /// Whether no worker has it: its lease is over, or nobody took it for so long that its message must be lost.
+    #[must_use]
+    pub fn is_abandoned(&self, now: DateTime<Utc>) -> bool {
+        match self.lease_until {
+            Some(until) => until <= now,
+            None => now.signed_duration_since(self.requested_at) > MESSAGE_LOST_AFTER,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct RequestKey {
+    run_id: RunId,
+    /// Epoch seconds. The table removes it some time after, so reading checks it too.
+    expires_at: i64,
+}
+
+impl Record for RequestKey {
+    const KIND: &'static str = "request key";
+}
+
+/// Someone wants a run.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// Whose connection.
+    pub company: CompanyId,
+    /// Which connection.
+    pub connection: ConnectionId,
+    /// The id of the run, should a new one be needed.
+    pub run_id: RunId,
+    /// Who asks.
+    pub trigger: Trigger,
+    /// Any text; a repetition with the same one gets the same run.
+    pub request_key: Option<String>,
+    /// The next tick of the connection, for the scheduled trigger.
+    pub next_run_at: Option<DateTime<Utc>>,
+    /// The time.
+    pub now: DateTime<Utc>,
+}
+
+/// The run that a request led to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Requested {
+    /// The run.
+    pub run: Run,
+    /// Whether it is this request's own, not one that was there.
+    pub new: bool,
+    /// Whether a message for a worker has to be sent. One too many is harmless.
+    pub needs_message: bool,
+}
+
+impl Store {
+    /// Queues a run, or joins the one that is there.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] without such a connection; [`StoreError::Conflict`] if the tick asks for a paused one.
+    pub async fn request_run(&self, request: RunRequest) -> Result<Requested, StoreError> {
+        let RunRequest { company, connection, .. } = &request;
+        let remembered = request.request_key.as_deref();
+        let remembered = remembered.map(|key| keys::request(company, connection, key));
+        for _ in 0..ATTEMPTS {
+            if let Some(key) = &remembered
+                && let Some(requested) = self.repeated(&request, key).await?
+            {
+                return Ok(requested);
+            }
+            let (settings, active) =
+                try_join(self.connection(company, connection), self.active_run(company, connection)).await?;
+            let settings = settings.ok_or(StoreError::NotFound { record: Connection::KIND })?;
+            if settings.paused && request.trigger == Trigger::Schedule {
+                return Err(StoreError::Conflict { record: Connection::KIND });
+            }
+            let (mut actions, requested) = match active {
+                Some(active) => self.joining(&request, &active).await?,
+                None => self.queueing(&request)?,
+            };
+            if !requested.new && remembered.is_none() && request.next_run_at.is_none() {
+                return Ok(requested);
+            }
+            if let Some(key) = &remembered {
+                actions.push(self.remember(&request, key, &requested.run.id)?);
+            }
+            actions.push(self.connection_after(&request, &settings)?);
+            if self.transact(actions).await? == Outcome::Written {
+                return Ok(requested);
+            }
+        }
+        Err(StoreError::Conflict { record: ActiveRun::KIND })
+    }
+
+    /// The run that this request key led to before.
+    async fn repeated(&self, request: &RunRequest, key: &Key) -> Result<Option<Requested>, StoreError> {
+        let Some(known) = self.get::<RequestKey>(key).await? else {
+            return Ok(None);
+        };
+        if known.expires_at <= request.now.timestamp() {
+            return Ok(None);
+        }
+        let run = self.existing_run(request, &known.run_id).await?;
+        // Whoever repeats a request did not hear that its message went out.
+        let needs_message = !run.status.is_final()
+            && self.active_run(&request.company, &request.connection).await?.is_some_and(|active| {
+                active.run_id == run.id && (active.token == 0 || active.is_abandoned(request.now))
+            });
+        Ok(Some(Requested { new: run.id == request.run_id, needs_message, run }))
+    }
+
+    async fn joining(
+        &self,
+        request: &RunRequest,
+        active: &ActiveRun,
+    ) -> Result<(Vec<TransactWriteItem>, Requested), StoreError> {
+        let run = self.existing_run(request, &active.run_id).await?;
+        let still = Change::of(keys::active(&request.company, &request.connection))
+            .only_if("run_id", text(active.run_id.as_str()))
+            .check(&self.table)?;
+        // It is our own after a transaction whose answer was lost.
+        let new = run.id == request.run_id;
+        let needs_message = new || active.is_abandoned(request.now);
+        Ok((vec![still], Requested { run, new, needs_message }))
+    }
+
+    fn queueing(&self, request: &RunRequest) -> Result<(Vec<TransactWriteItem>, Requested), StoreError> {
+        let RunRequest { company, connection, .. } = request;
+        let run = Run {
+            id: request.run_id.clone(),
+            company: company.clone(),
+            connection: connection.clone(),
+            trigger: request.trigger,
+            status: RunStatus::Queued,
+            requested_at: request.now,
+            as_of: None,
+            finished_at: None,
+            api_calls: 0,
+            records: RecordsRead::default(),
+            bundles: 0,
+            failure: None,
+        };
+        let active =
+            ActiveRun { run_id: run.id.clone(), requested_at: request.now, token: 0, owner: None, lease_until: None };
+        let actions = vec![
+            put_new(&self.table, run.to_item(&keys::run(company, connection, &run.id))?)?,
+            put_new(&self.table, active.to_item(&keys::active(company, connection))?)?,
+        ];
+        Ok((actions, Requested { run, new: true, needs_message: true }))
+    }
+
+    fn remember(&self, request: &RunRequest, key: &Key, run: &RunId) -> Result<TransactWriteItem, StoreError> {
+        let record = RequestKey { run_id: run.clone(), expires_at: (request.now + REQUEST_KEPT).timestamp() };
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(record.to_item(key)?))
+            .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
+            .expression_attribute_values(":now", number(request.now.timestamp()))
+            .build()
+            .map_err(StoreError::unavailable)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// The connection has to be there as it was read; the tick moves on.
+    fn connection_after(&self, request: &RunRequest, settings: &Connection) -> Result<TransactWriteItem, StoreError> {
+        let RunRequest { company, connection, .. } = request;
+        let change =
+            Change::of(keys::connection(company, connection)).only_if("paused", AttributeValue::Bool(settings.paused));
+        match request.next_run_at {
+            Some(at) if !settings.paused => change.next_run(company, connection, at)?.update(&self.table),
+            _ => change.check(&self.table),
+        }
+    }
+
+    async fn existing_run(&self, request: &RunRequest, id: &RunId) -> Result<Run, StoreError> {
+        let run = self.run(&request.company, &request.connection, id).await?;
+        run.ok_or_else(|| StoreError::corrupt(Run::KIND, "another record names it, and it is not there"))
+    }
+
+    /// A run.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn run(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        id: &RunId,
+    ) -> Result<Option<Run>, StoreError> {
+        self.get(&keys::run(company, connection, id)).await
+    }
+
+    /// The newest runs of a connection, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn runs(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        limit: usize,
+    ) -> Result<Vec<Run>, StoreError> {
+        let query = self.query(&keys::runs(company, connection), Order::Reverse);
+        let page = i32::try_from(limit).ok().filter(|page| *page > 0);
+        let mut items = query.set_limit(self.page_size.or(page)).into_paginator().items().send();
+        let mut runs = Vec::new();
+        while runs.len() < limit
+            && let Some(item) = items.try_next().await?
+        {
+            runs.push(Run::from_item(item)?);
+        }
+        Ok(runs)
+    }
+
+    /// The run of a connection that is queued or running.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn active_run(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+    ) -> Result<Option<ActiveRun>, StoreError> {
+        self.get(&keys::active(company, connection)).await
+    }
+}

@@ -1,0 +1,142 @@
+//! The embedded DynamoDB engine, in this process and behind HTTP, as the application meets it on one machine.
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+};
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Builder, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
+};
+use aws_sdk_dynamodb::{Client, Config};
+use common::store::Store;
+use dynoxide::Database;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A running engine. It stops when this is dropped, or by [`Engine::stop`].
+#[derive(Debug)]
+pub struct Engine {
+    endpoint: String,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl Engine {
+    /// An engine that forgets everything.
+    pub async fn memory() -> Self {
+        Self::start(Database::memory().unwrap()).await
+    }
+
+    /// An engine whose tables are in a file.
+    pub async fn file(path: &Path) -> Self {
+        Self::start(Database::new(path.to_str().expect("a path in UTF-8")).unwrap()).await
+    }
+
+    async fn start(database: Database) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(async move {
+            let stopped = async move {
+                // A dropped sender stops it too.
+                let _ = stopped.await;
+            };
+            dynoxide::server::serve_with_shutdown(listener, database, stopped).await.unwrap();
+        });
+        Self { endpoint, stop, served }
+    }
+
+    /// Ends the engine once all clients' requests are answered.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        self.served.await.unwrap();
+    }
+
+    /// Where it listens, e.g. `http://127.0.0.1:41234`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// A client of it.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::from_conf(self.config().build())
+    }
+
+    /// A client that never hears the next `answers` answers to `operation`, e.g. `PutItem`, although the engine does what it is asked.
+    #[must_use]
+    pub fn client_losing(&self, answers: u32, operation: &'static str) -> Client {
+        let lost = LostAnswers { operation, left: AtomicU32::new(answers), concerned: AtomicBool::new(false) };
+        Client::from_conf(self.config().interceptor(lost).build())
+    }
+
+    /// A store with its table.
+    pub async fn store(&self) -> Store {
+        let store = Store::new(self.client(), TABLE);
+        store.create_table().await.unwrap();
+        store
+    }
+
+    #[expect(deprecated, reason = "the last version whose HTTP client does not look for a proxy in the environment")]
+    fn config(&self) -> Builder {
+        Config::builder()
+            .behavior_version(BehaviorVersion::v2025_01_17())
+            .endpoint_url(&self.endpoint)
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "static"))
+            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
+    }
+}
+
+/// The table of [`Engine::store`].
+pub const TABLE: &str = "evidence";
+
+/// How often the client of an engine sends a request before it gives up.
+pub const SENDS: u32 = 3;
+
+/// For a client that sends one request at a time.
+#[derive(Debug)]
+struct LostAnswers {
+    operation: &'static str,
+    left: AtomicU32,
+    concerned: AtomicBool,
+}
+
+impl Intercept for LostAnswers {
+    fn name(&self) -> &'static str {
+        "LostAnswers"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default();
+        self.concerned.store(target.ends_with(self.operation), Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let left = self.left.load(Ordering::SeqCst);
+        if self.concerned.load(Ordering::SeqCst) && left > 0 {
+            self.left.store(left - 1, Ordering::SeqCst);
+            *context.response_mut() = HttpResponse::new(502.try_into()?, "".into());
+        }
+        Ok(())
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;

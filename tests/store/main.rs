@@ -1,0 +1,146 @@
+//! The store against real DynamoDB semantics.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a failure here is a failed test")]
+
+mod connections;
+mod ending;
+mod evidence;
+mod leases;
+mod runs;
+mod versions;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::domain::connection::{Connection, ConnectionStatus, Product};
+use common::domain::edr::EdrSettings;
+use common::domain::evidence::RecordsRead;
+use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use common::domain::mapping::Mapping;
+use common::domain::run::{Failure, FailureCode, Run, Trigger};
+use common::store::{Ended, EvidenceOwner, EvidenceRecord, Failed, Lease, RunRequest, Store, StoredEvidence, Taken};
+
+/// 07:00 in New York.
+fn tick() -> DateTime<Utc> {
+    common::domain::time::parse("2026-03-22T11:00:00Z").unwrap()
+}
+
+fn later(minutes: i64) -> DateTime<Utc> {
+    tick() + TimeDelta::minutes(minutes)
+}
+
+const LEASE: TimeDelta = TimeDelta::minutes(15);
+
+fn acme() -> CompanyId {
+    CompanyId::parse("msp-acme").unwrap()
+}
+
+fn main_connection() -> ConnectionId {
+    ConnectionId::parse("main").unwrap()
+}
+
+fn run_id(number: u32) -> RunId {
+    RunId::parse(format!("run-{number:04}")).unwrap()
+}
+
+fn client(name: &str) -> EvidenceOwner {
+    EvidenceOwner::Client(ClientId::parse(name).unwrap())
+}
+
+/// A connection that is due at the tick.
+fn connection(company: &CompanyId, id: &str) -> Connection {
+    Connection {
+        company: company.clone(),
+        id: ConnectionId::parse(id).unwrap(),
+        product: Product::Edr,
+        edr: EdrSettings::default(),
+        mapping: Mapping::ByOrganization {
+            clients: [("7".to_owned(), ClientId::parse("client-seven").unwrap())].into(),
+            ignored: ["9".to_owned()].into(),
+        },
+        paused: false,
+        status: ConnectionStatus::New,
+        created_at: later(-60),
+        last_attempt_at: None,
+        last_success_at: None,
+        next_run_at: Some(tick()),
+        last_failure: None,
+        last_test: None,
+    }
+}
+
+fn request(number: u32) -> RunRequest {
+    RunRequest {
+        company: acme(),
+        connection: main_connection(),
+        run_id: run_id(number),
+        trigger: Trigger::OnDemand,
+        request_key: None,
+        next_run_at: None,
+        now: tick(),
+    }
+}
+
+async fn take(store: &Store, number: u32, owner: &str, now: DateTime<Utc>) -> Taken {
+    store.take(&acme(), &main_connection(), &run_id(number), owner, now, LEASE).await.unwrap()
+}
+
+async fn leased(store: &Store, number: u32, owner: &str, now: DateTime<Utc>) -> Lease {
+    match take(store, number, owner, now).await {
+        Taken::Leased { lease, .. } => lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A run that is queued and taken at once.
+async fn started(store: &Store, number: u32, now: DateTime<Utc>) -> Lease {
+    let requested = store.request_run(RunRequest { now, ..request(number) }).await.unwrap();
+    assert!(requested.new);
+    leased(store, number, "worker", now).await
+}
+
+async fn run(store: &Store, number: u32) -> Run {
+    let run = store.run(&acme(), &main_connection(), &run_id(number)).await;
+    run.unwrap().unwrap()
+}
+
+async fn stored_connection(store: &Store) -> Connection {
+    store.connection(&acme(), &main_connection()).await.unwrap().unwrap()
+}
+
+fn ended(now: DateTime<Utc>) -> Ended {
+    Ended {
+        finished_at: now,
+        api_calls: 6,
+        records: RecordsRead { organizations: 2, agents: 87, incident_reports: 3 },
+        next_run_at: None,
+    }
+}
+
+fn failed(now: DateTime<Utc>, code: FailureCode) -> Failed {
+    Failed {
+        finished_at: now,
+        failure: Failure::new(code, "Huntress said no").at("GET /v1/agents"),
+        api_calls: 2,
+        records: RecordsRead::default(),
+    }
+}
+
+fn bundle(owner: EvidenceOwner, body: impl Into<String>) -> EvidenceRecord {
+    EvidenceRecord { owner, product: Product::Edr, body: body.into() }
+}
+
+/// One bundle for each of so many clients, `client-0` and so on.
+fn bundles(number: usize, body: &str) -> Vec<EvidenceRecord> {
+    (0..number).map(|number| bundle(client(&format!("client-{number}")), body)).collect()
+}
+
+async fn latest(store: &Store, owner: &EvidenceOwner) -> Vec<StoredEvidence> {
+    store.latest(&acme(), owner).await.unwrap()
+}
+
+async fn history(store: &Store, owner: &EvidenceOwner) -> Vec<StoredEvidence> {
+    let (first, last) = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
+    store.history(&acme(), owner, Product::Edr, first, last).await.unwrap()
+}
+
+fn bodies(evidence: &[StoredEvidence]) -> Vec<&str> {
+    evidence.iter().map(|piece| piece.body.as_str()).collect()
+}
