@@ -67,10 +67,6 @@ impl Engine {
 
     /// A client of the engine. It takes nothing from the environment.
     #[must_use]
-    #[expect(
-        deprecated,
-        reason = "later versions look for a proxy in the environment, which a loopback engine must not go through"
-    )]
     pub fn client(&self) -> Client {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
