@@ -1,9 +1,11 @@
 //! The bundle that a run leaves: metrics, and how they came about.
 
+use super::controls::{ControlRef, Evidence};
 use super::id::{ClientId, CompanyId};
 use super::quality::QualityEntry;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a metric is evidence of; also the row of the control map.
@@ -141,6 +143,12 @@ pub struct Metadata {
     pub records_read: RecordsRead,
     /// Which organizations are covered.
     pub organizations: OrganizationCoverage,
+    /// The version of the map that named the controls.
+    #[serde(default)]
+    pub control_map_version: String,
+    /// The controls that the metrics of each category support.
+    #[serde(default)]
+    pub controls: BTreeMap<Evidence, Vec<ControlRef>>,
     /// The run that collected this; absent when nothing is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<super::id::RunId>,

@@ -1,6 +1,7 @@
 //! The rules: facts in, evidence out. Nothing here reads a clock, a network or an environment.
 
 pub mod connection;
+pub mod controls;
 pub mod edr;
 pub mod evidence;
 pub mod id;
