@@ -9,6 +9,7 @@ pub mod mapping;
 pub mod number;
 pub mod quality;
 pub mod run;
+pub mod sat;
 pub mod schedule;
 pub mod seen;
 pub mod time;
