@@ -42,6 +42,16 @@ pub enum Reason {
     NotProvidedBySource,
     /// There is nothing to divide by.
     NothingToMeasure,
+    /// There are no active learners.
+    NoWorkforce,
+    /// The rate is as high as it is only because of learners who left.
+    InflatedByDepartedLearners,
+    /// No campaign ended within the window.
+    NoRecentCampaigns,
+    /// A list was read only up to its cap.
+    Truncated,
+    /// What could not be read decides which status it would be.
+    UnknownValues,
 }
 
 impl fmt::Display for Reason {
@@ -49,6 +59,11 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::NotProvidedBySource => "not provided by source",
             Self::NothingToMeasure => "nothing to measure",
+            Self::NoWorkforce => "no active learners",
+            Self::InflatedByDepartedLearners => "inflated by departed learners",
+            Self::NoRecentCampaigns => "no recent campaigns",
+            Self::Truncated => "truncated",
+            Self::UnknownValues => "decided by unknown values",
         })
     }
 }

@@ -3,8 +3,11 @@
 pub mod account;
 pub mod activity;
 pub mod assignment;
+pub mod coverage;
 pub mod id;
 pub mod list;
+pub mod phishing;
+pub mod signal;
 
 use serde::{Deserialize, Serialize};
 
