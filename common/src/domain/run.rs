@@ -1,6 +1,8 @@
 //! A run: one sync of one connection, and how it can fail.
 
+use super::connection::Product;
 use super::evidence::RecordsRead;
+use super::guidance;
 use super::id::{CompanyId, ConnectionId, RunId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -193,6 +195,13 @@ impl Failure {
     #[must_use]
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), action: code.action().to_owned(), request: None }
+    }
+
+    /// Gives the advice that fits the product.
+    #[must_use]
+    pub fn about(mut self, product: Product) -> Self {
+        self.action = guidance::action(product, self.code).to_owned();
+        self
     }
 
     /// Names the request that failed.

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod activity;
 pub mod assignment;
+pub mod bundle;
 pub mod coverage;
 pub mod id;
 pub mod list;
