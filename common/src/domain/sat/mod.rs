@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod coverage;
 pub mod id;
 pub mod list;
+pub mod people;
 pub mod phishing;
 pub mod signal;
 
