@@ -290,8 +290,9 @@ fn backoff(attempt: u32, rate_limited: bool) -> TimeDelta {
 /// `Retry-After` in seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(TimeDelta::seconds(i64::from(seconds)));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than fit are more than anybody waits.
+        return Some(TimeDelta::seconds(i64::from(text.parse().unwrap_or(u32::MAX))));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(DateTime::<Utc>::from(date).signed_duration_since(now).max(TimeDelta::zero()))
@@ -347,6 +348,7 @@ mod tests {
         assert_eq!(read("30"), Some(30));
         assert_eq!(read("Sun, 22 Mar 2026 12:01:30 GMT"), Some(90));
         assert_eq!(read("Sun, 22 Mar 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(read("99999999999999999999"), Some(i64::from(u32::MAX)));
         assert_eq!(read("soon"), None);
         assert_eq!(read("-5"), None);
     }
