@@ -212,7 +212,7 @@ impl Transport {
             if attempt == ATTEMPTS {
                 return Err(error);
             }
-            self.wait_before_retry(attempt, &error, retry_after, get.path).await?;
+            self.wait_before_retry(attempt, error, retry_after, get.path).await?;
             attempt += 1;
         }
     }
@@ -261,18 +261,21 @@ impl Transport {
     async fn wait_before_retry(
         &self,
         attempt: u32,
-        error: &FetchError,
+        error: FetchError,
         asked: Option<TimeDelta>,
         path: &str,
     ) -> Result<(), FetchError> {
-        let wait = asked.unwrap_or_else(|| backoff(attempt, matches!(error, FetchError::RateLimited { .. })));
+        let rate_limited = matches!(error, FetchError::RateLimited { .. });
+        let wait = asked.unwrap_or_else(|| backoff(attempt, rate_limited));
         let now = self.clock.now();
         let until = now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);
         if wait > self.patience.longest_wait || until > self.patience.deadline {
-            return Err(FetchError::RateLimited { retry_after: Some(wait) });
+            // Only who was told to wait is rate limited; another trouble at the run's end stays what it is.
+            let told = rate_limited || asked.is_some();
+            return Err(if told { FetchError::RateLimited { retry_after: Some(wait) } } else { error });
         }
         tracing::warn!(path, attempt, wait_ms = wait.num_milliseconds(), %error, "retrying");
-        if matches!(error, FetchError::RateLimited { .. }) {
+        if rate_limited {
             self.budget.block_until(until);
         }
         self.clock.sleep_until(until).await;
