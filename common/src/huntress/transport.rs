@@ -275,7 +275,7 @@ impl Transport {
             if attempt == ATTEMPTS {
                 return Err(error);
             }
-            self.wait_before_retry(attempt, &error, retry_after, ask.path()).await?;
+            self.wait_before_retry(attempt, error, retry_after, ask.path()).await?;
             attempt += 1;
         }
     }
@@ -342,18 +342,21 @@ impl Transport {
     async fn wait_before_retry(
         &self,
         attempt: u32,
-        error: &FetchError,
+        error: FetchError,
         asked: Option<TimeDelta>,
         path: &str,
     ) -> Result<(), FetchError> {
-        let wait = asked.unwrap_or_else(|| backoff(attempt, matches!(error, FetchError::RateLimited { .. })));
+        let rate_limited = matches!(error, FetchError::RateLimited { .. });
+        let wait = asked.unwrap_or_else(|| backoff(attempt, rate_limited));
         let now = self.clock.now();
         let until = now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);
         if wait > self.patience.longest_wait || until > self.patience.deadline {
-            return Err(FetchError::RateLimited { retry_after: Some(wait) });
+            // Only who was told to wait is rate limited; another trouble at the run's end stays what it is.
+            let told = rate_limited || asked.is_some();
+            return Err(if told { FetchError::RateLimited { retry_after: Some(wait) } } else { error });
         }
         tracing::warn!(path, attempt, wait_ms = wait.num_milliseconds(), %error, "retrying");
-        if matches!(error, FetchError::RateLimited { .. }) {
+        if rate_limited {
             self.budget.block_until(until);
         }
         self.clock.sleep_until(until).await;
@@ -371,8 +374,9 @@ fn backoff(attempt: u32, rate_limited: bool) -> TimeDelta {
 /// `Retry-After` in seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(TimeDelta::seconds(i64::from(seconds)));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than fit are more than anybody waits.
+        return Some(TimeDelta::seconds(i64::from(text.parse().unwrap_or(u32::MAX))));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(DateTime::<Utc>::from(date).signed_duration_since(now).max(TimeDelta::zero()))
@@ -432,6 +436,7 @@ mod tests {
         assert_eq!(read("30"), Some(30));
         assert_eq!(read("Sun, 22 Mar 2026 12:01:30 GMT"), Some(90));
         assert_eq!(read("Sun, 22 Mar 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(read("99999999999999999999"), Some(i64::from(u32::MAX)));
         assert_eq!(read("soon"), None);
         assert_eq!(read("-5"), None);
     }
