@@ -155,7 +155,7 @@ impl Account {
     }
 }
 
-const DEMO_SEED: u64 = 39_664;
+const DEMO_SEED: u64 = 7_918;
 
 fn account() -> Value {
     json!({
