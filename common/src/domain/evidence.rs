@@ -3,6 +3,7 @@
 use super::controls::{ControlRef, Evidence};
 use super::id::{ClientId, CompanyId};
 use super::quality::QualityEntry;
+use super::run::RecordCounts;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -135,6 +136,14 @@ pub struct RecordsRead {
     pub agents: u64,
     /// Incident reports.
     pub incident_reports: u64,
+}
+
+impl From<RecordsRead> for RecordCounts {
+    fn from(read: RecordsRead) -> Self {
+        [("organizations", read.organizations), ("agents", read.agents), ("incident_reports", read.incident_reports)]
+            .map(|(list, count)| (list.to_owned(), count))
+            .into()
+    }
 }
 
 /// How the numbers came about.

@@ -1,11 +1,11 @@
 //! A run: one sync of one connection, and how it can fail.
 
 use super::connection::Product;
-use super::evidence::RecordsRead;
 use super::guidance;
 use super::id::{CompanyId, ConnectionId, RunId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Where a run stands.
@@ -222,6 +222,9 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Records read, by the name of their list.
+pub type RecordCounts = BTreeMap<String, u64>;
+
 /// A stored run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -246,9 +249,9 @@ pub struct Run {
     /// HTTP requests made.
     #[serde(default)]
     pub api_calls: u64,
-    /// Records read.
+    /// Records read, by list.
     #[serde(default)]
-    pub records: RecordsRead,
+    pub records: RecordCounts,
     /// Bundles made visible.
     #[serde(default)]
     pub bundles: u64,

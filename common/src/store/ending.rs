@@ -8,8 +8,7 @@ use super::runs::ActiveRun;
 use super::transaction::Outcome;
 use super::{ATTEMPTS, Store, keys};
 use crate::domain::connection::{AUTH_BACKOFF, Connection, ConnectionStatus};
-use crate::domain::evidence::RecordsRead;
-use crate::domain::run::{Failure, Run, RunStatus};
+use crate::domain::run::{Failure, RecordCounts, Run, RunStatus};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use chrono::{DateTime, Utc};
 
@@ -23,14 +22,14 @@ pub const TRANSACTION_BYTES: usize = 3_500_000;
 const ACTIVE: usize = 0;
 
 /// How a run went that has all its evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// When it ended.
     pub finished_at: DateTime<Utc>,
     /// HTTP requests made.
     pub api_calls: u64,
     /// Records read.
-    pub records: RecordsRead,
+    pub records: RecordCounts,
     /// The next tick of the connection, if it has to move; a paused connection stays without one.
     pub next_run_at: Option<DateTime<Utc>>,
 }
@@ -45,7 +44,7 @@ pub struct Failed {
     /// HTTP requests made.
     pub api_calls: u64,
     /// Records read until then.
-    pub records: RecordsRead,
+    pub records: RecordCounts,
 }
 
 impl Store {

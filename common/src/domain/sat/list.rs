@@ -1,5 +1,6 @@
 //! The lists of a collection: what was read of each, up to which cap, and whether it can be trusted.
 
+use crate::domain::run::RecordCounts;
 use serde::{Deserialize, Serialize};
 
 /// A list of the collection.
@@ -133,4 +134,18 @@ pub struct SatRecordsRead {
     pub learners: u64,
     /// Phishing campaigns.
     pub phishing_campaigns: u64,
+}
+
+impl From<SatRecordsRead> for RecordCounts {
+    fn from(read: SatRecordsRead) -> Self {
+        [
+            ("accounts", read.accounts),
+            ("assignments", read.assignments),
+            ("learner_activity", read.learner_activity),
+            ("learners", read.learners),
+            ("phishing_campaigns", read.phishing_campaigns),
+        ]
+        .map(|(list, count)| (list.to_owned(), count))
+        .into()
+    }
 }
