@@ -151,7 +151,8 @@ pub(super) fn read_account(body: &[u8]) -> Result<Option<u64>, BodyError> {
 /// # Errors
 /// As [`read_page`].
 pub(super) fn read_object<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, BodyError> {
-    let element: Result<Element<T>, serde_json::Error> = serde_json::from_slice(body);
+    let text = std::str::from_utf8(body).map_err(|_| BodyError::NotJson)?;
+    let element: Result<Element<T>, serde_json::Error> = serde_json::from_str(text);
     match element {
         Ok(Element::Object(object)) => Ok(object),
         Ok(Element::Other) => Err(shape("the whole answer", "it is no object")),
