@@ -200,7 +200,8 @@ pub async fn test(options: OfConnection) -> Result<(), Fault> {
 }
 
 pub async fn sync(options: OfConnection) -> Result<(), Fault> {
-    let (stack, _) = open(&options.place).await?;
+    // The receiving end stays open: this process is the worker of the run that it asks for.
+    let (stack, _queue) = open(&options.place).await?;
     let (company, id) = (&options.place.company, &options.connection);
     let asked = stack.planner().sync_now(company, id, None).await.map_err(|error| match error {
         common::sync::plan::PlanError::Store(error) => stored(error, id),
