@@ -105,7 +105,7 @@ impl Store {
     /// [`StoreError::LeaseLost`] if another worker has taken the run, or it is over.
     pub async fn fail(&self, lease: &Lease, failed: Failed) -> Result<(), StoreError> {
         let status = match failed.failure.code {
-            FailureCode::AuthFailed => RunStatus::AuthFailed,
+            code if code.is_auth() => RunStatus::AuthFailed,
             _ => RunStatus::Failed,
         };
         for _ in 0..ATTEMPTS {
@@ -149,7 +149,7 @@ impl Store {
     }
 
     fn after_failure(&self, connection: &Connection, failed: &Failed) -> Result<TransactWriteItem, StoreError> {
-        let refused = failed.failure.code == FailureCode::AuthFailed;
+        let refused = failed.failure.code.is_auth();
         let status = if refused { ConnectionStatus::AuthFailed } else { ConnectionStatus::Error };
         let mut change = as_read(connection).set("status", &status)?.set("last_failure", &failed.failure)?;
         let earliest = failed.finished_at + AUTH_BACKOFF;

@@ -35,7 +35,7 @@ impl Fault {
 impl From<Failure> for Fault {
     fn from(failure: Failure) -> Self {
         let exit = match failure.code {
-            FailureCode::AuthFailed => AUTH,
+            code if code.is_auth() => AUTH,
             FailureCode::OriginNotAllowed | FailureCode::CredentialMissing => USAGE,
             _ => OTHER,
         };
