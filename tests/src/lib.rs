@@ -1,5 +1,12 @@
 //! What the acceptance tests share.
 #![warn(missing_docs)]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "test support: a failure here is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support: a failure here is a failed test"
+)]
 
+pub mod clock;
+pub mod edr;
 pub mod engine;

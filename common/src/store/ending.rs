@@ -9,7 +9,7 @@ use super::transaction::Outcome;
 use super::{ATTEMPTS, Store, keys};
 use crate::domain::connection::{AUTH_BACKOFF, Connection, ConnectionStatus};
 use crate::domain::evidence::RecordsRead;
-use crate::domain::run::{Failure, FailureCode, Run, RunStatus};
+use crate::domain::run::{Failure, Run, RunStatus};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use chrono::{DateTime, Utc};
 

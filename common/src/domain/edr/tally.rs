@@ -445,7 +445,8 @@ impl EdrTally {
         if let Some((list, records, _)) = lists.into_iter().find(|(_, records, no_ids)| *records > 0 && *no_ids) {
             return Err(Inconsistent::NoIds { list, records });
         }
-        let claimed = self.organizations.values().filter_map(|organization| organization.agents_count).sum();
+        let claims = self.organizations.values().filter_map(|organization| organization.agents_count);
+        let claimed = claims.fold(0, u64::saturating_add);
         if self.read.agents == 0 && claimed > 0 {
             return Err(Inconsistent::AgentsMissing { claimed });
         }

@@ -4,7 +4,7 @@ use super::records::ListOf;
 use crate::huntress::error::BodyError;
 use crate::huntress::wire::{Element, List, Scalar};
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -35,9 +35,7 @@ pub(super) fn read_page<L: ListOf>(body: &[u8]) -> Result<Page<'_, L>, BodyError
     let mut json = serde_json::Deserializer::from_slice(body);
     let raw = Top::<L>(PhantomData).deserialize(&mut json).and_then(|raw| json.end().map(|()| raw));
     let raw = raw.map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => {
-            shape(L::KEY, "a record has a field twice, or a value that is out of range")
-        }
+        serde_json::error::Category::Data => shape(L::KEY, "a field is there twice, or a value is out of range"),
         _ => BodyError::NotJson,
     })?;
     let Some((records, pagination)) = raw else {
@@ -100,17 +98,22 @@ impl<'de, L: ListOf> Visitor<'de> for Top<L> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-        let (mut records, mut pagination) = (List::Absent, Pagination::default());
+        // A second list, or a second pagination, would silently replace the first and its records.
+        let (mut records, mut pagination) = (None, None);
         while let Some(key) = fields.next_key::<Key<'de>>()? {
             if key.0 == L::KEY {
-                records = fields.next_value()?;
+                if records.replace(fields.next_value()?).is_some() {
+                    return Err(A::Error::duplicate_field(L::KEY));
+                }
             } else if key.0 == "pagination" {
-                pagination = fields.next_value()?;
+                if pagination.replace(fields.next_value()?).is_some() {
+                    return Err(A::Error::duplicate_field("pagination"));
+                }
             } else {
                 fields.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(Some((records, pagination)))
+        Ok(Some((records.unwrap_or_default(), pagination.unwrap_or_default())))
     }
 
     fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
