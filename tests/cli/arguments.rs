@@ -21,7 +21,7 @@ fn usage_errors_are_one_line_that_says_what_to_do() {
         (&["collect", "edr", "--as-of", "2026-03-22T12:00:00"], "expected a time with a zone"),
         (&["collect", "edr", "--company", "a/b"], "company id must be 1 to 64 characters"),
         (&["collect", "edr", "--client", ""], "--client <ID>"),
-        (&["collect", "edr", "--requests-per-minute", "-1"], "--requests-per-minute"),
+        (&["collect", "edr", "--requests-per-minute", "many"], "--requests-per-minute"),
         (&["collect", "edr", "--online-within-hours", "0"], "online"),
         (&["collect", "edr", "--missing-after-days", "1"], "online"),
         (&["collect", "edr", "--json", "--json"], "--json can be given once only"),

@@ -86,7 +86,7 @@ fn the_instant_and_the_limits_of_the_rules_can_be_chosen() {
     assert_eq!(states(&generous), [true, true, true]);
     let strict = bundle(&home, &["--as-of", &at(3), "--missing-after-days", "2"]);
     assert_eq!(states(&strict), [false, false, true]);
-    assert_eq!(strict["metadata"]["derivation"]["agents"]["missing_after_days"], 2, "{strict}");
+    assert_eq!(strict["metadata"]["derivation"]["agent_state"]["missing_after_days"], 2, "{strict}");
 }
 
 #[test]

@@ -107,7 +107,8 @@ fn what_is_wrong(error: &clap::Error) -> String {
         }
         _ => "the arguments cannot be used".to_owned(),
     };
-    match suggested.first() {
+    // The last one is the most similar.
+    match suggested.last() {
         Some(suggestion) => format!("{line}; did you mean {suggestion}?"),
         None => line,
     }
