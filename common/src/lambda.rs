@@ -59,7 +59,7 @@ impl<'a> Aws<'a> {
     /// An origin that is not allowed, or a TLS library that does not start.
     pub fn huntress(&self) -> Result<Huntress, Box<dyn std::error::Error + Send + Sync>> {
         let origins = Origins::read(self.lookup)?;
-        Ok(Huntress { http: http_client(Timeouts::default())?, clock: self.clock(), edr: origins.edr })
+        Ok(Huntress { http: http_client(Timeouts::default())?, clock: self.clock(), origins })
     }
 
     /// The machine's clock.

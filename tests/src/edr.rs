@@ -147,7 +147,7 @@ impl Scene {
     /// `kind` happens at the `from`-th request to `list`, and at `times` in a row.
     #[must_use]
     pub fn fault(mut self, list: List, from: u32, times: u32, kind: FaultKind) -> Self {
-        self.faults.push(Fault { list: Some(list), from_request: from, times, kind });
+        self.faults.push(Fault { list: Some(list), from_request: from, times, kind, path: None });
         self
     }
 

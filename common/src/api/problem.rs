@@ -48,6 +48,13 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", format!("there is no such {what}; check its id"))
     }
 
+    /// The path is right, the method is not.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        let detail = "use the method that the route is documented with";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", detail)
+    }
+
     /// The request cannot be understood.
     #[must_use]
     pub fn bad_request(detail: impl Into<String>) -> Self {

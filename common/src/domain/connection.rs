@@ -4,6 +4,9 @@ use super::edr::EdrSettings;
 use super::id::{CompanyId, ConnectionId};
 use super::mapping::Mapping;
 use super::run::Failure;
+use super::sat::SatSettings;
+use super::sat::id::SatId;
+use super::schedule::next_daily;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -61,6 +64,30 @@ impl fmt::Display for ConnectionStatus {
     }
 }
 
+impl Connection {
+    /// A connection that is saved at `now` and due at the next daily tick, with the settings that everybody starts from.
+    #[must_use]
+    pub fn new(company: CompanyId, id: ConnectionId, product: Product, mapping: Mapping, now: DateTime<Utc>) -> Self {
+        Self {
+            company,
+            id,
+            product,
+            edr: EdrSettings::default(),
+            sat: SatSettings::default(),
+            account_id: None,
+            mapping,
+            paused: false,
+            status: ConnectionStatus::New,
+            created_at: now,
+            last_attempt_at: None,
+            last_success_at: None,
+            next_run_at: Some(next_daily(now)),
+            last_failure: None,
+            last_test: None,
+        }
+    }
+}
+
 /// How long scheduled runs wait after an auth failure.
 pub const AUTH_BACKOFF: TimeDelta = TimeDelta::hours(24);
 
@@ -79,6 +106,12 @@ pub struct Connection {
     /// Settings of the endpoint rules.
     #[serde(default)]
     pub edr: EdrSettings,
+    /// Settings of the training rules.
+    #[serde(default)]
+    pub sat: SatSettings,
+    /// The account of the training API, once it is known.
+    #[serde(default)]
+    pub account_id: Option<SatId>,
     /// Whose evidence it gathers.
     pub mapping: Mapping,
     /// Whether the daily tick passes it over.

@@ -1,9 +1,12 @@
 //! The bundle that a run leaves: metrics, and how they came about.
 
+use super::controls::{ControlRef, Evidence};
 use super::id::{ClientId, CompanyId};
 use super::quality::QualityEntry;
+use super::run::RecordCounts;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a metric is evidence of; also the row of the control map.
@@ -40,6 +43,16 @@ pub enum Reason {
     NotProvidedBySource,
     /// There is nothing to divide by.
     NothingToMeasure,
+    /// There are no active learners.
+    NoWorkforce,
+    /// The rate is as high as it is only because of learners who left.
+    InflatedByDepartedLearners,
+    /// No campaign ended within the window.
+    NoRecentCampaigns,
+    /// A list was read only up to its cap.
+    Truncated,
+    /// What could not be read decides which status it would be.
+    UnknownValues,
 }
 
 impl fmt::Display for Reason {
@@ -47,6 +60,11 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::NotProvidedBySource => "not provided by source",
             Self::NothingToMeasure => "nothing to measure",
+            Self::NoWorkforce => "no active learners",
+            Self::InflatedByDepartedLearners => "inflated by departed learners",
+            Self::NoRecentCampaigns => "no recent campaigns",
+            Self::Truncated => "truncated",
+            Self::UnknownValues => "decided by unknown values",
         })
     }
 }
@@ -120,6 +138,14 @@ pub struct RecordsRead {
     pub incident_reports: u64,
 }
 
+impl From<RecordsRead> for RecordCounts {
+    fn from(read: RecordsRead) -> Self {
+        [("organizations", read.organizations), ("agents", read.agents), ("incident_reports", read.incident_reports)]
+            .map(|(list, count)| (list.to_owned(), count))
+            .into()
+    }
+}
+
 /// How the numbers came about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
@@ -141,6 +167,12 @@ pub struct Metadata {
     pub records_read: RecordsRead,
     /// Which organizations are covered.
     pub organizations: OrganizationCoverage,
+    /// The version of the map that named the controls.
+    #[serde(default)]
+    pub control_map_version: String,
+    /// The controls that the metrics of each category support.
+    #[serde(default)]
+    pub controls: BTreeMap<Evidence, Vec<ControlRef>>,
     /// The run that collected this; absent when nothing is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<super::id::RunId>,

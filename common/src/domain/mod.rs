@@ -1,13 +1,16 @@
 //! The rules: facts in, evidence out. Nothing here reads a clock, a network or an environment.
 
 pub mod connection;
+pub mod controls;
 pub mod edr;
 pub mod evidence;
+pub mod guidance;
 pub mod id;
 pub mod mapping;
 pub mod number;
 pub mod quality;
 pub mod run;
+pub mod sat;
 pub mod schedule;
 pub mod seen;
 pub mod time;

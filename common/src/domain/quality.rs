@@ -41,6 +41,14 @@ pub enum QualityCode {
     ActiveLearnersCountedFromList,
     /// A picked assignment that is no longer there.
     PickedAssignmentMissing,
+    /// An assignment status word nobody knows.
+    UnknownAssignmentStatus,
+    /// A learner status word nobody knows.
+    UnknownLearnerStatus,
+    /// A campaign status word nobody knows.
+    UnknownCampaignStatus,
+    /// A completed campaign that lacks its end or a count.
+    CampaignIncomplete,
 }
 
 impl QualityCode {
@@ -63,7 +71,7 @@ impl QualityCode {
             Self::RemediationsIncomplete => {
                 "resolved incidents whose remediations are cut off; not counted as auto-resolved"
             }
-            Self::DepartedLearners => "trained learners who are not active",
+            Self::DepartedLearners => "trained learners who are inactive or no longer listed",
             Self::InactivePeople => "enrolled people whom the learner list calls inactive; left out",
             Self::ParentCampaignsCounted => "parent campaigns; counted because the account lists no others",
             Self::TruncatedList => "lists read only up to their cap",
@@ -71,6 +79,16 @@ impl QualityCode {
                 "the account gives no count of active learners; active ones of the learner list were counted"
             }
             Self::PickedAssignmentMissing => "picked assignments that the account no longer lists; left out",
+            Self::UnknownAssignmentStatus => {
+                "assignments with a status word that is not known; their completions were not read"
+            }
+            Self::UnknownLearnerStatus => {
+                "learners with a status word that is not known; counted neither as active nor as departed"
+            }
+            Self::UnknownCampaignStatus => "campaigns with a status word that is not known; not counted",
+            Self::CampaignIncomplete => {
+                "completed campaigns without a readable end or count; left out of the values that need it"
+            }
         }
     }
 }

@@ -1,9 +1,11 @@
 //! A run: one sync of one connection, and how it can fail.
 
-use super::evidence::RecordsRead;
+use super::connection::Product;
+use super::guidance;
 use super::id::{CompanyId, ConnectionId, RunId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Where a run stands.
@@ -70,6 +72,14 @@ impl fmt::Display for Trigger {
 pub enum FailureCode {
     /// Huntress did not accept the credential, or it lacks a permission.
     AuthFailed,
+    /// The API client was not given every scope that the collection needs.
+    MissingScopes,
+    /// The credential sees no account.
+    NoAccounts,
+    /// The credential sees several accounts and none is chosen.
+    MultipleAccounts,
+    /// The chosen account is not among those that the credential sees.
+    AccountNotVisible,
     /// The request limit leaves no time for this run.
     RateLimited,
     /// Huntress could not be reached or did not answer properly.
@@ -100,6 +110,10 @@ impl FailureCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AuthFailed => "auth_failed",
+            Self::MissingScopes => "missing_scopes",
+            Self::NoAccounts => "no_accounts",
+            Self::MultipleAccounts => "multiple_accounts",
+            Self::AccountNotVisible => "account_not_visible",
             Self::RateLimited => "rate_limited",
             Self::Unavailable => "unavailable",
             Self::Malformed => "malformed",
@@ -114,12 +128,30 @@ impl FailureCode {
         }
     }
 
+    /// Whether Huntress refused the credential or what it may read; scheduled runs then wait 24 hours.
+    ///
+    /// The three account errors are not: the credential is good, and the next tick tries again.
+    #[must_use]
+    pub fn is_auth(self) -> bool {
+        matches!(self, Self::AuthFailed | Self::MissingScopes)
+    }
+
     /// What a person can do about it.
     #[must_use]
-    pub fn action(self) -> &'static str {
+    pub const fn action(self) -> &'static str {
         match self {
             Self::AuthFailed => {
                 "check the API key and secret in Huntress under API Credentials, and the permissions of the key's user"
+            }
+            Self::MissingScopes => {
+                "give the API client the scopes named here, in Huntress SAT under Settings, API Clients; then sync again"
+            }
+            Self::NoAccounts => {
+                "create the API client as a user who belongs to the account that is to be measured, and save its id and secret"
+            }
+            Self::MultipleAccounts => "save the connection again with the id of one of the accounts listed here",
+            Self::AccountNotVisible => {
+                "correct the account id, or leave it empty; or create the API client as a user of that account"
             }
             Self::RateLimited => "try again later, or find the other tool that uses the account's 60 requests a minute",
             Self::Unavailable => "try again later; if it stays so, see the vendor's status page",
@@ -165,6 +197,13 @@ impl Failure {
         Self { code, message: message.into(), action: code.action().to_owned(), request: None }
     }
 
+    /// Gives the advice that fits the product.
+    #[must_use]
+    pub fn about(mut self, product: Product) -> Self {
+        self.action = guidance::action(product, self.code).to_owned();
+        self
+    }
+
     /// Names the request that failed.
     #[must_use]
     pub fn at(mut self, request: impl Into<String>) -> Self {
@@ -182,6 +221,9 @@ impl fmt::Display for Failure {
         write!(f, "; {}", self.action)
     }
 }
+
+/// Records read, by the name of their list.
+pub type RecordCounts = BTreeMap<String, u64>;
 
 /// A stored run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -207,9 +249,9 @@ pub struct Run {
     /// HTTP requests made.
     #[serde(default)]
     pub api_calls: u64,
-    /// Records read.
+    /// Records read, by list.
     #[serde(default)]
-    pub records: RecordsRead,
+    pub records: RecordCounts,
     /// Bundles made visible.
     #[serde(default)]
     pub bundles: u64,

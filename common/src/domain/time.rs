@@ -1,6 +1,9 @@
 //! Timestamps as sources write them. All are read as UTC.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+
+/// How far a timestamp may lie after its reading before it is called a future one; clocks differ.
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// A timestamp field as the source gave it, not yet read: most are never needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +79,45 @@ fn parse_plain(text: &[u8]) -> Option<DateTime<Utc>> {
     let year = i32::try_from(two(y1, y2)? * 100 + two(y3, y4)?).ok()?;
     let date = NaiveDate::from_ymd_opt(year, two(m1, m2)?, two(d1, d2)?)?;
     Some(date.and_hms_opt(two(h1, h2)?, two(i1, i2)?, two(s1, s2)?)?.and_utc())
+}
+
+/// Whether `moment` lies so far after its reading that it is no time to trust.
+#[must_use]
+pub fn is_future(moment: DateTime<Utc>, observed_at: DateTime<Utc>) -> bool {
+    moment.signed_duration_since(observed_at) > CLOCK_TOLERANCE
+}
+
+/// The window of whole days that ends at `as_of`, both ends included.
+///
+/// ```
+/// use common::domain::time::{Window, parse};
+/// let at = |text| parse(text).unwrap();
+/// let window = Window::of_days(365, at("2026-03-22T12:00:00Z"));
+/// assert!(window.contains(at("2025-03-22T12:00:00Z")));
+/// assert!(!window.contains(at("2025-03-22T11:59:59Z")));
+/// assert!(!window.contains(at("2026-03-22T12:00:01Z")));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Window {
+    /// The first instant that counts.
+    pub start: DateTime<Utc>,
+    /// The last instant that counts.
+    pub end: DateTime<Utc>,
+}
+
+impl Window {
+    /// The `days` × 24 hours up to `as_of`.
+    #[must_use]
+    pub fn of_days(days: u32, as_of: DateTime<Utc>) -> Self {
+        let start = as_of.checked_sub_signed(TimeDelta::days(i64::from(days)));
+        Self { start: start.unwrap_or(DateTime::<Utc>::MIN_UTC), end: as_of }
+    }
+
+    /// Whether `moment` lies in the window.
+    #[must_use]
+    pub fn contains(&self, moment: DateTime<Utc>) -> bool {
+        (self.start..=self.end).contains(&moment)
+    }
 }
 
 /// `earlier` to `later` in nanoseconds, exact over the whole range of dates; negative when they are the other way round.

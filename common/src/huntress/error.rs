@@ -64,7 +64,7 @@ pub enum BodyError {
 }
 
 impl FetchError {
-    /// The failure for people. `request` is method and path; `noun` is what was read, e.g. `agents`.
+    /// The failure of a request for `noun`, e.g. `agents`, for people. `request` is method and path.
     #[must_use]
     pub fn into_failure(self, request: &str, noun: &str) -> Failure {
         let (code, message) = match self {

@@ -4,5 +4,6 @@ pub mod edr;
 pub mod error;
 pub mod limits;
 pub mod origin;
+pub mod sat;
 pub mod transport;
 pub mod wire;

@@ -5,7 +5,7 @@ use super::limits::Budget;
 use super::origin::Origin;
 use crate::clock::Clock;
 use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::header::{ACCEPT, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
@@ -71,11 +71,19 @@ impl Patience {
 }
 
 /// What a collection has done so far, for a display that looks in from outside.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Progress {
     requests: AtomicU64,
     pages: AtomicU64,
     records: AtomicU64,
+    lowest_remaining: AtomicU64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        let zero = AtomicU64::default;
+        Self { requests: zero(), pages: zero(), records: zero(), lowest_remaining: AtomicU64::new(u64::MAX) }
+    }
 }
 
 impl Progress {
@@ -92,6 +100,11 @@ impl Progress {
     /// Records read.
     pub fn records(&self) -> u64 {
         self.records.load(Ordering::Relaxed)
+    }
+
+    /// The fewest requests that the training API said are left; `None` if it has not said.
+    pub fn lowest_remaining(&self) -> Option<u64> {
+        Some(self.lowest_remaining.load(Ordering::Relaxed)).filter(|lowest| *lowest != u64::MAX)
     }
 
     /// Counts a page.
@@ -121,6 +134,41 @@ pub struct Get<'a> {
     pub auth: Auth<'a>,
     /// The media type that is asked for.
     pub accept: &'static str,
+}
+
+/// The one POST there is: for an access token.
+#[derive(Clone, Copy)]
+pub struct PostForm<'a> {
+    /// The absolute path.
+    pub path: &'a str,
+    /// The fields, not yet encoded. They may hold the credential, so nothing prints them.
+    pub form: &'a [(&'a str, &'a str)],
+    /// HTTP Basic, if the credential goes there.
+    pub auth: Option<Auth<'a>>,
+}
+
+/// What is sent.
+#[derive(Clone, Copy)]
+enum Ask<'a> {
+    Get(Get<'a>),
+    PostForm(PostForm<'a>),
+}
+
+impl Ask<'_> {
+    fn path(&self) -> &str {
+        match self {
+            Self::Get(get) => get.path,
+            Self::PostForm(post) => post.path,
+        }
+    }
+
+    /// Whether an answer of this status is read, or only its status counts. Of errors, only the token endpoint's have a code that decides something.
+    fn reads(&self, status: StatusCode) -> bool {
+        match self {
+            Self::Get(_) => status == StatusCode::OK,
+            Self::PostForm(_) => status == StatusCode::OK || status.is_client_error(),
+        }
+    }
 }
 
 /// Sends requests to one origin within one budget, and retries what may pass.
@@ -185,21 +233,36 @@ impl Transport {
         buffer: &mut Vec<u8>,
         mut read: impl FnMut(&[u8]) -> Result<T, BodyError>,
     ) -> Result<T, FetchError> {
+        self.ask(Ask::Get(get), buffer, |_, body| read(body)).await
+    }
+
+    /// Posts a form and hands status and body of the answer to `read`, client errors too; with the same retries as [`Self::get`].
+    ///
+    /// # Errors
+    /// [`FetchError`], after the last attempt.
+    pub async fn post_form<T>(
+        &self,
+        post: PostForm<'_>,
+        read: impl FnMut(StatusCode, &[u8]) -> Result<T, BodyError>,
+    ) -> Result<T, FetchError> {
+        self.ask(Ask::PostForm(post), &mut Vec::new(), read).await
+    }
+
+    async fn ask<T>(
+        &self,
+        ask: Ask<'_>,
+        buffer: &mut Vec<u8>,
+        mut read: impl FnMut(StatusCode, &[u8]) -> Result<T, BodyError>,
+    ) -> Result<T, FetchError> {
         let mut attempt = 1;
         loop {
             self.budget
                 .acquire(self.clock(), self.patience.deadline)
                 .await
                 .map_err(|wait| FetchError::RateLimited { retry_after: Some(wait) })?;
-            let outcome = match self.attempt(get, buffer).await {
-                Ok(()) => read(buffer).map_err(|error| match error {
-                    BodyError::NotJson => Trouble::Passing {
-                        error: FetchError::Malformed {
-                            path: "the whole answer".to_owned(),
-                            what: "it is no JSON, or is cut off".to_owned(),
-                        },
-                        retry_after: None,
-                    },
+            let outcome = match self.attempt(ask, buffer).await {
+                Ok(status) => read(status, buffer).map_err(|error| match error {
+                    BodyError::NotJson => Trouble::Passing { error: not_json(), retry_after: None },
                     BodyError::Shape { path, what } => Trouble::Final(FetchError::Malformed { path, what }),
                 }),
                 Err(trouble) => Err(trouble),
@@ -212,30 +275,37 @@ impl Transport {
             if attempt == ATTEMPTS {
                 return Err(error);
             }
-            self.wait_before_retry(attempt, error, retry_after, get.path).await?;
+            self.wait_before_retry(attempt, error, retry_after, ask.path()).await?;
             attempt += 1;
         }
     }
 
     /// One attempt: the body is in `buffer` when it succeeds.
-    async fn attempt(&self, get: Get<'_>, buffer: &mut Vec<u8>) -> Result<(), Trouble> {
+    async fn attempt(&self, ask: Ask<'_>, buffer: &mut Vec<u8>) -> Result<StatusCode, Trouble> {
         self.progress.requests.fetch_add(1, Ordering::Relaxed);
-        let mut url = self.origin.url(get.path);
-        if !get.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(get.query);
-        }
-        let request = self.http.get(url).header(ACCEPT, get.accept);
-        let request = match get.auth {
-            Auth::Basic(name, secret) => request.basic_auth(name.expose_secret(), Some(secret.expose_secret())),
-            Auth::Bearer(token) => request.bearer_auth(token.expose_secret()),
+        let url = self.origin.url(ask.path());
+        let (request, auth) = match ask {
+            Ask::Get(get) => {
+                let mut url = url;
+                if !get.query.is_empty() {
+                    url.query_pairs_mut().extend_pairs(get.query);
+                }
+                (self.http.get(url).header(ACCEPT, get.accept), Some(get.auth))
+            }
+            Ask::PostForm(post) => {
+                let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(post.form).finish();
+                let request = self.http.post(url).header(ACCEPT, "application/json");
+                (request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form), post.auth)
+            }
+        };
+        let request = match auth {
+            Some(Auth::Basic(name, secret)) => request.basic_auth(name.expose_secret(), Some(secret.expose_secret())),
+            Some(Auth::Bearer(token)) => request.bearer_auth(token.expose_secret()),
+            None => request,
         };
         let response = request.send().await.map_err(|error| Trouble::passing(kind_of(&error)))?;
         self.observe(response.headers());
         match response.status() {
-            StatusCode::OK => read_body(response, buffer).await,
-            StatusCode::UNAUTHORIZED => Err(Trouble::Final(FetchError::Unauthorized)),
-            StatusCode::FORBIDDEN => Err(Trouble::Final(FetchError::Forbidden)),
-            StatusCode::NOT_FOUND => Err(Trouble::Final(FetchError::NotFound)),
             StatusCode::TOO_MANY_REQUESTS => {
                 let retry_after = retry_after(response.headers(), self.clock.now());
                 Err(Trouble::Passing { error: FetchError::RateLimited { retry_after }, retry_after })
@@ -246,6 +316,13 @@ impl Transport {
                     if status == StatusCode::INTERNAL_SERVER_ERROR { "status 500" } else { "a status of 501 or above" };
                 Err(Trouble::Passing { error: FetchError::Unavailable { what }, retry_after })
             }
+            status if ask.reads(status) => {
+                read_body(response, buffer).await?;
+                Ok(status)
+            }
+            StatusCode::UNAUTHORIZED => Err(Trouble::Final(FetchError::Unauthorized)),
+            StatusCode::FORBIDDEN => Err(Trouble::Final(FetchError::Forbidden)),
+            StatusCode::NOT_FOUND => Err(Trouble::Final(FetchError::NotFound)),
             status => Err(Trouble::Final(FetchError::Refused { status: status.as_u16() })),
         }
     }
@@ -255,6 +332,10 @@ impl Transport {
         let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
         if let Some(remaining) = number("x-huntress-api-call-remaining") {
             self.budget.observe(self.clock.now(), remaining);
+        }
+        // The training API does not say which of its two windows this is about, so it is only reported.
+        if let Some(remaining) = number("x-ratelimit-remaining") {
+            self.progress.lowest_remaining.fetch_min(u64::from(remaining), Ordering::Relaxed);
         }
     }
 
@@ -312,6 +393,10 @@ async fn read_body(mut response: Response, buffer: &mut Vec<u8>) -> Result<(), T
         buffer.extend_from_slice(&chunk);
     }
     Ok(())
+}
+
+fn not_json() -> FetchError {
+    FetchError::Malformed { path: "the whole answer".to_owned(), what: "it is no JSON, or is cut off".to_owned() }
 }
 
 /// The kind of a failed exchange, without the URL or anything else of the request.

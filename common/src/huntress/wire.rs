@@ -126,12 +126,23 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
 }
 
 /// An element of a list that should be an object of type `T`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Element<T> {
     /// It is one.
     Object(T),
-    /// It is something else.
+    /// It is something else, or not there.
+    #[default]
     Other,
+}
+
+impl<T> Element<T> {
+    /// The object, if it is one.
+    pub fn object(&self) -> Option<&T> {
+        match self {
+            Self::Object(object) => Some(object),
+            Self::Other => None,
+        }
+    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Element<T> {

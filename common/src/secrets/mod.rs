@@ -9,6 +9,7 @@ pub use sealed::{SealedFiles, SealingError};
 use crate::domain::connection::Product;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::huntress::edr::EdrCredential;
+use crate::huntress::sat::SatCredential;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -16,6 +17,8 @@ use serde::Deserialize;
 pub enum Credential {
     /// For the endpoint API.
     Edr(EdrCredential),
+    /// For the training API.
+    Sat(SatCredential),
 }
 
 impl Credential {
@@ -24,6 +27,7 @@ impl Credential {
     pub fn product(&self) -> Product {
         match self {
             Self::Edr(_) => Product::Edr,
+            Self::Sat(_) => Product::Sat,
         }
     }
 }
@@ -97,6 +101,8 @@ struct Content {
     product: Product,
     api_key: Option<SecretString>,
     api_secret: Option<SecretString>,
+    client_id: Option<SecretString>,
+    client_secret: Option<SecretString>,
 }
 
 /// Reads a secret's content and checks that it repeats the binding it was found under: a changed row of the table cannot point at another tenant's secret.
@@ -109,10 +115,16 @@ fn parse(content: &SecretString, binding: Binding<'_>) -> Result<Credential, Sec
     if !bound {
         return Err(SecretError::BoundElsewhere);
     }
-    match (content.product, content.api_key, content.api_secret) {
-        (Product::Edr, Some(key), Some(secret)) => Ok(Credential::Edr(EdrCredential { key, secret })),
-        _ => Err(SecretError::Malformed),
-    }
+    let credential = match content.product {
+        Product::Edr => {
+            content.api_key.zip(content.api_secret).map(|(key, secret)| Credential::Edr(EdrCredential { key, secret }))
+        }
+        Product::Sat => content
+            .client_id
+            .zip(content.client_secret)
+            .map(|(client_id, client_secret)| Credential::Sat(SatCredential { client_id, client_secret })),
+    };
+    credential.ok_or(SecretError::Malformed)
 }
 
 /// The content of the secret of a connection.
@@ -122,10 +134,16 @@ fn content(binding: Binding<'_>, credential: &Credential) -> SecretString {
         "connection": binding.connection.as_str(),
         "product": binding.product,
     });
-    let Credential::Edr(EdrCredential { key, secret }) = credential;
-    if let Some(fields) = content.as_object_mut() {
-        fields.insert("api_key".to_owned(), key.expose_secret().into());
-        fields.insert("api_secret".to_owned(), secret.expose_secret().into());
+    let fields = match credential {
+        Credential::Edr(EdrCredential { key, secret }) => [("api_key", key), ("api_secret", secret)],
+        Credential::Sat(SatCredential { client_id, client_secret }) => {
+            [("client_id", client_id), ("client_secret", client_secret)]
+        }
+    };
+    if let Some(content) = content.as_object_mut() {
+        for (name, value) in fields {
+            content.insert(name.to_owned(), value.expose_secret().into());
+        }
     }
     SecretString::from(content.to_string())
 }

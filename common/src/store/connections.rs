@@ -8,6 +8,8 @@ use crate::domain::connection::{Connection, TestOutcome};
 use crate::domain::edr::EdrSettings;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::mapping::Mapping;
+use crate::domain::sat::SatSettings;
+use crate::domain::sat::id::SatId;
 use crate::domain::time::parse;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
@@ -25,6 +27,10 @@ pub struct ConnectionChange {
     pub mapping: Option<Mapping>,
     /// Settings of the endpoint rules.
     pub edr: Option<EdrSettings>,
+    /// Settings of the training rules.
+    pub sat: Option<SatSettings>,
+    /// The account of the training API.
+    pub account_id: Option<SatId>,
     /// Whether the daily tick takes it.
     pub scheduling: Option<Scheduling>,
 }
@@ -138,6 +144,12 @@ impl Store {
         }
         if let Some(edr) = &wanted.edr {
             change = change.set("edr", edr)?;
+        }
+        if let Some(sat) = &wanted.sat {
+            change = change.set("sat", sat)?;
+        }
+        if let Some(account) = &wanted.account_id {
+            change = change.set("account_id", account)?;
         }
         match wanted.scheduling {
             Some(Scheduling::Pause) => {

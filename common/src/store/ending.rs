@@ -8,8 +8,7 @@ use super::runs::ActiveRun;
 use super::transaction::Outcome;
 use super::{ATTEMPTS, Store, keys};
 use crate::domain::connection::{AUTH_BACKOFF, Connection, ConnectionStatus};
-use crate::domain::evidence::RecordsRead;
-use crate::domain::run::{Failure, FailureCode, Run, RunStatus};
+use crate::domain::run::{Failure, RecordCounts, Run, RunStatus};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use chrono::{DateTime, Utc};
 
@@ -23,14 +22,14 @@ pub const TRANSACTION_BYTES: usize = 3_500_000;
 const ACTIVE: usize = 0;
 
 /// How a run went that has all its evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// When it ended.
     pub finished_at: DateTime<Utc>,
     /// HTTP requests made.
     pub api_calls: u64,
     /// Records read.
-    pub records: RecordsRead,
+    pub records: RecordCounts,
     /// The next tick of the connection, if it has to move; a paused connection stays without one.
     pub next_run_at: Option<DateTime<Utc>>,
 }
@@ -45,7 +44,7 @@ pub struct Failed {
     /// HTTP requests made.
     pub api_calls: u64,
     /// Records read until then.
-    pub records: RecordsRead,
+    pub records: RecordCounts,
 }
 
 impl Store {
@@ -105,7 +104,7 @@ impl Store {
     /// [`StoreError::LeaseLost`] if another worker has taken the run, or it is over.
     pub async fn fail(&self, lease: &Lease, failed: Failed) -> Result<(), StoreError> {
         let status = match failed.failure.code {
-            FailureCode::AuthFailed => RunStatus::AuthFailed,
+            code if code.is_auth() => RunStatus::AuthFailed,
             _ => RunStatus::Failed,
         };
         for _ in 0..ATTEMPTS {
@@ -149,7 +148,7 @@ impl Store {
     }
 
     fn after_failure(&self, connection: &Connection, failed: &Failed) -> Result<TransactWriteItem, StoreError> {
-        let refused = failed.failure.code == FailureCode::AuthFailed;
+        let refused = failed.failure.code.is_auth();
         let status = if refused { ConnectionStatus::AuthFailed } else { ConnectionStatus::Error };
         let mut change = as_read(connection).set("status", &status)?.set("last_failure", &failed.failure)?;
         let earliest = failed.finished_at + AUTH_BACKOFF;

@@ -7,9 +7,8 @@ use super::query::Order;
 use super::transaction::Outcome;
 use super::{ATTEMPTS, Store};
 use crate::domain::connection::Connection;
-use crate::domain::evidence::RecordsRead;
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
-use crate::domain::run::{Run, RunStatus, Trigger};
+use crate::domain::run::{RecordCounts, Run, RunStatus, Trigger};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join;
@@ -181,7 +180,7 @@ impl Store {
             as_of: None,
             finished_at: None,
             api_calls: 0,
-            records: RecordsRead::default(),
+            records: RecordCounts::default(),
             bundles: 0,
             failure: None,
         };

@@ -5,6 +5,7 @@ use super::work::credential_of;
 use crate::domain::connection::TestOutcome;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::run::Failure;
+use crate::domain::sat::id::SatId;
 use crate::huntress::edr::{PermissionResult, TestReport};
 use crate::secrets::{Credential, Credentials};
 use crate::store::{Store, StoreError};
@@ -34,10 +35,12 @@ impl Tester {
     pub async fn test(&self, company: &CompanyId, id: &ConnectionId) -> Result<TestReport, StoreError> {
         let connection =
             self.store.connection(company, id).await?.ok_or(StoreError::NotFound { record: "connection" })?;
+        let (budget, deadline) = (self.budgets.of(&connection), self.huntress.clock.now() + TEST_TIME);
         let report = match credential_of(&self.credentials, &connection).await {
-            Ok(Credential::Edr(credential)) => {
-                let deadline = self.huntress.clock.now() + TEST_TIME;
-                self.huntress.test_edr(&credential, self.budgets.of(company, id), deadline).await
+            Ok(Credential::Edr(credential)) => self.huntress.test_edr(&credential, budget, deadline).await,
+            Ok(Credential::Sat(credential)) => {
+                let configured = connection.account_id.as_ref().map(SatId::as_str);
+                self.huntress.test_sat(&credential, configured, budget, deadline).await
             }
             Err(failure) => no_credential(failure),
         };

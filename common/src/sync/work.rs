@@ -1,16 +1,23 @@
 //! One run, from its lease to its commit.
 
-use super::collect::{EdrJob, Huntress};
+use super::collect::{Budgets, Huntress, Job};
 use crate::domain::connection::{Connection, Product};
+use crate::domain::controls::ControlMap;
 use crate::domain::edr::bundle::split;
-use crate::domain::evidence::{EdrBundle, RecordsRead};
-use crate::domain::run::{Failure, FailureCode};
+use crate::domain::evidence::Tenant;
+use crate::domain::id::{ClientId, RunId};
+use crate::domain::run::{Failure, FailureCode, RecordCounts};
+use crate::domain::sat::bundle::bundle_of;
+use crate::domain::sat::id::SatId;
 use crate::domain::schedule::next_daily;
+use crate::huntress::edr::EdrCredential;
+use crate::huntress::sat::SatCredential;
 use crate::huntress::transport::{Patience, Progress};
 use crate::queue::RunMessage;
 use crate::secrets::{Binding, Credential, Credentials, SecretError};
-use crate::store::{Ended, EvidenceOwner, EvidenceRecord, Failed, Lease, Store, StoreError, Taken};
+use crate::store::{ConnectionChange, Ended, EvidenceOwner, EvidenceRecord, Failed, Lease, Store, StoreError, Taken};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use serde::Serialize;
 use std::sync::Arc;
 
 /// Carries runs to their end.
@@ -22,7 +29,7 @@ pub struct Worker {
     /// The vendor.
     pub huntress: Huntress,
     /// The request limits of the accounts.
-    pub budgets: Arc<super::collect::Budgets>,
+    pub budgets: Arc<Budgets>,
 }
 
 /// How a message was dealt with. None of these needs the message again.
@@ -71,7 +78,7 @@ impl Worker {
         tracing::info!(company = %message.company, connection = %message.connection, run = %message.run, "run started");
         // Boxed: the futures of requests inside requests would otherwise be one value of many kilobytes.
         let processed = match Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await? {
-            Ok((evidence, records)) => self.commit(&lease, evidence, records, &progress).await,
+            Ok(gathered) => self.commit(&lease, gathered, &progress).await,
             Err(failure) => self.fail(&lease, failure, &progress).await,
         };
         let processed = match processed {
@@ -82,18 +89,16 @@ impl Worker {
         Ok(processed)
     }
 
-    async fn commit(
-        &self,
-        lease: &Lease,
-        evidence: Vec<EvidenceRecord>,
-        records: RecordsRead,
-        progress: &Progress,
-    ) -> Result<Processed, StoreError> {
+    async fn commit(&self, lease: &Lease, gathered: Gathered, progress: &Progress) -> Result<Processed, StoreError> {
         let finished_at = self.huntress.clock.now();
-        let ended =
-            Ended { finished_at, api_calls: progress.requests(), records, next_run_at: Some(next_daily(finished_at)) };
-        let bundles = evidence.len();
-        self.store.commit(lease, ended, evidence).await?;
+        let ended = Ended {
+            finished_at,
+            api_calls: progress.requests(),
+            records: gathered.records,
+            next_run_at: Some(next_daily(finished_at)),
+        };
+        let bundles = gathered.evidence.len();
+        self.store.commit(lease, ended, gathered.evidence).await?;
         Ok(Processed::Succeeded { bundles })
     }
 
@@ -102,7 +107,7 @@ impl Worker {
             finished_at: self.huntress.clock.now(),
             failure: failure.clone(),
             api_calls: progress.requests(),
-            records: RecordsRead::default(),
+            records: RecordCounts::default(),
         };
         self.store.fail(lease, failed).await?;
         Ok(Processed::Failed(failure))
@@ -112,10 +117,10 @@ impl Worker {
     async fn collect(
         &self,
         lease: &Lease,
-        run: &crate::domain::id::RunId,
+        run: &RunId,
         deadline: DateTime<Utc>,
         progress: &Arc<Progress>,
-    ) -> Result<Result<(Vec<EvidenceRecord>, RecordsRead), Failure>, StoreError> {
+    ) -> Result<Result<Gathered, Failure>, StoreError> {
         let (company, id) = (lease.company(), lease.connection());
         let Some(connection) = self.store.connection(company, id).await? else {
             return Ok(Err(Failure::new(
@@ -127,36 +132,79 @@ impl Worker {
             Ok(credential) => credential,
             Err(failure) => return Ok(Err(failure)),
         };
-        let Credential::Edr(credential) = &credential;
-        let job = EdrJob {
-            credential,
-            settings: connection.edr,
+        let job = Job {
             as_of: lease.as_of().trunc_subsecs(0),
             as_of_given: false,
             run: Some(run.clone()),
-            budget: self.budgets.of(company, id),
+            budget: self.budgets.of(&connection),
             patience: Patience::until(deadline),
             progress: Arc::clone(progress),
         };
-        let (tally, collection) = match self.huntress.collect_edr(job).await {
-            Ok(collected) => collected,
-            Err(failure) => return Ok(Err(failure)),
+        let gathered = match &credential {
+            Credential::Edr(credential) => self.collect_edr(credential, &connection, job).await,
+            Credential::Sat(credential) => self.collect_sat(credential, &connection, job).await,
         };
-        let records = tally.records_read();
-        let evidence = split(&tally, &collection, company, &connection.mapping).iter().map(record).collect();
-        let written: Result<Vec<EvidenceRecord>, serde_json::Error> = evidence;
-        Ok(match written {
-            Ok(evidence) => Ok((evidence, records)),
-            Err(error) => {
-                Err(Failure::new(FailureCode::Storage, format!("the evidence cannot be written as JSON: {error}")))
-            }
+        if let Ok(Gathered { account: Some(account), .. }) = &gathered
+            && connection.account_id.is_none()
+        {
+            let found = ConnectionChange { account_id: Some(account.clone()), ..Default::default() };
+            self.store.change_connection(company, id, found).await?;
+        }
+        Ok(gathered)
+    }
+
+    async fn collect_edr(
+        &self,
+        credential: &EdrCredential,
+        connection: &Connection,
+        job: Job,
+    ) -> Result<Gathered, Failure> {
+        let (tally, collection) = self.huntress.collect_edr(credential, connection.edr, job).await?;
+        let bundles = split(&tally, &collection, &connection.company, &connection.mapping);
+        let evidence = bundles.iter().map(|bundle| record(Product::Edr, bundle.tenant.client_id.as_ref(), bundle));
+        Ok(Gathered {
+            evidence: evidence.collect::<Result<_, _>>()?,
+            records: tally.records_read().into(),
+            account: None,
+        })
+    }
+
+    /// A training account is one client's, so there is no evidence of the company's own.
+    async fn collect_sat(
+        &self,
+        credential: &SatCredential,
+        connection: &Connection,
+        job: Job,
+    ) -> Result<Gathered, Failure> {
+        let configured = connection.account_id.as_ref().map(SatId::as_str);
+        let (tally, collection) = self.huntress.collect_sat(credential, connection.sat, configured, job).await?;
+        let evidence = connection.mapping.clients().into_iter().map(|client| {
+            let tenant = Tenant { company_id: Some(connection.company.clone()), client_id: Some(client.clone()) };
+            record(Product::Sat, Some(client), &bundle_of(&tally, &collection, tenant, ControlMap::current()))
+        });
+        Ok(Gathered {
+            evidence: evidence.collect::<Result<_, _>>()?,
+            records: tally.records_read().into(),
+            account: Some(collection.account.id),
         })
     }
 }
 
-fn record(bundle: &EdrBundle) -> Result<EvidenceRecord, serde_json::Error> {
-    let owner = bundle.tenant.client_id.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
-    Ok(EvidenceRecord { owner, product: Product::Edr, body: serde_json::to_string(bundle)? })
+/// What a collection brings to the commit.
+struct Gathered {
+    evidence: Vec<EvidenceRecord>,
+    records: RecordCounts,
+    /// The training account that was measured.
+    account: Option<SatId>,
+}
+
+fn record(product: Product, client: Option<&ClientId>, bundle: &impl Serialize) -> Result<EvidenceRecord, Failure> {
+    let owner = client.cloned().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
+    let body = serde_json::to_string(bundle);
+    let body = body.map_err(|error| {
+        Failure::new(FailureCode::Storage, format!("the evidence cannot be written as JSON: {error}"))
+    })?;
+    Ok(EvidenceRecord { owner, product, body })
 }
 
 /// The credential of a connection, or the failure that its absence is.
@@ -168,6 +216,6 @@ pub(super) async fn credential_of(credentials: &Credentials, connection: &Connec
             SecretError::Missing | SecretError::BoundElsewhere | SecretError::Malformed => FailureCode::CredentialMissing,
         };
         tracing::error!(company = %connection.company, connection = %connection.id, error = &error as &dyn std::error::Error, "no credential");
-        Failure::new(code, error.to_string())
+        Failure::new(code, error.to_string()).about(connection.product)
     })
 }

@@ -1,5 +1,6 @@
 //! Sync Now over HTTP, and the state of runs.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -57,14 +58,12 @@ async fn runs(
     State(planner): State<Arc<Planner>>,
     caller: Caller,
     Path((company, connection)): Path<(String, String)>,
-    Query(paging): Query<Paging>,
+    paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
     caller.act_for(&company)?;
-    let limit = paging.limit.unwrap_or(20);
-    if !(1..=100).contains(&limit) {
-        return Err(Problem::bad_request("limit must be 1 to 100"));
-    }
+    let limit = paging.ok().map(|Query(paging)| paging.limit.unwrap_or(20)).filter(|limit| (1..=100).contains(limit));
+    let limit = limit.ok_or_else(|| Problem::bad_request("limit must be 1 to 100"))?;
     let runs = planner.store.runs(&company, &connection, limit as usize).await?;
     Ok(Json(json!({"runs": runs})).into_response())
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Collects compliance evidence from Huntress
 #[derive(Debug, Parser)]
-#[command(name = "huntress-evidence", version, about, disable_help_subcommand = true)]
+#[command(name = "huntress-evidence", version, disable_help_subcommand = true)]
 pub struct Arguments {
     /// What to do; the demonstration when nothing is given
     #[command(subcommand)]
@@ -119,11 +119,17 @@ pub struct ConnectEdr {
     #[command(flatten)]
     pub rules: Rules,
     /// Give a connection that is there a new key; its other settings stay
-    #[arg(long)]
+    #[arg(
+        long,
+        conflicts_with_all = ["client", "map", "map_file", "ignore", "online_within_hours", "missing_after_days"]
+    )]
     pub replace_key: bool,
     /// Save without testing the key first
     #[arg(long)]
     pub no_test: bool,
+    /// Print the connection as JSON
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: Place,
 }
@@ -151,6 +157,9 @@ pub struct Map {
     pub connection: ConnectionId,
     #[command(flatten)]
     pub mapping: MappingArguments,
+    /// Print the connection as JSON
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: Place,
 }

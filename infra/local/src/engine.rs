@@ -50,6 +50,9 @@ impl Engine {
         let damaged = |why: String| EngineError::Damaged { path: path.to_owned(), why };
         check_header(path).map_err(|why| damaged(why.to_owned()))?;
         let text = path.to_str().ok_or_else(|| damaged("its path is not UTF-8".to_owned()))?;
+        if is_foreign(text) {
+            return Err(damaged("it is the database of another program".to_owned()));
+        }
         Self::start(Database::new(text).map_err(|error| damaged(error.to_string()))?).await
     }
 
@@ -83,6 +86,19 @@ impl Engine {
         drop(self.stop);
         drop(self.served.await);
     }
+}
+
+/// Whether a file is a sound database without the engine's tables, into which it would write its own.
+fn is_foreign(path: &str) -> bool {
+    use rusqlite::{Connection, OpenFlags};
+    // `immutable`: no lock, no journal, not even a file beside it. What a killed process left may not be readable so; the engine reads that.
+    let uri = format!("file:{}?immutable=1", path.replace('%', "%25").replace('?', "%3f").replace('#', "%23"));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let foreign = Connection::open_with_flags(uri, flags).and_then(|database| {
+        let query = "SELECT count(*) > 0 AND total(name = '_tables') = 0 FROM sqlite_schema";
+        database.query_row(query, [], |row| row.get(0))
+    });
+    foreign.unwrap_or(false)
 }
 
 /// A file that is there and not empty must begin as a SQLite database does: anything else is not ours to write into.

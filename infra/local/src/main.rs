@@ -14,7 +14,8 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return outcome::usage(&error),
     };
-    outcome::start_logging(arguments.verbose, false);
+    let serves = matches!(arguments.command, Some(arguments::Command::Serve(_)));
+    outcome::start_logging(arguments.verbose, serves);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return outcome::report(&outcome::Fault::other(format!("the runtime does not start: {error}"))),

@@ -1,7 +1,9 @@
 //! How a command ends: an exit code, and one line to people.
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use common::domain::run::{Failure, FailureCode};
 use common::settings::SettingsError;
+use std::error::Error;
 use std::process::ExitCode;
 
 /// A command that did not do what it was asked.
@@ -33,7 +35,7 @@ impl Fault {
 impl From<Failure> for Fault {
     fn from(failure: Failure) -> Self {
         let exit = match failure.code {
-            FailureCode::AuthFailed => AUTH,
+            code if code.is_auth() => AUTH,
             FailureCode::OriginNotAllowed | FailureCode::CredentialMissing => USAGE,
             _ => OTHER,
         };
@@ -43,7 +45,14 @@ impl From<Failure> for Fault {
 
 impl From<SettingsError> for Fault {
     fn from(error: SettingsError) -> Self {
-        Self::usage(error.to_string())
+        let remedy = match error {
+            SettingsError::Missing("HUNTRESS_API_KEY" | "HUNTRESS_API_SECRET") => {
+                "; make a key in Huntress under API Credentials and set both HUNTRESS_API_KEY and HUNTRESS_API_SECRET"
+            }
+            SettingsError::Missing(_) => "; set it",
+            SettingsError::Invalid { .. } => "",
+        };
+        Self::usage(format!("{error}{remedy}"))
     }
 }
 
@@ -59,12 +68,50 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::from(OTHER) };
     }
-    let text = error.to_string();
-    let first: Vec<&str> =
-        text.lines().take_while(|line| !line.trim_start().starts_with("Usage:")).map(str::trim).collect();
-    let line = first.join(" ").trim().trim_start_matches("error: ").to_owned();
-    let line = if line.is_empty() { "a command is missing".to_owned() } else { line };
-    report(&Fault::usage(format!("{line} (see huntress-evidence --help)")))
+    report(&Fault::usage(format!("{} (see huntress-evidence --help)", what_is_wrong(error))))
+}
+
+/// What is wrong with the arguments. It repeats nothing that was typed but the names of options: a value may be a key in the wrong place.
+fn what_is_wrong(error: &clap::Error) -> String {
+    let texts = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.as_str()],
+        Some(ContextValue::Strings(texts)) => texts.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let argument = texts(ContextKind::InvalidArg).join(", ");
+    let suggested = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].map(texts).concat();
+    let line = match error.kind() {
+        ErrorKind::UnknownArgument => match argument.split('=').next() {
+            Some(option) if option.starts_with("--") => format!("there is no option {option} here"),
+            _ => "an argument is one too many, or an option that does not exist".to_owned(),
+        },
+        ErrorKind::InvalidSubcommand => "there is no such command".to_owned(),
+        ErrorKind::InvalidValue if texts(ContextKind::InvalidValue).join("").is_empty() => {
+            format!("{argument} needs a value")
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let why = error.source().map_or(String::new(), |why| format!(": {why}"));
+            format!("the value of {argument} cannot be used{why}")
+        }
+        ErrorKind::MissingRequiredArgument => format!("{argument} is missing"),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "the command is not complete: say which product, as in collect edr".to_owned()
+        }
+        ErrorKind::ArgumentConflict => {
+            let other = texts(ContextKind::PriorArg).join(", ");
+            match other.as_str() {
+                "" => format!("{argument} cannot be given with the others"),
+                other if other == argument => format!("{argument} can be given once only"),
+                other => format!("{argument} and {other} cannot be given together"),
+            }
+        }
+        _ => "the arguments cannot be used".to_owned(),
+    };
+    // The last one is the most similar.
+    match suggested.last() {
+        Some(suggestion) => format!("{line}; did you mean {suggestion}?"),
+        None => line,
+    }
 }
 
 /// Logs go to stderr: nothing but with `-v`, or as JSON lines where a process serves.
@@ -77,8 +124,9 @@ pub fn start_logging(verbose: bool, json: bool) {
         (false, false) => "off",
     };
     let filter = std::env::var("HUNTRESS_EVIDENCE_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
-    // The SDK's own lines say nothing that ours do not.
-    let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("{level},aws=warn,aws_config=warn,hyper=warn")));
+    // The lines of the SDK and of the embedded engine say nothing that ours do not.
+    let filter =
+        filter.unwrap_or_else(|| EnvFilter::new(format!("{level},aws=warn,aws_config=warn,hyper=warn,dynoxide=error")));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started =
         if json { builder.json().flatten_event(true).try_init() } else { builder.with_target(false).try_init() };

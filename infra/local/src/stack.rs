@@ -64,6 +64,13 @@ pub enum StackError {
     },
 }
 
+/// Makes a folder that its owner alone can enter, unless it is there.
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
+    builder.create(folder)
+}
+
 impl Stack {
     /// The stack over a data folder, with the receiving end of its queue.
     ///
@@ -71,13 +78,15 @@ impl Stack {
     /// [`StackError`]; nothing that is there is overwritten.
     pub async fn open(data: &Path, huntress: Huntress) -> Result<(Self, UnboundedReceiver<RunMessage>), StackError> {
         let folder = |source| StackError::Folder { path: data.to_owned(), source };
-        let credentials = SealedFiles::open(&data.join("credentials"))?;
+        private_folder(data).map_err(folder)?;
+        // First of all: two processes that begin at the same time must not both make a sealing key.
         let lock = File::create(data.join("lock")).map_err(folder)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(StackError::InUse(data.to_owned())),
             Err(fs::TryLockError::Error(source)) => return Err(folder(source)),
         }
+        let credentials = SealedFiles::open(&data.join("credentials"))?;
         let engine = Engine::file(&data.join("evidence.db")).await?;
         let store = Store::new(engine.client(), TABLE);
         store.create_table().await?;

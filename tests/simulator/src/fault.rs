@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::account::List;
+use crate::list::List;
 
 /// Something that goes wrong at chosen requests.
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// Of which list; `None` for all of them together.
     pub list: Option<List>,
-    /// The first request that it strikes, from 1. Counted are the requests to that list (or to all) that got past the
-    /// credential and the rate limit, since the server started or its faults were last set.
+    /// Only at this path, as in [`List::path_of`]; `None` for any.
+    pub path: Option<String>,
+    /// The first request that it strikes, from 1. Counted are the requests of that list (or of all) and that path (or of
+    /// any) that got past the credential and the rate limit, since the server started or its faults were last set. At the
+    /// token endpoint every POST counts, since a credential is what it is there to judge.
     pub from_request: u32,
     /// How many requests in a row; `u32::MAX` for ever.
     pub times: u32,
@@ -22,7 +25,7 @@ pub struct Fault {
 /// A change to a page.
 pub type Patch = Arc<dyn Fn(&mut Value) + Send + Sync>;
 
-/// What goes wrong. A kind that concerns paging does nothing to the two single objects.
+/// What goes wrong. A kind that concerns paging does nothing to single objects and to the token.
 #[derive(Clone)]
 pub enum FaultKind {
     /// This status with a small JSON body.
@@ -31,9 +34,9 @@ pub enum FaultKind {
     StatusWithBody(u16, Vec<u8>, String),
     /// Status, and the value of its `Retry-After`.
     RetryAfter(u16, String),
-    /// 401, though the credential is right.
+    /// 401, though the credential or the token is right; at the token endpoint `invalid_client`.
     Unauthorized,
-    /// 403, as for a key without the permission.
+    /// 403, as for a key without the permission, or a token without the scope.
     Forbidden,
     /// To another address, with 302.
     Redirect(String),
@@ -47,15 +50,17 @@ pub enum FaultKind {
     Body(Vec<u8>),
     /// 200 and an HTML page.
     NotJson,
-    /// 200 without the collection key.
+    /// 200 without the collection key, or without the access token.
     MissingKey,
-    /// The token of the next page is the one asked with, for ever; on the first page it is right.
+    /// The token of the next page is the one asked with, for ever; on the first page it is right. A SAT list, which has
+    /// numbers, is always at its first page.
     RepeatToken,
     /// There is always another page, with a new token. Behind the last record they are empty.
     EndlessPages,
-    /// An empty page, whose token leads to the records that were due.
+    /// An empty page, whose token leads to the records that were due. In a SAT list the records are lost: a number cannot
+    /// lead back to them.
     EmptyPageWithToken,
-    /// The right token, and a `next_page_url` below this origin.
+    /// The right token, and a `next_page_url` (or `links`) below this origin.
     ForeignNextUrl(String),
     /// No answer for so long; then the right one.
     Hang(Duration),
@@ -70,12 +75,21 @@ pub enum FaultKind {
 impl Fault {
     /// Strikes one request.
     pub fn once(list: Option<List>, from_request: u32, kind: FaultKind) -> Self {
-        Self { list, from_request, times: 1, kind }
+        Self { list, path: None, from_request, times: 1, kind }
     }
 
     /// Strikes every request.
     pub fn always(list: Option<List>, kind: FaultKind) -> Self {
-        Self { list, from_request: 1, times: u32::MAX, kind }
+        Self { list, path: None, from_request: 1, times: u32::MAX, kind }
+    }
+
+    /// Aims it at one path, such as `List::LearnerActivity.path_of("a8Rt2")`.
+    pub fn at(self, path: &str) -> Self {
+        Self { path: Some(path.to_owned()), ..self }
+    }
+
+    fn concerns(&self, list: List, path: &str) -> bool {
+        self.list.is_none_or(|of| of == list) && self.path.as_deref().is_none_or(|of| of == path)
     }
 
     fn strikes(&self, request: u32) -> bool {
@@ -116,30 +130,23 @@ impl fmt::Debug for FaultKind {
     }
 }
 
-/// The faults of a server, and how far it has counted.
-pub(crate) struct Faults {
-    faults: Vec<Fault>,
-    of_list: [(List, u32); List::ALL.len()],
-    of_all: u32,
-}
+/// The faults of a server, and how many of the requests that concern it each has seen.
+pub(crate) struct Faults(Vec<(Fault, u32)>);
 
 impl Faults {
     pub(crate) fn new(faults: Vec<Fault>) -> Self {
-        Self { faults, of_list: List::ALL.map(|list| (list, 0)), of_all: 0 }
+        Self(faults.into_iter().map(|fault| (fault, 0)).collect())
     }
 
     /// Counts a request; the first fault that strikes it is the one that happens.
-    pub(crate) fn next(&mut self, list: List) -> Option<FaultKind> {
-        self.of_all = self.of_all.saturating_add(1);
-        let mut of_this = 0;
-        for (_, count) in self.of_list.iter_mut().filter(|(of, _)| *of == list) {
-            *count = count.saturating_add(1);
-            of_this = *count;
+    pub(crate) fn next(&mut self, list: List, path: &str) -> Option<FaultKind> {
+        let mut struck = None;
+        for (fault, seen) in self.0.iter_mut().filter(|(fault, _)| fault.concerns(list, path)) {
+            *seen = seen.saturating_add(1);
+            if struck.is_none() && fault.strikes(*seen) {
+                struck = Some(fault.kind.clone());
+            }
         }
-        let struck = self.faults.iter().find(|fault| match fault.list {
-            Some(of) => of == list && fault.strikes(of_this),
-            None => fault.strikes(self.of_all),
-        });
-        struck.map(|fault| fault.kind.clone())
+        struck
     }
 }

@@ -1,7 +1,7 @@
 //! One page of a list.
 
 use crate::account::Account;
-use crate::account::List;
+use crate::list::List;
 use crate::query::ListQuery;
 use crate::token::{Place, Position, SortKey, Token};
 

@@ -4,7 +4,7 @@ use std::io;
 
 use chrono::{DateTime, Utc};
 use clap::{Parser, ValueEnum};
-use simulator::{Account, AccountSpec, Shape, Simulator};
+use simulator::{Account, AccountSpec, SatSpec, Shape, Simulator};
 
 /// A simulated Huntress account over real HTTP.
 #[derive(Parser)]
@@ -23,7 +23,17 @@ struct Arguments {
     agents: u64,
     #[arg(long, default_value_t = 15)]
     incidents: u64,
-    /// Serve without the vendor's limit of 60 requests a minute.
+    /// Serve a training account, too, with so many learners. Any of the `--sat-…` options does.
+    #[arg(long)]
+    sat_learners: Option<u64>,
+    #[arg(long)]
+    sat_assignments: Option<u64>,
+    #[arg(long)]
+    sat_campaigns: Option<u64>,
+    /// Activity rows of each assignment that is in progress or completed; default: 900, but no more than there are learners.
+    #[arg(long)]
+    sat_activity: Option<u64>,
+    /// Serve without the vendor's limits.
     #[arg(long)]
     no_rate_limit: bool,
     /// The instant that all records lie before (RFC 3339); default: now.
@@ -32,6 +42,21 @@ struct Arguments {
     /// Serve the compliance platforms' worked example in place of a generated account.
     #[arg(long, conflicts_with_all = ["seed", "shape", "organizations", "agents", "incidents"])]
     worked_example: bool,
+}
+
+impl Arguments {
+    fn training(&self, as_of: DateTime<Utc>) -> Option<SatSpec> {
+        let asked = [self.sat_learners, self.sat_assignments, self.sat_campaigns, self.sat_activity];
+        let learners = self.sat_learners.unwrap_or(60);
+        asked.iter().any(Option::is_some).then(|| SatSpec {
+            seed: self.seed,
+            learners,
+            assignments: self.sat_assignments.unwrap_or(12),
+            campaigns: self.sat_campaigns.unwrap_or(10),
+            activity_per_assignment: self.sat_activity.unwrap_or(learners.min(900)),
+            as_of,
+        })
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -56,7 +81,10 @@ async fn main() -> io::Result<()> {
     };
     let mut builder = Simulator::builder(account).port(arguments.port);
     if arguments.no_rate_limit {
-        builder = builder.rate_limit(None);
+        builder = builder.rate_limit(None).sat_rate_limit(None, None);
+    }
+    if let Some(training) = arguments.training(as_of) {
+        builder = builder.sat(training.generate());
     }
     let simulator = builder.start().await?;
     announce(&simulator.origin());

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::List;
+use crate::list::List;
 use crate::token::{Place, Token};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +78,6 @@ impl ListQuery {
             _ => return Err("sort_direction"),
         };
         let filters = match list {
-            List::Account | List::Actor => Filters::default(),
             List::Organizations => Filters { name: text("name"), key: text("key"), ..Filters::default() },
             List::Agents => Filters {
                 organization_id: whole("organization_id")?,
@@ -92,6 +91,7 @@ impl ListQuery {
                 severity: one_of("severity", SEVERITIES)?,
                 ..Filters::default()
             },
+            _ => Filters::default(),
         };
         let token = value("page_token").map(|text| Token::from_text(text).ok_or("page_token")).transpose()?;
         // A token made for another order points nowhere in this one.

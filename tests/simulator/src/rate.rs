@@ -1,14 +1,14 @@
-//! The vendor's limit: at most so many requests in any 60 seconds.
+//! The vendor's limits: at most so many requests in any minute, or in any hour.
 
 use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-const SPAN: TimeDelta = TimeDelta::seconds(60);
-
 /// When each request was accepted that still counts.
-#[derive(Default)]
-pub(crate) struct Window(VecDeque<DateTime<Utc>>);
+pub(crate) struct Window {
+    span: TimeDelta,
+    accepted: VecDeque<DateTime<Utc>>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -17,18 +17,38 @@ pub(crate) enum Verdict {
 }
 
 impl Window {
+    pub(crate) fn minute() -> Self {
+        Self { span: TimeDelta::seconds(60), accepted: VecDeque::new() }
+    }
+
+    pub(crate) fn hour() -> Self {
+        Self { span: TimeDelta::hours(1), accepted: VecDeque::new() }
+    }
+
     /// Refused requests do not count.
     pub(crate) fn ask(&mut self, limit: u32, now: DateTime<Utc>) -> Verdict {
-        while self.0.front().is_some_and(|oldest| now - oldest >= SPAN) {
-            self.0.pop_front();
+        let verdict = self.judge(limit, now);
+        if matches!(verdict, Verdict::Accepted { .. }) {
+            self.count(now);
         }
-        let used = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        verdict
+    }
+
+    /// What a request would be answered, which does not count yet.
+    pub(crate) fn judge(&mut self, limit: u32, now: DateTime<Utc>) -> Verdict {
+        while self.accepted.front().is_some_and(|oldest| now - oldest >= self.span) {
+            self.accepted.pop_front();
+        }
+        let used = u32::try_from(self.accepted.len()).unwrap_or(u32::MAX);
         if used >= limit {
-            let retry_after = self.0.front().map_or(SPAN, |oldest| SPAN - (now - oldest));
+            let retry_after = self.accepted.front().map_or(self.span, |oldest| self.span - (now - oldest));
             return Verdict::Refused { retry_after };
         }
-        self.0.push_back(now);
         Verdict::Accepted { remaining: limit - used - 1 }
+    }
+
+    pub(crate) fn count(&mut self, now: DateTime<Utc>) {
+        self.accepted.push_back(now);
     }
 }
 
@@ -40,7 +60,7 @@ mod tests {
     #[test]
     fn slides_as_documented() {
         let start = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-        let mut window = Window::default();
+        let mut window = Window::minute();
         let mut ask = |second| window.ask(60, start + TimeDelta::seconds(second));
         assert_eq!(ask(0), Verdict::Accepted { remaining: 59 });
         assert_eq!(ask(5), Verdict::Accepted { remaining: 58 });

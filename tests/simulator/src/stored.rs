@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::account::List;
+use crate::list::List;
 use crate::query::{Filters, SortField};
 use crate::token::SortKey;
 
@@ -15,10 +15,10 @@ pub(crate) struct Stored {
 impl Stored {
     fn records(&self, list: List) -> &[Value] {
         match list {
-            List::Account | List::Actor => &[],
             List::Organizations => &self.organizations,
             List::Agents => &self.agents,
             List::IncidentReports => &self.incident_reports,
+            _ => &[],
         }
     }
 

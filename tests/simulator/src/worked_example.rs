@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::account::{Account, List};
+use crate::account::Account;
 use crate::generated::{AccountSpec, DAY, MINUTE, Shape, Stamp};
+use crate::list::List;
 
 /// Status, severity, minutes from creation to detection, and for a resolved one: minutes from detection to resolution,
 /// the key that says who resolved it, and what it says.

@@ -3,6 +3,7 @@
 use super::NEVER_CALLED_BACK_DAYS;
 use super::metrics::{Totals, extended_metrics, metrics};
 use super::tally::{Counts, EdrTally};
+use crate::domain::controls::{ControlMap, ControlOptions, Evidence};
 use crate::domain::evidence::{EdrBundle, Metadata, OrganizationCoverage, OrganizationRef, Tenant, UNMAPPED_LISTED};
 use crate::domain::id::{ClientId, CompanyId, RecordKey, RunId};
 use crate::domain::mapping::Mapping;
@@ -10,6 +11,9 @@ use crate::domain::quality::{Quality, QualityCode};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use std::collections::BTreeSet;
+
+/// The categories of the metrics.
+const EVIDENCE: [Evidence; 3] = [Evidence::EndpointProtection, Evidence::AssetInventory, Evidence::IncidentResponse];
 
 /// What is known of a collection besides its records.
 #[derive(Debug, Clone)]
@@ -119,6 +123,7 @@ fn bundle(
     coverage: OrganizationCoverage,
 ) -> EdrBundle {
     let (totals, quality) = totals(tally, scope);
+    let map = ControlMap::current();
     EdrBundle {
         connector_type_id: EdrBundle::CONNECTOR.to_owned(),
         collected_at: collection.collected_at,
@@ -135,6 +140,8 @@ fn bundle(
             derivation: derivation(tally, &totals.counts),
             records_read: tally.records_read(),
             organizations: OrganizationCoverage { in_scope: totals.organizations, ..coverage },
+            control_map_version: map.version().to_owned(),
+            controls: map.controls_of(&EVIDENCE, ControlOptions::default()),
             run_id: collection.run.clone(),
         },
     }
@@ -194,4 +201,26 @@ fn derivation(tally: &EdrTally, counts: &Counts) -> serde_json::Value {
         "time_to_detect": {"measured": counts.detect.count},
         "auto_resolved": {"derived_from": {"resolver_words": counts.auto_by_words, "remediations": counts.auto_by_remediations}},
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::edr::EdrSettings;
+    use crate::domain::time::parse;
+
+    #[test]
+    fn evidence_names_the_controls_of_each_category() {
+        let as_of = parse("2026-03-22T12:00:00Z").unwrap();
+        let collection = Collection { collected_at: as_of, duration_ms: 0, api_calls: 3, run: None };
+        let tenant = Tenant { company_id: None, client_id: None };
+        let tally = EdrTally::new(EdrSettings::default(), as_of);
+        let bundle = bundle_of(&tally, &collection, tenant, &[]).unwrap();
+        let named: Vec<(&str, usize)> =
+            bundle.metadata.controls.iter().map(|(kind, named)| (kind.as_str(), named.len())).collect();
+        assert_eq!(named, [("endpoint_protection", 11), ("asset_inventory", 6), ("incident_response", 14)]);
+        assert_eq!(bundle.metadata.control_map_version, ControlMap::current().version());
+        let text = serde_json::to_string(&bundle).unwrap();
+        assert_eq!(serde_json::from_str::<EdrBundle>(&text).unwrap(), bundle);
+    }
 }

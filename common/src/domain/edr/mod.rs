@@ -20,8 +20,7 @@ pub struct EdrSettings {
 /// An agent that never called back is missing when it was created longer ago than this many days; the vendor's own limit.
 pub const NEVER_CALLED_BACK_DAYS: u32 = 3;
 
-/// How far a timestamp may lie after its reading before it is called a future one; clocks differ.
-pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+pub use super::time::CLOCK_TOLERANCE;
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct RawSettings {

@@ -4,7 +4,7 @@ mod page;
 mod records;
 mod test;
 
-pub use test::{PermissionResult, TestReport};
+pub use test::{PermissionResult, TestReport, TestedAccount};
 
 use super::error::FetchError;
 use super::transport::{Auth, Get, Transport};
@@ -40,6 +40,13 @@ pub struct Instants {
     pub as_of: DateTime<Utc>,
     /// Set when an operator fixes the time; otherwise pages count as read when they are.
     pub observed_at: Option<DateTime<Utc>>,
+}
+
+impl Instants {
+    /// For lists of which nothing is judged by time.
+    pub(super) fn live() -> Self {
+        Self { as_of: DateTime::UNIX_EPOCH, observed_at: None }
+    }
 }
 
 /// Reads one account.

@@ -25,13 +25,29 @@ pub struct TestReport {
     pub passed: bool,
     /// Each of them.
     pub permissions: Vec<PermissionResult>,
+    /// The accounts that a training credential sees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<TestedAccount>,
+    /// The fewest requests that the server said are left, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_left: Option<u64>,
+}
+
+/// An account that a training credential sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestedAccount {
+    /// Its id.
+    pub id: String,
+    /// Its name, if the source gives one.
+    pub name: Option<String>,
 }
 
 impl TestReport {
     /// The report over these permissions.
     #[must_use]
     pub fn new(permissions: Vec<PermissionResult>) -> Self {
-        Self { passed: permissions.iter().all(|permission| permission.granted), permissions }
+        let passed = permissions.iter().all(|permission| permission.granted);
+        Self { passed, permissions, accounts: Vec::new(), requests_left: None }
     }
 }
 

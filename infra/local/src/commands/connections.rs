@@ -6,6 +6,7 @@ use crate::outcome::Fault;
 use crate::{progress, render};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::domain::connection::{Connection, ConnectionStatus, Product};
+use common::domain::edr::EdrSettings;
 use common::domain::id::ConnectionId;
 use common::domain::mapping::Mapping;
 use common::domain::run::Run;
@@ -44,7 +45,7 @@ fn secret(variable: &'static str, question: &str) -> Result<SecretString, Fault>
     }
     if !std::io::stdin().is_terminal() {
         return Err(Fault::usage(format!(
-            "the environment variable {variable} is not set, and there is no terminal to ask on"
+            "the environment variable {variable} is not set, and there is no terminal to ask on; set HUNTRESS_API_KEY and HUNTRESS_API_SECRET"
         )));
     }
     let typed = rpassword::prompt_password(format!("{question}: "))
@@ -84,28 +85,35 @@ pub async fn connect(options: ConnectEdr) -> Result<(), Fault> {
     let binding = Binding { company, connection: &options.id, product: Product::Edr };
     let put = stack.credentials.put(binding, &Credential::Edr(credential)).await;
     put.map_err(|error| Fault::other(format!("the credential cannot be saved: {error}")))?;
-    if known.is_none() {
-        let now = stack.huntress.instant();
-        let connection = Connection {
-            company: company.clone(),
-            id: options.id.clone(),
-            product: Product::Edr,
-            edr: settings,
-            mapping,
-            paused: false,
-            status: ConnectionStatus::New,
-            created_at: now,
-            last_attempt_at: None,
-            last_success_at: None,
-            next_run_at: Some(next_daily(now)),
-            last_failure: None,
-            last_test: None,
-        };
-        stack.store.add_connection(&connection).await.map_err(|error| stored(error, &options.id))?;
-    }
+    let saved = match known {
+        Some(known) => known,
+        None => {
+            let new = new_connection(&options, settings, mapping, stack.huntress.instant());
+            stack.store.add_connection(&new).await.map_err(|error| stored(error, &options.id))?;
+            new
+        }
+    };
     stack.close().await;
     let tested = if options.no_test { "saved without a test" } else { "tested and saved" };
-    render::text(&format!("connection {} {tested}; next: huntress-evidence sync {}\n", options.id, options.id))
+    said(&saved, options.json, &format!("{tested}; next: huntress-evidence sync {}", options.id))
+}
+
+fn new_connection(options: &ConnectEdr, edr: EdrSettings, mapping: Mapping, now: DateTime<Utc>) -> Connection {
+    Connection {
+        company: options.place.company.clone(),
+        id: options.id.clone(),
+        product: Product::Edr,
+        edr,
+        mapping,
+        paused: false,
+        status: ConnectionStatus::New,
+        created_at: now,
+        last_attempt_at: None,
+        last_success_at: None,
+        next_run_at: Some(next_daily(now)),
+        last_failure: None,
+        last_test: None,
+    }
 }
 
 /// The first permission that is missing ends the command.
@@ -118,31 +126,39 @@ fn refuse_failed(report: TestReport) -> Result<(), Fault> {
 
 pub async fn map(options: Map) -> Result<(), Fault> {
     let mapping = mapping::read(&options.mapping, &options.place.company)?;
-    change(&options.place, &options.connection, ConnectionChange { mapping: Some(mapping), ..Default::default() })
-        .await?;
-    render::text(&format!("connection {} mapped; the next sync divides the evidence so\n", options.connection))
+    let mapped = ConnectionChange { mapping: Some(mapping), ..Default::default() };
+    let mapped = change(&options.place, &options.connection, mapped).await?;
+    said(&mapped, options.json, "mapped; the next sync divides the evidence so")
 }
 
 pub async fn pause(options: OfConnection) -> Result<(), Fault> {
     let pause = ConnectionChange { scheduling: Some(Scheduling::Pause), ..Default::default() };
-    change(&options.place, &options.connection, pause).await?;
-    render::text(&format!("connection {} paused\n", options.connection))
+    let paused = change(&options.place, &options.connection, pause).await?;
+    said(&paused, options.json, "paused")
 }
 
 pub async fn resume(options: OfConnection) -> Result<(), Fault> {
     let now = common::clock::Clock::now(&common::clock::SystemClock);
     let resume = Scheduling::Resume { next_run_at: next_daily(now) };
     let resume = ConnectionChange { scheduling: Some(resume), ..Default::default() };
-    change(&options.place, &options.connection, resume).await?;
-    render::text(&format!("connection {} is synced daily again\n", options.connection))
+    let resumed = change(&options.place, &options.connection, resume).await?;
+    said(&resumed, options.json, "is synced daily again")
 }
 
-async fn change(place: &Place, connection: &ConnectionId, change: ConnectionChange) -> Result<(), Fault> {
+async fn change(place: &Place, connection: &ConnectionId, change: ConnectionChange) -> Result<Connection, Fault> {
     let (stack, _) = open(place).await?;
     let changed = stack.store.change_connection(&place.company, connection, change).await;
-    changed.map_err(|error| stored(error, connection))?;
+    let changed = changed.map_err(|error| stored(error, connection))?;
     stack.close().await;
-    Ok(())
+    Ok(changed)
+}
+
+/// The connection as JSON, or what became of it in words.
+fn said(connection: &Connection, json: bool, what: &str) -> Result<(), Fault> {
+    if json {
+        return render::json(&serde_json::json!({ "connection": connection }));
+    }
+    render::text(&format!("connection {} {what}\n", connection.id))
 }
 
 pub async fn list(options: Listing) -> Result<(), Fault> {
@@ -200,7 +216,8 @@ pub async fn test(options: OfConnection) -> Result<(), Fault> {
 }
 
 pub async fn sync(options: OfConnection) -> Result<(), Fault> {
-    let (stack, _) = open(&options.place).await?;
+    // The receiving end stays open: this process is the worker of the run that it asks for.
+    let (stack, _queue) = open(&options.place).await?;
     let (company, id) = (&options.place.company, &options.connection);
     let asked = stack.planner().sync_now(company, id, None).await.map_err(|error| match error {
         common::sync::plan::PlanError::Store(error) => stored(error, id),

@@ -53,8 +53,10 @@ async fn show() -> Result<(), Box<dyn Error>> {
 
     // One client for the first three organizations, another for the next two; one is ignored, and the rest is left unmapped, to show what becomes of it.
     let (company, id) = (CompanyId::parse("msp-demo")?, ConnectionId::parse("edr")?);
-    let organization =
-        |index| account.record(List::Organizations, index).map_or_else(String::new, |record| record["id"].to_string());
+    let organization = |index| {
+        let record = account.record(List::Organizations, index).unwrap_or_default();
+        record.get("id").map_or_else(String::new, ToString::to_string)
+    };
     let clients = [
         (0, "client-acme-corp"),
         (1, "client-acme-corp"),

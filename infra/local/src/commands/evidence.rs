@@ -7,8 +7,10 @@ use crate::render;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::domain::connection::{Age, Connection, Product};
 use common::domain::evidence::EdrBundle;
-use common::domain::id::{ClientId, ConnectionId};
+use common::domain::id::{ClientId, ConnectionId, RunId};
+use common::domain::run::Failure;
 use common::store::{EvidenceOwner, StoreError, StoredEvidence};
+use serde::Serialize;
 use serde_json::json;
 
 fn unusable(error: &StoreError) -> Fault {
@@ -47,13 +49,15 @@ pub async fn metrics(options: Metrics) -> Result<(), Fault> {
     }
     let of = |evidence: &StoredEvidence| connections.iter().find(|connection| connection.id == evidence.connection);
     if options.json {
-        let entries: Result<Vec<_>, Fault> = latest.iter().map(|evidence| entry(evidence, of(evidence), now)).collect();
-        return render::json(&json!({ "evidence": entries? }));
+        let evidence: Result<Vec<_>, Fault> =
+            latest.iter().map(|evidence| Entry::of(evidence, of(evidence), now)).collect();
+        return render::json(&Entries { evidence: evidence? });
     }
+    let mut text = String::new();
     for evidence in &latest {
-        render::text(&format!("{}{}\n", heading(evidence, of(evidence), now), render::metrics(&bundle(evidence)?)))?;
+        text += &format!("{}{}\n", heading(evidence, of(evidence), now), render::metrics(&bundle(evidence)?));
     }
-    Ok(())
+    render::text(&text)
 }
 
 fn nothing_yet(subject: &str, is_connection: bool) -> String {
@@ -66,27 +70,48 @@ fn nothing_yet(subject: &str, is_connection: bool) -> String {
     }
 }
 
-/// Evidence as JSON: the bundle as it was committed, with its age.
-fn entry(
-    evidence: &StoredEvidence,
-    connection: Option<&Connection>,
-    now: DateTime<Utc>,
-) -> Result<serde_json::Value, Fault> {
-    let age = Age::at(evidence.as_of, now);
-    Ok(json!({
-        "connection": evidence.connection,
-        "product": evidence.product,
-        "run_id": evidence.run_id,
-        "as_of": evidence.as_of,
-        "committed_at": evidence.committed_at,
-        "age_seconds": age.age.num_seconds(),
-        "stale": age.stale,
-        "last_attempt_at": connection.and_then(|connection| connection.last_attempt_at),
-        "last_success_at": connection.and_then(|connection| connection.last_success_at),
-        "next_run_at": connection.and_then(|connection| connection.next_run_at),
-        "sha256": evidence.sha256,
-        "bundle": serde_json::to_value(bundle(evidence)?).unwrap_or_default(),
-    }))
+#[derive(Serialize)]
+struct Entries<'a> {
+    evidence: Vec<Entry<'a>>,
+}
+
+/// Evidence as JSON: the bundle as it was committed, its keys in their own order, with its age.
+#[derive(Serialize)]
+struct Entry<'a> {
+    connection: &'a ConnectionId,
+    product: Product,
+    run_id: &'a RunId,
+    as_of: DateTime<Utc>,
+    committed_at: DateTime<Utc>,
+    age_seconds: i64,
+    stale: bool,
+    last_attempt_at: Option<DateTime<Utc>>,
+    last_success_at: Option<DateTime<Utc>>,
+    next_run_at: Option<DateTime<Utc>>,
+    last_failure: Option<&'a Failure>,
+    sha256: &'a str,
+    bundle: EdrBundle,
+}
+
+impl<'a> Entry<'a> {
+    fn of(evidence: &'a StoredEvidence, connection: Option<&'a Connection>, now: DateTime<Utc>) -> Result<Self, Fault> {
+        let age = Age::at(evidence.as_of, now);
+        Ok(Self {
+            connection: &evidence.connection,
+            product: evidence.product,
+            run_id: &evidence.run_id,
+            as_of: evidence.as_of,
+            committed_at: evidence.committed_at,
+            age_seconds: age.age.num_seconds(),
+            stale: age.stale,
+            last_attempt_at: connection.and_then(|connection| connection.last_attempt_at),
+            last_success_at: connection.and_then(|connection| connection.last_success_at),
+            next_run_at: connection.and_then(|connection| connection.next_run_at),
+            last_failure: connection.and_then(|connection| connection.last_failure.as_ref()),
+            sha256: &evidence.sha256,
+            bundle: bundle(evidence)?,
+        })
+    }
 }
 
 /// Whose evidence it is, how old, and the three times that an auditor asks for.

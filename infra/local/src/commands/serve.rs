@@ -8,15 +8,16 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::api::Caller;
+use common::api::{Caller, Problem};
 use common::domain::id::CompanyId;
 use common::domain::schedule::{last_daily, next_daily};
 use common::queue::RunMessage;
 use common::sync::work::Worker;
 use huntress_evidence::stack::{Stack, deliver, event};
 use scheduled_sync::Tick;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -36,17 +37,19 @@ pub async fn run(options: Serve) -> Result<(), Fault> {
     let (stack, queue) = open(&options.place).await?;
     let token =
         token(&options.place.data).map_err(|error| Fault::other(format!("the API token cannot be kept: {error}")))?;
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .map_err(|error| Fault::other(format!("{}: {error}", options.listen)))?;
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        Fault::other(format!("{}: {error}; listen elsewhere with --listen, e.g. --listen 127.0.0.1:0", options.listen))
+    })?;
     let address = listener.local_addr().map_err(|error| Fault::other(error.to_string()))?;
     let stop = CancellationToken::new();
     let stack = Arc::new(stack);
-    recover(&stack).await?;
+    recover(&stack, &options.place.company).await?;
 
     let caller = LocalCaller { token: token.into(), company: options.place.company.clone() };
     let routes = on_demand_sync::router(Arc::new(stack.planner()))
         .merge(connection_test::router(Arc::new(stack.tester())))
+        .fallback(async || Problem::not_found("route"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn_with_state(caller, identify));
     let served = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
     let http = tokio::spawn(served.into_future());
@@ -62,11 +65,10 @@ pub async fn run(options: Serve) -> Result<(), Fault> {
     asked_to_stop().await;
     tracing::info!("stopping");
     stop.cancel();
-    drop(tokio::join!(http, pump, scheduler));
     runs.close();
     // What is not done by then is taken up at the next start: it stands in the table.
     let grace = Duration::from_secs(u64::from(options.grace_seconds));
-    drop(tokio::time::timeout(grace, runs.wait()).await);
+    drop(tokio::time::timeout(grace, async { tokio::join!(http, pump, scheduler, runs.wait()) }).await);
     if let Some(stack) = Arc::into_inner(stack) {
         stack.close().await;
     }
@@ -90,15 +92,19 @@ async fn asked_to_stop() {
 }
 
 /// Puts the runs that an earlier process left back into the queue.
-async fn recover(stack: &Stack) -> Result<(), Fault> {
+async fn recover(stack: &Stack, company: &CompanyId) -> Result<(), Fault> {
     let fault = |error: common::store::StoreError| Fault::other(format!("the data file cannot be used: {error}"));
     // Everything that is scheduled at all is due by then.
     let scheduled = stack.store.due(DateTime::<Utc>::MAX_UTC).await.map_err(fault)?;
-    for due in scheduled {
-        let active = stack.store.active_run(&due.company, &due.connection).await.map_err(fault)?;
+    let mut connections: BTreeSet<_> = scheduled.into_iter().map(|due| (due.company, due.connection)).collect();
+    // A paused connection is not scheduled, but can have been synced on demand.
+    let own = stack.store.connections(company).await.map_err(fault)?;
+    connections.extend(own.into_iter().map(|connection| (connection.company, connection.id)));
+    for (company, connection) in connections {
+        let active = stack.store.active_run(&company, &connection).await.map_err(fault)?;
         let Some(active) = active else { continue };
-        tracing::info!(company = %due.company, connection = %due.connection, run = %active.run_id, "taking up a run");
-        let message = RunMessage { company: due.company, connection: due.connection, run: active.run_id };
+        tracing::info!(%company, %connection, run = %active.run_id, "taking up a run");
+        let message = RunMessage { company, connection, run: active.run_id };
         stack.send(&[message]).await.map_err(|error| Fault::other(error.to_string()))?;
     }
     Ok(())
@@ -113,22 +119,29 @@ async fn pump(
     stop: CancellationToken,
 ) {
     let places = Arc::new(tokio::sync::Semaphore::new(workers));
+    let at_work: AtWork = Arc::default();
     loop {
         let message = tokio::select! {
             () = stop.cancelled() => return,
             message = queue.recv() => message,
         };
+        // All workers here have one name, so the lease does not tell them apart: a second message of a run would take it from the first.
+        let Some(message) = message else { return };
+        if !begin(&at_work, &message) {
+            continue;
+        }
         let place = tokio::select! {
             () = stop.cancelled() => return,
             place = Arc::clone(&places).acquire_owned() => place,
         };
-        let (Some(message), Ok(place)) = (message, place) else { return };
+        let Ok(place) = place else { return };
         let worker: Worker = stack.worker();
         let stack = Arc::clone(&stack);
-        let stop = stop.clone();
+        let (stop, at_work) = (stop.clone(), Arc::clone(&at_work));
         runs.spawn(async move {
             let done = deliver(&worker, &message, RUN_TIME).await;
             drop(place);
+            end(&at_work, &message);
             if !done {
                 let again = stack.huntress.clock.now() + REDELIVERY;
                 tokio::select! {
@@ -138,6 +151,18 @@ async fn pump(
             }
         });
     }
+}
+
+/// The runs that this process is at, or has a worker wanted for.
+type AtWork = Arc<Mutex<HashSet<RunMessage>>>;
+
+/// False if the run is among them already.
+fn begin(at_work: &AtWork, message: &RunMessage) -> bool {
+    at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone())
+}
+
+fn end(at_work: &AtWork, message: &RunMessage) {
+    at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(message);
 }
 
 /// Plans the tick that was missed while nothing ran here, and then every one that comes.

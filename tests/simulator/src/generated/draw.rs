@@ -16,6 +16,14 @@ pub(crate) enum Stream {
     OrganizationId,
     OrganizationDetail,
     OrganizationName,
+    Learner,
+    Assignment,
+    Activity,
+    Absent,
+    Departed,
+    Campaign,
+    SatId,
+    AccessToken,
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): 8 bytes of state, so a generator per record costs nothing, and no dependency

@@ -6,6 +6,9 @@ use super::stamp::{DAY, HOUR, MINUTE, Stamp, YEAR};
 use super::threat::{THREATS, Threat};
 use super::{ACCOUNT_ID, Generated, Shape};
 
+/// The customers answer within days: what is older than this is over.
+const RECENT: i64 = 10 * DAY;
+
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Incident {
@@ -272,28 +275,29 @@ impl Generated {
         Scene { agent, organization }
     }
 
+    /// Ascending with the index: the newest sixth in the last ten days, the others evenly over the two years before.
     pub(crate) fn incident_created_at(&self, index: u64) -> i64 {
+        let recent = self.spec.incidents.div_ceil(6);
+        let older = self.spec.incidents - recent;
+        let (place, count, oldest, newest) = match index.checked_sub(older) {
+            Some(place) => (place, recent, RECENT, 0),
+            None => (index, older, 2 * YEAR, RECENT),
+        };
         let mut draw = Draw::new(self.spec.seed, Stream::IncidentTime, index);
-        let width = 2 * YEAR / i64::try_from(self.spec.incidents.max(1)).unwrap_or(i64::MAX);
-        self.spread(index, self.spec.incidents, 2 * YEAR, 0) + draw.between(0, width.saturating_sub(1)).max(0)
+        let width = (oldest - newest) / i64::try_from(count.max(1)).unwrap_or(i64::MAX);
+        self.spread(place, count, oldest, newest) + draw.between(0, width.saturating_sub(1)).max(0)
     }
 
-    /// The last two days are mostly open; what is older is mostly over.
+    /// Only of the last ten days some are open; what is older is over.
     fn course(&self, draw: &mut Draw, created_at: i64) -> Course {
         let automatically = draw.chance(550);
-        if created_at > self.as_of - 2 * DAY {
-            return match draw.below(100) {
-                0..60 => Course::Open,
-                60..72 => Course::Remediating,
-                _ => Course::Closed { automatically },
-            };
-        }
+        let is_recent = created_at >= self.as_of - RECENT;
         match draw.below(1000) {
-            0..790 => Course::Closed { automatically },
-            790..910 => Course::Dismissed { by_partner: false },
-            910..930 => Course::Dismissed { by_partner: true },
-            930..975 => Course::Open,
-            975..995 => Course::Remediating,
+            0..380 if is_recent => Course::Open,
+            380..540 if is_recent => Course::Remediating,
+            0..850 => Course::Closed { automatically },
+            850..970 => Course::Dismissed { by_partner: false },
+            970..993 => Course::Dismissed { by_partner: true },
             _ => Course::Deleting,
         }
     }

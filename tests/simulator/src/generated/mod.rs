@@ -13,12 +13,13 @@ mod threat;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::account::{Account, List};
+use crate::account::Account;
+use crate::list::List;
 use crate::query::{Filters, SortField};
 use crate::token::SortKey;
-use draw::{Draw, Stream};
+pub(crate) use draw::{Draw, Stream};
 use ids::Ids;
-pub(crate) use stamp::{DAY, MINUTE, Stamp, YEAR};
+pub(crate) use stamp::{DAY, MINUTE, OffsetStamp, Stamp, YEAR};
 
 pub(crate) const ACCOUNT_ID: i64 = 5121;
 
@@ -89,15 +90,16 @@ impl Generated {
             List::Organizations => self.spec.organizations,
             List::Agents => self.spec.agents,
             List::IncidentReports => self.spec.incidents,
+            _ => 0,
         }
     }
 
     pub(crate) fn write(&self, list: List, index: u64, out: &mut Vec<u8>) {
         match list {
-            List::Account | List::Actor => {}
             List::Organizations => append(out, &self.organization(index)),
             List::Agents => append(out, &self.agent(index)),
             List::IncidentReports => append(out, &self.incident(index)),
+            _ => {}
         }
     }
 
@@ -118,13 +120,14 @@ impl Generated {
     pub(crate) fn sort_key(&self, list: List, index: u64, field: SortField) -> SortKey {
         let time = |at: Stamp| SortKey::Number(at.0);
         match (field, list) {
-            (SortField::Id, _) | (_, List::Account | List::Actor) => SortKey::Number(self.id(list, index)),
+            (SortField::Id, _) => SortKey::Number(self.id(list, index)),
             (SortField::CreatedAt, List::Organizations) => time(Stamp(self.organization_created_at(index))),
             (SortField::CreatedAt, List::Agents) => time(Stamp(self.agent_created_at(index))),
             (SortField::CreatedAt, List::IncidentReports) => time(Stamp(self.incident_created_at(index))),
             (SortField::UpdatedAt, List::Organizations) => time(self.organization(index).updated_at),
             (SortField::UpdatedAt, List::Agents) => time(self.agent(index).updated_at),
             (SortField::UpdatedAt, List::IncidentReports) => time(self.incident(index).updated_at()),
+            (SortField::CreatedAt | SortField::UpdatedAt, _) => SortKey::Null,
             (SortField::Name, _) => SortKey::Text(self.organization_name(index).0),
             (SortField::Key, _) => SortKey::Text(self.organization_name(index).1),
         }
@@ -138,7 +141,6 @@ impl Generated {
         let organization = filters.organization_id.map(|id| Ids::ORGANIZATIONS.index_of(self.spec.seed, id));
         let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
         match list {
-            List::Account | List::Actor => true,
             List::Organizations => {
                 let (name, key) = self.organization_name(index);
                 is(&filters.name, &name) && is(&filters.key, &key)
@@ -156,6 +158,7 @@ impl Generated {
                     && is(&filters.severity, incident.severity())
                     && is(&filters.status, incident.status())
             }
+            _ => true,
         }
     }
 
@@ -193,10 +196,10 @@ impl Generated {
 
 fn ids(list: List) -> Option<Ids> {
     match list {
-        List::Account | List::Actor => None,
         List::Organizations => Some(Ids::ORGANIZATIONS),
         List::Agents => Some(Ids::AGENTS),
         List::IncidentReports => Some(Ids::INCIDENTS),
+        _ => None,
     }
 }
 
@@ -210,7 +213,7 @@ fn count_at(counts: &[u64], at: u64) -> u64 {
     usize::try_from(at).ok().and_then(|at| counts.get(at)).copied().unwrap_or(0)
 }
 
-fn append(out: &mut Vec<u8>, record: &impl Serialize) {
+pub(crate) fn append(out: &mut Vec<u8>, record: &impl Serialize) {
     // Writing to memory fails only for maps whose keys are not strings, and there is none.
     let _ = serde_json::to_writer(out, record);
 }

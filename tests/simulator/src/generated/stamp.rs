@@ -1,4 +1,4 @@
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, FixedOffset, SecondsFormat};
 use serde::{Serialize, Serializer};
 
 pub(crate) const MINUTE: i64 = 60;
@@ -17,6 +17,33 @@ impl Stamp {
 }
 
 impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
+    }
+}
+
+/// Seconds since 1970 that are written as the SAT API writes them, with an offset: `2026-05-14T10:12:33+00:00`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct OffsetStamp {
+    pub(crate) at: i64,
+    pub(crate) hours_east: i32,
+}
+
+impl OffsetStamp {
+    pub(crate) fn utc(at: i64) -> Self {
+        Self { at, hours_east: 0 }
+    }
+
+    pub(crate) fn text(self) -> String {
+        let utc = DateTime::from_timestamp(self.at, 0).unwrap_or_default();
+        match FixedOffset::east_opt(self.hours_east * 3600) {
+            Some(offset) => utc.with_timezone(&offset).to_rfc3339_opts(SecondsFormat::Secs, false),
+            None => utc.to_rfc3339_opts(SecondsFormat::Secs, false),
+        }
+    }
+}
+
+impl Serialize for OffsetStamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text())
     }

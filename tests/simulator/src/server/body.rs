@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::stream::{self, Stream};
 
-use crate::account::List;
+use crate::list::List;
 
 const CHUNK: u64 = 64 * 1024;
 

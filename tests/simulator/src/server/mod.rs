@@ -2,27 +2,36 @@
 
 mod answer;
 mod body;
+mod builder;
+mod edr;
 mod page;
+mod reply;
+mod sat;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 use std::future::pending;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use axum::Router;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
-use crate::account::{Account, List};
+use crate::account::Account;
 use crate::fault::{Fault, Faults};
+use crate::list::{List, Product};
 use crate::rate::Window;
+use crate::sat::SatAccount;
+pub use builder::SimulatorBuilder;
+pub use sat::{
+    CertificateAnswer, ClientAuthentication, CountsAt, ErrorShape, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SCOPES, TokenMode,
+    TokenRequest,
+};
+use sat::{SatClient, SatSettings, SatWindows};
 use wire::{Gate, ResetSwitch};
 
 /// The credential that a simulator accepts unless told otherwise.
@@ -46,8 +55,12 @@ pub struct Request {
     /// `None` while there is no answer, and when the connection was reset instead.
     pub status: Option<u16>,
     pub user_agent: Option<String>,
-    /// Whether it carried the right credential.
+    pub accept: Option<String>,
+    /// Whether it carried the right credential, at the token endpoint that of a client that is not revoked, or a token that
+    /// is good.
     pub authenticated: bool,
+    /// What it asked for, at the token endpoint.
+    pub token: Option<TokenRequest>,
     pub at: DateTime<Utc>,
 }
 
@@ -67,10 +80,14 @@ struct Settings {
     retry_after: bool,
     gzip: bool,
     origin: String,
+    sat: SatSettings,
 }
 
 struct State {
-    account: Account,
+    account: Option<Account>,
+    sat_account: Option<SatAccount>,
+    sat: SatClient,
+    sat_windows: SatWindows,
     faults: Faults,
     window: Window,
     log: Vec<Request>,
@@ -78,6 +95,15 @@ struct State {
     forgotten: usize,
     /// Counts the tokens that faults hand out, so that no two are equal.
     turns: u32,
+}
+
+impl State {
+    fn serves(&self, product: Product) -> bool {
+        match product {
+            Product::Edr => self.account.is_some(),
+            Product::Sat => self.sat_account.is_some(),
+        }
+    }
 }
 
 struct Shared {
@@ -88,102 +114,6 @@ struct Shared {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-pub struct SimulatorBuilder {
-    account: Account,
-    settings: Settings,
-    faults: Vec<Fault>,
-    port: u16,
-}
-
-impl SimulatorBuilder {
-    /// Default: [`API_KEY`] and [`API_SECRET`].
-    pub fn credentials(mut self, key: &str, secret: &str) -> Self {
-        self.settings.authorization = STANDARD.encode(format!("{key}:{secret}"));
-        self
-    }
-
-    /// What the rate limit goes by. Default: the system's time.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.settings.clock = clock;
-        self
-    }
-
-    /// Requests in any 60 seconds. Default: the vendor's 60.
-    pub fn rate_limit(mut self, limit: Option<u32>) -> Self {
-        self.settings.rate_limit = limit;
-        self
-    }
-
-    /// Serves at most this many records a page, whatever is asked for. Default: the vendor's 500.
-    pub fn max_page(mut self, records: u32) -> Self {
-        self.settings.max_page = records.max(1);
-        self
-    }
-
-    pub fn fault(mut self, fault: Fault) -> Self {
-        self.faults.push(fault);
-        self
-    }
-
-    pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
-        self.faults.extend(faults);
-        self
-    }
-
-    /// Whether answers carry `x-huntress-api-call-limit` and `-remaining`. Default: yes.
-    pub fn rate_headers(mut self, on: bool) -> Self {
-        self.settings.rate_headers = on;
-        self
-    }
-
-    /// Whether a 429 carries `Retry-After`, which the vendor does not document. Default: no.
-    pub fn retry_after(mut self, on: bool) -> Self {
-        self.settings.retry_after = on;
-        self
-    }
-
-    /// Whether a client that accepts gzip gets it. Default: no.
-    pub fn gzip(mut self, on: bool) -> Self {
-        self.settings.gzip = on;
-        self
-    }
-
-    /// Default: 0, any free one.
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    /// Serves on 127.0.0.1, on a thread of its own: a test may block, and pause its runtime's time, without stopping the
-    /// server.
-    pub async fn start(self) -> io::Result<Simulator> {
-        let Self { account, mut settings, faults, port } = self;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-        listener.set_nonblocking(true)?;
-        settings.origin = format!("http://{}", listener.local_addr()?);
-        let state = State {
-            account,
-            faults: Faults::new(faults),
-            window: Window::default(),
-            log: Vec::new(),
-            forgotten: 0,
-            turns: 0,
-        };
-        let shared = Arc::new(Shared { settings, state: Mutex::new(state) });
-        let (stop, stopped) = oneshot::channel();
-        let (ended, end) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let for_server = Arc::clone(&shared);
-        thread::Builder::new().name("huntress-simulator".to_owned()).spawn(move || {
-            let result = runtime.block_on(serve(listener, for_server, stopped));
-            drop(runtime);
-            // Nobody listens to the end of a simulator that was dropped.
-            let _ = ended.send(result);
-        })?;
-        Ok(Simulator { shared, stop, end })
     }
 }
 
@@ -220,18 +150,14 @@ pub struct Simulator {
 }
 
 impl Simulator {
+    /// A server of an endpoint account; [`sat`](SimulatorBuilder::sat) adds a training account.
     pub fn builder(account: Account) -> SimulatorBuilder {
-        let settings = Settings {
-            authorization: STANDARD.encode(format!("{API_KEY}:{API_SECRET}")),
-            clock: Arc::new(system_time),
-            rate_limit: Some(60),
-            max_page: 500,
-            rate_headers: true,
-            retry_after: false,
-            gzip: false,
-            origin: String::new(),
-        };
-        SimulatorBuilder { account, settings, faults: Vec::new(), port: 0 }
+        SimulatorBuilder::new(Some(account), None)
+    }
+
+    /// A server of a training account alone.
+    pub fn sat_only(account: SatAccount) -> SimulatorBuilder {
+        SimulatorBuilder::new(None, Some(account))
     }
 
     /// `http://127.0.0.1:PORT`
@@ -252,7 +178,27 @@ impl Simulator {
 
     /// From the next request on.
     pub fn set_account(&self, account: Account) {
-        self.shared.state().account = account;
+        self.shared.state().account = Some(account);
+    }
+
+    /// From the next request on.
+    pub fn set_sat(&self, account: SatAccount) {
+        self.shared.state().sat_account = Some(account);
+    }
+
+    /// From the next token on.
+    pub fn set_scopes_granted(&self, scopes: Vec<&str>) {
+        self.shared.state().sat.granted = scopes.into_iter().map(str::to_owned).collect();
+    }
+
+    /// From the next token on.
+    pub fn set_revoked_client(&self, revoked: bool) {
+        self.shared.state().sat.revoked = revoked;
+    }
+
+    /// Every access token that was issued, in order: what must be found nowhere else.
+    pub fn access_tokens(&self) -> Vec<String> {
+        self.shared.state().sat.tokens.clone()
     }
 
     /// Replaces all faults; they count from the next request on.

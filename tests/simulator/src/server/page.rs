@@ -1,30 +1,33 @@
-//! The JSON of a page: the vendor's envelope, or what a fault makes of it.
+//! The JSON of an endpoint page: the vendor's envelope, or what a fault makes of it.
 
 use serde_json::{Map, Value};
 
 use super::Shared;
-use crate::account::{Account, List};
+use super::reply::escape;
+use crate::account::Account;
 use crate::fault::FaultKind;
+use crate::list::List;
 use crate::listing::Page;
 use crate::query::ListQuery;
 use crate::token::{Place, Token};
 
 impl Shared {
+    /// `None` if no account is served.
     pub(super) fn page(
         &self,
         list: List,
         query: &ListQuery,
         pairs: &[(String, String)],
         fault: Option<&FaultKind>,
-    ) -> Vec<u8> {
+    ) -> Option<Vec<u8>> {
         // Cloned, so that a large page holds up nobody else.
         let (account, turn) = {
             let mut state = self.state();
             state.turns = state.turns.wrapping_add(1);
-            (state.account.clone(), state.turns)
+            (state.account.clone()?, state.turns)
         };
         if list.is_single() {
-            return single(&account, list, fault);
+            return Some(single(&account, list, fault));
         }
         let asked_with = query.token.as_ref().map(|token| &token.place);
         let page = match fault {
@@ -57,7 +60,7 @@ impl Shared {
         };
         body.extend_from_slice(pagination.to_string().as_bytes());
         body.push(b'}');
-        body
+        Some(body)
     }
 
     fn pagination(&self, list: List, token: &Token, pairs: &[(String, String)], fault: Option<&FaultKind>) -> Value {
@@ -82,13 +85,4 @@ fn single(account: &Account, list: List, fault: Option<&FaultKind>) -> Vec<u8> {
         (List::Actor, _) => record,
         _ => [format!("{{\"{}\":", list.key()).into_bytes(), record, b"}".to_vec()].concat(),
     }
-}
-
-fn escape(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }

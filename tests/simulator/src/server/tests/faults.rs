@@ -1,5 +1,7 @@
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -27,8 +29,13 @@ async fn raw(simulator: &Simulator, path: &str) -> (Vec<u8>, io::Result<()>) {
 
 #[tokio::test]
 async fn faults_strike_the_requests_they_name() {
-    let fault =
-        |list, from_request, times, status| Fault { list, from_request, times, kind: FaultKind::Status(status) };
+    let fault = |list, from_request, times, status| Fault {
+        list,
+        path: None,
+        from_request,
+        times,
+        kind: FaultKind::Status(status),
+    };
     let simulator = unlimited(account()).fault(fault(Some(List::Agents), 2, 2, 503)).start().await.unwrap();
     let ask = async |paths: &[&str]| {
         let mut answers = Vec::new();
@@ -180,7 +187,8 @@ async fn pages_without_end() {
 
 #[tokio::test]
 async fn an_empty_page_loses_nothing() {
-    let fault = |from_request| Fault { list: None, from_request, times: 2, kind: FaultKind::EmptyPageWithToken };
+    let fault =
+        |from_request| Fault { list: None, path: None, from_request, times: 2, kind: FaultKind::EmptyPageWithToken };
     for from_request in [1, 2, 3] {
         let simulator = unlimited(account()).fault(fault(from_request)).start().await.unwrap();
         let (ids, pages) = walk(&simulator, List::Agents, "limit=500&sort_direction=asc").await;

@@ -1,6 +1,7 @@
 mod faults;
 mod paging;
 mod rules;
+mod sat;
 
 use std::sync::OnceLock;
 

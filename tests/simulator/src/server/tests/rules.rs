@@ -135,7 +135,9 @@ async fn requests_are_written_down() {
             list: Some(List::Agents),
             status: Some(200),
             user_agent: Some("simulator-test".to_owned()),
+            accept: Some("*/*".to_owned()),
             authenticated: true,
+            token: None,
             at: as_of() + TimeDelta::seconds(3),
         }
     );

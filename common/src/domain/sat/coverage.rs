@@ -1,0 +1,331 @@
+//! How much of the workforce completed training within a year.
+
+use super::activity::ActivityTally;
+use super::assignment::AssignmentTally;
+use super::id::LearnerKey;
+use super::list::{Inconsistent, SatList, TruncatedList};
+use super::signal::Status;
+use crate::domain::evidence::Reason;
+use crate::domain::number::Ratio;
+use crate::domain::quality::{Quality, QualityCode, normalized};
+use crate::domain::time::Window;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Completions count for this many days.
+pub const WINDOW_DAYS: u32 = 365;
+
+/// From this coverage on, in percent, the signal passes.
+pub const PASS_FROM: u32 = 90;
+
+/// From this coverage on, in percent, it warns; below, it fails.
+pub const WARNING_FROM: u32 = 70;
+
+/// What a coverage alone means; `None` without a workforce. The exact value is compared, not the rounded one.
+///
+/// ```
+/// use common::domain::sat::{coverage::band, signal::Status};
+/// assert_eq!(band(90, 100), Some(Status::Pass));
+/// assert_eq!(band(89_999, 100_000), Some(Status::Warning)); // shown as 90.0
+/// assert_eq!(band(70, 100), Some(Status::Warning));
+/// assert_eq!(band(69_999, 100_000), Some(Status::Fail));
+/// assert_eq!(band(0, 0), None);
+/// ```
+#[must_use]
+pub fn band(trained: u64, workforce: u64) -> Option<Status> {
+    let rate = Ratio::percent(trained, workforce)?;
+    Some(if rate.at_least(i128::from(PASS_FROM)) {
+        Status::Pass
+    } else if rate.at_least(i128::from(WARNING_FROM)) {
+        Status::Warning
+    } else {
+        Status::Fail
+    })
+}
+
+/// Whether a learner belongs to the workforce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LearnerState {
+    /// Does.
+    Active,
+    /// Does not, or no longer.
+    Inactive,
+    /// A word that is not known, or none.
+    Unknown,
+}
+
+/// The state that a learner's status word means.
+#[must_use]
+pub fn learner_state(status: Option<&str>) -> LearnerState {
+    match normalized(status.unwrap_or_default()).as_ref() {
+        "active" => LearnerState::Active,
+        "inactive" => LearnerState::Inactive,
+        _ => LearnerState::Unknown,
+    }
+}
+
+/// What the source says of one learner. Names and addresses are not read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LearnerFacts<'a> {
+    /// Who; a record without an id is dropped.
+    pub learner: Option<LearnerKey>,
+    /// The status word.
+    pub status: Option<&'a str>,
+}
+
+/// Everything that one collection has read of completions and learners, at some 20 bytes a learner in each of two sets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CoverageTally {
+    window: Window,
+    trained: BTreeSet<LearnerKey>,
+    unreadable: BTreeSet<LearnerKey>,
+    learners: BTreeMap<LearnerKey, LearnerState>,
+    learners_read: u64,
+    claimed: Option<u64>,
+    activity_read: u64,
+    activity_cut: Option<TruncatedList>,
+    pub(super) quality: Quality,
+}
+
+/// Where the number of active learners comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkforceSource {
+    /// The account's own count.
+    Account,
+    /// Active learners of the list, for want of that count.
+    LearnerList,
+}
+
+/// The judged coverage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coverage {
+    /// The status.
+    pub status: Status,
+    /// Why it is not what the rate alone would give, or that the numbers are not whole.
+    pub reason: Option<Reason>,
+    /// Different learners with a completion in the window.
+    pub trained: u64,
+    /// Of them, those who are inactive or no longer listed.
+    pub departed: u64,
+    /// The workforce.
+    pub active: u64,
+    /// Where that number comes from.
+    pub source: WorkforceSource,
+}
+
+impl Coverage {
+    /// The rate in percent as it is shown: one decimal, at most 100; `None` without a workforce.
+    #[must_use]
+    pub fn shown(&self) -> Option<String> {
+        shown_percent(self.trained, self.active)
+    }
+
+    /// The same without the learners who left.
+    #[must_use]
+    pub fn shown_without_departed(&self) -> Option<String> {
+        shown_percent(self.trained.saturating_sub(self.departed), self.active)
+    }
+}
+
+fn shown_percent(part: u64, whole: u64) -> Option<String> {
+    Ratio::percent(part.min(whole), whole).map(|rate| rate.rounded(1).to_string())
+}
+
+impl CoverageTally {
+    /// An empty tally that judges at `as_of`.
+    #[must_use]
+    pub fn new(as_of: DateTime<Utc>) -> Self {
+        Self {
+            window: Window::of_days(WINDOW_DAYS, as_of),
+            trained: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
+            learners: BTreeMap::new(),
+            learners_read: 0,
+            claimed: None,
+            activity_read: 0,
+            activity_cut: None,
+            quality: Quality::default(),
+        }
+    }
+
+    /// The window in which completions count.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// The account's own count of active learners; `None` when it gives none, and then they are counted from the list.
+    pub fn claim_active_learners(&mut self, claimed: Option<u64>) {
+        self.claimed = claimed;
+    }
+
+    /// Adds a listed learner; of two with one id the first counts.
+    pub fn add_learner(&mut self, facts: &LearnerFacts<'_>) {
+        self.learners_read += 1;
+        let Some(learner) = facts.learner else {
+            self.quality.note(QualityCode::RecordWithoutId);
+            return;
+        };
+        if self.learners.contains_key(&learner) {
+            self.quality.note(QualityCode::DuplicateRecord);
+            return;
+        }
+        let state = learner_state(facts.status);
+        if state == LearnerState::Unknown {
+            let word = normalized(facts.status.unwrap_or_default());
+            self.quality.note_word(QualityCode::UnknownLearnerStatus, &word);
+        }
+        self.learners.insert(learner, state);
+    }
+
+    /// Adds the activity of one assignment, read to its end or its cap. A learner of several assignments counts once.
+    ///
+    /// # Errors
+    /// [`Inconsistent`] when the list cannot be trusted; then there is no evidence.
+    pub fn join(&mut self, activity: ActivityTally) -> Result<(), Inconsistent> {
+        activity.check()?;
+        let capped = activity.capped();
+        self.activity_read += capped.read();
+        if capped.is_cut() {
+            let cut = self.activity_cut.get_or_insert(TruncatedList {
+                list: SatList::LearnerActivity,
+                cap: capped.cap(),
+                lists: 0,
+            });
+            cut.lists += 1;
+        }
+        self.trained.extend(activity.trained);
+        self.unreadable.extend(activity.unreadable);
+        self.quality.add(&activity.quality);
+        Ok(())
+    }
+
+    /// Checks the list of learners, now complete.
+    ///
+    /// # Errors
+    /// [`Inconsistent`] for a list of nothing but records without ids, and for an empty one where the account claims learners: it would turn
+    /// everybody who is trained into somebody who left.
+    pub fn check(&self) -> Result<(), Inconsistent> {
+        match (self.learners_read, self.claimed) {
+            (0, Some(claimed)) if claimed > 0 => Err(Inconsistent::LearnersMissing { claimed }),
+            (records, _) if records > 0 && self.learners.is_empty() => {
+                Err(Inconsistent::NoIds { list: SatList::Learners, records })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Learners read.
+    #[must_use]
+    pub fn learners_read(&self) -> u64 {
+        self.learners_read
+    }
+
+    /// Activity records read.
+    #[must_use]
+    pub fn activity_read(&self) -> u64 {
+        self.activity_read
+    }
+
+    /// The activity lists that were cut at their cap.
+    #[must_use]
+    pub fn activity_cut(&self) -> Option<&TruncatedList> {
+        self.activity_cut.as_ref()
+    }
+
+    /// The coverage, once all lists are read.
+    ///
+    /// The status is that of the rate without learners who left, which is never above the rate itself. What could not be read may raise or
+    /// lower it: completions with an unreadable time, learners with an unknown status word, completions beyond a cap or in assignments of an
+    /// unknown status. The status is given when every reading of them agrees, and is else inconclusive.
+    #[must_use]
+    pub fn assess(&self, assignments: &AssignmentTally) -> Coverage {
+        let heads = self.heads();
+        let (active, source) = match self.claimed {
+            Some(claimed) => (claimed, WorkforceSource::Account),
+            None => (heads.active, WorkforceSource::LearnerList),
+        };
+        let cut = assignments.capped().is_cut() || self.activity_cut.is_some();
+        let nobody = match source {
+            WorkforceSource::Account => active == 0,
+            WorkforceSource::LearnerList => active + heads.unknown == 0,
+        };
+        let (worst, best) = if nobody {
+            (Status::Warning, Status::Warning)
+        } else {
+            let (low, high) = match source {
+                WorkforceSource::Account => (active, active),
+                WorkforceSource::LearnerList => {
+                    (active + (heads.unknown - heads.unknown_trained), active + heads.unknown_reachable)
+                }
+            };
+            (
+                band(heads.active_trained, low).unwrap_or(Status::Fail),
+                band(heads.active_reachable + heads.unknown_reachable, high).unwrap_or(Status::Warning),
+            )
+        };
+        // Unread completions could only lift the rate, and nobody knows how far.
+        let best = if cut || (assignments.unknown() > 0 && !nobody) { Status::Pass } else { best };
+        let trained = self.trained.len() as u64;
+        let reason = if cut {
+            Some(Reason::Truncated)
+        } else if nobody {
+            Some(Reason::NoWorkforce)
+        } else if worst != best {
+            Some(Reason::UnknownValues)
+        } else if band(trained, active).is_some_and(|raw| raw < worst) {
+            Some(Reason::InflatedByDepartedLearners)
+        } else {
+            None
+        };
+        Coverage {
+            status: if worst == best { worst } else { Status::Inconclusive },
+            reason,
+            trained,
+            departed: trained - heads.active_trained - heads.unknown_trained,
+            active,
+            source,
+        }
+    }
+
+    /// The learners by what is known of them.
+    fn heads(&self) -> Heads {
+        let mut heads = Heads::default();
+        for (learner, state) in &self.learners {
+            let trained = u64::from(self.trained.contains(learner));
+            let reachable = trained.max(u64::from(self.unreadable.contains(learner)));
+            match state {
+                LearnerState::Active => {
+                    heads.active += 1;
+                    heads.active_trained += trained;
+                    heads.active_reachable += reachable;
+                }
+                LearnerState::Unknown => {
+                    heads.unknown += 1;
+                    heads.unknown_trained += trained;
+                    heads.unknown_reachable += reachable;
+                }
+                LearnerState::Inactive => {}
+            }
+        }
+        heads
+    }
+}
+
+/// Counts of listed learners. Reachable: trained, or with a completion whose time cannot be read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Heads {
+    active: u64,
+    active_trained: u64,
+    active_reachable: u64,
+    unknown: u64,
+    unknown_trained: u64,
+    unknown_reachable: u64,
+}
+
+#[cfg(test)]
+#[path = "coverage_tests.rs"]
+mod tests;

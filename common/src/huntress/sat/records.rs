@@ -1,0 +1,267 @@
+//! The records of the training API, reduced to what a rule uses. Names and e-mail addresses are not even read.
+
+use super::super::wire::{Element, Scalar};
+use super::page::{Identified, Resource};
+use crate::domain::id::RecordKey;
+use crate::domain::sat::activity::ActivityFacts;
+use crate::domain::sat::coverage::LearnerFacts;
+use crate::domain::sat::id::LearnerKey;
+use crate::domain::sat::phishing::CampaignFacts;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// A JSON:API resource object with the attributes `A` and the relationships `L`.
+#[derive(Default, Deserialize)]
+#[serde(bound(deserialize = "A: Deserialize<'de> + Default, L: Deserialize<'de> + Default"))]
+pub(super) struct Record<'a, A, L = None> {
+    #[serde(borrow, default)]
+    id: Scalar<'a>,
+    #[serde(default = "other")]
+    attributes: Element<A>,
+    #[serde(default = "other")]
+    relationships: Element<L>,
+}
+
+fn other<T>() -> Element<T> {
+    Element::Other
+}
+
+/// No relationship is of interest.
+#[derive(Default, Deserialize)]
+pub(super) struct None {}
+
+impl<A, L> Record<'_, A, L> {
+    fn text(&self, field: impl Fn(&A) -> Option<&str>) -> Option<&str> {
+        self.attributes.object().and_then(field)
+    }
+}
+
+impl<A, L> Identified for Record<'_, A, L> {
+    fn key(&self) -> Option<RecordKey> {
+        self.id.key()
+    }
+}
+
+macro_rules! resource {
+    ($name:ident) => {
+        impl Resource for $name<'static> {
+            type Of<'a> = $name<'a>;
+        }
+    };
+}
+
+/// `/accounts`
+pub(super) type Account<'a> = Record<'a, AccountAttributes<'a>>;
+/// `/accounts/{id}/assignments` and `/accounts/{id}/learners`, of which only the status is read
+pub(super) type WithStatus<'a> = Record<'a, StatusAttribute<'a>>;
+/// `/assignments/{id}/learner-activity`
+pub(super) type Activity<'a> = Record<'a, ActivityAttributes<'a>, ActivityLinks<'a>>;
+/// `/accounts/{id}/phishing-campaigns`
+pub(super) type Campaign<'a> = Record<'a, CampaignAttributes<'a>>;
+
+resource!(Account);
+resource!(WithStatus);
+resource!(Activity);
+resource!(Campaign);
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AccountAttributes<'a> {
+    #[serde(borrow)]
+    name: Scalar<'a>,
+    #[serde(borrow, rename = "type")]
+    kind: Scalar<'a>,
+}
+
+impl Account<'_> {
+    /// Id, name and kind.
+    pub(super) fn fields(&self) -> (Option<String>, Option<String>, Option<String>) {
+        let id = match &self.id {
+            Scalar::Number(number) => Some(number.to_string()),
+            id => id.text().map(str::to_owned),
+        };
+        let name = self.text(|attributes| attributes.name.text()).map(str::to_owned);
+        (id, name, self.text(|attributes| attributes.kind.text()).map(str::to_owned))
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct StatusAttribute<'a> {
+    #[serde(borrow)]
+    status: Scalar<'a>,
+}
+
+impl WithStatus<'_> {
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.text()
+    }
+
+    pub(super) fn status(&self) -> Option<&str> {
+        self.text(|attributes| attributes.status.text())
+    }
+
+    /// The record as a learner's.
+    pub(super) fn learner(&self, seed: &str) -> LearnerFacts<'_> {
+        LearnerFacts { learner: learner_key(seed, &self.id), status: self.status() }
+    }
+}
+
+fn learner_key(seed: &str, id: &Scalar<'_>) -> Option<LearnerKey> {
+    match id {
+        Scalar::Number(number) => LearnerKey::of(seed, &number.to_string()),
+        id => id.text().and_then(|id| LearnerKey::of(seed, id)),
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ActivityAttributes<'a> {
+    #[serde(borrow)]
+    learner_id: Scalar<'a>,
+    #[serde(borrow)]
+    completed_at: Scalar<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ActivityLinks<'a> {
+    #[serde(borrow)]
+    learner: Element<ToOne<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ToOne<'a> {
+    #[serde(borrow)]
+    data: Linkage<'a>,
+}
+
+/// The id that a relationship points at: an object, or the first of an array.
+#[derive(Default)]
+struct Linkage<'a>(Scalar<'a>);
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Identifier<'a> {
+    #[serde(borrow)]
+    id: Scalar<'a>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Linkage<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        macro_rules! other {
+            ($($visit:ident: $type:ty),*) => {
+                $(fn $visit<E>(self, _: $type) -> Result<Self::Value, E> { Ok(Linkage::default()) })*
+            };
+        }
+        impl<'de> Visitor<'de> for Any {
+            type Value = Linkage<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a resource identifier")
+            }
+            other!(visit_bool: bool, visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_str: &str);
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Linkage::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
+                let identifier = Identifier::deserialize(serde::de::value::MapAccessDeserializer::new(fields))?;
+                Ok(Linkage(identifier.id))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let first = items.next_element::<Element<Identifier<'de>>>()?;
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(match first {
+                    Some(Element::Object(identifier)) => Linkage(identifier.id),
+                    _ => Linkage::default(),
+                })
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+impl Activity<'_> {
+    pub(super) fn facts(&self, seed: &str) -> ActivityFacts<'_> {
+        let attributes = self.attributes.object();
+        let attribute = attributes.and_then(|attributes| learner_key(seed, &attributes.learner_id));
+        let linked = || learner_key(seed, &self.relationships.object()?.learner.object()?.data.0);
+        ActivityFacts {
+            id: self.id.key(),
+            learner: attribute.or_else(linked),
+            completed_at: attributes.map_or_else(Default::default, |attributes| attributes.completed_at.stamp()),
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct CampaignAttributes<'a> {
+    #[serde(borrow)]
+    status: Scalar<'a>,
+    #[serde(borrow)]
+    is_parent: Scalar<'a>,
+    #[serde(borrow)]
+    campaign_ends_at: Scalar<'a>,
+    #[serde(borrow)]
+    ends_at: Scalar<'a>,
+    #[serde(borrow)]
+    completed_at: Scalar<'a>,
+    #[serde(borrow)]
+    attempt_stats: Element<AttemptStats<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AttemptStats<'a> {
+    #[serde(borrow)]
+    sent: Scalar<'a>,
+    #[serde(borrow)]
+    compromised: Scalar<'a>,
+    #[serde(borrow)]
+    reported: Scalar<'a>,
+}
+
+impl Campaign<'_> {
+    pub(super) fn facts(&self) -> CampaignFacts<'_> {
+        let id = self.id.key();
+        let Some(attributes) = self.attributes.object() else { return CampaignFacts { id, ..Default::default() } };
+        let stats = attributes.attempt_stats.object();
+        CampaignFacts {
+            id,
+            status: attributes.status.text(),
+            is_parent: attributes.is_parent.flag() == Some(true),
+            campaign_ends_at: attributes.campaign_ends_at.stamp(),
+            ends_at: attributes.ends_at.stamp(),
+            completed_at: attributes.completed_at.stamp(),
+            sent: stats.and_then(|stats| stats.sent.count()),
+            compromised: stats.and_then(|stats| stats.compromised.count()),
+            reported: stats.and_then(|stats| stats.reported.count()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_learner_is_named_by_attribute_or_relationship() {
+        let read = |text: &'static str| serde_json::from_str::<Activity<'_>>(text).unwrap().facts("run").learner;
+        let expected = LearnerKey::of("run", "L9");
+        assert!(expected.is_some());
+        assert_eq!(read(r#"{"id":"a","attributes":{"learnerId":"L9"}}"#), expected);
+        assert_eq!(read(r#"{"id":"a","attributes":{},"relationships":{"learner":{"data":{"id":"L9"}}}}"#), expected);
+        assert_eq!(read(r#"{"id":"a","relationships":{"learner":{"data":[{"id":"L9"},{"id":"L8"}]}}}"#), expected);
+        for nobody in [
+            r#"{"id":"a"}"#,
+            r#"{"id":"a","attributes":[],"relationships":{"learner":null}}"#,
+            r#"{"id":"a","relationships":{"learner":{"data":[]}}}"#,
+            r#"{"id":"a","relationships":{"learner":{"data":"L9"}}}"#,
+        ] {
+            assert_eq!(read(nobody), Option::None, "{nobody}");
+        }
+    }
+}

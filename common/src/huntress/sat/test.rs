@@ -1,0 +1,115 @@
+//! The connection test: each of the five scopes, the accounts that are seen, and what is left of the limits.
+
+use super::super::edr::{PermissionResult, TestReport, TestedAccount};
+use super::token::missing_scopes;
+use super::{Listing, SatClient, SatCredential, page, records};
+use crate::domain::run::{Failure, FailureCode};
+use crate::domain::sat::SCOPES;
+use crate::domain::sat::account::{AccountFacts, choose};
+use crate::domain::sat::id::SatId;
+use crate::huntress::transport::Transport;
+use std::sync::Mutex;
+
+impl SatClient<'_> {
+    /// Tests a credential: one record of each list of the account that a sync would measure.
+    pub async fn test(transport: &Transport, credential: &SatCredential, configured: Option<&str>) -> TestReport {
+        let report = match SatClient::open(transport, credential).await {
+            Ok(client) => client.test_lists(configured).await,
+            Err(failure) if failure.code == FailureCode::MissingScopes => {
+                match missing_scopes(transport, credential).await {
+                    Ok(missing) => TestReport::new(
+                        SCOPES.map(|scope| permission(scope, missing.contains(&scope).then(|| failure.clone()))).into(),
+                    ),
+                    Err(failure) => all_fail(&failure),
+                }
+            }
+            Err(failure) => all_fail(&failure),
+        };
+        TestReport { requests_left: transport.progress().lowest_remaining(), ..report }
+    }
+
+    async fn test_lists(&self, configured: Option<&str>) -> TestReport {
+        let accounts = match self.accounts().await {
+            Ok(accounts) => accounts,
+            Err(failure) => return all_fail(&failure),
+        };
+        let facts: Vec<AccountFacts<'_>> = accounts
+            .iter()
+            .map(|(id, name, kind)| AccountFacts { id: id.as_deref(), name: name.as_deref(), kind: kind.as_deref() })
+            .collect();
+        let seen = accounts
+            .iter()
+            .filter_map(|(id, name, _)| Some(TestedAccount { id: id.clone()?, name: name.clone() }))
+            .collect();
+        let id = match choose(&facts, configured) {
+            Ok(chosen) => chosen.id,
+            Err(error) => {
+                let failure = Failure::from(error).about(crate::domain::connection::Product::Sat);
+                let account =
+                    PermissionResult { permission: "account".to_owned(), granted: false, failure: Some(failure) };
+                return TestReport {
+                    accounts: seen,
+                    ..TestReport::new(vec![permission("account:read", None), account])
+                };
+            }
+        };
+        let path = |list: &str| format!("/api/v1/accounts/{id}/{list}");
+        let (assignments, learners, campaigns) = (path("assignments"), path("learners"), path("phishing-campaigns"));
+        let (training, learners, campaigns) = tokio::join!(
+            self.test_training(&assignments),
+            self.test_list::<records::WithStatus<'static>>(Listing {
+                path: &learners,
+                noun: "learners",
+                scope: "learners:read"
+            }),
+            self.test_list::<records::Campaign<'static>>(Listing {
+                path: &campaigns,
+                noun: "phishing campaigns",
+                scope: "phishing-campaigns:read"
+            }),
+        );
+        let permissions = vec![permission("account:read", None), training.0, training.1, learners, campaigns];
+        TestReport { accounts: seen, ..TestReport::new(permissions) }
+    }
+
+    /// The first assignment, and the first activity of it. Without an assignment the token alone speaks for the second scope.
+    async fn test_training(&self, path: &str) -> (PermissionResult, PermissionResult) {
+        let list = Listing { path, noun: "assignments", scope: "assignments:read" };
+        let first = Mutex::new(None);
+        let read = |body: &[u8]| {
+            let page = page::read_page::<records::WithStatus<'static>>(body)?;
+            let id = page.records.first().and_then(|record| record.id()).and_then(|id| SatId::parse(id).ok());
+            *first.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = id;
+            Ok(())
+        };
+        let outcome = self.get(path, &ONE, &mut Vec::new(), read).await.map_err(|error| self.failed(&list, error));
+        let assignments = permission("assignments:read", outcome.err());
+        let first = first.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let scope = "assignments:learner-activity";
+        let activity = match first {
+            Some(id) => {
+                let path = format!("/api/v1/assignments/{id}/learner-activity");
+                self.test_list::<records::Activity<'static>>(Listing { path: &path, noun: "learner activity", scope })
+                    .await
+            }
+            None => permission(scope, assignments.failure.clone()),
+        };
+        (assignments, activity)
+    }
+
+    async fn test_list<R: page::Resource>(&self, list: Listing<'_>) -> PermissionResult {
+        let outcome = self.get(list.path, &ONE, &mut Vec::new(), |body| page::read_page::<R>(body).map(|_| ())).await;
+        permission(list.scope, outcome.map_err(|error| self.failed(&list, error)).err())
+    }
+}
+
+/// One record is enough.
+const ONE: [(&str, &str); 2] = [("page[number]", "1"), ("page[size]", "1")];
+
+fn permission(scope: &str, failure: Option<Failure>) -> PermissionResult {
+    PermissionResult { permission: scope.to_owned(), granted: failure.is_none(), failure }
+}
+
+fn all_fail(failure: &Failure) -> TestReport {
+    TestReport::new(SCOPES.map(|scope| permission(scope, Some(failure.clone()))).into())
+}

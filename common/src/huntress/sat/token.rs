@@ -1,0 +1,222 @@
+//! Access tokens: OAuth 2.0 client credentials, asked for anew by every run.
+
+use super::super::error::{BodyError, FetchError};
+use super::super::transport::{Auth, PostForm, Transport};
+use crate::domain::connection::Product;
+use crate::domain::run::{Failure, FailureCode};
+use crate::domain::sat::SCOPES;
+use crate::huntress::wire::Scalar;
+use reqwest::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The credential of the training API. It cannot be printed, copied or serialized.
+pub struct SatCredential {
+    /// The public half.
+    pub client_id: SecretString,
+    /// The secret half.
+    pub client_secret: SecretString,
+}
+
+const TOKEN_PATH: &str = "/oauth/token";
+
+/// Where the credential goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// HTTP Basic.
+    Header,
+    /// Fields of the form, for a server that does not know Basic.
+    Body,
+}
+
+/// What the token endpoint says.
+enum Answer {
+    Token(SecretString),
+    InvalidScope,
+    /// The credential is refused, with the status and the code if one could be read.
+    Refused {
+        status: StatusCode,
+        code: Option<&'static str>,
+    },
+}
+
+/// A token and what it takes to renew it.
+pub(super) struct Session<'a> {
+    transport: &'a Transport,
+    credential: &'a SatCredential,
+    held: tokio::sync::Mutex<Held>,
+    failure: Mutex<Option<Failure>>,
+}
+
+struct Held {
+    token: Arc<SecretString>,
+    place: Place,
+    renewed: bool,
+}
+
+impl<'a> Session<'a> {
+    pub(super) async fn open(transport: &'a Transport, credential: &'a SatCredential) -> Result<Self, Failure> {
+        let (token, place) = request_token(transport, credential, &SCOPES, None).await?;
+        let held = Held { token: Arc::new(token), place, renewed: false };
+        Ok(Self { transport, credential, held: held.into(), failure: Mutex::default() })
+    }
+
+    pub(super) async fn token(&self) -> Arc<SecretString> {
+        Arc::clone(&self.held.lock().await.token)
+    }
+
+    /// A token other than the refused one. Of several lists that meet the refusal at once, one renews it and the others take what it got.
+    pub(super) async fn renew(&self, refused: &Arc<SecretString>) -> Result<Arc<SecretString>, FetchError> {
+        let mut held = self.held.lock().await;
+        if !Arc::ptr_eq(&held.token, refused) {
+            return Ok(Arc::clone(&held.token));
+        }
+        if held.renewed {
+            return Err(FetchError::Unauthorized);
+        }
+        tracing::info!("the access token was refused; asking for a new one");
+        held.renewed = true;
+        match request_token(self.transport, self.credential, &SCOPES, Some(held.place)).await {
+            Ok((token, _)) => {
+                held.token = Arc::new(token);
+                Ok(Arc::clone(&held.token))
+            }
+            Err(failure) => {
+                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+                Err(FetchError::Unauthorized)
+            }
+        }
+    }
+
+    /// The failure of a renewal, which says more than the refusal that it answers.
+    pub(super) fn take_failure(&self) -> Option<Failure> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The scopes that the client was not given: each is asked for alone, since one that is missing makes the whole request fail.
+///
+/// # Errors
+/// The [`Failure`] of a token request that fails for another reason.
+pub(super) async fn missing_scopes(
+    transport: &Transport,
+    credential: &SatCredential,
+) -> Result<Vec<&'static str>, Failure> {
+    let mut missing = Vec::new();
+    let mut place = None;
+    for scope in SCOPES {
+        match ask(transport, credential, &[scope], place).await? {
+            (Answer::Token(_), used) => place = Some(used),
+            (Answer::InvalidScope, used) => {
+                place = Some(used);
+                missing.push(scope);
+            }
+            (Answer::Refused { status, code }, _) => return Err(refused(status, code)),
+        }
+    }
+    Ok(missing)
+}
+
+async fn request_token(
+    transport: &Transport,
+    credential: &SatCredential,
+    scopes: &[&str],
+    place: Option<Place>,
+) -> Result<(SecretString, Place), Failure> {
+    match ask(transport, credential, scopes, place).await? {
+        (Answer::Token(token), place) => Ok((token, place)),
+        (Answer::InvalidScope, _) => {
+            let missing = missing_scopes(transport, credential).await?;
+            let message = if missing.is_empty() {
+                "the API client may not ask for the five scopes together".to_owned()
+            } else {
+                format!("the API client lacks {}", missing.join(" and "))
+            };
+            Err(Failure::new(FailureCode::MissingScopes, message).at(request()).about(Product::Sat))
+        }
+        (Answer::Refused { status, code }, _) => Err(refused(status, code)),
+    }
+}
+
+/// Asks for a token: with HTTP Basic first, and in the form only after `401 invalid_client` or `405`.
+async fn ask(
+    transport: &Transport,
+    credential: &SatCredential,
+    scopes: &[&str],
+    place: Option<Place>,
+) -> Result<(Answer, Place), Failure> {
+    let first = place.unwrap_or(Place::Header);
+    let answer = post(transport, credential, scopes, first).await?;
+    let try_body = matches!(
+        answer,
+        Answer::Refused { status: StatusCode::METHOD_NOT_ALLOWED, .. }
+            | Answer::Refused { status: StatusCode::UNAUTHORIZED, code: Some("invalid_client") }
+    );
+    if place.is_none() && try_body {
+        return Ok((post(transport, credential, scopes, Place::Body).await?, Place::Body));
+    }
+    Ok((answer, first))
+}
+
+async fn post(
+    transport: &Transport,
+    credential: &SatCredential,
+    scopes: &[&str],
+    place: Place,
+) -> Result<Answer, Failure> {
+    let scope = scopes.join(" ");
+    let mut form = vec![("grant_type", "client_credentials"), ("scope", scope.as_str())];
+    let auth = match place {
+        Place::Header => Some(Auth::Basic(&credential.client_id, &credential.client_secret)),
+        Place::Body => {
+            form.push(("client_id", credential.client_id.expose_secret()));
+            form.push(("client_secret", credential.client_secret.expose_secret()));
+            None
+        }
+    };
+    let answer = transport.post_form(PostForm { path: TOKEN_PATH, form: &form, auth }, read_answer).await;
+    answer.map_err(|error| error.into_failure(&request(), "an access token").about(Product::Sat))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    access_token: Scalar<'a>,
+    #[serde(borrow)]
+    error: Scalar<'a>,
+}
+
+fn read_answer(status: StatusCode, body: &[u8]) -> Result<Answer, BodyError> {
+    if status == StatusCode::OK {
+        let fields: Fields<'_> = super::object(body)?;
+        let shape = || BodyError::Shape { path: "access_token".to_owned(), what: "the token is not there".to_owned() };
+        return fields.access_token.text().map(|token| Answer::Token(token.to_owned().into())).ok_or_else(shape);
+    }
+    // An error body may be of any shape, or HTML; only a known code counts, and nothing of it is repeated.
+    let fields: Fields<'_> = super::object(body).unwrap_or_default();
+    let code = ["invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"];
+    let code = code.into_iter().find(|code| fields.error.text() == Some(*code));
+    Ok(match code {
+        Some("invalid_scope") => Answer::InvalidScope,
+        code => Answer::Refused { status, code },
+    })
+}
+
+fn refused(status: StatusCode, code: Option<&'static str>) -> Failure {
+    let auth = code.is_some() || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let failure = if auth {
+        let code = code.unwrap_or("an error that cannot be read");
+        let message = format!("the client id or secret was not accepted (status {}, {code})", status.as_u16());
+        Failure::new(FailureCode::AuthFailed, message)
+    } else {
+        let message = format!("the token endpoint refused the request (status {})", status.as_u16());
+        Failure::new(FailureCode::Refused, message)
+    };
+    failure.at(request()).about(Product::Sat)
+}
+
+fn request() -> String {
+    format!("POST {TOKEN_PATH}")
+}

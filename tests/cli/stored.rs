@@ -1,0 +1,346 @@
+//! The stored life of a connection, command by command.
+
+use super::{Home, KEY, METRICS, SECRET, metric, now, output, worked_example};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+use simulator::{Fault, FaultKind, List};
+
+/// The one connection, as JSON tells it.
+#[track_caller]
+fn connection(home: &Home) -> Value {
+    let listed = home.on_data(&["connections", "--json"]).json();
+    assert_eq!(listed["connections"].as_array().unwrap().len(), 1, "{listed}");
+    listed["connections"][0].clone()
+}
+
+fn time(value: &Value) -> DateTime<Utc> {
+    common::domain::time::parse(value.as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn a_wrong_key_is_not_saved() {
+    let home = Home::new(worked_example());
+    let wrong = |arguments: &[&str]| {
+        output(home.command(arguments).arg("--data").arg(home.data()).env("HUNTRESS_API_SECRET", "hs_wrong"))
+    };
+    let line = wrong(&["connect", "edr"]).refused(3);
+    assert!(line.contains("the API key or secret was not accepted"), "{line}");
+    assert_eq!(home.on_data(&["connections", "--json"]).json(), json!({"connections": []}));
+    let sealed = |home: &Home| {
+        super::files(&home.data()).iter().filter(|(path, _)| path.extension().is_some_and(|it| it == "sealed")).count()
+    };
+    assert_eq!(sealed(&home), 0);
+
+    // Nor does it replace a right one.
+    home.connect();
+    wrong(&["connect", "edr", "--replace-key"]).refused(3);
+    home.on_data(&["sync", "edr"]).done();
+    // Who says so saves it untested.
+    wrong(&["connect", "edr", "--id", "other", "--no-test"]).done();
+    let line = home.on_data(&["sync", "other"]).refused(3);
+    assert!(line.contains("the API key or secret was not accepted"), "{line}");
+}
+
+#[test]
+fn a_permission_that_is_missing_is_not_saved_either() {
+    let home = Home::new(worked_example());
+    home.simulator.set_faults(vec![Fault::always(Some(List::IncidentReports), FaultKind::Forbidden)]);
+    let line = home.on_data(&["connect", "edr"]).refused(3);
+    assert!(line.contains("the permission to view incident reports is missing"), "{line}");
+    assert_eq!(home.on_data(&["connections", "--json"]).json(), json!({"connections": []}));
+}
+
+#[test]
+fn from_connect_to_history() {
+    let home = Home::new(worked_example());
+    let said = home.on_data(&["connections"]).done().stdout;
+    assert!(said.contains("no connections yet") && said.contains("connect edr"), "{said}");
+
+    let said = home.on_data(&["connect", "edr", "--client", "acme"]).done().stdout;
+    assert!(said.contains("connection edr tested and saved"), "{said}");
+    let tested: Vec<_> = home.simulator.requests().into_iter().filter_map(|it| it.list).collect();
+    assert_eq!(tested.len(), 4, "the account and one record of each list: {tested:?}");
+    let line = home.on_data(&["connect", "edr"]).refused(2);
+    assert!(line.contains("there is a connection edr already") && line.contains("--replace-key"), "{line}");
+
+    let new = connection(&home);
+    assert_eq!((&new["id"], &new["status"], &new["company"]), (&json!("edr"), &json!("new"), &json!("local")));
+    assert_eq!((&new["last_attempt_at"], &new["last_success_at"]), (&Value::Null, &Value::Null));
+    assert!(time(&new["next_run_at"]) > now());
+    let table = home.on_data(&["connections"]).done().stdout;
+    assert!(table.contains(" edr ") && table.contains(" acme ") && table.contains(" new "), "{table}");
+
+    let line = home.on_data(&["metrics", "edr"]).refused(4);
+    assert!(line.contains("no evidence yet"), "{line}");
+
+    let report = home.on_data(&["test", "edr", "--json"]).json();
+    let permissions: Vec<&Value> =
+        report["permissions"].as_array().unwrap().iter().map(|it| &it["permission"]).collect();
+    assert_eq!(permissions, ["account", "organizations", "agents", "incident_reports"]);
+    assert_eq!(report["passed"], true);
+    let table = home.on_data(&["test", "edr"]).done().stdout;
+    assert_eq!(table.matches(" yes ").count(), 4, "{table}");
+    assert_eq!(connection(&home)["last_test"]["passed"], true);
+
+    home.simulator.reset_log();
+    let run = home.on_data(&["sync", "edr", "--json"]).json();
+    assert_eq!((&run["status"], &run["trigger"]), (&json!("succeeded"), &json!("on_demand")));
+    assert_eq!((&run["api_calls"], &run["bundles"]), (&json!(3), &json!(2)));
+    assert_eq!(home.simulator.requests().len(), 3);
+    let said = home.on_data(&["sync", "edr"]).done().stdout;
+    assert!(said.contains("succeeded: 3 requests, 2 bundles"), "{said}");
+
+    let runs = home.on_data(&["runs", "edr", "--json"]).json();
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 2);
+    assert_eq!(runs["runs"][1], run, "newest first");
+    let second = runs["runs"][0]["id"].as_str().unwrap();
+    let table = home.on_data(&["runs", "edr"]).done().stdout;
+    assert!(table.contains(second) && table.contains(" succeeded "), "{table}");
+
+    let of_company = home.on_data(&["metrics", "edr", "--json"]).json();
+    let entry = &of_company["evidence"][0];
+    assert_eq!((&entry["run_id"], &entry["stale"]), (&json!(second), &json!(false)));
+    assert_eq!(entry["bundle"]["tenant"], json!({"company_id": "local", "client_id": null}));
+    assert_eq!(entry["bundle"]["metadata"]["run_id"], second);
+    let printed = home.on_data(&["metrics", "acme", "--json"]).done().stdout;
+    let of_client: Value = serde_json::from_str(&printed).unwrap();
+    let bundle = &of_client["evidence"][0]["bundle"];
+    assert_eq!(bundle["tenant"], json!({"company_id": "local", "client_id": "acme"}));
+    let keys: Vec<&str> =
+        bundle["metrics"].as_array().unwrap().iter().map(|it| it["metric_key"].as_str().unwrap()).collect();
+    assert_eq!(keys, METRICS);
+    assert!(printed.find("\"connector_type_id\"") < printed.find("\"collected_at\""), "the bundle's own order of keys");
+    for subject in ["edr", "acme"] {
+        let table = home.on_data(&["metrics", subject]).done().stdout;
+        assert!(table.contains("97.7 %") && table.contains("age 0 h") && table.contains("last success"), "{table}");
+    }
+
+    let history = home.on_data(&["history", "agents_online_percentage", "--client", "acme", "--json"]).json();
+    let values: Vec<&Value> = history["values"].as_array().unwrap().iter().map(|it| &it["metric_value"]).collect();
+    assert_eq!(values, ["97.7", "97.7"]);
+    assert_eq!(history["values"][1]["run_id"], second, "oldest first");
+    let table = home.on_data(&["history", "agents_online_percentage", "--client", "acme"]).done().stdout;
+    assert_eq!(table.matches("97.7 %").count(), 2, "{table}");
+    home.on_data(&["history", "agents_total"]).done();
+
+    let ok = connection(&home);
+    assert_eq!(ok["status"], "ok");
+    assert!(time(&ok["last_attempt_at"]) <= time(&ok["last_success_at"]));
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let home = Home::new(worked_example());
+    home.connect();
+    for arguments in [
+        &["test", "nobody"][..],
+        &["sync", "nobody"],
+        &["runs", "nobody"],
+        &["metrics", "nobody"],
+        &["pause", "nobody"],
+        &["resume", "nobody"],
+        &["map", "nobody", "--client", "a"],
+        &["connect", "edr", "--id", "nobody", "--replace-key"],
+    ] {
+        let line = home.on_data(arguments).refused(4);
+        assert!(
+            line.contains("there is no connection nobody") && line.contains("huntress-evidence connections"),
+            "{line}"
+        );
+    }
+    home.on_data(&["sync", "edr"]).done();
+    let line = home.on_data(&["history", "agents_totl", "--client", "acme"]).refused(4);
+    assert!(line.contains("no such metric"), "{line}");
+    let line = home.on_data(&["history", "agents_total", "--client", "nobody"]).refused(4);
+    assert!(line.contains("no evidence"), "{line}");
+    // Another company sees nothing of this one.
+    let line = home.on_data(&["sync", "edr", "--company", "other"]).refused(4);
+    assert!(line.contains("there is no connection edr"), "{line}");
+    assert_eq!(home.on_data(&["connections", "--company", "other", "--json"]).json(), json!({"connections": []}));
+}
+
+#[test]
+fn data_goes_to_its_own_folder_by_default() {
+    let home = Home::new(worked_example());
+    home.run(&["connect", "edr"]).done();
+    home.run(&["sync", "edr"]).done();
+    let there: Vec<_> = std::fs::read_dir(home.folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(there, ["huntress-evidence-data"]);
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &str| std::fs::metadata(home.folder.path().join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("huntress-evidence-data"), 0o700);
+    assert_eq!(mode("huntress-evidence-data/credentials/sealing.key"), 0o600);
+}
+
+#[test]
+fn organizations_are_divided_among_clients() {
+    let account = worked_example();
+    let ids: Vec<String> = account.records(List::Organizations).map(|it| it["id"].to_string()).collect();
+    let name =
+        |index: usize| account.record(List::Organizations, index as u64).unwrap()["name"].as_str().unwrap().to_owned();
+    let home = Home::new(account.clone());
+    let file = home.folder.path().join("clients.csv");
+    std::fs::write(
+        &file,
+        format!("# organization,client\n{},client-a\n{}, client-a\n\n{},client-b\n", ids[0], ids[1], ids[2]),
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    home.on_data(&["connect", "edr", "--map-file", file, "--map", "999999=client-b", "--ignore", &ids[3]]).done();
+    let run = home.on_data(&["sync", "edr", "--json"]).json();
+    assert_eq!((&run["bundles"], &run["api_calls"]), (&json!(3), &json!(3)), "three bundles for the price of one");
+
+    let of = |subject: &str| home.on_data(&["metrics", subject, "--json"]).json()["evidence"][0]["bundle"].clone();
+    assert_eq!(metric(&of("client-a"), "organizations_total"), "2");
+    assert_eq!(metric(&of("client-b"), "organizations_total"), "1");
+    let company = of("edr");
+    assert_eq!(metric(&company, "organizations_total"), "11", "all but the ignored one");
+    let coverage = &company["metadata"]["organizations"];
+    assert_eq!(
+        (&coverage["unmapped_total"], &coverage["ignored"], &coverage["missing"]),
+        (&json!(8), &json!([ids[3]]), &json!(["999999"]))
+    );
+    let table = home.on_data(&["metrics", "edr"]).done().stdout;
+    assert!(table.contains("unmapped organizations") && table.contains(&name(11)), "{table}");
+    assert!(table.contains("no longer lists: 999999"), "{table}");
+
+    // A new mapping holds from the next sync on.
+    let mapped = home.on_data(&["map", "edr", "--client", "everyone", "--json"]).json();
+    assert_eq!(mapped["connection"]["id"], "edr");
+    home.on_data(&["metrics", "everyone"]).refused(4);
+    home.on_data(&["sync", "edr"]).done();
+    assert_eq!(metric(&of("everyone"), "organizations_total"), "12");
+    let said = home.on_data(&["map", "edr", "--map-file", file]).done().stdout;
+    assert!(said.contains("the next sync"), "{said}");
+
+    std::fs::write(file, format!("{},client-a\n{};client-b\n", ids[0], ids[1])).unwrap();
+    let line = home.on_data(&["map", "edr", "--map-file", file]).refused(2);
+    assert!(line.contains("line 2") && line.contains("expected organization,client"), "{line}");
+}
+
+#[test]
+fn pause_and_resume() {
+    let home = Home::new(worked_example());
+    home.connect();
+    let paused = home.on_data(&["pause", "edr", "--json"]).json();
+    assert_eq!((&paused["connection"]["paused"], &paused["connection"]["next_run_at"]), (&json!(true), &Value::Null));
+    assert!(home.on_data(&["connections"]).done().stdout.contains(" paused "));
+    // Now is now, also for a paused one; and that schedules nothing.
+    home.on_data(&["sync", "edr"]).done();
+    assert_eq!(connection(&home)["next_run_at"], Value::Null);
+    let said = home.on_data(&["resume", "edr"]).done().stdout;
+    assert!(said.contains("daily again"), "{said}");
+    let resumed = connection(&home);
+    assert_eq!(resumed["paused"], false);
+    assert_eq!(time(&resumed["next_run_at"]), common::domain::schedule::next_daily(now()));
+    assert!(home.on_data(&["pause", "edr"]).done().stdout.contains("paused"));
+}
+
+#[test]
+fn a_key_can_be_replaced() {
+    let home = Home::new(worked_example());
+    home.connect();
+    let before = connection(&home);
+    let new = super::wait(super::simulated(worked_example()).credentials("hk_new", "hs_new").start()).unwrap();
+    let at_new = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.arg("--data").arg(home.data()).env("HUNTRESS_EDR_URL", new.origin());
+        command.env("HUNTRESS_API_KEY", "hk_new").env("HUNTRESS_API_SECRET", "hs_new");
+        output(&mut command)
+    };
+    at_new(&["sync", "edr"]).refused(3);
+    at_new(&["connect", "edr", "--replace-key"]).done();
+    at_new(&["sync", "edr"]).done();
+    let after = connection(&home);
+    assert_eq!((&before["mapping"], &before["created_at"]), (&after["mapping"], &after["created_at"]));
+    assert_eq!(after["status"], "ok");
+}
+
+#[test]
+fn a_missing_permission_is_in_the_table_and_in_one_line() {
+    let home = Home::new(worked_example());
+    home.connect();
+    home.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Forbidden)]);
+    let tested = home.on_data(&["test", "edr"]);
+    assert_eq!(tested.code, 3, "{tested:?}");
+    assert_eq!((tested.stdout.matches(" yes ").count(), tested.stdout.matches(" no ").count()), (3, 1), "{tested:?}");
+    assert_eq!(tested.stderr.lines().count(), 1, "{tested:?}");
+    assert!(tested.stderr.contains("the permission to view agents is missing"), "{tested:?}");
+    let tested = home.on_data(&["test", "edr", "--json"]);
+    let report: Value = serde_json::from_str(&tested.stdout).unwrap();
+    assert_eq!(
+        (tested.code, &report["passed"], &report["permissions"][2]["granted"]),
+        (3, &json!(false), &json!(false))
+    );
+
+    home.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Status(404))]);
+    let tested = home.on_data(&["test", "edr"]);
+    assert_eq!((tested.code, tested.stderr.lines().count()), (4, 1), "{tested:?}");
+    assert_eq!(connection(&home)["last_test"]["passed"], false);
+}
+
+#[test]
+fn a_failed_sync_keeps_the_last_good_evidence_with_its_age() {
+    let home = Home::new(worked_example());
+    home.connect();
+    let good = home.on_data(&["sync", "edr", "--json"]).json();
+    let evidence = |home: &Home| home.on_data(&["metrics", "acme", "--json"]).json()["evidence"][0].clone();
+    let before = evidence(&home);
+
+    home.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Status(404))]);
+    for arguments in [&["sync", "edr"][..], &["sync", "edr", "--json"]] {
+        let line = home.on_data(arguments).refused(4);
+        assert!(line.starts_with("refused: ") && line.contains("GET /v1/agents"), "{line}");
+    }
+    let failed = connection(&home);
+    assert_eq!((&failed["status"], &failed["last_failure"]["code"]), (&json!("error"), &json!("refused")));
+    assert_eq!(failed["next_run_at"], before["next_run_at"], "the next tick tries again");
+    assert!(time(&failed["last_attempt_at"]) >= time(&failed["last_success_at"]) - TimeDelta::seconds(1));
+    let after = evidence(&home);
+    for key in ["run_id", "as_of", "sha256", "bundle", "committed_at", "last_success_at"] {
+        assert_eq!(before[key], after[key], "{key}");
+    }
+    assert_eq!(after["run_id"], good["id"]);
+    assert!(after["age_seconds"].as_i64() >= before["age_seconds"].as_i64());
+    assert_eq!(after["last_failure"]["code"], "refused");
+    let table = home.on_data(&["metrics", "acme"]).done().stdout;
+    assert!(table.contains("the last run failed: refused"), "{table}");
+    let runs = home.on_data(&["runs", "edr", "--json"]).json();
+    let statuses: Vec<&Value> = runs["runs"].as_array().unwrap().iter().map(|it| &it["status"]).collect();
+    assert_eq!(statuses, ["failed", "failed", "succeeded"]);
+    assert!(home.on_data(&["runs", "edr"]).done().stdout.contains("Huntress answered that there are no agents"));
+
+    home.simulator.set_faults(vec![Fault::always(None, FaultKind::Unauthorized)]);
+    let line = home.on_data(&["sync", "edr"]).refused(3);
+    assert!(line.starts_with("auth_failed: "), "{line}");
+    let refused = connection(&home);
+    assert_eq!(refused["status"], "auth_failed");
+    assert!(time(&refused["next_run_at"]) > now() + TimeDelta::hours(23), "scheduled runs wait 24 hours");
+    assert_eq!(evidence(&home)["bundle"], before["bundle"]);
+
+    home.simulator.set_faults(Vec::new());
+    home.on_data(&["sync", "edr"]).done();
+    let well = connection(&home);
+    assert_eq!((&well["status"], &well["last_failure"]), (&json!("ok"), &Value::Null));
+    assert_ne!(evidence(&home)["run_id"], good["id"]);
+}
+
+#[test]
+fn no_file_of_the_data_folder_has_the_credential() {
+    let home = Home::new(worked_example());
+    home.connect();
+    home.on_data(&["sync", "edr"]).done();
+    home.simulator.set_faults(vec![Fault::always(None, FaultKind::Unauthorized)]);
+    home.on_data(&["sync", "edr"]).refused(3);
+    let files = super::files(&home.data());
+    assert!(files.len() >= 4, "{:?}", files.iter().map(|(path, _)| path).collect::<Vec<_>>());
+    for secret in
+        [KEY, SECRET, &STANDARD.encode(KEY), &STANDARD.encode(SECRET), &STANDARD.encode(format!("{KEY}:{SECRET}"))]
+    {
+        for (path, bytes) in &files {
+            assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{}", path.display());
+        }
+    }
+}

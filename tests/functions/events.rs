@@ -1,0 +1,181 @@
+//! Each handler with its sample events.
+
+use super::{World, ask, ask_for_all, batch, company, connection, sample, tick};
+use chrono::TimeDelta;
+use common::domain::connection::ConnectionStatus;
+use common::domain::id::{ClientId, RunId};
+use common::domain::run::RunStatus;
+use common::store::EvidenceOwner;
+use common::sync::plan::Planned;
+use huntress_evidence::stack::event;
+use scheduled_sync::Tick;
+use serde_json::json;
+use simulator::{Fault, FaultKind, List};
+
+const MAIN_RUN: &str = "019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11";
+const LAB_RUN: &str = "019d1533-a935-7d4f-8c2b-5a3e7f9b1d22";
+const BATCH: &str = "sync-worker/events/sqs-batch.json";
+
+fn scheduled() -> Tick {
+    serde_json::from_value(sample("scheduled-sync/events/scheduled.json")).unwrap()
+}
+
+#[tokio::test]
+async fn a_tick_plans_what_is_due_and_the_same_tick_makes_no_second_run() {
+    let mut world = World::with(&["edr-main", "edr-lab"]).await;
+    let later = common::store::ConnectionChange {
+        scheduling: Some(common::store::Scheduling::Resume { next_run_at: tick() + TimeDelta::days(1) }),
+        ..Default::default()
+    };
+    world.add("edr-later").await;
+    world.store.change_connection(&company(), &connection("edr-later"), later).await.unwrap();
+
+    let plan = async || {
+        let deadline = tick() + TimeDelta::minutes(1);
+        scheduled_sync::handle(&world.planner(), event(scheduled(), deadline)).await.unwrap()
+    };
+    assert_eq!(plan().await, Planned { due: 2, new: 2, joined: 0 });
+    assert_eq!(plan().await, Planned { due: 2, new: 0, joined: 2 });
+    for id in ["edr-main", "edr-lab"] {
+        let runs = world.store.runs(&company(), &connection(id), 10).await.unwrap();
+        assert_eq!(runs.len(), 1, "{id}");
+        assert_eq!(runs[0].status, RunStatus::Queued);
+    }
+    assert_eq!(world.store.runs(&company(), &connection("edr-later"), 10).await.unwrap(), []);
+    // The second tick could not know that the first one's messages went out; they name the same two runs.
+    let mut named: Vec<String> = world.sent().into_iter().map(|message| message.run.to_string()).collect();
+    assert_eq!(named.len(), 4);
+    named.sort();
+    named.dedup();
+    assert_eq!(named.len(), 2);
+}
+
+#[tokio::test]
+async fn a_tick_that_comes_again_after_the_run_ended_makes_none() {
+    let mut world = World::with(&["edr-main"]).await;
+    let plan = async |world: &World| {
+        scheduled_sync::handle(&world.planner(), event(scheduled(), tick() + TimeDelta::minutes(1))).await.unwrap()
+    };
+    assert_eq!(plan(&world).await.new, 1);
+    let message = world.sent().remove(0);
+    // It fails, so that the connection stays due.
+    world.simulator.set_faults(vec![Fault::always(None, FaultKind::Status(404))]);
+    assert!(huntress_evidence::stack::deliver(&world.worker(), &message, TimeDelta::minutes(14)).await);
+    let failed = world.store.connection(&company(), &connection("edr-main")).await.unwrap().unwrap();
+    assert_eq!(failed.status, ConnectionStatus::Error);
+    assert_eq!(plan(&world).await, Planned { due: 1, new: 0, joined: 1 });
+    assert_eq!(world.sent(), []);
+    assert_eq!(world.store.runs(&company(), &connection("edr-main"), 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_worker_does_the_runs_of_a_batch() {
+    let world = World::with(&["edr-main", "edr-lab"]).await;
+    world.queued("edr-main", MAIN_RUN).await;
+    world.queued("edr-lab", LAB_RUN).await;
+    let work = async || {
+        let deadline = tick() + TimeDelta::minutes(14);
+        sync_worker::handle(&world.worker(), event(batch(BATCH), deadline)).await.unwrap()
+    };
+    assert_eq!(work().await.batch_item_failures, []);
+    for (id, run) in [("edr-main", MAIN_RUN), ("edr-lab", LAB_RUN)] {
+        let run = world.store.run(&company(), &connection(id), &RunId::parse(run).unwrap()).await.unwrap().unwrap();
+        assert_eq!((run.status, run.bundles, run.api_calls), (RunStatus::Succeeded, 2, 3));
+    }
+    assert_eq!(world.simulator.requests().len(), 6);
+    let owner = EvidenceOwner::Client(ClientId::parse("client-acme-corp").unwrap());
+    assert_eq!(world.store.latest(&company(), &owner).await.unwrap().len(), 2, "one of each connection");
+    // Delivered once more, the batch does nothing.
+    assert_eq!(work().await.batch_item_failures, []);
+    assert_eq!(world.simulator.requests().len(), 6);
+}
+
+#[tokio::test]
+async fn a_message_that_is_none_comes_back_and_does_not_block_the_other() {
+    for body in [None, Some(""), Some("garbage"), Some("{}"), Some(r#"{"company":"a/b","connection":"c","run":"d"}"#)] {
+        let world = World::with(&["edr-lab"]).await;
+        world.queued("edr-lab", LAB_RUN).await;
+        let mut garbled = batch(BATCH);
+        garbled.records[0].body = body.map(str::to_owned);
+        let bad = garbled.records[0].message_id.clone().unwrap();
+        let answer =
+            sync_worker::handle(&world.worker(), event(garbled, tick() + TimeDelta::minutes(14))).await.unwrap();
+        let answer = serde_json::to_value(answer).unwrap();
+        assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": bad}]}), "{body:?}");
+        let run = world.store.run(&company(), &connection("edr-lab"), &RunId::parse(LAB_RUN).unwrap()).await;
+        assert_eq!(run.unwrap().unwrap().status, RunStatus::Succeeded);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_run_is_done_with_and_its_message_does_not_come_back() {
+    let world = World::with(&["edr-main", "edr-lab"]).await;
+    world.queued("edr-main", MAIN_RUN).await;
+    world.queued("edr-lab", LAB_RUN).await;
+    world.simulator.set_faults(vec![Fault::once(Some(List::Agents), 1, FaultKind::Forbidden)]);
+    let answer =
+        sync_worker::handle(&world.worker(), event(batch(BATCH), tick() + TimeDelta::minutes(14))).await.unwrap();
+    assert_eq!(answer.batch_item_failures, []);
+    let status = async |id: &str| world.store.connection(&company(), &connection(id)).await.unwrap().unwrap().status;
+    assert_eq!(
+        (status("edr-main").await, status("edr-lab").await),
+        (ConnectionStatus::AuthFailed, ConnectionStatus::Ok)
+    );
+}
+
+#[tokio::test]
+async fn sync_now_and_the_state_of_its_run() {
+    let mut world = World::with(&["edr-main"]).await;
+    let asked = sample("on-demand-sync/events/sync-now.json");
+    let (status, headers, body) = ask_for_all(world.on_demand_sync(), &asked).await;
+    assert_eq!((status, &body["joined"], &body["run"]["status"]), (202, &json!(false), &json!("queued")));
+    let run = body["run_id"].as_str().unwrap().to_owned();
+    let location = format!("/v1/companies/msp-acme/connections/edr-main/runs/{run}");
+    assert_eq!(headers["location"], location.as_str());
+    let (status, again) = ask(world.on_demand_sync(), &asked).await;
+    assert_eq!((status, &again["joined"], &again["run_id"]), (202, &json!(true), &json!(run)));
+    assert!(world.sent().iter().all(|message| message.run.as_str() == run));
+
+    let mut state = sample("on-demand-sync/events/run-state.json");
+    assert_eq!(ask(world.on_demand_sync(), &state).await.0, 404, "the run of the sample is not there");
+    for place in [&["rawPath"][..], &["requestContext", "http", "path"]] {
+        let field = place.iter().fold(&mut state, |value, key| &mut value[*key]);
+        *field = json!(location);
+    }
+    let (status, body) = ask(world.on_demand_sync(), &state).await;
+    assert_eq!((status, &body["run"]["id"]), (200, &json!(run)));
+}
+
+#[tokio::test]
+async fn a_repeated_idempotency_key_is_the_same_run() {
+    let world = World::with(&["edr-main"]).await;
+    let mut asked = sample("on-demand-sync/events/sync-now.json");
+    asked["headers"]["idempotency-key"] = json!("order-1");
+    let (_, first) = ask(world.on_demand_sync(), &asked).await;
+    let message = common::queue::RunMessage {
+        company: company(),
+        connection: connection("edr-main"),
+        run: RunId::parse(first["run_id"].as_str().unwrap()).unwrap(),
+    };
+    assert!(huntress_evidence::stack::deliver(&world.worker(), &message, TimeDelta::minutes(14)).await);
+    let (status, again) = ask(world.on_demand_sync(), &asked).await;
+    assert_eq!((status, &again["run_id"], &again["run"]["status"]), (202, &first["run_id"], &json!("succeeded")));
+    asked["headers"]["idempotency-key"] = json!("order-2");
+    assert_ne!(ask(world.on_demand_sync(), &asked).await.1["run_id"], first["run_id"]);
+}
+
+#[tokio::test]
+async fn a_connection_test_answers_for_each_permission() {
+    let world = World::with(&["edr-main"]).await;
+    let asked = sample("connection-test/events/test.json");
+    let (status, body) = ask(world.connection_test(), &asked).await;
+    assert_eq!((status, &body["passed"]), (200, &json!(true)));
+    assert_eq!(body["permissions"].as_array().unwrap().len(), 4);
+    world.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Forbidden)]);
+    let (status, body) = ask(world.connection_test(), &asked).await;
+    assert_eq!((status, &body["passed"]), (200, &json!(false)));
+    assert_eq!(body["permissions"][2]["failure"]["code"], "auth_failed");
+    let tested = world.store.connection(&company(), &connection("edr-main")).await.unwrap().unwrap();
+    assert_eq!((tested.last_test.unwrap().passed, tested.status), (false, ConnectionStatus::New), "a test is no run");
+    assert_eq!(world.store.runs(&company(), &connection("edr-main"), 1).await.unwrap(), []);
+}

@@ -1,0 +1,200 @@
+//! The handlers of the four Lambda functions with their sample events, and the two AWS services behind them.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests: a failure here is a failed test")]
+
+mod access;
+mod events;
+mod services;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use chrono::{DateTime, TimeDelta, Utc};
+use common::api::lambda_caller;
+use common::clock::Clock;
+use common::domain::connection::{Connection, ConnectionStatus, Product};
+use common::domain::edr::EdrSettings;
+use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use common::domain::mapping::Mapping;
+use common::domain::run::Trigger;
+use common::huntress::edr::EdrCredential;
+use common::huntress::origin::Origin;
+use common::huntress::transport::{Timeouts, http_client};
+use common::queue::{Queue, RunMessage};
+use common::secrets::{Binding, Credential, Credentials, SealedFiles};
+use common::store::{RunRequest, Store};
+use common::sync::collect::Huntress;
+use common::sync::plan::Planner;
+use common::sync::test::Tester;
+use common::sync::work::Worker;
+use huntress_evidence::engine::Engine;
+use lambda_http::request::LambdaRequest;
+use serde_json::Value;
+use simulator::{API_KEY, API_SECRET, Account, Simulator};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tower::ServiceExt;
+
+/// It stands still.
+struct Stopped(DateTime<Utc>);
+
+impl Clock for Stopped {
+    fn now(&self) -> DateTime<Utc> {
+        self.0
+    }
+
+    fn sleep_until(&self, _: DateTime<Utc>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// 07:00 in New York: the time of the sample events.
+fn tick() -> DateTime<Utc> {
+    common::domain::time::parse("2026-03-22T11:00:00Z").unwrap()
+}
+
+fn company() -> CompanyId {
+    CompanyId::parse("msp-acme").unwrap()
+}
+
+fn connection(id: &str) -> ConnectionId {
+    ConnectionId::parse(id).unwrap()
+}
+
+/// What the functions have around them, with a simulated account.
+struct World {
+    store: Store,
+    credentials: Arc<Credentials>,
+    huntress: Huntress,
+    simulator: Simulator,
+    queue: Arc<Queue>,
+    messages: UnboundedReceiver<RunMessage>,
+    _engine: Engine,
+    _folder: TempDir,
+}
+
+impl World {
+    /// With the company's connections of these ids, all due at the tick.
+    async fn with(connections: &[&str]) -> Self {
+        let engine = Engine::memory().await.unwrap();
+        let store = Store::new(engine.client(), "evidence");
+        store.create_table().await.unwrap();
+        let folder = TempDir::new().unwrap();
+        let credentials = Arc::new(Credentials::Sealed(SealedFiles::open(folder.path()).unwrap()));
+        let simulator = Simulator::builder(Account::worked_example(tick())).rate_limit(None).start().await.unwrap();
+        let edr = Origin::parse(&simulator.origin(), Product::Edr, true).unwrap();
+        let clock = Arc::new(Stopped(tick() + TimeDelta::seconds(5)));
+        let huntress = Huntress { http: http_client(Timeouts::default()).unwrap(), clock, edr };
+        let (sender, messages) = mpsc::unbounded_channel();
+        let queue = Arc::new(Queue::InProcess(sender));
+        let world = Self { store, credentials, huntress, simulator, queue, messages, _engine: engine, _folder: folder };
+        for id in connections {
+            world.add(id).await;
+        }
+        world
+    }
+
+    async fn add(&self, id: &str) {
+        let (company, id) = (company(), connection(id));
+        let binding = Binding { company: &company, connection: &id, product: Product::Edr };
+        let credential = EdrCredential { key: API_KEY.into(), secret: API_SECRET.into() };
+        self.credentials.put(binding, &Credential::Edr(credential)).await.unwrap();
+        let connection = Connection {
+            company: company.clone(),
+            id: id.clone(),
+            product: Product::Edr,
+            edr: EdrSettings::default(),
+            mapping: Mapping::OneClient { client: ClientId::parse("client-acme-corp").unwrap() },
+            paused: false,
+            status: ConnectionStatus::New,
+            created_at: tick() - TimeDelta::days(2),
+            last_attempt_at: None,
+            last_success_at: None,
+            next_run_at: Some(tick()),
+            last_failure: None,
+            last_test: None,
+        };
+        self.store.add_connection(&connection).await.unwrap();
+    }
+
+    /// A run as if it had been asked for.
+    async fn queued(&self, id: &str, run: &str) {
+        let request = RunRequest {
+            company: company(),
+            connection: connection(id),
+            run_id: RunId::parse(run).unwrap(),
+            trigger: Trigger::Schedule,
+            request_key: None,
+            next_run_at: None,
+            now: tick(),
+        };
+        assert!(self.store.request_run(request).await.unwrap().new);
+    }
+
+    fn planner(&self) -> Planner {
+        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock: Arc::clone(&self.huntress.clock) }
+    }
+
+    fn worker(&self) -> Worker {
+        Worker {
+            store: self.store.clone(),
+            credentials: Arc::clone(&self.credentials),
+            huntress: self.huntress.clone(),
+            budgets: Arc::default(),
+        }
+    }
+
+    fn tester(&self) -> Tester {
+        Tester {
+            store: self.store.clone(),
+            credentials: Arc::clone(&self.credentials),
+            huntress: self.huntress.clone(),
+            budgets: Arc::default(),
+        }
+    }
+
+    /// `on-demand-sync` as its `main` puts it together.
+    fn on_demand_sync(&self) -> Router {
+        on_demand_sync::router(Arc::new(self.planner())).layer(axum::middleware::from_fn(lambda_caller))
+    }
+
+    /// `connection-test` as its `main` puts it together.
+    fn connection_test(&self) -> Router {
+        connection_test::router(Arc::new(self.tester())).layer(axum::middleware::from_fn(lambda_caller))
+    }
+
+    /// The messages that were sent since the last call.
+    fn sent(&mut self) -> Vec<RunMessage> {
+        std::iter::from_fn(|| self.messages.try_recv().ok()).collect()
+    }
+}
+
+/// The event of a sample file.
+fn sample(file: &str) -> Value {
+    let path = format!("{}/../../functions/{file}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The batch of a sample file.
+fn batch(file: &str) -> SqsEvent {
+    serde_json::from_value(sample(file)).unwrap()
+}
+
+/// What a function answers to an event of the HTTP API: status and body.
+async fn ask(function: Router, event: &Value) -> (u16, Value) {
+    let (status, _, body) = ask_for_all(function, event).await;
+    (status, body)
+}
+
+/// With the headers, too.
+async fn ask_for_all(function: Router, event: &Value) -> (u16, axum::http::HeaderMap, Value) {
+    // As text, since the event is told from those of other kinds by trying one after the other.
+    let request: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
+    let request: axum::http::Request<lambda_http::Body> = request.into();
+    let answer = function.oneshot(request.map(|body| Body::from(body.to_vec()))).await.unwrap();
+    let (parts, body) = answer.into_parts();
+    let body = to_bytes(body, 1 << 20).await.unwrap();
+    (parts.status.as_u16(), parts.headers, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
