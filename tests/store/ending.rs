@@ -27,7 +27,7 @@ async fn a_commit_ends_the_run_and_shows_all_its_evidence() {
         let lease = started(&store, 1, tick()).await;
         let tomorrow = tick() + TimeDelta::days(1);
         let outcome = Ended { next_run_at: Some(tomorrow), ..ended(later(3)) };
-        store.commit(&lease, outcome, bundles(number, "{}")).await.unwrap();
+        store.commit(&lease, outcome.clone(), bundles(number, "{}")).await.unwrap();
 
         assert_eq!(pieces(&engine).await, number);
         for number in (0..number).step_by(29).chain([number - 1]) {

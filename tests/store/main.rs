@@ -10,7 +10,6 @@ mod versions;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::domain::connection::{Connection, ConnectionStatus, Product};
-use common::domain::edr::EdrSettings;
 use common::domain::evidence::RecordsRead;
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use common::domain::mapping::Mapping;
