@@ -14,7 +14,7 @@ fn usage_errors_are_one_line_that_says_what_to_do() {
         (&["collect"][..], "the command is not complete"),
         (&["connect"], "the command is not complete"),
         (&["colect", "edr"], "did you mean collect?"),
-        (&["collect", "sat"], "there is no such command"),
+        (&["collect", "siem"], "there is no such command"),
         (&["collect", "edr", "--jsn"], "there is no option --jsn here; did you mean --json?"),
         (&["collect", "edr", "--as-of"], "--as-of <T> needs a value"),
         (&["collect", "edr", "--as-of", "yesterday"], "expected a time with a zone, as in 2026-03-22T12:00:00Z"),

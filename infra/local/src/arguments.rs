@@ -82,16 +82,15 @@ pub struct CollectionArguments {
     /// Client named in the evidence
     #[arg(long, value_name = "ID")]
     pub client: Option<ClientId>,
-    /// Requests a minute that we allow ourselves; 0 for no limiter of our own. By default the vendor's limits: 60 a minute for the endpoint API, 200 a
-    /// minute and 1,500 an hour for the training API
-    #[arg(long, value_name = "N")]
-    pub requests_per_minute: Option<u32>,
 }
 
 #[derive(Debug, Args)]
 pub struct CollectEdr {
     #[command(flatten)]
     pub collection: CollectionArguments,
+    /// Requests a minute that we allow ourselves; 0 for no limiter of our own
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub requests_per_minute: u32,
     /// Only these organizations; all when none is given
     #[arg(long = "organization", value_name = "ID", num_args = 1..)]
     pub organizations: Vec<String>,
@@ -103,6 +102,9 @@ pub struct CollectEdr {
 pub struct CollectSat {
     #[command(flatten)]
     pub collection: CollectionArguments,
+    /// Requests a minute that we allow ourselves instead of the vendor's 200 a minute and 1,500 an hour; 0 for no limiter of our own
+    #[arg(long, value_name = "N")]
+    pub requests_per_minute: Option<u32>,
     #[command(flatten)]
     pub rules: TrainingRules,
 }

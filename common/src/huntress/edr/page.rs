@@ -32,10 +32,11 @@ pub(super) enum NextPage {
 /// [`BodyError::NotJson`] for what is no JSON or is cut off, [`BodyError::Shape`] for JSON that is no page.
 pub(super) fn read_page<L: ListOf>(body: &[u8]) -> Result<Page<'_, L>, BodyError> {
     let shape = |path: &str, what: &str| BodyError::Shape { path: path.to_owned(), what: what.to_owned() };
-    // Checked once as a whole, which is faster than string by string.
-    let text = std::str::from_utf8(body).map_err(|_| BodyError::NotJson)?;
-    let mut json = serde_json::Deserializer::from_str(text);
-    let raw = Top::<L>(PhantomData).deserialize(&mut json).and_then(|raw| json.end().map(|()| raw));
+    // Checking the text once as a whole is faster than string by string, which is left for bodies with bad bytes: where nobody looks, they do no harm.
+    let raw = match std::str::from_utf8(body) {
+        Ok(text) => read_top::<L, _>(serde_json::Deserializer::from_str(text)),
+        Err(_) => read_top::<L, _>(serde_json::Deserializer::from_slice(body)),
+    };
     let raw = raw.map_err(|error| match error.classify() {
         serde_json::error::Category::Data => shape(L::KEY, "a field is there twice, or a value is out of range"),
         _ => BodyError::NotJson,
@@ -60,6 +61,14 @@ pub(super) fn read_page<L: ListOf>(body: &[u8]) -> Result<Page<'_, L>, BodyError
         Element::Other => L::Record::default(),
     });
     Ok(Page { records: records.collect(), next })
+}
+
+fn read_top<'de, L: ListOf, R: serde_json::de::Read<'de>>(
+    mut json: serde_json::Deserializer<R>,
+) -> Result<RawPage<'de, L>, serde_json::Error> {
+    let raw = Top::<L>(PhantomData).deserialize(&mut json)?;
+    json.end()?;
+    Ok(raw)
 }
 
 /// The token inside `pagination`; a `pagination` that is no object has none.

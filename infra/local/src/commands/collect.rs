@@ -72,7 +72,7 @@ pub async fn edr(options: CollectEdr) -> Result<(), Fault> {
         key: required(&environment, "HUNTRESS_API_KEY")?.into(),
         secret: required(&environment, "HUNTRESS_API_SECRET")?.into(),
     };
-    let budget = Budget::per_minute(options.collection.requests_per_minute.unwrap_or(60));
+    let budget = Budget::per_minute(options.requests_per_minute);
     let job = job(&options.collection, &huntress, budget);
     let display = progress::show(&job.progress, &job.budget, &huntress.clock);
     let collected = huntress.collect_edr(&credential, settings, job).await;
@@ -92,7 +92,7 @@ pub async fn sat(options: CollectSat) -> Result<(), Fault> {
         client_secret: required(&environment, "HUNTRESS_SAT_CLIENT_SECRET")?.into(),
     };
     let configured = environment("HUNTRESS_SAT_ACCOUNT_ID");
-    let budget = match options.collection.requests_per_minute {
+    let budget = match options.requests_per_minute {
         None => budget_of(Product::Sat),
         Some(requests) => Budget::per_minute(requests),
     };

@@ -40,11 +40,9 @@ pub async fn edr(options: ConnectEdr) -> Result<(), Fault> {
         json: options.json,
     };
     let make = |now| Connection { edr: settings, ..new(&wanted, Product::Edr, mapping.clone(), now) };
+    let [key, secret] = Variable::pair(["HUNTRESS_API_KEY", "HUNTRESS_API_SECRET"]);
     let ask = || {
-        let credential = EdrCredential {
-            key: secret("HUNTRESS_API_KEY", "API key")?,
-            secret: secret("HUNTRESS_API_SECRET", "API secret")?,
-        };
+        let credential = EdrCredential { key: key.read("API key")?, secret: secret.read("API secret")? };
         Ok(Credential::Edr(credential))
     };
     save(&wanted, ask, make).await
@@ -73,11 +71,10 @@ pub async fn sat(options: ConnectSat) -> Result<(), Fault> {
         account_id: configured.clone(),
         ..new(&wanted, Product::Sat, mapping.clone(), now)
     };
+    let [id, secret] = Variable::pair(["HUNTRESS_SAT_CLIENT_ID", "HUNTRESS_SAT_CLIENT_SECRET"]);
     let ask = || {
-        let credential = SatCredential {
-            client_id: secret("HUNTRESS_SAT_CLIENT_ID", "client id")?,
-            client_secret: secret("HUNTRESS_SAT_CLIENT_SECRET", "client secret")?,
-        };
+        let credential =
+            SatCredential { client_id: id.read("client id")?, client_secret: secret.read("client secret")? };
         Ok(Credential::Sat(credential))
     };
     save(&wanted, ask, make).await
@@ -87,22 +84,35 @@ fn new(wanted: &Wanted<'_>, product: Product, mapping: Mapping, now: DateTime<Ut
     Connection::new(wanted.place.company.clone(), wanted.id.clone(), product, mapping, now)
 }
 
-/// A secret from the environment, or from a prompt that does not show it.
-fn secret(variable: &'static str, question: &str) -> Result<SecretString, Fault> {
-    if let Some(value) = environment(variable) {
-        return Ok(value.into());
+/// The variable that holds one half of a credential.
+struct Variable {
+    name: &'static str,
+    pair: [&'static str; 2],
+}
+
+impl Variable {
+    fn pair(pair: [&'static str; 2]) -> [Self; 2] {
+        pair.map(|name| Self { name, pair })
     }
-    if !std::io::stdin().is_terminal() {
-        return Err(Fault::usage(format!(
-            "the environment variable {variable} is not set, and there is no terminal to ask on; set it and the other half of the credential"
-        )));
-    }
-    let typed = rpassword::prompt_password(format!("{question}: "))
-        .map_err(|error| Fault::other(format!("the prompt failed: {error}")))?;
-    if typed.trim().is_empty() {
-        Err(Fault::usage(format!("no {question} was given")))
-    } else {
-        Ok(typed.trim().to_owned().into())
+
+    /// The secret from the environment, or from a prompt that does not show it.
+    fn read(&self, question: &str) -> Result<SecretString, Fault> {
+        if let Some(value) = environment(self.name) {
+            return Ok(value.into());
+        }
+        if !std::io::stdin().is_terminal() {
+            let (name, [first, second]) = (self.name, self.pair);
+            return Err(Fault::usage(format!(
+                "the environment variable {name} is not set, and there is no terminal to ask on; set {first} and {second}"
+            )));
+        }
+        let typed = rpassword::prompt_password(format!("{question}: "));
+        let typed = typed.map_err(|error| Fault::other(format!("the prompt failed: {error}")))?;
+        if typed.trim().is_empty() {
+            Err(Fault::usage(format!("no {question} was given")))
+        } else {
+            Ok(typed.trim().to_owned().into())
+        }
     }
 }
 
