@@ -9,6 +9,7 @@ use common::domain::id::{CompanyId, ConnectionId};
 use common::domain::schedule::next_daily;
 use common::huntress::origin::Origin;
 use common::huntress::transport::{Timeouts, http_client};
+use common::settings::Origins;
 use common::store::{ConnectionChange, Scheduling};
 use common::sync::collect::Huntress;
 use huntress_evidence::stack::Stack;
@@ -46,8 +47,10 @@ fn evidence(home: &Home) -> Value {
 /// Sets when connections are due, while no process has the folder.
 fn make_due(home: &Home, connections: &[&str], ago: TimeDelta) {
     wait(async {
-        let edr = Origin::parse(&home.simulator.origin(), Product::Edr, true).unwrap();
-        let huntress = Huntress { http: http_client(Timeouts::default()).unwrap(), clock: Arc::new(SystemClock), edr };
+        let origin = |product| Origin::parse(&home.simulator.origin(), product, true).unwrap();
+        let origins = Origins { edr: origin(Product::Edr), sat: origin(Product::Sat) };
+        let huntress =
+            Huntress { http: http_client(Timeouts::default()).unwrap(), clock: Arc::new(SystemClock), origins };
         let (stack, _queue) = Stack::open(&home.data(), huntress).await.unwrap();
         for connection in connections {
             let due = Scheduling::Resume { next_run_at: now() - ago };

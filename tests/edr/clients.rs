@@ -235,7 +235,7 @@ async fn five_hundred_clients_cost_one_listing_and_add_up_to_the_company() {
     }
     // Counted from the records themselves, for some.
     for id in ids.iter().step_by(97) {
-        let is_theirs = |record: &serde_json::Value| record["organization_id"].to_string() == *id;
+        let is_theirs = |record: &serde_json::Value| record["organization_id"].as_u64() == id.parse().ok();
         let agents =
             account.records(List::Agents).filter(|it| is_theirs(it) && it["status"] != "decommissioned").count();
         let incidents = account.records(List::IncidentReports).filter(is_theirs).count();

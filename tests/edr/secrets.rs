@@ -6,9 +6,9 @@ use common::domain::id::ClientId;
 use common::domain::mapping::Mapping;
 use serde_json::{Value, json};
 use simulator::{Account, FaultKind, List};
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-use tracing_subscriber::fmt::MakeWriter;
+use std::sync::Once;
 
 const KEY: &str = "hk_zebrakey7731";
 const SECRET: &str = "hs_zebrasecret7731";
@@ -17,13 +17,19 @@ const BASIC: &str = "aGtfemVicmFrZXk3NzMxOmhzX3plYnJhc2VjcmV0NzczMQ==";
 /// Part of every name, text and token that the account holds.
 const MARKER: &str = "zebra";
 
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+/// What was logged while a test listened, on the test's own thread.
+///
+/// One subscriber for the whole process, because a callsite asks only once whether anybody listens, and a subscriber of one thread is
+/// overlooked when another thread comes by first.
+struct Log;
+
+thread_local! {
+    static HEARD: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        HEARD.with_borrow_mut(|heard| heard.iter_mut().for_each(|heard| heard.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -31,16 +37,17 @@ impl Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    /// Every line of every level that `work` logs.
+    fn of<T>(work: impl FnOnce() -> T) -> (T, String) {
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+            tracing::subscriber::set_global_default(subscriber.with_writer(|| Log).finish()).unwrap();
+        });
+        HEARD.set(Some(Vec::new()));
+        let done = work();
+        (done, String::from_utf8_lossy(&HEARD.take().unwrap()).into_owned())
     }
 }
 
@@ -70,15 +77,11 @@ fn private() -> Account {
     )
 }
 
-/// A collection that sends the marked credential, under a subscriber that keeps every line of every level.
+/// A collection that sends the marked credential, with its log.
 fn observed(change: impl FnOnce(Scene) -> Scene) -> (Outcome, String) {
-    let log = Log::default();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(log.clone());
     let scene =
         Scene::of(private()).credential(KEY, SECRET).simulator(|builder| builder.credentials(KEY, SECRET)).max_page(2);
-    let outcome = tracing::subscriber::with_default(subscriber.finish(), || change(scene).collect_blocking());
-    (outcome, log.text())
+    Log::of(|| change(scene).collect_blocking())
 }
 
 #[track_caller]
@@ -156,13 +159,15 @@ fn the_markers_are_in_what_the_account_says() {
     for list in [List::Organizations, List::Agents, List::IncidentReports] {
         assert!(text(list).contains(MARKER));
     }
-    use base64_of_the_credential as encoded;
-    assert_eq!(encoded(), BASIC);
+    let request = reqwest::Client::new().get("http://127.0.0.1/").basic_auth(KEY, Some(SECRET)).build().unwrap();
+    assert_eq!(request.headers()["authorization"].to_str().unwrap(), format!("Basic {BASIC}"));
 }
 
-fn base64_of_the_credential() -> String {
-    let client = reqwest::Client::new();
-    let request = client.get("http://127.0.0.1/").basic_auth(KEY, Some(SECRET)).build().unwrap();
-    let header = request.headers()["authorization"].to_str().unwrap().to_owned();
-    header.trim_start_matches("Basic ").to_owned()
+/// The subscriber hears libraries, too, so silence means that nothing was said.
+#[test]
+fn the_log_is_heard() {
+    let ((), log) = Log::of(|| tracing::trace!(credential = SECRET, "for the test"));
+    assert!(log.contains(SECRET) && log.contains("for the test"), "{log}");
+    let (_, log) = observed(|scene| scene);
+    assert!(log.contains("hyper_util"), "{log}");
 }

@@ -11,8 +11,7 @@ use axum::body::{Body, to_bytes};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::api::lambda_caller;
 use common::clock::Clock;
-use common::domain::connection::{Connection, ConnectionStatus, Product};
-use common::domain::edr::EdrSettings;
+use common::domain::connection::{Connection, Product};
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use common::domain::mapping::Mapping;
 use common::domain::run::Trigger;
@@ -21,6 +20,7 @@ use common::huntress::origin::Origin;
 use common::huntress::transport::{Timeouts, http_client};
 use common::queue::{Queue, RunMessage};
 use common::secrets::{Binding, Credential, Credentials, SealedFiles};
+use common::settings::Origins;
 use common::store::{RunRequest, Store};
 use common::sync::collect::Huntress;
 use common::sync::plan::Planner;
@@ -84,9 +84,10 @@ impl World {
         let folder = TempDir::new().unwrap();
         let credentials = Arc::new(Credentials::Sealed(SealedFiles::open(folder.path()).unwrap()));
         let simulator = Simulator::builder(Account::worked_example(tick())).rate_limit(None).start().await.unwrap();
-        let edr = Origin::parse(&simulator.origin(), Product::Edr, true).unwrap();
+        let origin = |product| Origin::parse(&simulator.origin(), product, true).unwrap();
+        let origins = Origins { edr: origin(Product::Edr), sat: origin(Product::Sat) };
         let clock = Arc::new(Stopped(tick() + TimeDelta::seconds(5)));
-        let huntress = Huntress { http: http_client(Timeouts::default()).unwrap(), clock, edr };
+        let huntress = Huntress { http: http_client(Timeouts::default()).unwrap(), clock, origins };
         let (sender, messages) = mpsc::unbounded_channel();
         let queue = Arc::new(Queue::InProcess(sender));
         let world = Self { store, credentials, huntress, simulator, queue, messages, _engine: engine, _folder: folder };
@@ -101,21 +102,10 @@ impl World {
         let binding = Binding { company: &company, connection: &id, product: Product::Edr };
         let credential = EdrCredential { key: API_KEY.into(), secret: API_SECRET.into() };
         self.credentials.put(binding, &Credential::Edr(credential)).await.unwrap();
-        let connection = Connection {
-            company: company.clone(),
-            id: id.clone(),
-            product: Product::Edr,
-            edr: EdrSettings::default(),
-            mapping: Mapping::OneClient { client: ClientId::parse("client-acme-corp").unwrap() },
-            paused: false,
-            status: ConnectionStatus::New,
-            created_at: tick() - TimeDelta::days(2),
-            last_attempt_at: None,
-            last_success_at: None,
-            next_run_at: Some(tick()),
-            last_failure: None,
-            last_test: None,
-        };
+        let mapping = Mapping::OneClient { client: ClientId::parse("client-acme-corp").unwrap() };
+        let created_at = tick() - TimeDelta::days(2);
+        let connection = Connection::new(company.clone(), id.clone(), Product::Edr, mapping, created_at);
+        let connection = Connection { next_run_at: Some(tick()), ..connection };
         self.store.add_connection(&connection).await.unwrap();
     }
 

@@ -100,7 +100,7 @@ async fn get(service: &Service) -> Result<Credential, SecretError> {
 #[tokio::test]
 async fn a_secret_is_found_by_company_and_connection() {
     let service = Service::start(|_| secret("msp-acme", "edr-main")).await;
-    let Credential::Edr(found) = get(&service).await.ok().unwrap();
+    let Credential::Edr(found) = get(&service).await.ok().unwrap() else { panic!("another product's credential") };
     assert_eq!((found.key.expose_secret(), found.secret.expose_secret()), ("hk_stored", "hs_stored"));
     let wanted = json!({"SecretId": "huntress-evidence/prod/msp-acme/edr-main"});
     assert_eq!(service.calls(), [("secretsmanager.GetSecretValue".to_owned(), wanted)]);

@@ -56,7 +56,10 @@ impl Clock for SteppingClock {
         Box::pin(async move {
             tokio::task::yield_now().await;
             while !self.is_idle() {
-                tokio::task::yield_now().await;
+                // To ask costs more than to wait a little.
+                for _ in 0..16 {
+                    tokio::task::yield_now().await;
+                }
             }
             let mut now = self.0.now.lock().unwrap();
             *now = instant.max(*now);

@@ -15,7 +15,8 @@ use common::huntress::edr::{EdrClient, EdrCredential, Instants};
 use common::huntress::limits::Budget;
 use common::huntress::origin::Origin;
 use common::huntress::transport::{Patience, Progress, Timeouts, Transport, http_client};
-use common::sync::collect::{EdrJob, Huntress};
+use common::settings::Origins;
+use common::sync::collect::{Huntress, Job};
 use simulator::{API_KEY, API_SECRET, Account, Fault, FaultKind, List, Request, Simulator, SimulatorBuilder};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -85,12 +86,13 @@ impl Collector {
 
     /// Collects from an origin on this machine.
     pub async fn collect(&self, origin: &str) -> Result<(EdrTally, Collection), Failure> {
-        let origin = Origin::parse(origin, Product::Edr, true).unwrap();
+        let origins = Origins {
+            edr: Origin::parse(origin, Product::Edr, true).unwrap(),
+            sat: Origin::vendor(Product::Sat).unwrap(),
+        };
         let credential = EdrCredential { key: self.key.clone().into(), secret: self.secret.clone().into() };
-        let huntress = Huntress { http: self.http(), clock: Arc::new(self.clock.clone()), edr: origin };
-        let job = EdrJob {
-            credential: &credential,
-            settings: self.settings,
+        let huntress = Huntress { http: self.http(), clock: Arc::new(self.clock.clone()), origins };
+        let job = Job {
             as_of: self.given_as_of.unwrap_or_else(|| huntress.instant()),
             as_of_given: self.given_as_of.is_some(),
             run: None,
@@ -99,13 +101,13 @@ impl Collector {
             progress: Arc::clone(&self.progress),
         };
         let Some(max_pages) = self.max_pages else {
-            return huntress.collect_edr(job).await;
+            return huntress.collect_edr(&credential, self.settings, job).await;
         };
         let instants = Instants { as_of: job.as_of, observed_at: None };
         let transport =
-            Transport::new(huntress.http, huntress.clock, huntress.edr, job.budget, job.patience, job.progress);
+            Transport::new(huntress.http, huntress.clock, huntress.origins.edr, job.budget, job.patience, job.progress);
         let client = EdrClient::new(&transport, &credential).with_max_pages(max_pages);
-        let tally = client.collect(job.settings, instants).await?;
+        let tally = client.collect(self.settings, instants).await?;
         let api_calls = self.progress.requests();
         Ok((tally, Collection { collected_at: as_of(), duration_ms: 0, api_calls, run: None }))
     }

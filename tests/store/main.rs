@@ -46,24 +46,12 @@ fn client(name: &str) -> EvidenceOwner {
 
 /// A connection that is due at the tick.
 fn connection(company: &CompanyId, id: &str) -> Connection {
-    Connection {
-        company: company.clone(),
-        id: ConnectionId::parse(id).unwrap(),
-        product: Product::Edr,
-        edr: EdrSettings::default(),
-        mapping: Mapping::ByOrganization {
-            clients: [("7".to_owned(), ClientId::parse("client-seven").unwrap())].into(),
-            ignored: ["9".to_owned()].into(),
-        },
-        paused: false,
-        status: ConnectionStatus::New,
-        created_at: later(-60),
-        last_attempt_at: None,
-        last_success_at: None,
-        next_run_at: Some(tick()),
-        last_failure: None,
-        last_test: None,
-    }
+    let mapping = Mapping::ByOrganization {
+        clients: [("7".to_owned(), ClientId::parse("client-seven").unwrap())].into(),
+        ignored: ["9".to_owned()].into(),
+    };
+    let new = Connection::new(company.clone(), ConnectionId::parse(id).unwrap(), Product::Edr, mapping, later(-60));
+    Connection { next_run_at: Some(tick()), ..new }
 }
 
 fn request(number: u32) -> RunRequest {
@@ -109,7 +97,7 @@ fn ended(now: DateTime<Utc>) -> Ended {
     Ended {
         finished_at: now,
         api_calls: 6,
-        records: RecordsRead { organizations: 2, agents: 87, incident_reports: 3 },
+        records: RecordsRead { organizations: 2, agents: 87, incident_reports: 3 }.into(),
         next_run_at: None,
     }
 }
@@ -119,7 +107,7 @@ fn failed(now: DateTime<Utc>, code: FailureCode) -> Failed {
         finished_at: now,
         failure: Failure::new(code, "Huntress said no").at("GET /v1/agents"),
         api_calls: 2,
-        records: RecordsRead::default(),
+        records: RecordsRead::default().into(),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::evidence::Category;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::LazyLock;
 
 /// A kind of evidence that the map has rows for.
@@ -66,6 +67,15 @@ pub enum Strength {
     Direct,
     /// It shows a part of it, or its effect; the control needs other evidence too.
     Supporting,
+}
+
+impl fmt::Display for Strength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Direct => "direct",
+            Self::Supporting => "supporting",
+        })
+    }
 }
 
 /// What must be true of the tenant for a row to hold.

@@ -1,9 +1,11 @@
 //! The command line.
 
 use chrono::{DateTime, Utc};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use common::domain::edr::EdrSettings;
 use common::domain::id::{ClientId, CompanyId, ConnectionId};
+use common::domain::sat::Caps;
+use common::domain::sat::id::SatId;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -26,6 +28,8 @@ pub enum Command {
     /// Collect once and print; store nothing
     #[command(subcommand)]
     Collect(Collect),
+    /// Show how to get a key, and what to do when something goes wrong
+    Setup(Setup),
     /// Save a connection
     #[command(subcommand)]
     Connect(Connect),
@@ -43,6 +47,10 @@ pub enum Command {
     Metrics(Metrics),
     /// Print the values of one metric over time
     History(History),
+    /// Print the latest training signals of a client
+    Signals(OfClient),
+    /// Print the controls that a client's evidence supports
+    Controls(OfClient),
     /// Pass a connection over at the daily sync
     Pause(OfConnection),
     /// Sync a paused connection daily again
@@ -55,10 +63,13 @@ pub enum Command {
 pub enum Collect {
     /// Endpoint and incident evidence, with HUNTRESS_API_KEY and HUNTRESS_API_SECRET
     Edr(CollectEdr),
+    /// Training signals, with HUNTRESS_SAT_CLIENT_ID, HUNTRESS_SAT_CLIENT_SECRET and, if there are several accounts, HUNTRESS_SAT_ACCOUNT_ID
+    Sat(CollectSat),
 }
 
+/// What every collection takes.
 #[derive(Debug, Args)]
-pub struct CollectEdr {
+pub struct CollectionArguments {
     /// Print the bundle as JSON and nothing else
     #[arg(long)]
     pub json: bool,
@@ -71,14 +82,46 @@ pub struct CollectEdr {
     /// Client named in the evidence
     #[arg(long, value_name = "ID")]
     pub client: Option<ClientId>,
+    /// Requests a minute that we allow ourselves; 0 for no limiter of our own. By default the vendor's limits: 60 a minute for the endpoint API, 200 a
+    /// minute and 1,500 an hour for the training API
+    #[arg(long, value_name = "N")]
+    pub requests_per_minute: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct CollectEdr {
+    #[command(flatten)]
+    pub collection: CollectionArguments,
     /// Only these organizations; all when none is given
     #[arg(long = "organization", value_name = "ID", num_args = 1..)]
     pub organizations: Vec<String>,
     #[command(flatten)]
     pub rules: Rules,
-    /// Requests a minute that we allow ourselves; 0 for no limiter of our own
-    #[arg(long, value_name = "N", default_value_t = 60)]
-    pub requests_per_minute: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct CollectSat {
+    #[command(flatten)]
+    pub collection: CollectionArguments,
+    #[command(flatten)]
+    pub rules: TrainingRules,
+}
+
+/// The settings of the training rules.
+#[derive(Debug, Args)]
+pub struct TrainingRules {
+    /// Read at most so many assignments
+    #[arg(long, value_name = "N", default_value_t = Caps::default().assignments)]
+    pub max_assignments: u64,
+    /// Read at most so many activity records of an assignment
+    #[arg(long, value_name = "N", default_value_t = Caps::default().activity_per_assignment)]
+    pub max_activity: u64,
+    /// Read at most so many phishing campaigns
+    #[arg(long, value_name = "N", default_value_t = Caps::default().campaigns)]
+    pub max_campaigns: u64,
+    /// The training covers the tenant's privacy policies and procedures, so that it supports HIPAA 164.530(b)(1)
+    #[arg(long)]
+    pub training_covers_privacy_policies: bool,
 }
 
 /// The limits of the rules.
@@ -107,6 +150,8 @@ pub struct Place {
 pub enum Connect {
     /// The endpoint API; key and secret from HUNTRESS_API_KEY and HUNTRESS_API_SECRET, or asked for
     Edr(ConnectEdr),
+    /// The training API; client id and secret from HUNTRESS_SAT_CLIENT_ID and HUNTRESS_SAT_CLIENT_SECRET, or asked for
+    Sat(ConnectSat),
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +173,58 @@ pub struct ConnectEdr {
     #[arg(long)]
     pub no_test: bool,
     /// Print the connection as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct ConnectSat {
+    /// Id of the connection
+    #[arg(long, value_name = "ID", default_value = "sat")]
+    pub id: ConnectionId,
+    /// The client whose training it is; the company's id when none is given
+    #[arg(long, value_name = "ID")]
+    pub client: Option<ClientId>,
+    /// The account to measure; found by itself when the API client sees only one
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub account: Option<SatId>,
+    #[command(flatten)]
+    pub rules: TrainingRules,
+    /// Give a connection that is there a new API client; its other settings stay
+    #[arg(long)]
+    pub replace_key: bool,
+    /// Save without testing the API client first
+    #[arg(long)]
+    pub no_test: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Setup {
+    /// The product
+    pub product: ProductName,
+}
+
+/// A product, as it is named on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProductName {
+    /// The endpoint API
+    Edr,
+    /// The training API
+    Sat,
+}
+
+#[derive(Debug, Args)]
+pub struct OfClient {
+    /// The client
+    pub client: ClientId,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -229,6 +326,10 @@ pub struct Serve {
     pub grace_seconds: u32,
     #[command(flatten)]
     pub place: Place,
+}
+
+fn account(text: &str) -> Result<SatId, String> {
+    SatId::parse(text).map_err(|error| error.to_string())
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>, String> {

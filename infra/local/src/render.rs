@@ -3,7 +3,11 @@
 use crate::outcome::Fault;
 use comfy_table::presets;
 use comfy_table::{CellAlignment, Table};
+use common::domain::connection::Product;
 use common::domain::evidence::{EdrBundle, Metric};
+use common::domain::guidance;
+use common::domain::sat::bundle::SatBundle;
+use common::domain::sat::signal::SignalValues;
 use serde::Serialize;
 use std::io::Write;
 
@@ -88,6 +92,75 @@ pub fn metrics(bundle: &EdrBundle) -> String {
     }
     for entry in &metadata.data_quality {
         text += &format!("data quality: {} × {}\n", entry.count, entry.detail);
+    }
+    text
+}
+
+/// The signals of a bundle as a table, and how they came about.
+pub fn signals(bundle: &SatBundle) -> String {
+    let mut table = table(&["signal", "status", "values", "window"]);
+    for signal in &bundle.signals {
+        let status = match signal.reason {
+            Some(reason) => format!("{}: {reason}", signal.status),
+            None => signal.status.to_string(),
+        };
+        let known =
+            |value: &Option<String>| value.as_ref().map_or_else(|| "unknown".to_owned(), |value| format!("{value} %"));
+        let values = match &signal.values {
+            SignalValues::Coverage(values) => format!(
+                "{} covered: {} trained of {} active, {} of them departed",
+                known(&values.coverage_pct),
+                values.distinct_trained_learners,
+                values.active_learners,
+                values.departed_trained_learners
+            ),
+            SignalValues::Phishing(values) => format!(
+                "{} compromised, {} reported, of {} sent in {} campaigns",
+                known(&values.compromise_rate_pct),
+                known(&values.report_rate_pct),
+                values.sent,
+                values.campaigns
+            ),
+        };
+        table.add_row([signal.signal_key.to_string(), status, values, format!("{} days", signal.window_days)]);
+    }
+    let metadata = &bundle.metadata;
+    let records = metadata.records_read;
+    let mut text = format!(
+        "{table}\n\nas of {} · account {} · {} requests, {} ms · read {} assignments, {} activity records, {} learners, {} campaigns\n",
+        time(metadata.as_of),
+        metadata.account.name.as_deref().unwrap_or(&metadata.account.id),
+        metadata.api_calls_made,
+        metadata.collection_duration_ms,
+        records.assignments,
+        records.learner_activity,
+        records.learners,
+        records.phishing_campaigns,
+    );
+    for list in &metadata.truncated_lists {
+        text += &format!("cut at the cap of {}: {} ({})\n", list.cap, list.list.as_str(), list.lists);
+    }
+    if let Some(warning) = &metadata.rate_limit_warning {
+        text += &format!("only {} requests were left: {}\n", warning.lowest_remaining, warning.advice);
+    }
+    for entry in &metadata.data_quality {
+        text += &format!("data quality: {} × {}\n", entry.count, entry.detail);
+    }
+    for trouble in bundle.signals.iter().filter_map(|signal| signal.reason).filter_map(guidance::about_reason) {
+        text += &format!("{}: {}\n", trouble.symptom, trouble.action);
+    }
+    text
+}
+
+/// The steps to a key of a product, and what to do about its troubles.
+pub fn setup(product: Product) -> String {
+    let mut text = format!("Setting up {product}\n\n");
+    for (number, step) in guidance::setup(product).iter().enumerate() {
+        text += &format!("{}. {}\n   {}\n", number + 1, step.title, step.text);
+    }
+    text += "\nWhen something goes wrong\n";
+    for trouble in guidance::troubles(product) {
+        text += &format!("\n{}\n  Why: {}\n  What to do: {}\n", trouble.symptom, trouble.cause, trouble.action);
     }
     text
 }

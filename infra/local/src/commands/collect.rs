@@ -1,19 +1,24 @@
-//! `collect edr`: one collection, nothing stored.
+//! `collect edr` and `collect sat`: one collection, nothing stored.
 
-use crate::arguments::{CollectEdr, Rules};
+use crate::arguments::{CollectEdr, CollectSat, CollectionArguments, Rules, TrainingRules};
 use crate::outcome::Fault;
 use crate::{progress, render};
 use chrono::TimeDelta;
 use common::clock::{Clock, SystemClock};
+use common::domain::connection::Product;
+use common::domain::controls::ControlMap;
 use common::domain::edr::EdrSettings;
-use common::domain::edr::bundle::bundle_of;
+use common::domain::edr::bundle::bundle_of as edr_bundle_of;
 use common::domain::evidence::Tenant;
 use common::domain::run::{Failure, FailureCode};
+use common::domain::sat::bundle::bundle_of as sat_bundle_of;
+use common::domain::sat::{Caps, SatSettings};
 use common::huntress::edr::EdrCredential;
 use common::huntress::limits::Budget;
+use common::huntress::sat::SatCredential;
 use common::huntress::transport::{Patience, Timeouts, http_client};
 use common::settings::{Origins, environment, required};
-use common::sync::collect::{EdrJob, Huntress};
+use common::sync::collect::{Huntress, Job, budget_of};
 use std::sync::Arc;
 
 /// A collection by hand may take this long; a million agents at 60 requests a minute take three quarters of an hour.
@@ -22,15 +27,42 @@ const LONGEST: TimeDelta = TimeDelta::hours(12);
 /// How Huntress is reached from this process.
 pub fn huntress(clock: Arc<dyn Clock>) -> Result<Huntress, Fault> {
     let origins = Origins::read(&environment)?;
-    let http = http_client(Timeouts::default())
-        .map_err(|error| Fault::other(format!("the HTTP client does not start: {error}")))?;
-    Ok(Huntress { http, clock, edr: origins.edr })
+    let http = http_client(Timeouts::default());
+    let http = http.map_err(|error| Fault::other(format!("the HTTP client does not start: {error}")))?;
+    Ok(Huntress { http, clock, origins })
 }
 
-/// The limits of the rules, checked together.
+/// The limits of the endpoint rules, checked together.
 pub fn settings(rules: &Rules) -> Result<EdrSettings, Fault> {
     EdrSettings::new(rules.online_within_hours, rules.missing_after_days)
         .map_err(|error| Fault::usage(error.to_string()))
+}
+
+/// The settings of the training rules, checked together.
+pub fn training_settings(rules: &TrainingRules) -> Result<SatSettings, Fault> {
+    let caps = Caps {
+        assignments: rules.max_assignments,
+        activity_per_assignment: rules.max_activity,
+        campaigns: rules.max_campaigns,
+    };
+    SatSettings::new(caps, rules.training_covers_privacy_policies).map_err(|error| Fault::usage(error.to_string()))
+}
+
+/// The job that the arguments describe.
+fn job(options: &CollectionArguments, huntress: &Huntress, budget: Budget) -> Job {
+    let now = huntress.instant();
+    Job {
+        as_of: options.as_of.unwrap_or(now),
+        as_of_given: options.as_of.is_some(),
+        run: None,
+        budget: Arc::new(budget),
+        patience: Patience::until(now + LONGEST),
+        progress: Arc::default(),
+    }
+}
+
+fn tenant(options: CollectionArguments) -> Tenant {
+    Tenant { company_id: options.company, client_id: options.client }
 }
 
 pub async fn edr(options: CollectEdr) -> Result<(), Fault> {
@@ -40,24 +72,36 @@ pub async fn edr(options: CollectEdr) -> Result<(), Fault> {
         key: required(&environment, "HUNTRESS_API_KEY")?.into(),
         secret: required(&environment, "HUNTRESS_API_SECRET")?.into(),
     };
-    let budget = Arc::new(Budget::per_minute(options.requests_per_minute));
-    let now = huntress.instant();
-    let job = EdrJob {
-        credential: &credential,
-        settings,
-        as_of: options.as_of.unwrap_or(now),
-        as_of_given: options.as_of.is_some(),
-        run: None,
-        budget: Arc::clone(&budget),
-        patience: Patience::until(now + LONGEST),
-        progress: Arc::default(),
-    };
-    let display = progress::show(&job.progress, &budget, &huntress.clock);
-    let collected = huntress.collect_edr(job).await;
+    let budget = Budget::per_minute(options.collection.requests_per_minute.unwrap_or(60));
+    let job = job(&options.collection, &huntress, budget);
+    let display = progress::show(&job.progress, &job.budget, &huntress.clock);
+    let collected = huntress.collect_edr(&credential, settings, job).await;
     drop(display);
     let (tally, collection) = collected?;
-    let tenant = Tenant { company_id: options.company, client_id: options.client };
-    let bundle = bundle_of(&tally, &collection, tenant, &options.organizations)
+    let json = options.collection.json;
+    let bundle = edr_bundle_of(&tally, &collection, tenant(options.collection), &options.organizations)
         .map_err(|error| Failure::new(FailureCode::NotFound, error.to_string()).at("GET /v1/organizations"))?;
-    if options.json { render::json(&bundle) } else { render::bundle(&bundle) }
+    if json { render::json(&bundle) } else { render::bundle(&bundle) }
+}
+
+pub async fn sat(options: CollectSat) -> Result<(), Fault> {
+    let settings = training_settings(&options.rules)?;
+    let huntress = huntress(Arc::new(SystemClock))?;
+    let credential = SatCredential {
+        client_id: required(&environment, "HUNTRESS_SAT_CLIENT_ID")?.into(),
+        client_secret: required(&environment, "HUNTRESS_SAT_CLIENT_SECRET")?.into(),
+    };
+    let configured = environment("HUNTRESS_SAT_ACCOUNT_ID");
+    let budget = match options.collection.requests_per_minute {
+        None => budget_of(Product::Sat),
+        Some(requests) => Budget::per_minute(requests),
+    };
+    let job = job(&options.collection, &huntress, budget);
+    let display = progress::show(&job.progress, &job.budget, &huntress.clock);
+    let collected = huntress.collect_sat(&credential, settings, configured.as_deref(), job).await;
+    drop(display);
+    let (tally, collection) = collected?;
+    let json = options.collection.json;
+    let bundle = sat_bundle_of(&tally, &collection, tenant(options.collection), ControlMap::current());
+    if json { render::json(&bundle) } else { render::text(&render::signals(&bundle)) }
 }

@@ -1,26 +1,19 @@
 //! The stored life of a connection.
 
-use super::{collect, mapping, open};
-use crate::arguments::{ConnectEdr, Listing, Map, OfConnection, Place};
+use super::{mapping, open};
+use crate::arguments::{Listing, Map, OfConnection, Place};
 use crate::outcome::Fault;
 use crate::{progress, render};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::domain::connection::{Connection, ConnectionStatus, Product};
-use common::domain::edr::EdrSettings;
+use common::domain::connection::{Connection, Product};
 use common::domain::id::ConnectionId;
 use common::domain::mapping::Mapping;
 use common::domain::run::Run;
 use common::domain::schedule::next_daily;
-use common::huntress::edr::{EdrCredential, TestReport};
-use common::huntress::limits::Budget;
+use common::huntress::edr::TestReport;
 use common::queue::RunMessage;
-use common::secrets::{Binding, Credential};
-use common::settings::environment;
 use common::store::{ConnectionChange, Scheduling, StoreError};
-use common::sync::test::TEST_TIME;
 use huntress_evidence::stack::{OWNER, Stack};
-use secrecy::SecretString;
-use std::io::IsTerminal;
 use std::sync::Arc;
 
 /// How long a sync by hand may take.
@@ -34,90 +27,12 @@ pub fn stored(error: StoreError, connection: &ConnectionId) -> Fault {
     }
 }
 
-fn no_connection(connection: &ConnectionId) -> Fault {
+pub(super) fn no_connection(connection: &ConnectionId) -> Fault {
     Fault::other(format!("there is no connection {connection}; see huntress-evidence connections"))
 }
 
-/// A secret from the environment, or from a prompt that does not show it.
-fn secret(variable: &'static str, question: &str) -> Result<SecretString, Fault> {
-    if let Some(value) = environment(variable) {
-        return Ok(value.into());
-    }
-    if !std::io::stdin().is_terminal() {
-        return Err(Fault::usage(format!(
-            "the environment variable {variable} is not set, and there is no terminal to ask on; set HUNTRESS_API_KEY and HUNTRESS_API_SECRET"
-        )));
-    }
-    let typed = rpassword::prompt_password(format!("{question}: "))
-        .map_err(|error| Fault::other(format!("the prompt failed: {error}")))?;
-    if typed.trim().is_empty() {
-        Err(Fault::usage(format!("no {question} was given")))
-    } else {
-        Ok(typed.trim().to_owned().into())
-    }
-}
-
-pub async fn connect(options: ConnectEdr) -> Result<(), Fault> {
-    let settings = collect::settings(&options.rules)?;
-    let mapping = mapping::read(&options.mapping, &options.place.company)?;
-    let (stack, _) = open(&options.place).await?;
-    let company = &options.place.company;
-    let known = stack.store.connection(company, &options.id).await.map_err(|error| stored(error, &options.id))?;
-    match (&known, options.replace_key) {
-        (Some(_), false) => {
-            return Err(Fault::usage(format!(
-                "there is a connection {} already; give it a new key with --replace-key, or choose another --id",
-                options.id
-            )));
-        }
-        (None, true) => return Err(no_connection(&options.id)),
-        _ => {}
-    }
-    let credential = EdrCredential {
-        key: secret("HUNTRESS_API_KEY", "API key")?,
-        secret: secret("HUNTRESS_API_SECRET", "API secret")?,
-    };
-    if !options.no_test {
-        let now = stack.huntress.clock.now();
-        let report = stack.huntress.test_edr(&credential, Arc::new(Budget::per_minute(60)), now + TEST_TIME).await;
-        refuse_failed(report)?;
-    }
-    let binding = Binding { company, connection: &options.id, product: Product::Edr };
-    let put = stack.credentials.put(binding, &Credential::Edr(credential)).await;
-    put.map_err(|error| Fault::other(format!("the credential cannot be saved: {error}")))?;
-    let saved = match known {
-        Some(known) => known,
-        None => {
-            let new = new_connection(&options, settings, mapping, stack.huntress.instant());
-            stack.store.add_connection(&new).await.map_err(|error| stored(error, &options.id))?;
-            new
-        }
-    };
-    stack.close().await;
-    let tested = if options.no_test { "saved without a test" } else { "tested and saved" };
-    said(&saved, options.json, &format!("{tested}; next: huntress-evidence sync {}", options.id))
-}
-
-fn new_connection(options: &ConnectEdr, edr: EdrSettings, mapping: Mapping, now: DateTime<Utc>) -> Connection {
-    Connection {
-        company: options.place.company.clone(),
-        id: options.id.clone(),
-        product: Product::Edr,
-        edr,
-        mapping,
-        paused: false,
-        status: ConnectionStatus::New,
-        created_at: now,
-        last_attempt_at: None,
-        last_success_at: None,
-        next_run_at: Some(next_daily(now)),
-        last_failure: None,
-        last_test: None,
-    }
-}
-
 /// The first permission that is missing ends the command.
-fn refuse_failed(report: TestReport) -> Result<(), Fault> {
+pub(super) fn refuse_failed(report: TestReport) -> Result<(), Fault> {
     match report.permissions.into_iter().find_map(|permission| permission.failure) {
         Some(failure) => Err(failure.into()),
         None => Ok(()),
@@ -154,7 +69,7 @@ async fn change(place: &Place, connection: &ConnectionId, change: ConnectionChan
 }
 
 /// The connection as JSON, or what became of it in words.
-fn said(connection: &Connection, json: bool, what: &str) -> Result<(), Fault> {
+pub(super) fn said(connection: &Connection, json: bool, what: &str) -> Result<(), Fault> {
     if json {
         return render::json(&serde_json::json!({ "connection": connection }));
     }
@@ -225,6 +140,7 @@ pub async fn sync(options: OfConnection) -> Result<(), Fault> {
     })?;
     let message = RunMessage { company: company.clone(), connection: id.clone(), run: asked.run.id.clone() };
     let run = work(&stack, &message).await?;
+    let connection = stack.store.connection(company, id).await.map_err(|error| stored(error, id))?;
     stack.close().await;
     let run = run.ok_or_else(|| no_connection(id))?;
     if let Some(failure) = run.failure {
@@ -234,15 +150,33 @@ pub async fn sync(options: OfConnection) -> Result<(), Fault> {
         return render::json(&run);
     }
     render::text(&format!(
-        "run {} {}: {} requests, {} bundles; see: huntress-evidence metrics {id}\n",
-        run.id, run.status, run.api_calls, run.bundles
+        "run {} {}: {} requests, {} bundles; see: {}\n",
+        run.id,
+        run.status,
+        run.api_calls,
+        run.bundles,
+        next_command(connection.as_ref())
     ))
+}
+
+/// The command that shows what a sync of this connection has brought.
+fn next_command(connection: Option<&Connection>) -> String {
+    match connection {
+        Some(connection) if connection.product == Product::Sat => {
+            let client = connection.mapping.clients().into_iter().next().map_or_else(String::new, ToString::to_string);
+            format!("huntress-evidence signals {client}")
+        }
+        Some(connection) => format!("huntress-evidence metrics {}", connection.id),
+        None => "huntress-evidence connections".to_owned(),
+    }
 }
 
 /// Does a run in this process and gives its record.
 async fn work(stack: &Stack, message: &RunMessage) -> Result<Option<Run>, Fault> {
     let worker = stack.worker();
-    let budget = stack.budgets.of(&message.company, &message.connection);
+    let connection = stack.store.connection(&message.company, &message.connection).await;
+    let connection = connection.map_err(|error| stored(error, &message.connection))?;
+    let budget = stack.budgets.of(&connection.ok_or_else(|| no_connection(&message.connection))?);
     let progress = Arc::default();
     let display = progress::show(&progress, &budget, &stack.huntress.clock);
     let processed = worker.process(message, OWNER, stack.huntress.clock.now() + SYNC_TIME, progress).await;

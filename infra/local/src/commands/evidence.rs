@@ -11,13 +11,15 @@ use common::domain::id::{ClientId, ConnectionId, RunId};
 use common::domain::run::Failure;
 use common::store::{EvidenceOwner, StoreError, StoredEvidence};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
-fn unusable(error: &StoreError) -> Fault {
+pub(super) fn unusable(error: &StoreError) -> Fault {
     Fault::other(format!("the data file cannot be used: {error}"))
 }
 
-fn bundle(evidence: &StoredEvidence) -> Result<EdrBundle, Fault> {
+/// A stored bundle.
+pub(super) fn bundle<B: DeserializeOwned>(evidence: &StoredEvidence) -> Result<B, Fault> {
     serde_json::from_str(&evidence.body)
         .map_err(|error| Fault::other(format!("the evidence of run {} cannot be read: {error}", evidence.run_id)))
 }
@@ -50,7 +52,7 @@ pub async fn metrics(options: Metrics) -> Result<(), Fault> {
     let of = |evidence: &StoredEvidence| connections.iter().find(|connection| connection.id == evidence.connection);
     if options.json {
         let evidence: Result<Vec<_>, Fault> =
-            latest.iter().map(|evidence| Entry::of(evidence, of(evidence), now)).collect();
+            latest.iter().map(|evidence| Entry::<EdrBundle>::of(evidence, of(evidence), now)).collect();
         return render::json(&Entries { evidence: evidence? });
     }
     let mut text = String::new();
@@ -70,14 +72,15 @@ fn nothing_yet(subject: &str, is_connection: bool) -> String {
     }
 }
 
+/// Stored evidence of one owner.
 #[derive(Serialize)]
-struct Entries<'a> {
-    evidence: Vec<Entry<'a>>,
+pub(super) struct Entries<'a, B> {
+    pub evidence: Vec<Entry<'a, B>>,
 }
 
 /// Evidence as JSON: the bundle as it was committed, its keys in their own order, with its age.
 #[derive(Serialize)]
-struct Entry<'a> {
+pub(super) struct Entry<'a, B> {
     connection: &'a ConnectionId,
     product: Product,
     run_id: &'a RunId,
@@ -90,11 +93,15 @@ struct Entry<'a> {
     next_run_at: Option<DateTime<Utc>>,
     last_failure: Option<&'a Failure>,
     sha256: &'a str,
-    bundle: EdrBundle,
+    bundle: B,
 }
 
-impl<'a> Entry<'a> {
-    fn of(evidence: &'a StoredEvidence, connection: Option<&'a Connection>, now: DateTime<Utc>) -> Result<Self, Fault> {
+impl<'a, B: DeserializeOwned> Entry<'a, B> {
+    pub(super) fn of(
+        evidence: &'a StoredEvidence,
+        connection: Option<&'a Connection>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Fault> {
         let age = Age::at(evidence.as_of, now);
         Ok(Self {
             connection: &evidence.connection,
@@ -115,7 +122,7 @@ impl<'a> Entry<'a> {
 }
 
 /// Whose evidence it is, how old, and the three times that an auditor asks for.
-fn heading(evidence: &StoredEvidence, connection: Option<&Connection>, now: DateTime<Utc>) -> String {
+pub(super) fn heading(evidence: &StoredEvidence, connection: Option<&Connection>, now: DateTime<Utc>) -> String {
     let whose = match &evidence.owner {
         EvidenceOwner::Company => "the company over all its organizations".to_owned(),
         EvidenceOwner::Client(client) => format!("client {client}"),
@@ -156,7 +163,7 @@ pub async fn history(options: History) -> Result<(), Fault> {
     stack.close().await;
     let mut values = Vec::with_capacity(stored.len());
     for evidence in &stored {
-        let bundle = bundle(evidence)?;
+        let bundle: EdrBundle = bundle(evidence)?;
         if let Some(metric) = bundle.metric(&options.metric) {
             values.push((evidence, metric.clone()));
         }

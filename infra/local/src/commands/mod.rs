@@ -1,15 +1,19 @@
 //! One file per command, or family of commands.
 
 mod collect;
+mod connect;
 mod connections;
 mod demo;
 mod evidence;
 mod mapping;
 mod serve;
+mod signals;
 
-use crate::arguments::{Arguments, Collect, Command, Connect, Place};
+use crate::arguments::{Arguments, Collect, Command, Connect, Place, ProductName};
 use crate::outcome::Fault;
+use crate::render;
 use common::clock::SystemClock;
+use common::domain::connection::Product;
 use common::queue::RunMessage;
 use huntress_evidence::stack::Stack;
 use std::sync::Arc;
@@ -20,7 +24,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Fault> {
     match arguments.command.unwrap_or(Command::Demo) {
         Command::Demo => demo::run().await,
         Command::Collect(Collect::Edr(options)) => collect::edr(options).await,
-        Command::Connect(Connect::Edr(options)) => connections::connect(options).await,
+        Command::Collect(Collect::Sat(options)) => collect::sat(options).await,
+        Command::Connect(Connect::Edr(options)) => connect::edr(options).await,
+        Command::Connect(Connect::Sat(options)) => connect::sat(options).await,
         Command::Map(options) => connections::map(options).await,
         Command::Connections(options) => connections::list(options).await,
         Command::Test(options) => connections::test(options).await,
@@ -30,8 +36,20 @@ pub async fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Resume(options) => connections::resume(options).await,
         Command::Metrics(options) => evidence::metrics(options).await,
         Command::History(options) => evidence::history(options).await,
+        Command::Setup(options) => setup(options.product),
+        Command::Signals(options) => signals::signals(options).await,
+        Command::Controls(options) => signals::controls(options).await,
         Command::Serve(options) => serve::run(options).await,
     }
+}
+
+/// Prints the steps to a key of a product, and what to do about its troubles.
+fn setup(product: ProductName) -> Result<(), Fault> {
+    let product = match product {
+        ProductName::Edr => Product::Edr,
+        ProductName::Sat => Product::Sat,
+    };
+    render::text(&render::setup(product))
 }
 
 /// Opens the stack of a data folder.

@@ -1,0 +1,157 @@
+//! `connect edr` and `connect sat`: a credential is tested, sealed, and its connection saved.
+
+use super::connections::{no_connection, refuse_failed, said, stored};
+use super::{collect, mapping, open};
+use crate::arguments::{ConnectEdr, ConnectSat, Place};
+use crate::outcome::Fault;
+use chrono::{DateTime, Utc};
+use common::domain::connection::{Connection, Product};
+use common::domain::id::{ClientId, ConnectionId};
+use common::domain::mapping::Mapping;
+use common::domain::sat::id::SatId;
+use common::huntress::edr::{EdrCredential, TestReport};
+use common::huntress::sat::SatCredential;
+use common::secrets::{Binding, Credential};
+use common::settings::environment;
+use common::sync::collect::budget_of;
+use common::sync::test::TEST_TIME;
+use huntress_evidence::stack::Stack;
+use secrecy::SecretString;
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+/// What both products have in common.
+struct Wanted<'a> {
+    id: &'a ConnectionId,
+    place: &'a Place,
+    replace_key: bool,
+    no_test: bool,
+    json: bool,
+}
+
+pub async fn edr(options: ConnectEdr) -> Result<(), Fault> {
+    let settings = collect::settings(&options.rules)?;
+    let mapping = mapping::read(&options.mapping, &options.place.company)?;
+    let wanted = Wanted {
+        id: &options.id,
+        place: &options.place,
+        replace_key: options.replace_key,
+        no_test: options.no_test,
+        json: options.json,
+    };
+    let make = |now| Connection { edr: settings, ..new(&wanted, Product::Edr, mapping.clone(), now) };
+    let ask = || {
+        let credential = EdrCredential {
+            key: secret("HUNTRESS_API_KEY", "API key")?,
+            secret: secret("HUNTRESS_API_SECRET", "API secret")?,
+        };
+        Ok(Credential::Edr(credential))
+    };
+    save(&wanted, ask, make).await
+}
+
+pub async fn sat(options: ConnectSat) -> Result<(), Fault> {
+    let settings = collect::training_settings(&options.rules)?;
+    let company = &options.place.company;
+    let client = options.client.clone().map_or_else(|| ClientId::parse(company.as_str()), Ok);
+    let mapping = Mapping::OneClient { client: client.map_err(|error| Fault::usage(error.to_string()))? };
+    let configured = match &options.account {
+        Some(account) => Some(account.clone()),
+        None => environment("HUNTRESS_SAT_ACCOUNT_ID").map(SatId::parse).transpose().map_err(|error| {
+            Fault::usage(format!("the environment variable HUNTRESS_SAT_ACCOUNT_ID cannot be used: {error}"))
+        })?,
+    };
+    let wanted = Wanted {
+        id: &options.id,
+        place: &options.place,
+        replace_key: options.replace_key,
+        no_test: options.no_test,
+        json: options.json,
+    };
+    let make = |now| Connection {
+        sat: settings,
+        account_id: configured.clone(),
+        ..new(&wanted, Product::Sat, mapping.clone(), now)
+    };
+    let ask = || {
+        let credential = SatCredential {
+            client_id: secret("HUNTRESS_SAT_CLIENT_ID", "client id")?,
+            client_secret: secret("HUNTRESS_SAT_CLIENT_SECRET", "client secret")?,
+        };
+        Ok(Credential::Sat(credential))
+    };
+    save(&wanted, ask, make).await
+}
+
+fn new(wanted: &Wanted<'_>, product: Product, mapping: Mapping, now: DateTime<Utc>) -> Connection {
+    Connection::new(wanted.place.company.clone(), wanted.id.clone(), product, mapping, now)
+}
+
+/// A secret from the environment, or from a prompt that does not show it.
+fn secret(variable: &'static str, question: &str) -> Result<SecretString, Fault> {
+    if let Some(value) = environment(variable) {
+        return Ok(value.into());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Fault::usage(format!(
+            "the environment variable {variable} is not set, and there is no terminal to ask on; set it and the other half of the credential"
+        )));
+    }
+    let typed = rpassword::prompt_password(format!("{question}: "))
+        .map_err(|error| Fault::other(format!("the prompt failed: {error}")))?;
+    if typed.trim().is_empty() {
+        Err(Fault::usage(format!("no {question} was given")))
+    } else {
+        Ok(typed.trim().to_owned().into())
+    }
+}
+
+/// Tests the credential, seals it and saves the connection, in this order: what does not work is not saved.
+async fn save(
+    wanted: &Wanted<'_>,
+    ask: impl Fn() -> Result<Credential, Fault>,
+    make: impl Fn(DateTime<Utc>) -> Connection,
+) -> Result<(), Fault> {
+    let (stack, _) = open(wanted.place).await?;
+    let (company, id) = (&wanted.place.company, wanted.id);
+    let known = stack.store.connection(company, id).await.map_err(|error| stored(error, id))?;
+    let now = stack.huntress.instant();
+    let (connection, is_new) = match (known, wanted.replace_key) {
+        (Some(_), false) => {
+            return Err(Fault::usage(format!(
+                "there is a connection {id} already; give it a new key with --replace-key, or choose another --id"
+            )));
+        }
+        (Some(known), true) => (known, false),
+        (None, true) => return Err(no_connection(id)),
+        (None, false) => (make(now), true),
+    };
+    let credential = ask()?;
+    if credential.product() != connection.product {
+        return Err(Fault::usage(format!("the connection {id} is one of {}; choose another --id", connection.product)));
+    }
+    if !wanted.no_test {
+        refuse_failed(test(&stack, &credential, &connection).await)?;
+    }
+    let binding = Binding { company, connection: id, product: connection.product };
+    let put = stack.credentials.put(binding, &credential).await;
+    put.map_err(|error| Fault::other(format!("the credential cannot be saved: {error}")))?;
+    if is_new {
+        stack.store.add_connection(&connection).await.map_err(|error| stored(error, id))?;
+    }
+    stack.close().await;
+    let tested = if wanted.no_test { "saved without a test" } else { "tested and saved" };
+    said(&connection, wanted.json, &format!("{tested}; next: huntress-evidence sync {id}"))
+}
+
+async fn test(stack: &Stack, credential: &Credential, connection: &Connection) -> TestReport {
+    let deadline = stack.huntress.clock.now() + TEST_TIME;
+    let budget = Arc::new(budget_of(connection.product));
+    match credential {
+        Credential::Edr(credential) => stack.huntress.test_edr(credential, budget, deadline).await,
+        Credential::Sat(credential) => {
+            let configured = connection.account_id.as_ref().map(SatId::as_str);
+            stack.huntress.test_sat(credential, configured, budget, deadline).await
+        }
+    }
+}
