@@ -2,15 +2,21 @@
 
 use super::{World, ask, ask_for_all, batch, company, connection, sample, tick};
 use chrono::TimeDelta;
+use common::clock::SystemClock;
 use common::domain::connection::ConnectionStatus;
 use common::domain::id::{ClientId, RunId};
-use common::domain::run::RunStatus;
+use common::domain::run::{FailureCode, RunStatus};
+use common::huntress::edr::EdrCredential;
+use common::huntress::limits::Budget;
 use common::store::EvidenceOwner;
+use common::sync::collect::Huntress;
 use common::sync::plan::Planned;
 use huntress_evidence::stack::event;
 use scheduled_sync::Tick;
 use serde_json::json;
-use simulator::{Fault, FaultKind, List};
+use simulator::{API_KEY, API_SECRET, Fault, FaultKind, List};
+use std::sync::Arc;
+use std::time::Duration;
 
 const MAIN_RUN: &str = "019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11";
 const LAB_RUN: &str = "019d1533-a935-7d4f-8c2b-5a3e7f9b1d22";
@@ -162,6 +168,22 @@ async fn a_repeated_idempotency_key_is_the_same_run() {
     assert_eq!((status, &again["run_id"], &again["run"]["status"]), (202, &first["run_id"], &json!("succeeded")));
     asked["headers"]["idempotency-key"] = json!("order-2");
     assert_ne!(ask(world.on_demand_sync(), &asked).await.1["run_id"], first["run_id"]);
+}
+
+#[tokio::test]
+async fn a_test_of_an_account_that_does_not_answer_ends_at_its_deadline() {
+    let world = World::with(&[]).await;
+    world.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Hang(Duration::from_secs(600)))]);
+    let huntress = Huntress { clock: Arc::new(SystemClock), ..world.huntress.clone() };
+    let credential = EdrCredential { key: API_KEY.into(), secret: API_SECRET.into() };
+    let deadline = huntress.clock.now() + TimeDelta::seconds(2);
+    let test = huntress.test_edr(&credential, Arc::new(Budget::per_minute(0)), deadline);
+    // The client's own patience with a silent account is 30 seconds.
+    let report = tokio::time::timeout(Duration::from_secs(20), test).await.unwrap();
+    let granted: Vec<bool> = report.permissions.iter().map(|it| it.granted).collect();
+    assert_eq!(granted, [true, true, false, true]);
+    let failure = report.permissions[2].failure.as_ref().unwrap();
+    assert_eq!(failure.code, FailureCode::Unavailable, "{failure}");
 }
 
 #[tokio::test]

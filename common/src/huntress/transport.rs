@@ -260,7 +260,10 @@ impl Transport {
                 .acquire(self.clock(), self.patience.deadline)
                 .await
                 .map_err(|wait| FetchError::RateLimited { retry_after: Some(wait) })?;
-            let outcome = match self.attempt(ask, buffer).await {
+            // The deadline ends a request that is under way, too: a test has to answer, and a run has to end properly.
+            let left = self.patience.deadline.signed_duration_since(self.clock().now()).to_std().unwrap_or_default();
+            let attempted = tokio::time::timeout(left, self.attempt(ask, buffer)).await;
+            let outcome = match attempted.unwrap_or_else(|_| Err(Trouble::passing("it took too long"))) {
                 Ok(status) => read(status, buffer).map_err(|error| match error {
                     BodyError::NotJson => Trouble::Passing { error: not_json(), retry_after: None },
                     BodyError::Shape { path, what } => Trouble::Final(FetchError::Malformed { path, what }),
