@@ -315,8 +315,13 @@ impl Transport {
             }
             status if status.is_server_error() => {
                 let retry_after = retry_after(response.headers(), self.clock.now());
-                let what =
-                    if status == StatusCode::INTERNAL_SERVER_ERROR { "status 500" } else { "a status of 501 or above" };
+                let what = match status.as_u16() {
+                    500 => "status 500",
+                    502 => "status 502",
+                    503 => "status 503",
+                    504 => "status 504",
+                    _ => "a server error",
+                };
                 Err(Trouble::Passing { error: FetchError::Unavailable { what }, retry_after })
             }
             status if ask.reads(status) => {
