@@ -1,0 +1,6 @@
+//! Training evidence over real HTTP: from a simulated account to the signals, or to a failure that says why there are none.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests: a failure here is a failed test")]
+
+mod coverage;
+mod phishing;
+mod records;
