@@ -1,10 +1,5 @@
 //! Training evidence over real HTTP: from a simulated account to the signals, or to a failure that says why there are none.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests: a failure here is a failed test"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests: a failure here is a failed test")]
 
 mod accounts;
 mod connection_test;
