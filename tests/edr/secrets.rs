@@ -2,13 +2,11 @@
 
 use crate::records::{agent, hours_ago, incident, organization};
 use acceptance::edr::{Outcome, Scene};
+use acceptance::log::Log;
 use common::domain::id::ClientId;
 use common::domain::mapping::Mapping;
 use serde_json::{Value, json};
 use simulator::{Account, FaultKind, List};
-use std::cell::RefCell;
-use std::io::{self, Write};
-use std::sync::Once;
 
 const KEY: &str = "hk_zebrakey7731";
 const SECRET: &str = "hs_zebrasecret7731";
@@ -16,40 +14,6 @@ const SECRET: &str = "hs_zebrasecret7731";
 const BASIC: &str = "aGtfemVicmFrZXk3NzMxOmhzX3plYnJhc2VjcmV0NzczMQ==";
 /// Part of every name, text and token that the account holds.
 const MARKER: &str = "zebra";
-
-/// What was logged while a test listened, on the test's own thread.
-///
-/// One subscriber for the whole process, because a callsite asks only once whether anybody listens, and a subscriber of one thread is
-/// overlooked when another thread comes by first.
-struct Log;
-
-thread_local! {
-    static HEARD: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        HEARD.with_borrow_mut(|heard| heard.iter_mut().for_each(|heard| heard.extend_from_slice(bytes)));
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    /// Every line of every level that `work` logs.
-    fn of<T>(work: impl FnOnce() -> T) -> (T, String) {
-        static SUBSCRIBER: Once = Once::new();
-        SUBSCRIBER.call_once(|| {
-            let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-            tracing::subscriber::set_global_default(subscriber.with_writer(|| Log).finish()).unwrap();
-        });
-        HEARD.set(Some(Vec::new()));
-        let done = work();
-        (done, String::from_utf8_lossy(&HEARD.take().unwrap()).into_owned())
-    }
-}
 
 fn private() -> Account {
     let host = |id: u64| {

@@ -10,3 +10,5 @@
 pub mod clock;
 pub mod edr;
 pub mod engine;
+pub mod log;
+pub mod sat;

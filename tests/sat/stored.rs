@@ -1,0 +1,268 @@
+//! Runs of a stored connection: what a worker leaves in the table, and what it never leaves anywhere.
+
+use crate::records::ACCOUNT;
+use acceptance::clock::SteppingClock;
+use acceptance::edr::as_of;
+use acceptance::engine::Engine;
+use acceptance::log::Log;
+use acceptance::sat::huntress_at;
+use chrono::TimeDelta;
+use common::clock::Clock;
+use common::domain::connection::{Connection, ConnectionStatus, Product};
+use common::domain::id::{ClientId, CompanyId, ConnectionId};
+use common::domain::mapping::Mapping;
+use common::domain::run::{FailureCode, RunStatus};
+use common::domain::sat::bundle::SatBundle;
+use common::domain::sat::id::SatId;
+use common::huntress::sat::SatCredential;
+use common::queue::{Queue, RunMessage};
+use common::secrets::{Binding, Credential, Credentials, SealedFiles};
+use common::store::{EvidenceOwner, Store, StoredEvidence};
+use common::sync::collect::Huntress;
+use common::sync::plan::Planner;
+use common::sync::test::Tester;
+use common::sync::work::{Processed, Worker};
+use simulator::{Fault, FaultKind, List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SCOPES, SatAccount, Simulator};
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+/// A training connection in a table on disk, with its simulated account.
+struct World {
+    clock: SteppingClock,
+    engine: Engine,
+    store: Store,
+    credentials: Arc<Credentials>,
+    huntress: Huntress,
+    simulator: Simulator,
+    queue: Arc<Queue>,
+    messages: UnboundedReceiver<RunMessage>,
+    company: CompanyId,
+    id: ConnectionId,
+    folder: TempDir,
+}
+
+impl World {
+    async fn of(account: SatAccount) -> Self {
+        let clock = SteppingClock::at(as_of());
+        let folder = TempDir::new().unwrap();
+        let engine = Engine::file(&folder.path().join("data.db")).await;
+        let store = engine.store().await;
+        let credentials = Arc::new(Credentials::Sealed(SealedFiles::open(&folder.path().join("sealed")).unwrap()));
+        let simulator = Simulator::sat_only(account).clock(clock.for_simulator()).start().await.unwrap();
+        let (company, id) = (CompanyId::parse("msp-acme").unwrap(), ConnectionId::parse("sat").unwrap());
+        let binding = Binding { company: &company, connection: &id, product: Product::Sat };
+        let credential = SatCredential { client_id: SAT_CLIENT_ID.into(), client_secret: SAT_CLIENT_SECRET.into() };
+        credentials.put(binding, &Credential::Sat(credential)).await.unwrap();
+        let mapping = Mapping::OneClient { client: ClientId::parse("client-acme-corp").unwrap() };
+        let connection = Connection::new(company.clone(), id.clone(), Product::Sat, mapping, as_of());
+        store.add_connection(&connection).await.unwrap();
+        let huntress = huntress_at(&simulator, &clock);
+        let (sender, messages) = mpsc::unbounded_channel();
+        let queue = Arc::new(Queue::InProcess(sender));
+        Self { clock, engine, store, credentials, huntress, simulator, queue, messages, company, id, folder }
+    }
+
+    fn planner(&self) -> Planner {
+        let clock = Arc::new(self.clock.clone());
+        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock }
+    }
+
+    fn tester(&self) -> Tester {
+        let (store, credentials) = (self.store.clone(), Arc::clone(&self.credentials));
+        Tester { store, credentials, huntress: self.huntress.clone(), budgets: Arc::default() }
+    }
+
+    /// Does the runs that were asked for.
+    async fn work(&mut self) -> Vec<Processed> {
+        let (store, credentials) = (self.store.clone(), Arc::clone(&self.credentials));
+        let worker = Worker { store, credentials, huntress: self.huntress.clone(), budgets: Arc::default() };
+        let mut processed = Vec::new();
+        while let Ok(message) = self.messages.try_recv() {
+            let deadline = self.clock.now() + TimeDelta::minutes(14);
+            processed.push(worker.process(&message, "worker-1", deadline, Arc::default()).await.unwrap());
+        }
+        processed
+    }
+
+    async fn sync_now(&mut self) -> Processed {
+        self.planner().sync_now(&self.company, &self.id, None).await.unwrap();
+        let processed = self.work().await;
+        assert_eq!(processed.len(), 1);
+        processed.into_iter().next().unwrap()
+    }
+
+    /// A tick now, and the runs that it asks for.
+    async fn tick(&mut self) -> Vec<Processed> {
+        self.planner().tick(self.clock.now()).await.unwrap();
+        self.work().await
+    }
+
+    async fn wait(&self, time: TimeDelta) {
+        self.clock.sleep_until(self.clock.now() + time).await;
+    }
+
+    async fn connection(&self) -> Connection {
+        self.store.connection(&self.company, &self.id).await.unwrap().unwrap()
+    }
+
+    async fn latest(&self) -> Vec<StoredEvidence> {
+        let owner = EvidenceOwner::Client(ClientId::parse("client-acme-corp").unwrap());
+        self.store.latest(&self.company, &owner).await.unwrap()
+    }
+}
+
+fn crafted() -> SatAccount {
+    crate::records::serve(crate::records::workforce(10, 9))
+}
+
+#[tokio::test]
+async fn a_run_stores_the_signals_and_saves_the_account_that_it_found() {
+    let mut world = World::of(crafted()).await;
+    assert_eq!(world.connection().await.account_id, None);
+    assert_eq!(world.sync_now().await, Processed::Succeeded { bundles: 1 });
+    let connection = world.connection().await;
+    assert_eq!(connection.account_id, Some(SatId::parse(ACCOUNT).unwrap()));
+    assert_eq!((connection.status, connection.last_success_at), (ConnectionStatus::Ok, Some(as_of())));
+
+    let latest = world.latest().await;
+    assert_eq!(latest.len(), 1);
+    assert_eq!((latest[0].product, latest[0].as_of), (Product::Sat, as_of()));
+    let bundle: SatBundle = serde_json::from_str(&latest[0].body).unwrap();
+    let statuses: Vec<String> = bundle.signals.iter().map(|it| format!("{} {}", it.signal_key, it.status)).collect();
+    assert_eq!(statuses, ["workforce_coverage pass", "phishing_simulation warning"]);
+    assert_eq!(bundle.metadata.run_id.as_ref(), Some(&latest[0].run_id));
+    assert!(bundle.signals.iter().all(|it| !it.controls.is_empty()));
+}
+
+#[tokio::test]
+async fn every_run_asks_for_a_token_of_its_own() {
+    let mut world = World::of(crafted()).await;
+    for runs in 1..=3 {
+        assert_eq!(world.sync_now().await, Processed::Succeeded { bundles: 1 });
+        let mut tokens = world.simulator.access_tokens();
+        tokens.dedup();
+        assert_eq!(tokens.len(), runs);
+    }
+}
+
+#[tokio::test]
+async fn an_auth_failure_is_left_alone_for_24_hours_but_not_by_sync_now_and_a_success_clears_it() {
+    let mut world = World::of(crafted()).await;
+    world.sync_now().await;
+    let good = world.latest().await;
+    world.wait(TimeDelta::hours(2)).await;
+    world.simulator.set_revoked_client(true);
+    let failed_at = world.clock.now();
+    let Processed::Failed(failure) = world.sync_now().await else { panic!("a failure was expected") };
+    assert_eq!(failure.code, FailureCode::AuthFailed);
+    let connection = world.connection().await;
+    assert_eq!(connection.status, ConnectionStatus::AuthFailed);
+    assert_eq!(connection.last_failure.unwrap().code, FailureCode::AuthFailed);
+    let next = connection.next_run_at.unwrap();
+    assert!(next >= failed_at + TimeDelta::hours(24), "{next}");
+    assert!(next <= failed_at + TimeDelta::hours(49), "{next}");
+    assert_eq!(world.latest().await, good, "the last good evidence stays");
+    let runs = world.store.runs(&world.company, &world.id, 1).await.unwrap();
+    assert_eq!(runs[0].status, RunStatus::AuthFailed);
+
+    // The vendor is not asked by any tick within the day.
+    world.simulator.reset_log();
+    for _ in 0..23 {
+        world.wait(TimeDelta::hours(1)).await;
+        assert_eq!(world.tick().await, []);
+    }
+    assert_eq!(world.simulator.requests().len(), 0);
+
+    // On demand it is, at once; and again it fails.
+    assert!(matches!(world.sync_now().await, Processed::Failed(failure) if failure.code == FailureCode::AuthFailed));
+    assert_eq!(world.simulator.requests().len(), 2);
+
+    world.simulator.set_revoked_client(false);
+    assert_eq!(world.sync_now().await, Processed::Succeeded { bundles: 1 });
+    let connection = world.connection().await;
+    assert_eq!((connection.status, connection.last_failure), (ConnectionStatus::Ok, None));
+    assert!(connection.next_run_at.unwrap() <= world.clock.now() + TimeDelta::hours(24));
+}
+
+#[tokio::test]
+async fn after_the_backoff_the_tick_tries_again_by_itself() {
+    let mut world = World::of(crafted()).await;
+    world.simulator.set_scopes_granted(SCOPES[..4].to_vec());
+    assert!(matches!(world.sync_now().await, Processed::Failed(failure) if failure.code == FailureCode::MissingScopes));
+    let connection = world.connection().await;
+    assert_eq!(connection.status, ConnectionStatus::AuthFailed);
+    world.simulator.set_scopes_granted(SCOPES.to_vec());
+    world.clock.sleep_until(connection.next_run_at.unwrap()).await;
+    assert_eq!(world.tick().await, [Processed::Succeeded { bundles: 1 }]);
+    assert_eq!(world.connection().await.status, ConnectionStatus::Ok);
+}
+
+#[tokio::test]
+async fn a_failure_that_is_none_of_the_credential_waits_no_day() {
+    let mut world = World::of(crafted()).await;
+    world.simulator.set_faults(vec![Fault::always(Some(List::LearnerActivity), FaultKind::Status(404))]);
+    assert!(matches!(world.sync_now().await, Processed::Failed(failure) if failure.code == FailureCode::Refused));
+    let connection = world.connection().await;
+    assert_eq!((connection.status, connection.account_id), (ConnectionStatus::Error, None));
+    assert!(connection.next_run_at.unwrap() < as_of() + TimeDelta::hours(24));
+    assert_eq!(world.latest().await, []);
+}
+
+/// A run that succeeds with a retry and a renewed token, failures of several kinds, a test: then every byte on disk, every line of
+/// the log and everything that was told is searched.
+#[test]
+fn no_learner_token_or_secret_is_stored_logged_or_told() {
+    let account = SatAccount::demo(as_of());
+    let people = account.personal_markers();
+    assert!(people.len() > 100, "{}", people.len());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ((told, bytes, tokens), log) = Log::of(|| {
+        runtime.block_on(async {
+            let mut world = World::of(account).await;
+            let once = |list, kind| Fault::once(Some(list), 1, kind);
+            let faults = [
+                vec![
+                    once(List::Learners, FaultKind::Status(502)),
+                    once(List::LearnerActivity, FaultKind::Unauthorized),
+                ],
+                vec![Fault::always(Some(List::Learners), FaultKind::Forbidden)],
+                vec![Fault::always(Some(List::LearnerActivity), FaultKind::patch(|page| page["data"] = "none".into()))],
+                vec![Fault::always(Some(List::Learners), FaultKind::TruncateJson)],
+                vec![Fault::always(Some(List::Token), FaultKind::Unauthorized)],
+            ];
+            let mut told = String::new();
+            for (n, faults) in faults.into_iter().enumerate() {
+                world.simulator.set_faults(faults);
+                let processed = world.sync_now().await;
+                assert_eq!(matches!(processed, Processed::Succeeded { .. }), n == 0, "{n}: {processed:?}");
+                told.push_str(&format!("{processed:?}\n"));
+            }
+            world.simulator.set_faults(Vec::new());
+            let report = world.tester().test(&world.company, &world.id).await.unwrap();
+            told.push_str(&format!("{}\n{report:?}\n", serde_json::to_string(&report).unwrap()));
+            told.push_str(&format!("{:?}\n{:?}\n", world.connection().await, world.latest().await));
+            let tokens = world.simulator.access_tokens();
+            world.engine.stop().await;
+            let mut bytes = Vec::new();
+            for file in std::fs::read_dir(world.folder.path()).unwrap() {
+                let path = file.unwrap().path();
+                if path.is_file() {
+                    bytes.extend(std::fs::read(path).unwrap());
+                }
+            }
+            (told, bytes, tokens)
+        })
+    });
+    assert!(tokens.len() >= 6, "{}", tokens.len());
+    let stored = String::from_utf8_lossy(&bytes);
+    // What is kept is there to be found, so silence means that nothing else was.
+    assert!(stored.contains("workforce_coverage") && told.contains("workforce_coverage"));
+    assert!(log.contains("run ended") && log.contains("hyper_util"));
+    let secrets = [SAT_CLIENT_SECRET.to_owned()];
+    for marker in people.iter().chain(&tokens).chain(&secrets) {
+        for (place, text) in [("the data file", &*stored), ("what was told", &told), ("the log", &log)] {
+            assert!(!text.contains(marker.as_str()), "{marker} in {place}");
+        }
+    }
+}
