@@ -34,3 +34,7 @@ template:
 # Records per second, processor time, memory and requests, beside the floor that curl sets
 bench:
     tests/bench/run
+
+# Size and init of each bootstrap under the Lambda runtime emulator
+bench-init:
+    tests/bench/init
