@@ -7,11 +7,19 @@ use crate::secrets::{Credentials, SecretsManager};
 use crate::settings::{Lookup, Origins, SettingsError, required};
 use crate::store::Store;
 use crate::sync::collect::Huntress;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use std::sync::Arc;
+use tracing_subscriber::filter::LevelFilter;
 
-/// JSON lines on stdout, as Lambda's JSON log format expects them; the level is the function's own setting.
-pub fn start_logging() {
-    lambda_http::tracing::init_default_subscriber();
+/// JSON lines on stdout, as Lambda's JSON log format expects them, from the level that the function's own setting `AWS_LAMBDA_LOG_LEVEL` names.
+///
+/// A plain level and no filter language: its regular expressions would be a tenth of every bootstrap.
+pub fn start_logging(lookup: Lookup<'_>) {
+    let level = lookup("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let log = tracing_subscriber::fmt().json().flatten_event(true).with_ansi(false).with_max_level(level);
+    // A second start in one process changes nothing.
+    drop(log.try_init());
 }
 
 /// AWS as one function sees it. Nothing is asked of it before it is used.
@@ -21,9 +29,18 @@ pub struct Aws<'a> {
 }
 
 impl<'a> Aws<'a> {
-    /// Reads region, credentials and endpoint as every AWS tool does; the rest from `lookup`.
-    pub async fn load(lookup: Lookup<'a>) -> Self {
-        Self { config: aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await, lookup }
+    /// Reads region, credentials and endpoint where Lambda puts them, which is the environment; the rest from `lookup`.
+    ///
+    /// The chain of every other place where credentials may be costs start-up time and a sixth of a bootstrap.
+    #[must_use]
+    pub fn load(lookup: Lookup<'a>) -> Self {
+        let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
+        let mut config = aws_config::SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(lookup("AWS_REGION").map(aws_config::Region::new))
+            .credentials_provider(credentials);
+        config.set_endpoint_url(lookup("AWS_ENDPOINT_URL"));
+        Self { config: config.build(), lookup }
     }
 
     /// The table `TABLE_NAME`.

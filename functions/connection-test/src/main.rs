@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    start_logging();
-    let aws = Aws::load(&environment).await;
+    start_logging(&environment);
+    let aws = Aws::load(&environment);
     let tester = Tester {
         store: aws.store()?,
         credentials: aws.credentials()?,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    start_logging();
-    let aws = Aws::load(&environment).await;
+    start_logging(&environment);
+    let aws = Aws::load(&environment);
     let planner = Planner { store: aws.store()?, queue: Arc::new(aws.queue()?), clock: aws.clock() };
     let router = on_demand_sync::router(Arc::new(planner)).layer(axum::middleware::from_fn(lambda_caller));
     lambda_http::run(router).await

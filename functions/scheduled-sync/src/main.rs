@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    start_logging();
-    let aws = Aws::load(&environment).await;
+    start_logging(&environment);
+    let aws = Aws::load(&environment);
     let planner = Planner { store: aws.store()?, queue: Arc::new(aws.queue()?), clock: aws.clock() };
     let planner = &planner;
     lambda_runtime::run(service_fn(async move |event| {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    start_logging();
-    let aws = Aws::load(&environment).await;
+    start_logging(&environment);
+    let aws = Aws::load(&environment);
     let worker = Worker {
         store: aws.store()?,
         credentials: aws.credentials()?,
