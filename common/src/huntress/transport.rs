@@ -320,7 +320,7 @@ impl Transport {
                     502 => "status 502",
                     503 => "status 503",
                     504 => "status 504",
-                    _ => "a server error",
+                    _ => "another status of 5xx",
                 };
                 Err(Trouble::Passing { error: FetchError::Unavailable { what }, retry_after })
             }
