@@ -22,8 +22,11 @@ pub(super) struct ListOf {
     /// Counts the records of a page that was read at an instant.
     ///
     /// A plain function, so that it is compiled here, for speed, and not where the future that calls it is polled, for size.
-    pub fold: fn(&[u8], &mut EdrTally, DateTime<Utc>) -> Result<Folded, BodyError>,
+    pub fold: Fold,
 }
+
+/// Takes a body, the tally and the instant at which it was read.
+type Fold = fn(&[u8], &mut EdrTally, DateTime<Utc>) -> Result<Folded, BodyError>;
 
 /// `/v1/organizations`
 pub(super) static ORGANIZATIONS: ListOf =
