@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, EngineError};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::queue::{Queue, RunMessage};
+use common::queue::{Queue, Queued, RunMessage};
 use common::secrets::{Credentials, SealedFiles, SealingError};
 use common::store::{Store, StoreError};
 use common::sync::collect::{Budgets, Huntress};
@@ -76,7 +76,7 @@ impl Stack {
     ///
     /// # Errors
     /// [`StackError`]; nothing that is there is overwritten.
-    pub async fn open(data: &Path, huntress: Huntress) -> Result<(Self, UnboundedReceiver<RunMessage>), StackError> {
+    pub async fn open(data: &Path, huntress: Huntress) -> Result<(Self, UnboundedReceiver<Queued>), StackError> {
         let folder = |source| StackError::Folder { path: data.to_owned(), source };
         private_folder(data).map_err(folder)?;
         // First of all: two processes that begin at the same time must not both make a sealing key.
@@ -117,6 +117,7 @@ impl Stack {
             credentials: Arc::clone(&self.credentials),
             huntress: self.huntress.clone(),
             budgets: Arc::clone(&self.budgets),
+            queue: Arc::clone(&self.queue),
         }
     }
 

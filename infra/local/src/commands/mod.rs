@@ -14,7 +14,7 @@ use crate::outcome::Fault;
 use crate::render;
 use common::clock::SystemClock;
 use common::domain::connection::Product;
-use common::queue::RunMessage;
+use common::queue::Queued;
 use huntress_evidence::stack::Stack;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -53,7 +53,7 @@ fn setup(product: ProductName) -> Result<(), Fault> {
 }
 
 /// Opens the stack of a data folder.
-async fn open(place: &Place) -> Result<(Stack, UnboundedReceiver<RunMessage>), Fault> {
+async fn open(place: &Place) -> Result<(Stack, UnboundedReceiver<Queued>), Fault> {
     let huntress = collect::huntress(Arc::new(SystemClock))?;
     Stack::open(&place.data, huntress).await.map_err(|error| Fault::other(error.to_string()))
 }
