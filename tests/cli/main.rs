@@ -14,6 +14,7 @@ mod recovery;
 mod serve;
 mod server;
 mod stored;
+mod training;
 
 use chrono::{DateTime, Utc};
 use common::clock::{Clock, SystemClock};

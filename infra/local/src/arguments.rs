@@ -1,5 +1,9 @@
 //! The command line.
 
+mod people;
+
+pub use people::*;
+
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use common::domain::edr::EdrSettings;
@@ -65,6 +69,8 @@ pub enum Collect {
     Edr(CollectEdr),
     /// Training signals, with HUNTRESS_SAT_CLIENT_ID, HUNTRESS_SAT_CLIENT_SECRET and, if there are several accounts, HUNTRESS_SAT_ACCOUNT_ID
     Sat(CollectSat),
+    /// Training of each person in the assignments that count, with the same variables; prints learner ids
+    Training(CollectTraining),
 }
 
 /// What every collection takes.

@@ -25,6 +25,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Demo => demo::run().await,
         Command::Collect(Collect::Edr(options)) => collect::edr(options).await,
         Command::Collect(Collect::Sat(options)) => collect::sat(options).await,
+        Command::Collect(Collect::Training(options)) => collect::training(options).await,
         Command::Connect(Connect::Edr(options)) => connect::edr(options).await,
         Command::Connect(Connect::Sat(options)) => connect::sat(options).await,
         Command::Map(options) => connections::map(options).await,

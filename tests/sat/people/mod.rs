@@ -1,0 +1,3 @@
+//! The training of people: read without a memory, and followed on a connection that opted in.
+
+mod collect;
