@@ -72,7 +72,7 @@ struct World {
     queue: Arc<Queue>,
     messages: UnboundedReceiver<RunMessage>,
     _engine: Engine,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
@@ -90,7 +90,7 @@ impl World {
         let huntress = Huntress { http: http_client(Timeouts::default()).unwrap(), clock, origins };
         let (sender, messages) = mpsc::unbounded_channel();
         let queue = Arc::new(Queue::InProcess(sender));
-        let world = Self { store, credentials, huntress, simulator, queue, messages, _engine: engine, _folder: folder };
+        let world = Self { store, credentials, huntress, simulator, queue, messages, _engine: engine, folder };
         for id in connections {
             world.add(id).await;
         }
@@ -133,6 +133,7 @@ impl World {
             credentials: Arc::clone(&self.credentials),
             huntress: self.huntress.clone(),
             budgets: Arc::default(),
+            vault: acceptance::people::vault(&self.folder.path().join("people")),
         }
     }
 

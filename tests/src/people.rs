@@ -2,12 +2,25 @@
 
 use crate::edr::as_of;
 use chrono::{SecondsFormat, TimeDelta};
+use common::documents::Documents;
+use common::secrets::sealing::SealingKey;
+use common::secrets::wrapping::Wrapping;
+use common::sync::people::Vault;
 use serde_json::{Value, json};
 use simulator::{SatAccount, SatRecords};
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 /// The id of every account here.
 pub const ACCOUNT: &str = "pXk93Lq";
+
+/// Keys and certificates of people below a folder, as on one machine.
+#[must_use]
+pub fn vault(folder: &Path) -> Arc<Vault> {
+    let wrapping = Wrapping::File(SealingKey::of_file(&folder.join("people.key")).unwrap());
+    Arc::new(Vault { wrapping, documents: Documents::Folder(folder.join("certificates")) })
+}
 
 /// An account whose enrollments and completions are told one by one.
 #[derive(Clone, Default)]

@@ -15,6 +15,7 @@ async fn main() -> Result<(), Error> {
         credentials: aws.credentials()?,
         huntress: aws.huntress()?,
         budgets: Arc::default(),
+        vault: aws.vault()?,
     };
     let worker = &worker;
     lambda_runtime::run(service_fn(async move |event| sync_worker::handle(worker, event).await)).await

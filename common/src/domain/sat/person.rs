@@ -2,6 +2,7 @@
 
 use super::id::SatId;
 use super::people::{PersonStatus, Reset, Standing};
+use crate::domain::controls::ControlRef;
 use crate::domain::sat::pick::Picks;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -318,6 +319,23 @@ impl PeopleSummary {
     pub fn total(&self) -> u64 {
         self.compliant + self.not_compliant + self.not_enrolled + self.unknown
     }
+}
+
+/// The people of a connection in the evidence of its client: counts, and nobody in particular.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeopleEvidence {
+    /// How many of each status. Who is inactive is in none.
+    pub summary: PeopleSummary,
+    /// The assignments that count.
+    pub assignments: Picks,
+    /// Those of them that the account no longer lists.
+    pub missing_assignments: Picks,
+    /// Whether a list was cut at its cap, so that nobody changed.
+    pub truncated: bool,
+    /// After so many days a compliant person must certify again.
+    pub recertify_after_days: Option<u32>,
+    /// The controls that the training of a person supports.
+    pub controls: Vec<ControlRef>,
 }
 
 /// Where people take Huntress's own training: they log in at the vendor's host, where no deeper link is documented.

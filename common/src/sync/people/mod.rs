@@ -1,5 +1,13 @@
 //! The training of people: read without a memory for who asks, or followed from run to run on a connection that opted in.
 
+mod certificates;
+mod follow;
+mod vault;
+
+pub use certificates::CERTIFICATES_PER_RUN;
+pub use follow::Followed;
+pub use vault::{Identity, Keeper, Opening, PersonHasher, Vault, VaultError};
+
 use super::collect::{Huntress, Job};
 use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::SatSettings;
