@@ -2,4 +2,5 @@
 
 mod collect;
 mod follow;
+mod privacy;
 mod world;

@@ -25,6 +25,7 @@ use common::sync::people::Vault;
 use common::sync::plan::Planner;
 use common::sync::work::{Processed, Worker};
 use simulator::{List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator, SimulatorBuilder};
+use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -185,21 +186,26 @@ impl World {
     /// Every byte below the folder, once the engine has ended.
     pub async fn end(self) -> Vec<u8> {
         self.engine.stop().await;
-        let mut bytes = Vec::new();
-        let mut folders = vec![self.folder.path().to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    bytes.extend(path.to_string_lossy().as_bytes());
-                    bytes.extend(std::fs::read(path).unwrap());
-                }
+        bytes_below(self.folder.path())
+    }
+}
+
+/// The name and the content of every file below a folder.
+pub fn bytes_below(folder: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            bytes.extend(path.to_string_lossy().as_bytes());
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                bytes.extend(std::fs::read(path).unwrap());
             }
         }
-        bytes
     }
+    bytes
 }
 
 /// Whether a text is among bytes.
