@@ -1,6 +1,8 @@
 //! The training of people: read without a memory, and followed on a connection that opted in.
 
+mod certificates;
 mod collect;
 mod follow;
 mod privacy;
+mod visibility;
 mod world;

@@ -25,7 +25,7 @@ use common::sync::people::Vault;
 use common::sync::plan::Planner;
 use common::sync::work::{Processed, Worker};
 use simulator::{List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator, SimulatorBuilder};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -190,22 +190,22 @@ impl World {
     }
 }
 
-/// The name and the content of every file below a folder.
-pub fn bytes_below(folder: &Path) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut folders = vec![folder.to_owned()];
+/// Every file below a folder.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            bytes.extend(path.to_string_lossy().as_bytes());
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                bytes.extend(std::fs::read(path).unwrap());
-            }
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }
-    bytes
+    files
+}
+
+/// The path and the content of every file below a folder.
+pub fn bytes_below(folder: &Path) -> Vec<u8> {
+    let of = |path: PathBuf| [path.to_string_lossy().into_owned().into_bytes(), std::fs::read(path).unwrap()].concat();
+    files_below(folder).into_iter().flat_map(of).collect()
 }
 
 /// Whether a text is among bytes.

@@ -244,6 +244,12 @@ impl PersonState {
         }
     }
 
+    /// Whether a certificate is still to be fetched.
+    #[must_use]
+    pub fn is_owed_a_certificate(&self) -> bool {
+        self.certificates.iter().any(|certificate| certificate.outcome == CertificateOutcome::Due)
+    }
+
     /// The certificate that is shown for a person: the newest stored one, of an assignment if one is named.
     #[must_use]
     pub fn stored_certificate(&self, assignment: Option<&SatId>) -> Option<(&Certificate, &StoredCertificate)> {

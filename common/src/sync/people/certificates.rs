@@ -29,7 +29,7 @@ pub(super) struct Asked<'a> {
 /// Asks for the certificates that are due, as far as number and time allow. Trouble leaves the rest for the next run.
 pub(super) async fn fetch(huntress: &Huntress, asked: &Asked<'_>, candidates: &mut [Candidate]) {
     let is_due = |certificate: &Certificate| certificate.outcome == CertificateOutcome::Due;
-    if !candidates.iter().any(|candidate| candidate.record.state.certificates.iter().any(is_due)) {
+    if !candidates.iter().any(|candidate| candidate.record.state.is_owed_a_certificate()) {
         return;
     }
     let until = (huntress.clock.now() + TIME).min(asked.job.patience.deadline);

@@ -223,8 +223,13 @@ impl Worker {
             let open = |record: &PersonRecord| !record.state.inactive && !rules.is_settled(record.state.standing);
             stored.visible.as_ref().is_some_and(open) && !inactive.contains(person)
         });
+        // A certificate takes the learner's id, and who is not among the account's learners is named by the lists of assignments alone.
+        let owed = |record: &PersonRecord| keeper.seals() && record.state.is_owed_a_certificate();
+        let listed: HashSet<PersonId> = roster.everybody().map(|(learner, _)| hasher.person(learner)).collect();
+        let mut visible = rules.stored.values().filter_map(|stored| stored.visible.as_ref());
+        let owed = visible.any(|record| owed(record) && !listed.contains(&record.person));
         // Nobody is known yet: then those who are enrolled and not active are to be found, too.
-        let lists_read = new || known || rules.stored.is_empty();
+        let lists_read = new || known || owed || rules.stored.is_empty();
         if !lists_read {
             return Ok((roster, false));
         }
