@@ -1,10 +1,12 @@
 //! The training of people: read without a memory for who asks, or followed from run to run on a connection that opted in.
 
 mod certificates;
+mod desk;
 mod follow;
 mod vault;
 
 pub use certificates::CERTIFICATES_PER_RUN;
+pub use desk::{Choice, Desk, DeskError, OpenedCertificate};
 pub use follow::Followed;
 pub use vault::{Identity, Keeper, Opening, PersonHasher, Vault, VaultError};
 
