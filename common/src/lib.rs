@@ -17,6 +17,8 @@ pub mod lambda;
 #[cfg(feature = "runtime")]
 pub mod queue;
 #[cfg(feature = "runtime")]
+pub mod sdk_http;
+#[cfg(feature = "runtime")]
 pub mod secrets;
 #[cfg(feature = "runtime")]
 pub mod settings;
@@ -24,3 +26,5 @@ pub mod settings;
 pub mod store;
 #[cfg(feature = "runtime")]
 pub mod sync;
+#[cfg(feature = "runtime")]
+mod tls;

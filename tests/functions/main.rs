@@ -5,7 +5,6 @@ mod access;
 mod events;
 mod services;
 
-use aws_lambda_events::event::sqs::SqsEvent;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -33,6 +32,7 @@ use simulator::{API_KEY, API_SECRET, Account, Simulator};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use sync_worker::Batch;
 use tempfile::TempDir;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tower::ServiceExt;
@@ -169,7 +169,7 @@ fn sample(file: &str) -> Value {
 }
 
 /// The batch of a sample file.
-fn batch(file: &str) -> SqsEvent {
+fn batch(file: &str) -> Batch {
     serde_json::from_value(sample(file)).unwrap()
 }
 

@@ -1,7 +1,8 @@
 //! Sealing with AES-256-GCM, and keyed hashes: what is sealed opens only under its key and for what it was bound to.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::hmac;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -54,12 +55,14 @@ impl From<CipherFailed> for SealingError {
 /// [`CipherFailed`]
 pub fn random_key() -> Result<[u8; KEY_BYTES], CipherFailed> {
     let mut bytes = [0; KEY_BYTES];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CipherFailed)?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| CipherFailed)?;
     Ok(bytes)
 }
 
 /// A key that seals. It cannot be printed, copied or serialized.
-pub struct SealingKey(RandomizedNonceKey);
+///
+/// Nonces are 96 random bits: at the 2³² values that one key may seal so, two of them are equal with a probability below 2⁻³².
+pub struct SealingKey(LessSafeKey);
 
 impl SealingKey {
     /// The key of these bytes.
@@ -67,7 +70,7 @@ impl SealingKey {
     /// # Errors
     /// [`CipherFailed`] unless there are [`KEY_BYTES`].
     pub fn new(bytes: &[u8]) -> Result<Self, CipherFailed> {
-        RandomizedNonceKey::new(&AES_256_GCM, bytes).map(Self).map_err(|_| CipherFailed)
+        UnboundKey::new(&AES_256_GCM, bytes).map(|key| Self(LessSafeKey::new(key))).map_err(|_| CipherFailed)
     }
 
     /// The key of a file, which is made on first use and readable by its owner alone, as its folder is.
@@ -99,9 +102,12 @@ impl SealingKey {
     /// # Errors
     /// [`CipherFailed`]
     pub fn seal(&self, binding: &str, plain: &[u8]) -> Result<Vec<u8>, CipherFailed> {
+        let mut nonce = [0; NONCE_LEN];
+        SystemRandom::new().fill(&mut nonce).map_err(|_| CipherFailed)?;
         let mut sealed = plain.to_vec();
-        let nonce = self.0.seal_in_place_append_tag(Aad::from(binding), &mut sealed).map_err(|_| CipherFailed)?;
-        Ok([nonce.as_ref().as_slice(), &sealed].concat())
+        let unique = Nonce::assume_unique_for_key(nonce);
+        self.0.seal_in_place_append_tag(unique, Aad::from(binding), &mut sealed).map_err(|_| CipherFailed)?;
+        Ok([nonce.as_slice(), &sealed].concat())
     }
 
     /// Opens what was sealed for `binding`.
