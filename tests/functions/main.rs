@@ -3,6 +3,7 @@
 
 mod access;
 mod events;
+mod people;
 mod services;
 
 use axum::Router;
@@ -22,6 +23,7 @@ use common::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::settings::Origins;
 use common::store::{RunRequest, Store};
 use common::sync::collect::Huntress;
+use common::sync::people::{Desk, Picker};
 use common::sync::plan::Planner;
 use common::sync::test::Tester;
 use common::sync::work::Worker;
@@ -153,7 +155,18 @@ impl World {
 
     /// `connection-test` as its `main` puts it together.
     fn connection_test(&self) -> Router {
-        connection_test::router(Arc::new(self.tester())).layer(axum::middleware::from_fn(lambda_caller))
+        let Tester { store, credentials, huntress, budgets } = self.tester();
+        let picker = Picker { store, credentials, huntress, budgets };
+        connection_test::router(Arc::new(self.tester()))
+            .merge(connection_test::assignments::router(Arc::new(picker)))
+            .layer(axum::middleware::from_fn(lambda_caller))
+    }
+
+    /// `people-api` as its `main` puts it together.
+    fn people_api(&self) -> Router {
+        let vault = acceptance::people::vault(&self.folder.path().join("people"));
+        let desk = Desk { store: self.store.clone(), vault, clock: Arc::clone(&self.huntress.clock) };
+        people_api::router(Arc::new(desk)).layer(axum::middleware::from_fn(lambda_caller))
     }
 
     /// The messages that were sent since the last call.

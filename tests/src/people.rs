@@ -74,7 +74,7 @@ impl Workforce {
     /// Lists an assignment no more.
     #[must_use]
     pub fn without_assignment(mut self, id: &str) -> Self {
-        self.records.assignments.retain(|it| it["id"] != id);
+        self.records.assignments.retain(|it| it.get("id").is_none_or(|own| own != id));
         self
     }
 
@@ -88,7 +88,7 @@ impl Workforce {
     /// Lists a learner no more.
     #[must_use]
     pub fn without_learner(mut self, id: &str) -> Self {
-        self.records.learners.retain(|it| it["id"] != id);
+        self.records.learners.retain(|it| it.get("id").is_none_or(|own| own != id));
         self
     }
 
@@ -120,7 +120,8 @@ impl Workforce {
     #[must_use]
     pub fn withdrawn(mut self, assignment: &str, id: &str) -> Self {
         let rows: &mut BTreeMap<String, Vec<Value>> = &mut self.records.learner_activity;
-        rows.entry(assignment.to_owned()).or_default().retain(|row| row["attributes"]["learnerId"] != id);
+        let of = |row: &Value| row.pointer("/attributes/learnerId").is_some_and(|learner| learner == id);
+        rows.entry(assignment.to_owned()).or_default().retain(|row| !of(row));
         self
     }
 

@@ -62,7 +62,7 @@ pub fn random_key() -> Result<[u8; KEY_BYTES], CipherFailed> {
 /// A key that seals. It cannot be printed, copied or serialized.
 ///
 /// Nonces are 96 random bits: at the 2³² values that one key may seal so, two of them are equal with a probability below 2⁻³².
-pub struct SealingKey(LessSafeKey);
+pub struct SealingKey(Box<LessSafeKey>);
 
 impl SealingKey {
     /// The key of these bytes.
@@ -70,7 +70,7 @@ impl SealingKey {
     /// # Errors
     /// [`CipherFailed`] unless there are [`KEY_BYTES`].
     pub fn new(bytes: &[u8]) -> Result<Self, CipherFailed> {
-        UnboundKey::new(&AES_256_GCM, bytes).map(|key| Self(LessSafeKey::new(key))).map_err(|_| CipherFailed)
+        UnboundKey::new(&AES_256_GCM, bytes).map(|key| Self(Box::new(LessSafeKey::new(key)))).map_err(|_| CipherFailed)
     }
 
     /// The key of a file, which is made on first use and readable by its owner alone, as its folder is.

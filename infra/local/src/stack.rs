@@ -9,7 +9,7 @@ use common::secrets::wrapping::Wrapping;
 use common::secrets::{Credentials, SealedFiles, SealingError};
 use common::store::{Store, StoreError};
 use common::sync::collect::{Budgets, Huntress};
-use common::sync::people::Vault;
+use common::sync::people::{Desk, Picker, Vault};
 use common::sync::plan::Planner;
 use common::sync::test::Tester;
 use common::sync::work::Worker;
@@ -133,6 +133,24 @@ impl Stack {
             huntress: self.huntress.clone(),
             budgets: Arc::clone(&self.budgets),
             vault: Arc::clone(&self.vault),
+        }
+    }
+
+    /// Where people are looked after.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        let (store, vault) = (self.store.clone(), Arc::clone(&self.vault));
+        Desk { store, vault, clock: Arc::clone(&self.huntress.clock) }
+    }
+
+    /// Where assignments are picked.
+    #[must_use]
+    pub fn picker(&self) -> Picker {
+        Picker {
+            store: self.store.clone(),
+            credentials: Arc::clone(&self.credentials),
+            huntress: self.huntress.clone(),
+            budgets: Arc::clone(&self.budgets),
         }
     }
 

@@ -1,24 +1,18 @@
-//! What a person does about people: picks, looks, resets, opens, erases. The command line and the HTTP interface both come here.
+//! What somebody does about people: looks, resets, opens, erases. The command line and the HTTP interface both come here.
 
-use super::check_choice;
 use super::vault::{Identity, Opening, Vault, VaultError};
+use crate::clock::Clock;
 use crate::domain::connection::{Connection, Product};
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::run::Failure;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::people::{PersonStatus, Reset};
 use crate::domain::sat::person::{
-    MAX_RECERTIFY_DAYS, OnboardingPrompt, PeopleSettings, PeopleSummary, PersonId, PrivacyMode, StoredCertificate,
-    onboarding_prompt,
+    OnboardingPrompt, PeopleSettings, PeopleSummary, PersonId, PrivacyMode, StoredCertificate, onboarding_prompt,
 };
-use crate::domain::sat::pick::{AssignmentBook, MAX_PICKS, PickableAssignment, Picks};
 use crate::domain::sat::roster::LearnerId;
-use crate::huntress::transport::Patience;
-use crate::secrets::{Credential, Credentials};
 use crate::store::{ConnectionChange, LoggedEvent, PersonRecord, Provider, Store, StoreError};
-use crate::sync::collect::{Budgets, Huntress, Job};
-use crate::sync::test::TEST_TIME;
-use crate::sync::work::credential_of;
+use chrono::SubsecRound;
 use std::sync::Arc;
 
 /// Where people are looked after.
@@ -27,12 +21,8 @@ pub struct Desk {
     pub store: Store,
     /// Keys and certificates.
     pub vault: Arc<Vault>,
-    /// Credentials, to list assignments.
-    pub credentials: Arc<Credentials>,
-    /// The vendor, to list assignments.
-    pub huntress: Huntress,
-    /// The request limits of the accounts.
-    pub budgets: Arc<Budgets>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Why something about people was not done.
@@ -58,15 +48,6 @@ impl From<Failure> for DeskError {
     }
 }
 
-/// What is changed about the following of people.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Choice {
-    /// The assignments that count; `None` leaves them.
-    pub picks: Option<Picks>,
-    /// When people must certify again: `Some(None)` is never, `None` leaves it.
-    pub recertify_after_days: Option<Option<u32>>,
-}
-
 /// A stored certificate, opened.
 pub struct OpenedCertificate {
     /// The document.
@@ -87,90 +68,29 @@ fn said(what: &str, text: &str) -> Result<(), DeskError> {
     Ok(())
 }
 
+/// A training connection.
+pub(super) async fn training_connection(
+    store: &Store,
+    company: &CompanyId,
+    id: &ConnectionId,
+) -> Result<Connection, DeskError> {
+    let connection = store.connection(company, id).await?;
+    let connection = connection.ok_or(StoreError::NotFound { record: "connection" })?;
+    match connection.product {
+        Product::Sat => Ok(connection),
+        Product::Edr => {
+            Err(DeskError::Refused(format!("connection {id} is one of huntress-edr, which knows no people")))
+        }
+    }
+}
+
 impl Desk {
     /// A training connection.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and [`DeskError::Refused`] for a connection of another product.
     pub async fn connection(&self, company: &CompanyId, id: &ConnectionId) -> Result<Connection, DeskError> {
-        let connection = self.store.connection(company, id).await?;
-        let connection = connection.ok_or(StoreError::NotFound { record: "connection" })?;
-        match connection.product {
-            Product::Sat => Ok(connection),
-            Product::Edr => {
-                Err(DeskError::Refused(format!("connection {id} is one of huntress-edr, which knows no people")))
-            }
-        }
-    }
-
-    async fn book(&self, connection: &Connection) -> Result<AssignmentBook, DeskError> {
-        let Credential::Sat(credential) = credential_of(&self.credentials, connection).await? else {
-            return Err(DeskError::Refused("the credential is not one of the training API".to_owned()));
-        };
-        let now = self.huntress.instant();
-        let job = Job {
-            as_of: now,
-            as_of_given: false,
-            run: None,
-            budget: self.budgets.of(connection),
-            patience: Patience::until(now + TEST_TIME),
-            progress: Arc::default(),
-        };
-        let configured = connection.account_id.as_ref().map(SatId::as_str);
-        Ok(self.huntress.assignments(&credential, connection.sat, configured, job).await?)
-    }
-
-    /// The assignments that can be picked, as the source lists them now, and the picked ones that it no longer lists.
-    ///
-    /// # Errors
-    /// [`DeskError`]
-    pub async fn assignments(
-        &self,
-        company: &CompanyId,
-        id: &ConnectionId,
-    ) -> Result<(Vec<PickableAssignment>, Picks), DeskError> {
-        let connection = self.connection(company, id).await?;
-        let book = self.book(&connection).await?;
-        let gone = |pick: &&SatId| book.place(pick) == crate::domain::sat::pick::Place::Gone;
-        let picks = &connection.people.picks;
-        Ok((book.pickable(picks), picks.iter().filter(gone).cloned().collect()))
-    }
-
-    /// Saves which assignments count, and when people must certify again. Only what can be picked now is saved; a choice of nothing ends the following.
-    ///
-    /// # Errors
-    /// [`DeskError::Failed`] for a choice that names anything else, with the list of what can be picked.
-    pub async fn pick(&self, company: &CompanyId, id: &ConnectionId, choice: Choice) -> Result<Connection, DeskError> {
-        let connection = self.connection(company, id).await?;
-        let mut people = connection.people.clone();
-        if let Some(picks) = choice.picks {
-            if picks.len() > MAX_PICKS {
-                return Err(DeskError::Refused(format!("at most {MAX_PICKS} assignments can be picked")));
-            }
-            if !picks.is_empty() {
-                let account = connection.account_id.as_ref().map_or("{id}", SatId::as_str);
-                check_choice(&self.book(&connection).await?, &picks, account)?;
-            }
-            people.picks = picks;
-        }
-        if let Some(days) = choice.recertify_after_days {
-            if days.is_some_and(|days| !(1..=MAX_RECERTIFY_DAYS).contains(&days)) {
-                let refused = format!("people can be asked to certify again after 1 to {MAX_RECERTIFY_DAYS} days");
-                return Err(DeskError::Refused(refused));
-            }
-            people.recertify_after_days = days;
-        }
-        self.save(company, id, people).await
-    }
-
-    async fn save(
-        &self,
-        company: &CompanyId,
-        id: &ConnectionId,
-        people: PeopleSettings,
-    ) -> Result<Connection, DeskError> {
-        let change = ConnectionChange { people: Some(people), ..Default::default() };
-        Ok(self.store.change_connection(company, id, change).await?)
+        training_connection(&self.store, company, id).await
     }
 
     /// Sets what is kept of people. What a mode that keeps less does not keep is erased, and only if that is `meant`.
@@ -193,7 +113,9 @@ impl Desk {
             )));
         }
         // First the setting, so that no new run keeps again what is erased.
-        let changed = self.save(company, id, PeopleSettings { mode, ..connection.people.clone() }).await?;
+        let people = PeopleSettings { mode, ..connection.people.clone() };
+        let change = ConnectionChange { people: Some(people), ..Default::default() };
+        let changed = self.store.change_connection(company, id, change).await?;
         match mode {
             PrivacyMode::Aggregate if less => {
                 self.vault.erase_people(&self.store, company, id).await?;
@@ -274,7 +196,7 @@ impl Desk {
         said("a reason", reason)?;
         said("the name of who asks", by)?;
         let person = self.person(company, id, named).await?.person;
-        let reset = Reset { by: by.to_owned(), at: self.huntress.instant(), reason: reason.to_owned() };
+        let reset = Reset { by: by.to_owned(), at: self.clock.now().trunc_subsecs(0), reason: reason.to_owned() };
         let record = self.store.reset_person(company, id, &person, &reset).await?;
         tracing::info!(%company, connection = %id, by, "a person was reset");
         Ok(record)
@@ -315,7 +237,7 @@ impl Desk {
     fn opening<'a>(&self, by: &'a str, reason: &'a str) -> Result<Opening<'a>, DeskError> {
         said("a reason", reason)?;
         said("the name of who asks", by)?;
-        Ok(Opening { by, reason, at: self.huntress.instant() })
+        Ok(Opening { by, reason, at: self.clock.now().trunc_subsecs(0) })
     }
 
     /// The newest certificate of a person, of an assignment if one is named.
@@ -394,7 +316,7 @@ impl Desk {
         let provider = Provider {
             client: client.clone(),
             connection: id.clone(),
-            since: self.huntress.instant(),
+            since: self.clock.now().trunc_subsecs(0),
             by: by.to_owned(),
         };
         self.store.name_provider(company, &provider).await?;

@@ -3,11 +3,13 @@
 mod certificates;
 mod desk;
 mod follow;
+mod picker;
 mod vault;
 
 pub use certificates::CERTIFICATES_PER_RUN;
-pub use desk::{Choice, Desk, DeskError, OpenedCertificate};
+pub use desk::{Desk, DeskError, OpenedCertificate};
 pub use follow::Followed;
+pub use picker::{Choice, Picker};
 pub use vault::{Identity, Keeper, Opening, PersonHasher, Vault, VaultError};
 
 use super::collect::{Huntress, Job};

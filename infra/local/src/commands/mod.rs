@@ -6,6 +6,7 @@ mod connections;
 mod demo;
 mod evidence;
 mod mapping;
+mod people;
 mod serve;
 mod signals;
 
@@ -40,6 +41,16 @@ pub async fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Setup(options) => setup(options.product),
         Command::Signals(options) => signals::signals(options).await,
         Command::Controls(options) => signals::controls(options).await,
+        Command::Assignments(options) => people::assignments(options).await,
+        Command::Pick(options) => people::pick(options).await,
+        Command::Privacy(options) => people::privacy(options).await,
+        Command::People(options) => people::people(options).await,
+        Command::Person(options) => people::person(options).await,
+        Command::Onboarding(options) => people::onboarding(options).await,
+        Command::Reset(options) => people::reset(options).await,
+        Command::Certificate(options) => people::certificate(options).await,
+        Command::Erase(options) => people::erase(options).await,
+        Command::Provider(options) => people::provider(options).await,
         Command::Serve(options) => serve::run(options).await,
     }
 }
