@@ -10,6 +10,7 @@ mod arguments;
 mod collect;
 mod damage;
 mod failures;
+mod people;
 mod recovery;
 mod serve;
 mod server;

@@ -147,3 +147,19 @@ async fn a_client_has_one_provider_of_training() {
     assert_eq!(provider("DELETE", Value::Null).await.0, 204);
     assert_eq!(provider("GET", Value::Null).await.1["provider"], Value::Null);
 }
+
+#[tokio::test]
+async fn the_sample_events_are_answered() {
+    let mut world = world().await;
+    world.assignments("PUT", json!({"assignments": ["A", "B"]})).await;
+    world.people("PUT", "/privacy", json!({"mode": "pseudonymous"})).await;
+    world.sync_people().await;
+    let in_world = |file: &str| {
+        let event = sample(file).to_string().replace("sat-main", "sat");
+        serde_json::from_str::<Value>(&event).unwrap()
+    };
+    let (status, page) = ask(world.people_api(), &in_world("people-api/events/people.json")).await;
+    assert_eq!((status, page["people"].as_array().unwrap().len()), (200, 2));
+    let (status, nobody) = ask(world.people_api(), &in_world("people-api/events/reset.json")).await;
+    assert_eq!((status, &nobody["code"]), (404, &json!("not_found")), "the person of the sample is nobody here");
+}
