@@ -81,6 +81,9 @@ fn assignments_are_listed_and_picked_and_a_bad_choice_is_refused_with_the_good_o
         connection["connection"]["people"],
         json!({"mode": "aggregate", "picks": ["A", "B"], "recertify_after_days": null})
     );
+    let connection = home.run(&["pick", "sat", "--max-activity", "50000", "--json"]).json();
+    assert_eq!(connection["connection"]["sat"]["caps"]["activity_per_assignment"], 50_000);
+    home.run(&["pick", "sat", "--max-activity", "0"]).refused(2);
     home.run(&["pick", "sat", "--none"]).done();
     assert_eq!(home.run(&["assignments", "sat"]).done().stdout.matches("yes").count(), 0);
 }

@@ -5,6 +5,7 @@ mod access;
 mod events;
 mod people;
 mod services;
+mod vault;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};

@@ -21,7 +21,7 @@ pub fn router(picker: Arc<Picker>) -> Router {
 
 fn unreadable() -> Problem {
     Problem::bad_request(
-        "the body must be JSON with assignments, a list of ids, and recertify_after_days, or one of them",
+        "the body must be JSON with assignments, a list of ids, recertify_after_days and max_activity, or some of them",
     )
 }
 
@@ -43,6 +43,7 @@ struct PickBody {
     assignments: Option<Picks>,
     #[serde(default, deserialize_with = "given")]
     recertify_after_days: Option<Option<u32>>,
+    max_activity: Option<u64>,
 }
 
 /// A field that is there, be it null.
@@ -60,7 +61,8 @@ async fn pick(
     let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
     caller.act_for(&company)?;
     let Json(body) = body.map_err(|_| unreadable())?;
-    let choice = Choice { picks: body.assignments, recertify_after_days: body.recertify_after_days };
+    let PickBody { assignments: picks, recertify_after_days, max_activity } = body;
+    let choice = Choice { picks, recertify_after_days, max_activity };
     let saved = picker.pick(&company, &connection, choice).await?;
     tracing::info!(%company, %connection, subject = caller.subject, "assignments picked");
     Ok(Json(json!({"connection": saved})).into_response())

@@ -3,6 +3,7 @@
 mod certificates;
 mod collect;
 mod follow;
+mod measure;
 mod privacy;
 mod visibility;
 mod world;

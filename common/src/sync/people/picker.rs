@@ -7,6 +7,7 @@ use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::person::MAX_RECERTIFY_DAYS;
 use crate::domain::sat::pick::{AssignmentBook, MAX_PICKS, PickableAssignment, Picks, Place};
+use crate::domain::sat::{Caps, SatSettings};
 use crate::huntress::transport::Patience;
 use crate::secrets::{Credential, Credentials};
 use crate::store::{ConnectionChange, Store};
@@ -34,6 +35,8 @@ pub struct Choice {
     pub picks: Option<Picks>,
     /// When people must certify again: `Some(None)` is never, `None` leaves it.
     pub recertify_after_days: Option<Option<u32>>,
+    /// How many records of each list of an assignment are read, for the signals too; `None` leaves it.
+    pub max_activity: Option<u64>,
 }
 
 impl Picker {
@@ -94,7 +97,12 @@ impl Picker {
             }
             people.recertify_after_days = days;
         }
-        let change = ConnectionChange { people: Some(people), ..Default::default() };
+        let sat = choice.max_activity.map(|records| {
+            let caps = Caps { activity_per_assignment: records, ..connection.sat.caps() };
+            SatSettings::new(caps, connection.sat.training_covers_privacy_policies())
+        });
+        let sat = sat.transpose().map_err(|error| DeskError::Refused(error.to_string()))?;
+        let change = ConnectionChange { people: Some(people), sat, ..Default::default() };
         Ok(self.store.change_connection(company, id, change).await?)
     }
 }

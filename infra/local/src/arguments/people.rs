@@ -44,6 +44,9 @@ pub struct Pick {
     /// A compliant person must certify again after so many days; 0 for never
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_RECERTIFY_DAYS)))]
     pub recertify_after_days: Option<u32>,
+    /// Read at most so many records of each list of an assignment, for the signals too
+    #[arg(long, value_name = "N")]
+    pub max_activity: Option<u64>,
     /// Print the connection as JSON
     #[arg(long)]
     pub json: bool,

@@ -63,7 +63,7 @@ pub async fn pick(options: Pick) -> Result<(), Fault> {
     let picks = match (options.assignments.is_empty(), options.none) {
         (false, _) => Some(options.assignments.into_iter().collect()),
         (true, true) => Some(common::domain::sat::pick::Picks::new()),
-        (true, false) if options.recertify_after_days.is_some() => None,
+        (true, false) if options.recertify_after_days.is_some() || options.max_activity.is_some() => None,
         (true, false) => {
             return Err(Fault::usage(format!(
                 "name the assignments, or say --none; see: huntress-evidence assignments {}",
@@ -73,7 +73,7 @@ pub async fn pick(options: Pick) -> Result<(), Fault> {
     };
     let recertify_after_days = options.recertify_after_days.map(|days| Some(days).filter(|days| *days > 0));
     let (stack, _) = open(&options.place).await?;
-    let choice = Choice { picks, recertify_after_days };
+    let choice = Choice { picks, recertify_after_days, max_activity: options.max_activity };
     let picked = stack.picker().pick(&options.place.company, &options.connection, choice).await;
     let connection = picked.map_err(|error| fault(error, &options.connection))?;
     stack.close().await;
