@@ -34,8 +34,11 @@ async fn lease(world: &World) -> Lease {
 async fn take(world: &World, owner: &str) -> Lease {
     let (run, now) = (RunId::parse(RUN).unwrap(), world.clock.now());
     let taken = world.store.take(&world.company, &world.id, &run, owner, now, TimeDelta::minutes(1)).await.unwrap();
-    let Taken::Leased { lease, .. } = taken else { panic!("{taken:?}") };
-    lease
+    let leased = match taken {
+        Taken::Leased { lease, .. } => Some(lease),
+        Taken::Over(_) | Taken::Busy { .. } => None,
+    };
+    leased.unwrap()
 }
 
 /// Everybody becomes `status` in this run.
