@@ -48,11 +48,7 @@ pub async fn people(
     if !(1..=LARGEST_PAGE).contains(&limit) {
         return Err(Problem::bad_request(format!("limit must be 1 to {LARGEST_PAGE}")));
     }
-    desk.connection(&company, &connection).await?;
-    let wanted = |state: &common::domain::sat::person::PersonState| {
-        !state.inactive && status.is_none_or(|status| state.standing.status == status)
-    };
-    let (people, next) = desk.store.people_page(&company, &connection, after.as_ref(), limit, wanted).await?;
+    let (people, next) = desk.page(&company, &connection, status, after.as_ref(), limit).await?;
     let people: Vec<Value> = people.iter().map(record).collect();
     Ok(Json(json!({"people": people, "next_after": next})).into_response())
 }

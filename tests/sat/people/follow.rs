@@ -101,6 +101,22 @@ async fn certification_ends_by_time_and_not_before() {
 }
 
 #[tokio::test]
+async fn a_certification_that_ended_is_not_shown_as_one_though_no_run_has_come() {
+    let world = pseudonymous(&Workforce::four_people(), &["A", "B"]).await;
+    world.configure(|people| people.recertify_after_days = Some(10)).await;
+    let clock = std::sync::Arc::new(world.clock.clone());
+    let desk = common::sync::people::Desk { store: world.store.clone(), vault: world.vault.clone(), clock };
+    let counts = async || desk.people(&world.company, &world.id, None).await.unwrap().1;
+    assert_eq!(counts().await, PeopleSummary { compliant: 2, not_compliant: 2, not_enrolled: 0, unknown: 0 });
+    world.wait(TimeDelta::days(10)).await;
+    assert_eq!(counts().await, PeopleSummary { compliant: 0, not_compliant: 2, not_enrolled: 0, unknown: 2 });
+    let person = desk.person(&world.company, &world.id, "person-1").await.unwrap();
+    assert_eq!((person.state.standing.status, person.state.standing.since), (Unknown, as_of() + TimeDelta::days(10)));
+    let compliant = desk.page(&world.company, &world.id, Some(Compliant), None, 10).await.unwrap();
+    assert_eq!(compliant, (Vec::new(), None));
+}
+
+#[tokio::test]
 async fn a_vanished_pick_is_reported_and_changes_nobody_until_the_choice_is_changed() {
     let four = Workforce::four_people();
     let mut world = pseudonymous(&four, &["A", "B"]).await;

@@ -6,9 +6,10 @@ use crate::domain::connection::{Connection, Product};
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::run::Failure;
 use crate::domain::sat::id::SatId;
-use crate::domain::sat::people::{PersonStatus, Reset};
+use crate::domain::sat::people::{PersonStatus, Reset, Standing};
 use crate::domain::sat::person::{
-    OnboardingPrompt, PeopleSettings, PeopleSummary, PersonId, PrivacyMode, StoredCertificate, onboarding_prompt,
+    OnboardingPrompt, PeopleSettings, PeopleSummary, PersonId, PersonState, PrivacyMode, StoredCertificate,
+    onboarding_prompt,
 };
 use crate::domain::sat::roster::LearnerId;
 use crate::store::{ConnectionChange, LoggedEvent, PersonRecord, Provider, Store, StoreError};
@@ -138,8 +139,9 @@ impl Desk {
         id: &ConnectionId,
         status: Option<PersonStatus>,
     ) -> Result<(Vec<PersonRecord>, PeopleSummary), DeskError> {
-        self.connection(company, id).await?;
+        let shown = self.shown(&self.connection(company, id).await?);
         let mut people = self.store.people(company, id).await?;
+        people.iter_mut().for_each(|record| record.state.standing = shown(record.state.standing));
         people.retain(|record| !record.state.inactive);
         let mut summary = PeopleSummary::default();
         people.iter().for_each(|record| summary.count(record.state.standing.status));
@@ -147,25 +149,62 @@ impl Desk {
         Ok((people, summary))
     }
 
+    /// How standings of a connection's people are shown now: a certification that ended by time is none, whether a run has seen it or not.
+    fn shown(&self, connection: &Connection) -> impl Fn(Standing) -> Standing + use<> {
+        let (now, days) = (self.clock.now(), connection.people.recertify_after_days);
+        move |standing| standing.shown_at(now, days)
+    }
+
+    /// At most `limit` people after one, by their id, and where to go on, if there is more. Who is inactive is not among them.
+    ///
+    /// # Errors
+    /// [`DeskError`]
+    pub async fn page(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        status: Option<PersonStatus>,
+        after: Option<&PersonId>,
+        limit: usize,
+    ) -> Result<(Vec<PersonRecord>, Option<PersonId>), DeskError> {
+        let shown = self.shown(&self.connection(company, id).await?);
+        let wanted =
+            |state: &PersonState| !state.inactive && status.is_none_or(|status| shown(state.standing).status == status);
+        let (mut people, next) = self.store.people_page(company, id, after, limit, wanted).await?;
+        people.iter_mut().for_each(|record| record.state.standing = shown(record.state.standing));
+        Ok((people, next))
+    }
+
     /// A person, named by their id here or by the learner's id in Huntress.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for nobody.
     pub async fn person(&self, company: &CompanyId, id: &ConnectionId, named: &str) -> Result<PersonRecord, DeskError> {
-        self.connection(company, id).await?;
+        let shown = self.shown(&self.connection(company, id).await?);
+        let found = self.find(company, id, named).await?;
+        let mut record = found.ok_or(StoreError::NotFound { record: "person" })?;
+        record.state.standing = shown(record.state.standing);
+        Ok(record)
+    }
+
+    async fn find(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        named: &str,
+    ) -> Result<Option<PersonRecord>, DeskError> {
         if let Ok(person) = PersonId::parse(named)
             && let Some(record) = self.store.person(company, id, &person).await?
         {
-            return Ok(record);
+            return Ok(Some(record));
         }
-        let nobody = StoreError::NotFound { record: "person" };
-        let learner = LearnerId::new(named).filter(|_| named.len() <= 64).ok_or(nobody)?;
         // Without a key of hashes nobody was ever kept; looking must not make one.
+        let Some(learner) = LearnerId::new(named).filter(|_| named.len() <= 64) else { return Ok(None) };
         if self.store.hash_key(company).await?.is_none() {
-            return Err(StoreError::NotFound { record: "person" }.into());
+            return Ok(None);
         }
         let person = self.vault.hasher(&self.store, company).await?.person(&learner);
-        Ok(self.store.person(company, id, &person).await?.ok_or(StoreError::NotFound { record: "person" })?)
+        Ok(self.store.person(company, id, &person).await?)
     }
 
     /// What happened to a person, oldest first.

@@ -1,9 +1,15 @@
 //! People whose training is followed: the current row of each, visible through its run's commit as evidence is, and what happened to them.
 
+mod keeping;
+mod write;
+
+pub use keeping::{Access, Keeping};
+pub use write::{PeopleWritten, PersonWrite};
+
 use super::error::StoreError;
 use super::evidence::Commit;
-use super::item::{Change, Item, Record, number, put, text};
-use super::keys::{self, Key};
+use super::item::{Item, Record, number, put};
+use super::keys;
 use super::lease::Lease;
 use super::query::Order;
 use super::transaction::Outcome;
@@ -13,19 +19,9 @@ use crate::domain::sat::people::{Reset, after_reset};
 use crate::domain::sat::person::{PersonEvent, PersonId, PersonState};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use chrono::{DateTime, Utc};
-use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-
-/// People written in one transaction, each with what happened to them.
-const PEOPLE_AT_ONCE: usize = 25;
-
-/// Transactions under way at the same time.
-const CONCURRENCY: usize = 4;
-
-/// Actions before those of people: the lease and the keeping are checked.
-const CHECKS: usize = 2;
 
 /// Name and address of a person, sealed, in base64; and a keyed hash by which a run knows whether they changed without opening them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,30 +54,6 @@ pub struct StoredPerson {
     /// What is visible; nothing of who was met by an uncommitted run alone.
     pub visible: Option<PersonRecord>,
     revision: u64,
-}
-
-/// What a run writes about a person.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PersonWrite {
-    /// What they are from now on.
-    pub record: PersonRecord,
-    /// What happened, if their status changed.
-    pub event: Option<PersonEvent>,
-    /// As they were read.
-    pub read: Option<StoredPerson>,
-}
-
-/// How many people a run wrote.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PeopleWritten {
-    /// Rows that were written.
-    pub rows: u64,
-    /// Events that were appended.
-    pub events: u64,
-    /// People whom somebody reset or erased in the meantime; the next run judges them.
-    pub left_alone: u64,
-    /// Requests to the table.
-    pub requests: u64,
 }
 
 /// Something that happened to a person.
@@ -172,48 +144,6 @@ struct EventItem {
 
 impl Record for EventItem {
     const KIND: &'static str = "event of a person";
-}
-
-/// That people of a connection are kept, and the wrapped key of what is sealed. Without it no run writes any.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Keeping {
-    /// Told anew after each erasing, so that a run which began before writes nothing after.
-    pub id: String,
-    /// The wrapped data key, in base64, in mode `full`.
-    #[serde(default)]
-    pub data_key: Option<String>,
-}
-
-impl Record for Keeping {
-    const KIND: &'static str = "keeping of people";
-}
-
-#[derive(Serialize, Deserialize)]
-struct HashKeyItem {
-    wrapped: String,
-}
-
-impl Record for HashKeyItem {
-    const KIND: &'static str = "key of the hashes of people";
-}
-
-/// Somebody opened the sealed columns of many people at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Access {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Who.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-    /// Which columns.
-    pub columns: Vec<String>,
-    /// Of how many people.
-    pub people: u64,
-}
-
-impl Record for Access {
-    const KIND: &'static str = "access to people";
 }
 
 fn json(value: &impl Serialize) -> Result<String, StoreError> {
@@ -325,92 +255,6 @@ impl Store {
         Ok(commits.into_iter().map(|commit| (commit.run_id, commit.token)).collect())
     }
 
-    /// Writes people, visible once the lease's run is committed. Each transaction checks the lease and the keeping, and that nobody changed the
-    /// people since they were read.
-    ///
-    /// # Errors
-    /// [`StoreError::LeaseLost`], and [`StoreError::Conflict`] when people were erased since `keeping` was read.
-    pub async fn write_people(
-        &self,
-        lease: &Lease,
-        keeping: &Keeping,
-        writes: Vec<PersonWrite>,
-    ) -> Result<PeopleWritten, StoreError> {
-        let chunks: Vec<Vec<PersonWrite>> = writes.chunks(PEOPLE_AT_ONCE).map(<[_]>::to_vec).collect();
-        stream::iter(chunks)
-            .map(|chunk| self.write_some(lease, keeping, chunk))
-            .buffer_unordered(CONCURRENCY)
-            .try_fold(PeopleWritten::default(), |sum, some| async move {
-                Ok(PeopleWritten {
-                    rows: sum.rows + some.rows,
-                    events: sum.events + some.events,
-                    left_alone: sum.left_alone + some.left_alone,
-                    requests: sum.requests + some.requests,
-                })
-            })
-            .await
-    }
-
-    async fn write_some(
-        &self,
-        lease: &Lease,
-        keeping: &Keeping,
-        mut writes: Vec<PersonWrite>,
-    ) -> Result<PeopleWritten, StoreError> {
-        let mut written = PeopleWritten::default();
-        while !writes.is_empty() {
-            let mut actions = vec![
-                lease.change().check(&self.table)?,
-                Change::of(keys::keeping(&lease.company, &lease.connection))
-                    .only_if("id", text(&keeping.id))
-                    .check(&self.table)?,
-            ];
-            // Which person each action is about.
-            let mut of_action = Vec::new();
-            for (index, write) in writes.iter().enumerate() {
-                actions.push(self.person_action(lease, write)?);
-                of_action.push(index);
-                if let Some(event) = &write.event {
-                    actions.push(put(&self.table, event_item(lease, &write.record.person, event)?)?);
-                    of_action.push(index);
-                }
-            }
-            written.requests += 1;
-            match self.transact(actions).await? {
-                Outcome::Written => {
-                    written.rows += writes.len() as u64;
-                    written.events += writes.iter().filter(|write| write.event.is_some()).count() as u64;
-                    return Ok(written);
-                }
-                outcome if outcome.refused(0) => return Err(StoreError::LeaseLost),
-                outcome if outcome.refused(1) => return Err(StoreError::Conflict { record: Keeping::KIND }),
-                Outcome::Refused(failed) => {
-                    let refused = failed.iter().skip(CHECKS).zip(&of_action).filter(|(failed, _)| **failed);
-                    let refused: Vec<usize> = refused.map(|(_, index)| *index).collect();
-                    if refused.is_empty() {
-                        return Err(StoreError::Conflict { record: PersonItem::KIND });
-                    }
-                    written.left_alone += refused.len() as u64;
-                    let mut index = 0;
-                    writes.retain(|_| {
-                        index += 1;
-                        !refused.contains(&(index - 1))
-                    });
-                }
-            }
-        }
-        Ok(written)
-    }
-
-    fn person_action(&self, lease: &Lease, write: &PersonWrite) -> Result<TransactWriteItem, StoreError> {
-        let revision = write.read.as_ref().map(|read| read.revision);
-        let before = write.read.as_ref().and_then(|read| read.visible.as_ref());
-        let mut item = PersonItem::new(&write.record, before, revision.unwrap_or(0) + 1)?;
-        item.written_by = Some(WrittenBy::of(lease));
-        let key = keys::person(&lease.company, &lease.connection, &write.record.person);
-        put_person(&self.table, item.to_item(&key)?, revision)
-    }
-
     /// Puts a person back: unknown, until the next run judges them by the source. Visible at once, and kept for good.
     ///
     /// # Errors
@@ -458,19 +302,6 @@ impl Store {
         self.put_item(own_event(company, connection, person, at, event)?).await
     }
 
-    /// Keeps that somebody opened what is sealed of many people.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; then nothing is to be opened.
-    pub async fn note_access(
-        &self,
-        company: &CompanyId,
-        connection: &ConnectionId,
-        access: &Access,
-    ) -> Result<(), StoreError> {
-        self.put_item(access.to_item(&keys::access(company, connection, access.at, fastrand::u64(..)))?).await
-    }
-
     async fn put_item(&self, item: Item) -> Result<(), StoreError> {
         self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
         Ok(())
@@ -496,127 +327,6 @@ impl Store {
             })
             .collect()
     }
-
-    /// Who opened what is sealed of many people, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn accesses(&self, company: &CompanyId, connection: &ConnectionId) -> Result<Vec<Access>, StoreError> {
-        self.all(&keys::accesses(company, connection)).await
-    }
-
-    /// The keeping of a connection's people, if any are kept.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn keeping(&self, company: &CompanyId, connection: &ConnectionId) -> Result<Option<Keeping>, StoreError> {
-        self.get(&keys::keeping(company, connection)).await
-    }
-
-    /// Begins to keep people, or gives a keeping without a data key this one; of two who do so at once the first counts.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn keep_people(
-        &self,
-        company: &CompanyId,
-        connection: &ConnectionId,
-        data_key: Option<String>,
-    ) -> Result<Keeping, StoreError> {
-        let key = keys::keeping(company, connection);
-        let new = Keeping { id: format!("{:032x}", fastrand::u128(..)), data_key };
-        let condition = if new.data_key.is_some() {
-            "attribute_not_exists(pk) OR attribute_not_exists(data_key) OR attribute_type(data_key, :null)"
-        } else {
-            "attribute_not_exists(pk)"
-        };
-        self.put_first(&key, &new, condition, new.data_key.is_some()).await
-    }
-
-    /// The wrapped key of the hashes of a company's people.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn hash_key(&self, company: &CompanyId) -> Result<Option<String>, StoreError> {
-        let item: Option<HashKeyItem> = self.get(&keys::hash_key(company)).await?;
-        Ok(item.map(|item| item.wrapped))
-    }
-
-    /// Keeps a company's wrapped key of hashes, for good; of two that are given the first counts.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn keep_hash_key(&self, company: &CompanyId, wrapped: String) -> Result<String, StoreError> {
-        let item = HashKeyItem { wrapped };
-        let kept = self.put_first(&keys::hash_key(company), &item, "attribute_not_exists(pk)", false).await?;
-        Ok(kept.wrapped)
-    }
-
-    /// Puts a record on a condition; whoever came first is what is there then.
-    async fn put_first<R: Record>(&self, key: &Key, record: &R, condition: &str, null: bool) -> Result<R, StoreError> {
-        use aws_sdk_dynamodb::operation::put_item::PutItemError;
-        let mut put = self.client.put_item().table_name(&self.table).set_item(Some(record.to_item(key)?));
-        put = put.condition_expression(condition);
-        if null {
-            put = put.expression_attribute_values(":null", text("NULL"));
-        }
-        if let Err(error) = put.send().await
-            && !matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_)))
-        {
-            return Err(error.into());
-        }
-        self.get(key).await?.ok_or(StoreError::NotFound { record: R::KIND })
-    }
-
-    /// Takes name, address and certificates from every person: what a mode that keeps less asks for. The data key goes with them.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; a repetition goes on with what is left.
-    pub async fn forget_identities(&self, company: &CompanyId, connection: &ConnectionId) -> Result<u64, StoreError> {
-        // First the key: from here on nothing that was sealed opens, and no run writes more of it.
-        let keeping = Keeping { id: format!("{:032x}", fastrand::u128(..)), data_key: None };
-        self.put_item(keeping.to_item(&keys::keeping(company, connection))?).await?;
-        let mut changed = 0;
-        for stored in self.stored_people(company, connection).await?.into_values() {
-            let StoredPerson { visible: Some(mut record), revision } = stored else { continue };
-            record.sealed = SealedProfile::default();
-            record.state.certificates.clear();
-            let item = PersonItem::new(&record, None, revision + 1)?;
-            let item = item.to_item(&keys::person(company, connection, &record.person))?;
-            changed += u64::from(
-                self.transact(vec![put_person(&self.table, item, Some(revision))?]).await? == Outcome::Written,
-            );
-        }
-        Ok(changed)
-    }
-
-    /// Erases one person: the row and everything that happened to them.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; a repetition goes on with what is left.
-    pub async fn erase_person(
-        &self,
-        company: &CompanyId,
-        connection: &ConnectionId,
-        person: &PersonId,
-    ) -> Result<u64, StoreError> {
-        let row = keys::person(company, connection, person);
-        let row = keys::Range { pk: row.pk, from: row.sk.clone(), to: row.sk };
-        let rows = self.delete_range(&row).await?;
-        Ok(rows + self.delete_range(&keys::events(company, connection, person)).await?)
-    }
-
-    /// Erases everybody of a connection, with the key of what was sealed. The evidence of the connection stays.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; a repetition goes on with what is left.
-    pub async fn erase_people(&self, company: &CompanyId, connection: &ConnectionId) -> Result<u64, StoreError> {
-        // First the keeping: from here on no run writes anybody, and nothing that is sealed opens.
-        let keeping = keys::keeping(company, connection);
-        let range = keys::Range { pk: keeping.pk, from: keeping.sk.clone(), to: keeping.sk };
-        let first = self.delete_range(&range).await?;
-        Ok(first + self.delete_range(&keys::all_of_people(company, connection)).await?)
-    }
 }
 
 /// Puts a person who is there in this revision, or, without one, is not there.
@@ -630,12 +340,6 @@ fn put_person(table: &str, item: Item, revision: Option<u64>) -> Result<Transact
         None => put.condition_expression("attribute_not_exists(pk)"),
     };
     Ok(TransactWriteItem::builder().put(put.build().map_err(StoreError::unavailable)?).build())
-}
-
-fn event_item(lease: &Lease, person: &PersonId, event: &PersonEvent) -> Result<Item, StoreError> {
-    let item = EventItem { at: lease.as_of, event: json(event)?, written_by: Some(WrittenBy::of(lease)) };
-    let by = format!("{}#{}", lease.run_id, lease.token);
-    item.to_item(&keys::event(&lease.company, &lease.connection, person, lease.as_of, &by))
 }
 
 /// An event that is no run's.
