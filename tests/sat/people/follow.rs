@@ -145,17 +145,18 @@ async fn a_pick_that_was_never_seen_turns_nobody_compliant() {
 async fn a_truncated_list_changes_nobody_who_is_known() {
     let four = Workforce::four_people();
     let mut world = pseudonymous(&four, &["A", "B"]).await;
-    world.cap(2).await;
-    let better =
-        four.clone().completed("B", "person-2").completed("B", "person-4").enrolled("A", "new").completed("A", "new");
+    // Only the learners of A are more than the cap: what was read of person-2 is whole, and would make them compliant.
+    world.cap(3).await;
+    let better = four.clone().completed("B", "person-2").completed("B", "person-4").enrolled("A", "new");
     world.night(&better).await;
     let expected = [Some(Compliant), Some(NotCompliant), Some(Compliant), Some(NotCompliant)];
     assert_eq!(world.statuses(PEOPLE).await, expected);
     assert!(world.bundle().await.people.unwrap().truncated);
+    assert_eq!(world.history("person-2").await, ["> not_compliant"]);
     world.cap(1000).await;
     world.night(&better).await;
     assert_eq!(world.statuses(PEOPLE).await, [Some(Compliant); 4]);
-    assert_eq!(world.statuses(["new"]).await, [Some(Compliant)]);
+    assert_eq!(world.statuses(["new"]).await, [Some(NotCompliant)]);
 }
 
 #[tokio::test]
