@@ -74,18 +74,19 @@ impl<'a> Aws<'a> {
         Ok(Arc::new(Credentials::Manager(manager)))
     }
 
-    /// What it takes to keep people: the key `PEOPLE_KEY_ID` of KMS, and the bucket at `CERTIFICATE_BUCKET_URL`.
+    /// What it takes to keep people: the key `PEOPLE_KEY_ID` of KMS, and the bucket at `CERTIFICATE_BUCKET_URL`, which is asked with `http`: making a
+    /// client of its own would read the system's certificates once more at every start.
     ///
     /// # Errors
     /// [`SettingsError`] naming the variable.
-    pub fn vault(&self) -> Result<Arc<Vault>, Box<dyn std::error::Error + Send + Sync>> {
+    pub fn vault(&self, http: reqwest::Client) -> Result<Arc<Vault>, SettingsError> {
         let key_id = required(self.lookup, "PEOPLE_KEY_ID")?;
         let name = "CERTIFICATE_BUCKET_URL";
         let url = required(self.lookup, name)?.parse();
         let url = url.map_err(|_| SettingsError::Invalid { name, why: "it is no URL".to_owned() })?;
         let missing = || SettingsError::Missing("AWS_REGION");
         let bucket = Bucket {
-            http: http_client(Timeouts::default())?,
+            http,
             clock: self.clock(),
             credentials: self.config.credentials_provider().ok_or_else(missing)?,
             region: self.config.region().ok_or_else(missing)?.to_string(),

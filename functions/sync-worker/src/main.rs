@@ -10,12 +10,13 @@ use std::sync::Arc;
 async fn main() -> Result<(), Error> {
     start_logging(&environment);
     let aws = Aws::load(&environment);
+    let huntress = aws.huntress()?;
     let worker = Worker {
         store: aws.store()?,
         credentials: aws.credentials()?,
-        huntress: aws.huntress()?,
+        vault: aws.vault(huntress.http.clone())?,
+        huntress,
         budgets: Arc::default(),
-        vault: aws.vault()?,
     };
     let worker = &worker;
     lambda_runtime::run(service_fn(async move |event| sync_worker::handle(worker, event).await)).await
