@@ -141,6 +141,16 @@ pub fn signals(bundle: &SatBundle) -> String {
         records.learners,
         records.phishing_campaigns,
     );
+    if let Some(people) = &bundle.people {
+        text += &format!("people in {}: {}\n", ids(&people.assignments), summary(&people.summary));
+        if people.truncated {
+            text +=
+                "a list of an assignment was cut at its cap, so nobody who was known changed; raise --max-activity\n";
+        }
+        if !people.missing_assignments.is_empty() {
+            text += &format!("picked, but no longer listed by Huntress: {}\n", ids(&people.missing_assignments));
+        }
+    }
     for list in &metadata.truncated_lists {
         text += &format!("cut at the cap of {}: {} ({})\n", list.cap, list.list.as_str(), list.lists);
     }

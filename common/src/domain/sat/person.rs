@@ -342,6 +342,8 @@ pub struct PeopleEvidence {
     pub recertify_after_days: Option<u32>,
     /// The controls that the training of a person supports.
     pub controls: Vec<ControlRef>,
+    /// The version of the map that named them.
+    pub control_map_version: String,
 }
 
 /// Where people take Huntress's own training: they log in at the vendor's host, where no deeper link is documented.

@@ -271,6 +271,7 @@ impl Worker {
             truncated: roster.is_truncated(),
             recertify_after_days: rules.settings.recertify_after_days,
             controls: map.controls_for(Evidence::PersonTraining, ControlOptions::default()),
+            control_map_version: map.version().to_owned(),
         };
         let writes: Vec<PersonWrite> = candidates.into_iter().filter_map(Candidate::write).collect();
         let written =
