@@ -117,6 +117,18 @@ async fn a_certification_that_ended_is_not_shown_as_one_though_no_run_has_come()
 }
 
 #[tokio::test]
+async fn a_certification_that_ended_counts_for_none_of_who_is_in_no_list_any_more() {
+    let four = Workforce::four_people();
+    let mut world = pseudonymous(&four, &["A", "B"]).await;
+    world.configure(|people| people.recertify_after_days = Some(10)).await;
+    world.wait(TimeDelta::days(10)).await;
+    let nobody = Workforce::new().assignment("A", "completed").assignment("B", "completed").learner("other", "active");
+    world.night(&nobody).await;
+    let summary = world.bundle().await.people.unwrap().summary;
+    assert_eq!(summary, PeopleSummary { compliant: 0, not_compliant: 2, not_enrolled: 1, unknown: 2 });
+}
+
+#[tokio::test]
 async fn a_vanished_pick_is_reported_and_changes_nobody_until_the_choice_is_changed() {
     let four = Workforce::four_people();
     let mut world = pseudonymous(&four, &["A", "B"]).await;

@@ -252,15 +252,16 @@ impl Worker {
         keeper: &Keeper<'_>,
         candidates: Vec<Candidate>,
     ) -> Result<Followed, Failure> {
-        let mut after: HashMap<&PersonId, (PersonStatus, bool)> = HashMap::new();
-        for stored in rules.stored.values() {
-            if let Some(record) = &stored.visible {
-                after.insert(&record.person, (record.state.standing.status, record.state.inactive));
-            }
-        }
-        for Candidate { record, .. } in &candidates {
-            after.insert(&record.person, (record.state.standing.status, record.state.inactive));
-        }
+        // Those whom this run looked at come last. A certification that ended by time counts for none, also of who is in no list any more.
+        let known = rules.stored.values().filter_map(|stored| stored.visible.as_ref());
+        let looked_at = candidates.iter().map(|candidate| &candidate.record);
+        let days = rules.settings.recertify_after_days;
+        let after: HashMap<&PersonId, (PersonStatus, bool)> = known
+            .chain(looked_at)
+            .map(|PersonRecord { person, state, .. }| {
+                (person, (state.standing.shown_at(rules.as_of, days).status, state.inactive))
+            })
+            .collect();
         let mut summary = PeopleSummary::default();
         after.values().filter(|(_, inactive)| !inactive).for_each(|(status, _)| summary.count(*status));
         let map = ControlMap::current();
