@@ -83,6 +83,8 @@ struct Rules<'a> {
     settings: &'a PeopleSettings,
     as_of: DateTime<Utc>,
     stored: HashMap<PersonId, StoredPerson>,
+    /// Whether nobody is known yet; what a run left that never committed is nobody.
+    is_first: bool,
 }
 
 impl Rules<'_> {
@@ -115,10 +117,9 @@ impl Rules<'_> {
             return None;
         }
         // Of an assignment that is gone nobody knows who was in it before people were followed; later, who was not seen in it was not.
-        let nobody_stored = self.stored.is_empty();
         let was_open = |id: &SatId| match previous {
             Some(state) => state.was_open(id),
-            None if nobody_stored => None,
+            None if self.is_first => None,
             None => Some(false),
         };
         let judged = roster.judge(listed, was_open);
@@ -186,7 +187,8 @@ impl Worker {
         let (company, id, mode) = (&connection.company, &connection.id, connection.people.mode);
         let keeper = self.vault.keeper(&self.store, company, id, mode).await.map_err(|error| failed(&error))?;
         let stored = self.store.stored_people(company, id).await.map_err(|error| failed(&error.into()))?;
-        let rules = Rules { settings: &connection.people, as_of: job.as_of, stored };
+        let is_first = stored.values().all(|stored| stored.visible.is_none());
+        let rules = Rules { settings: &connection.people, as_of: job.as_of, stored, is_first };
         let (roster, lists_read) = self.read(&rules, connection, credential, account, &keeper, job.again()).await?;
         let mut candidates = candidates(&rules, &roster, &keeper, lists_read).map_err(|error| failed(&error))?;
         if keeper.seals() {
@@ -229,7 +231,7 @@ impl Worker {
         let mut visible = rules.stored.values().filter_map(|stored| stored.visible.as_ref());
         let owed = visible.any(|record| owed(record) && !listed.contains(&record.person));
         // Nobody is known yet: then those who are enrolled and not active are to be found, too.
-        let lists_read = new || known || owed || rules.stored.is_empty();
+        let lists_read = new || known || owed || rules.is_first;
         if !lists_read {
             return Ok((roster, false));
         }
