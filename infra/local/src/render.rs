@@ -144,8 +144,7 @@ pub fn signals(bundle: &SatBundle) -> String {
     if let Some(people) = &bundle.people {
         text += &format!("people in {}: {}\n", ids(&people.assignments), summary(&people.summary));
         if people.truncated {
-            text +=
-                "a list of an assignment was cut at its cap, so nobody who was known changed; raise --max-activity\n";
+            text += "the activity of an assignment was cut at its cap, so nobody enrolled in it changed; raise --max-activity\n";
         }
         if !people.missing_assignments.is_empty() {
             text += &format!("picked, but no longer listed by Huntress: {}\n", ids(&people.missing_assignments));

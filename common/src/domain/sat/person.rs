@@ -336,7 +336,7 @@ pub struct PeopleEvidence {
     pub assignments: Picks,
     /// Those of them that the account no longer lists.
     pub missing_assignments: Picks,
-    /// Whether a list was cut at its cap, so that nobody changed.
+    /// Whether a list was cut at its cap, so that nobody changed whom it would decide.
     pub truncated: bool,
     /// After so many days a compliant person must certify again.
     pub recertify_after_days: Option<u32>,

@@ -125,7 +125,7 @@ impl Rules<'_> {
         let judged = roster.judge(listed, was_open);
         let observed = match previous {
             // A list that was cut off changes nobody.
-            Some(_) if roster.is_truncated() => PersonStatus::Unknown,
+            Some(_) if judged.truncated => PersonStatus::Unknown,
             _ => judged.status,
         };
         let standing =
