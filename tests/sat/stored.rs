@@ -77,7 +77,8 @@ impl World {
     async fn work(&mut self) -> Vec<Processed> {
         let (store, credentials) = (self.store.clone(), Arc::clone(&self.credentials));
         let (huntress, queue) = (self.huntress.clone(), Arc::clone(&self.queue));
-        let worker = Worker { store, credentials, huntress, budgets: Arc::default(), queue };
+        let vault = acceptance::people::vault(&self.folder.path().join("people"));
+        let worker = Worker { store, credentials, huntress, budgets: Arc::default(), queue, vault };
         let mut processed = Vec::new();
         while let Ok(Queued { message, .. }) = self.messages.try_recv() {
             let deadline = self.clock.now() + TimeDelta::minutes(14);

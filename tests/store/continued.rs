@@ -36,7 +36,7 @@ struct World {
     messages: UnboundedReceiver<Queued>,
     product: Product,
     _engine: Engine,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// One delivery of the run's message.
@@ -74,7 +74,7 @@ impl World {
         store.add_connection(&connection).await.unwrap();
         let (sender, messages) = mpsc::unbounded_channel();
         let queue = Arc::new(Queue::InProcess(sender));
-        Self { clock, store, credentials, simulator, queue, messages, product, _engine: engine, _folder: folder }
+        Self { clock, store, credentials, simulator, queue, messages, product, _engine: engine, folder }
     }
 
     fn worker(&self) -> Worker {
@@ -84,6 +84,7 @@ impl World {
             huntress: huntress_at(&self.simulator, &self.clock),
             budgets: Arc::default(),
             queue: Arc::clone(&self.queue),
+            vault: acceptance::people::vault(&self.folder.path().join("people")),
         }
     }
 

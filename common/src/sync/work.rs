@@ -2,6 +2,7 @@
 
 use super::checkpoint::{Checkpoint, IDLE_PARTS, LONGEST_RUN, Lists};
 use super::collect::{Budgets, Huntress, Job};
+use super::people::Vault;
 use crate::domain::connection::{Connection, Product};
 use crate::domain::controls::ControlMap;
 use crate::domain::edr::bundle::split;
@@ -35,6 +36,8 @@ pub struct Worker {
     pub budgets: Arc<Budgets>,
     /// Where a run that is to go on later is sent again.
     pub queue: Arc<Queue>,
+    /// What it takes to keep people.
+    pub vault: Arc<Vault>,
 }
 
 /// Why a message has to come again.
@@ -200,7 +203,7 @@ impl Worker {
                 self.collect_edr(credential, &connection, *state, started_at, job).await
             }
             (Credential::Sat(credential), Lists::Sat(state)) => {
-                self.collect_sat(credential, &connection, *state, started_at, job).await
+                self.collect_sat(lease, credential, &connection, *state, started_at, job).await
             }
             // A credential is bound to its product.
             _ => Err(Failure::new(FailureCode::CredentialMissing, "the credential is for another product")),
@@ -254,6 +257,7 @@ impl Worker {
     /// A training account is one client's, so there is no evidence of the company's own.
     async fn collect_sat(
         &self,
+        lease: &Lease,
         credential: &SatCredential,
         connection: &Connection,
         state: SatState,
@@ -261,16 +265,24 @@ impl Worker {
         job: Job,
     ) -> Result<Collected<Gathered, Lists>, Failure> {
         let configured = connection.account_id.as_ref().map(SatId::as_str);
+        let (for_people, progress) = (job.again(), Arc::clone(&job.progress));
         let collected = self.huntress.continue_sat(credential, state, started_at, configured, job).await?;
-        let (tally, collection) = match collected {
+        let (tally, mut collection) = match collected {
             Collected::Whole(whole) => whole,
             Collected::Paused { state, until } => {
                 return Ok(Collected::Paused { state: Box::new(Lists::Sat(state)), until });
             }
         };
+        let people = self.follow(lease, connection, credential, &collection.account.id, for_people).await?;
+        collection.api_calls = progress.requests();
         let evidence = connection.mapping.clients().into_iter().map(|client| {
             let tenant = Tenant { company_id: Some(connection.company.clone()), client_id: Some(client.clone()) };
-            record(Product::Sat, Some(client), &bundle_of(&tally, &collection, tenant, ControlMap::current()))
+            let bundle = bundle_of(&tally, &collection, tenant, ControlMap::current());
+            let bundle = match &people {
+                Some(people) => bundle.with_people(people.evidence.clone(), &people.quality),
+                None => bundle,
+            };
+            record(Product::Sat, Some(client), &bundle)
         });
         Ok(Collected::Whole(Gathered {
             evidence: evidence.collect::<Result<_, _>>()?,

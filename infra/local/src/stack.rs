@@ -1,11 +1,15 @@
 //! Everything that AWS is for the functions, on one machine: table, credentials and queue.
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, compact};
 use chrono::{DateTime, TimeDelta, Utc};
+use common::documents::Documents;
 use common::queue::{Queue, Queued, RunMessage};
+use common::secrets::sealing::SealingKey;
+use common::secrets::wrapping::Wrapping;
 use common::secrets::{Credentials, SealedFiles, SealingError};
 use common::store::{Store, StoreError};
 use common::sync::collect::{Budgets, Huntress};
+use common::sync::people::{Desk, Picker, Vault};
 use common::sync::plan::Planner;
 use common::sync::test::Tester;
 use common::sync::work::Worker;
@@ -15,6 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use sync_worker::{Batch, Delivery};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+/// The data file, below the data folder.
+const DATA_FILE: &str = "evidence.db";
 
 /// The table's name.
 const TABLE: &str = "huntress-evidence";
@@ -33,6 +40,9 @@ pub struct Stack {
     pub huntress: Huntress,
     /// Request limits.
     pub budgets: Arc<Budgets>,
+    /// Keys and certificates of people.
+    pub vault: Arc<Vault>,
+    data: PathBuf,
     queue: Arc<Queue>,
     engine: Engine,
     _lock: File,
@@ -87,7 +97,10 @@ impl Stack {
             Err(fs::TryLockError::Error(source)) => return Err(folder(source)),
         }
         let credentials = SealedFiles::open(&data.join("credentials"))?;
-        let engine = Engine::file(&data.join("evidence.db")).await?;
+        let people = data.join("people");
+        let wrapping = Wrapping::File(SealingKey::of_file(&people.join("people.key"))?);
+        let vault = Vault { wrapping, documents: Documents::Folder(people.join("certificates")) };
+        let engine = Engine::file(&data.join(DATA_FILE)).await?;
         let store = Store::new(engine.client(), TABLE);
         store.create_table().await?;
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -96,6 +109,8 @@ impl Stack {
             credentials: Arc::new(Credentials::Sealed(credentials)),
             huntress,
             budgets: Arc::default(),
+            vault: Arc::new(vault),
+            data: data.to_owned(),
             queue: Arc::new(Queue::InProcess(sender)),
             engine,
             _lock: lock,
@@ -118,6 +133,25 @@ impl Stack {
             huntress: self.huntress.clone(),
             budgets: Arc::clone(&self.budgets),
             queue: Arc::clone(&self.queue),
+            vault: Arc::clone(&self.vault),
+        }
+    }
+
+    /// Where people are looked after.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        let (store, vault) = (self.store.clone(), Arc::clone(&self.vault));
+        Desk { store, vault, clock: Arc::clone(&self.huntress.clock) }
+    }
+
+    /// Where assignments are picked.
+    #[must_use]
+    pub fn picker(&self) -> Picker {
+        Picker {
+            store: self.store.clone(),
+            credentials: Arc::clone(&self.credentials),
+            huntress: self.huntress.clone(),
+            budgets: Arc::clone(&self.budgets),
         }
     }
 
@@ -143,6 +177,15 @@ impl Stack {
     /// Ends the engine once every request is answered.
     pub async fn close(self) {
         self.engine.stop().await;
+    }
+
+    /// Ends the engine and writes the data file anew, without what was deleted: until then its bytes stay in free pages.
+    ///
+    /// # Errors
+    /// [`EngineError`]; what was deleted stays so, and its bytes go with the next compaction.
+    pub async fn close_and_compact(self) -> Result<(), EngineError> {
+        self.engine.stop().await;
+        compact(&self.data.join(DATA_FILE))
     }
 }
 

@@ -1,10 +1,13 @@
 //! The training API: a token, the account, its lists, and the connection test.
 
+mod certificates;
 mod page;
+mod people;
 mod records;
 mod test;
 mod token;
 
+pub use certificates::Fetched;
 pub use token::SatCredential;
 
 use super::error::FetchError;
@@ -23,7 +26,7 @@ use crate::huntress::edr::{Collected, Instants};
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use page::{Page, PageEnd, Resource, read_account};
-use records::{Account, Activity, Campaign, WithStatus};
+use records::{Account, Accounts, Activities, Campaigns, Statuses};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -205,7 +208,7 @@ impl<'a> SatClient<'a> {
         let list = Listing { path: "/api/v1/accounts", noun: "accounts", scope: "account:read" };
         let read = Mutex::new((Vec::new(), Cursor::default()));
         let paused = self
-            .read_list::<Account<'static>, _>(
+            .read_list::<Accounts, _>(
                 &list,
                 Instants::live(),
                 &read,
@@ -248,7 +251,7 @@ impl<'a> SatClient<'a> {
         let path = format!("/api/v1/accounts/{account}/assignments");
         let list = Listing { path: &path, noun: "assignments", scope: "assignments:read" };
         let paused = self
-            .read_list::<WithStatus<'static>, _>(
+            .read_list::<Statuses, _>(
                 &list,
                 instants,
                 state,
@@ -305,7 +308,7 @@ impl<'a> SatClient<'a> {
             Mutex::new(open.unwrap_or_else(|| (state.tally.activity(), Cursor::default())))
         };
         let paused = self
-            .read_list::<Activity<'static>, _>(
+            .read_list::<Activities, _>(
                 &list,
                 instants,
                 &open,
@@ -338,7 +341,7 @@ impl<'a> SatClient<'a> {
     ) -> Result<Paused, Failure> {
         let path = format!("/api/v1/accounts/{account}/learners");
         let list = Listing { path: &path, noun: "learners", scope: "learners:read" };
-        self.read_list::<WithStatus<'static>, _>(
+        self.read_list::<Statuses, _>(
             &list,
             instants,
             state,
@@ -359,7 +362,7 @@ impl<'a> SatClient<'a> {
     ) -> Result<Paused, Failure> {
         let path = format!("/api/v1/accounts/{account}/phishing-campaigns");
         let list = Listing { path: &path, noun: "phishing campaigns", scope: "phishing-campaigns:read" };
-        self.read_list::<Campaign<'static>, _>(
+        self.read_list::<Campaigns, _>(
             &list,
             instants,
             state,
@@ -385,6 +388,19 @@ impl<'a> SatClient<'a> {
             Ok(()) => Ok(None),
             Err(error) => self.paused_or_failed(list, error),
         }
+    }
+
+    /// Reads a list to its end that is not gone on with later: a pause is a failure.
+    async fn read_whole<R: Resource>(
+        &self,
+        list: &Listing<'_>,
+        instants: Instants,
+        mut fold: impl FnMut(Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, FetchError>,
+    ) -> Result<(), Failure> {
+        let cursor = Mutex::new(Cursor::default());
+        let read =
+            self.read_pages::<R, _>(list, instants, &cursor, |cursor| cursor, |_, page, at| fold(page, at)).await;
+        read.map_err(|error| self.failed(list, error))
     }
 
     /// Reads page after page until the list or the interest of `fold` ends.

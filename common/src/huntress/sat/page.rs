@@ -176,11 +176,11 @@ fn shape(path: &str, what: &str) -> BodyError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::records::WithStatus;
+    use super::super::records::Statuses;
     use super::*;
 
     fn last(text: &str, number: u32) -> bool {
-        read_page::<WithStatus<'static>>(text.as_bytes()).unwrap().end.is_last(number)
+        read_page::<Statuses>(text.as_bytes()).unwrap().end.is_last(number)
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_is_no_page_says_where() {
-        let path = |text: &str| match read_page::<WithStatus<'static>>(text.as_bytes()) {
+        let path = |text: &str| match read_page::<Statuses>(text.as_bytes()) {
             Err(BodyError::Shape { path, .. }) => path,
             Err(BodyError::NotJson) => "no json".to_owned(),
             Ok(_) => "a page".to_owned(),

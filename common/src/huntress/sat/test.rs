@@ -59,12 +59,8 @@ impl SatClient<'_> {
         let (assignments, learners, campaigns) = (path("assignments"), path("learners"), path("phishing-campaigns"));
         let (training, learners, campaigns) = tokio::join!(
             self.test_training(&assignments),
-            self.test_list::<records::WithStatus<'static>>(Listing {
-                path: &learners,
-                noun: "learners",
-                scope: "learners:read"
-            }),
-            self.test_list::<records::Campaign<'static>>(Listing {
+            self.test_list::<records::Statuses>(Listing { path: &learners, noun: "learners", scope: "learners:read" }),
+            self.test_list::<records::Campaigns>(Listing {
                 path: &campaigns,
                 noun: "phishing campaigns",
                 scope: "phishing-campaigns:read"
@@ -79,7 +75,7 @@ impl SatClient<'_> {
         let list = Listing { path, noun: "assignments", scope: "assignments:read" };
         let first = Mutex::new(None);
         let read = |body: &[u8]| {
-            let page = records::WithStatus::page(body)?;
+            let page = records::Statuses::page(body)?;
             let id = page.records.first().and_then(|record| record.id()).and_then(|id| SatId::parse(id).ok());
             *first.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = id;
             Ok(())
@@ -91,8 +87,7 @@ impl SatClient<'_> {
         let activity = match first {
             Some(id) => {
                 let path = format!("/api/v1/assignments/{id}/learner-activity");
-                self.test_list::<records::Activity<'static>>(Listing { path: &path, noun: "learner activity", scope })
-                    .await
+                self.test_list::<records::Activities>(Listing { path: &path, noun: "learner activity", scope }).await
             }
             None => permission(scope, assignments.failure.clone()),
         };
