@@ -27,7 +27,7 @@ test:
 deny:
     bash .ci/run deny
 
-# SAM's and cfn-lint's view of template.yaml
+# What SAM, cfn-lint, checkov and our own assertions say of template.yaml
 template:
     bash .ci/run template
 

@@ -22,3 +22,5 @@ pub mod settings;
 pub mod store;
 #[cfg(feature = "runtime")]
 pub mod sync;
+#[cfg(feature = "runtime")]
+pub mod telemetry;

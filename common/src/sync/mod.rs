@@ -1,6 +1,7 @@
 //! What is done with a connection: planned, collected, committed, tested.
 
 pub mod collect;
+pub mod freshness;
 pub mod plan;
 pub mod test;
 pub mod work;

@@ -16,6 +16,6 @@ async fn main() -> Result<(), Error> {
         huntress: aws.huntress()?,
         budgets: Arc::default(),
     };
-    let worker = &worker;
-    lambda_runtime::run(service_fn(async move |event| sync_worker::handle(worker, event).await)).await
+    let (worker, telemetry) = (&worker, &aws.telemetry());
+    lambda_runtime::run(service_fn(async move |event| sync_worker::handle(worker, telemetry, event).await)).await
 }

@@ -10,6 +10,7 @@ use common::sync::collect::{Budgets, Huntress};
 use common::sync::plan::Planner;
 use common::sync::test::Tester;
 use common::sync::work::Worker;
+use common::telemetry::Telemetry;
 use lambda_runtime::{Context, LambdaEvent};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -161,6 +162,6 @@ pub async fn deliver(worker: &Worker, message: &RunMessage, time: TimeDelta) -> 
     let mut batch = SqsEvent::default();
     batch.records = vec![delivered];
     let deadline = worker.huntress.clock.now() + time;
-    let Ok(response) = sync_worker::handle(worker, event(batch, deadline)).await;
+    let Ok(response) = sync_worker::handle(worker, &Telemetry::none(), event(batch, deadline)).await;
     response.batch_item_failures.is_empty()
 }
