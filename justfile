@@ -31,6 +31,10 @@ deny:
 template:
     bash .ci/run template
 
+# Build, deploy into an emulator of AWS on loopback, and drive it
+deploy:
+    bash .ci/run deploy
+
 # Records per second, processor time, memory and requests, beside the floor that curl sets
 bench:
     tests/bench/run
@@ -38,3 +42,7 @@ bench:
 # Size and init of each bootstrap under the Lambda runtime emulator
 bench-init:
     tests/bench/init
+
+# Cold start of connection-test under the Lambda runtime emulator, beside the same job in Python with boto3
+bench-cold:
+    bash .ci/run bench-cold

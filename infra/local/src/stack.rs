@@ -1,10 +1,12 @@
-//! Everything that AWS is for the functions, on one machine: table, credentials and queue.
+//! Everything that AWS is for the functions, on one machine: table, credentials and queue. Or AWS itself, for who looks after a deployed stack.
 
 use crate::engine::{Engine, EngineError};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use chrono::{DateTime, TimeDelta, Utc};
+use common::lambda::Aws;
 use common::queue::{Queue, RunMessage};
 use common::secrets::{Credentials, SealedFiles, SealingError};
+use common::settings::{Lookup, SettingsError};
 use common::store::{Store, StoreError};
 use common::sync::collect::{Budgets, Huntress};
 use common::sync::plan::Planner;
@@ -35,8 +37,9 @@ pub struct Stack {
     /// Request limits.
     pub budgets: Arc<Budgets>,
     queue: Arc<Queue>,
-    engine: Engine,
-    _lock: File,
+    /// Both are missing where the table is AWS's.
+    engine: Option<Engine>,
+    _lock: Option<File>,
 }
 
 /// Why there is no stack.
@@ -98,8 +101,32 @@ impl Stack {
             huntress,
             budgets: Arc::default(),
             queue: Arc::new(Queue::InProcess(sender)),
-            engine,
-            _lock: lock,
+            engine: Some(engine),
+            _lock: Some(lock),
+        };
+        Ok((stack, receiver))
+    }
+
+    /// A deployed stack: the table `TABLE_NAME` and the secrets below `SECRET_PREFIX`, with region and credentials of the environment.
+    ///
+    /// Its queue and its workers are its own; what is sent here reaches nobody.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn deployed(
+        lookup: Lookup<'_>,
+        huntress: Huntress,
+    ) -> Result<(Self, UnboundedReceiver<RunMessage>), SettingsError> {
+        let aws = Aws::load(lookup);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let stack = Self {
+            store: aws.store()?,
+            credentials: aws.credentials()?,
+            huntress,
+            budgets: Arc::default(),
+            queue: Arc::new(Queue::InProcess(sender)),
+            engine: None,
+            _lock: None,
         };
         Ok((stack, receiver))
     }
@@ -142,7 +169,9 @@ impl Stack {
 
     /// Ends the engine once every request is answered.
     pub async fn close(self) {
-        self.engine.stop().await;
+        if let Some(engine) = self.engine {
+            engine.stop().await;
+        }
     }
 }
 

@@ -32,6 +32,7 @@ const RUN_TIME: TimeDelta = TimeDelta::hours(6);
 const REDELIVERY: TimeDelta = TimeDelta::seconds(30);
 
 pub async fn run(options: Serve) -> Result<(), Fault> {
+    super::refuse_deployed(&options.place, "serve")?;
     if !options.listen.ip().is_loopback() {
         return Err(Fault::usage("--listen must be a loopback address: there is no TLS here; put a proxy in front"));
     }
