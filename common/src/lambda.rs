@@ -39,7 +39,8 @@ impl<'a> Aws<'a> {
         let mut config = aws_config::SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .region(lookup("AWS_REGION").map(aws_config::Region::new))
-            .credentials_provider(credentials);
+            .credentials_provider(credentials)
+            .http_client(crate::sdk_http::https());
         config.set_endpoint_url(lookup("AWS_ENDPOINT_URL"));
         Self { config: config.build(), lookup }
     }

@@ -15,6 +15,8 @@ pub mod lambda;
 #[cfg(feature = "runtime")]
 pub mod queue;
 #[cfg(feature = "runtime")]
+pub mod sdk_http;
+#[cfg(feature = "runtime")]
 pub mod secrets;
 #[cfg(feature = "runtime")]
 pub mod settings;
@@ -24,3 +26,5 @@ pub mod store;
 pub mod sync;
 #[cfg(feature = "runtime")]
 pub mod telemetry;
+#[cfg(feature = "runtime")]
+mod tls;

@@ -2,6 +2,7 @@
 //! with a mistake of our own. `HUNTRESS_VENDOR_SCHEMA` names the vendor's Swagger 2.0 file; without it there is nothing to compare with.
 
 use acceptance::edr::as_of;
+use common::huntress::transport::{Timeouts, http_client};
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 use simulator::{API_KEY, API_SECRET, Account, AccountSpec, List, Shape, Simulator};
@@ -77,7 +78,7 @@ fn faults(validator: &Validator, answer: &Value) -> Vec<String> {
 /// Every page of a list, as the simulator sends it.
 async fn pages(account: Account, list: List) -> Vec<Value> {
     let simulator = Simulator::builder(account).rate_limit(None).max_page(100).start().await.unwrap();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client(Timeouts::default()).unwrap();
     let mut pages: Vec<Value> = Vec::new();
     loop {
         let token = pages.last().map(|page| page["pagination"]["next_page_token"].as_str().unwrap_or_default());

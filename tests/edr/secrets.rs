@@ -5,6 +5,7 @@ use acceptance::edr::{Outcome, Scene};
 use acceptance::log::Log;
 use common::domain::id::ClientId;
 use common::domain::mapping::Mapping;
+use common::huntress::transport::{Timeouts, http_client};
 use serde_json::{Value, json};
 use simulator::{Account, FaultKind, List};
 
@@ -123,7 +124,12 @@ fn the_markers_are_in_what_the_account_says() {
     for list in [List::Organizations, List::Agents, List::IncidentReports] {
         assert!(text(list).contains(MARKER));
     }
-    let request = reqwest::Client::new().get("http://127.0.0.1/").basic_auth(KEY, Some(SECRET)).build().unwrap();
+    let request = http_client(Timeouts::default())
+        .unwrap()
+        .get("http://127.0.0.1/")
+        .basic_auth(KEY, Some(SECRET))
+        .build()
+        .unwrap();
     assert_eq!(request.headers()["authorization"].to_str().unwrap(), format!("Basic {BASIC}"));
 }
 

@@ -101,12 +101,12 @@ async fn the_worker_does_the_runs_of_a_batch() {
 
 #[tokio::test]
 async fn a_message_that_is_none_comes_back_and_does_not_block_the_other() {
-    for body in [None, Some(""), Some("garbage"), Some("{}"), Some(r#"{"company":"a/b","connection":"c","run":"d"}"#)] {
+    for body in ["", "garbage", "{}", r#"{"company":"a/b","connection":"c","run":"d"}"#] {
         let world = World::with(&["edr-lab"]).await;
         world.queued("edr-lab", LAB_RUN).await;
         let mut garbled = batch(BATCH);
-        garbled.records[0].body = body.map(str::to_owned);
-        let bad = garbled.records[0].message_id.clone().unwrap();
+        garbled.records[0].body = body.to_owned();
+        let bad = garbled.records[0].message_id.clone();
         let answer =
             sync_worker::handle(&world.worker(), &Telemetry::none(), event(garbled, tick() + TimeDelta::minutes(14)))
                 .await

@@ -7,7 +7,6 @@ mod permissions;
 mod services;
 mod telemetry;
 
-use aws_lambda_events::event::sqs::SqsEvent;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -35,6 +34,7 @@ use simulator::{API_KEY, API_SECRET, Account, Simulator};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use sync_worker::Batch;
 use tempfile::TempDir;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tower::ServiceExt;
@@ -185,7 +185,7 @@ fn sample(file: &str) -> Value {
 }
 
 /// The batch of a sample file.
-fn batch(file: &str) -> SqsEvent {
+fn batch(file: &str) -> Batch {
     serde_json::from_value(sample(file)).unwrap()
 }
 

@@ -47,7 +47,7 @@ impl Service {
     pub fn secrets(&self) -> Credentials {
         let config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(common::sdk_http::loopback())
             .endpoint_url(&self.endpoint)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(AwsCredentials::new("test", "test", None, None, "static"));
@@ -58,7 +58,7 @@ impl Service {
     pub fn queue(&self) -> Queue {
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(common::sdk_http::loopback())
             .endpoint_url(&self.endpoint)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(AwsCredentials::new("test", "test", None, None, "static"));

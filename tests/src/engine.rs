@@ -83,10 +83,10 @@ impl Engine {
         store
     }
 
-    #[expect(deprecated, reason = "the last version whose HTTP client does not look for a proxy in the environment")]
     fn config(&self) -> Builder {
         Config::builder()
-            .behavior_version(BehaviorVersion::v2025_01_17())
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(common::sdk_http::loopback())
             .endpoint_url(&self.endpoint)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "static"))

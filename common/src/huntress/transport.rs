@@ -35,15 +35,13 @@ impl Default for Timeouts {
     }
 }
 
-/// A client for all requests of a process: redirects are off, and so are proxies of the environment, which could see credentials.
+/// A client for all requests of a process to Huntress: redirects are off, and so are proxies of the environment.
 ///
 /// # Errors
 /// When the TLS library cannot be set up.
 pub fn http_client(timeouts: Timeouts) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
+    crate::tls::client()
         .user_agent(concat!("huntress-evidence/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
         .connect_timeout(timeouts.connect)
         .read_timeout(timeouts.read)
         .timeout(timeouts.total)

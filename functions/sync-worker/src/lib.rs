@@ -1,17 +1,36 @@
 //! The worker: takes runs from the queue and carries each to its end.
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::RunMessage;
 use common::store::StoreError;
 use common::sync::work::{Processed, Worker};
 use common::telemetry::Telemetry;
 use lambda_runtime::LambdaEvent;
+use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 
 /// What is left of an invocation is kept for ending the run properly.
 pub const RESERVE: TimeDelta = TimeDelta::seconds(30);
+
+/// What SQS delivers, as far as it is read: to know all of an event's fields would be a fiftieth of the bootstrap.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Batch {
+    /// The messages.
+    #[serde(rename = "Records")]
+    pub records: Vec<Delivery>,
+}
+
+/// One message.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// The name of this delivery, for the queue.
+    pub message_id: String,
+    /// What was sent.
+    pub body: String,
+}
 
 /// Does the runs of a batch, one after the other. Only messages whose run could not be brought to an end, or that are no messages, come back.
 ///
@@ -20,14 +39,14 @@ pub const RESERVE: TimeDelta = TimeDelta::seconds(30);
 pub async fn handle(
     worker: &Worker,
     telemetry: &Telemetry,
-    event: LambdaEvent<SqsEvent>,
+    event: LambdaEvent<Batch>,
 ) -> Result<SqsBatchResponse, Infallible> {
     let deadline = i64::try_from(event.context.deadline).ok().and_then(DateTime::<Utc>::from_timestamp_millis);
     let deadline = deadline.unwrap_or(DateTime::<Utc>::MAX_UTC) - RESERVE;
     let mut response = SqsBatchResponse::default();
     for message in event.payload.records {
-        let id = message.message_id.unwrap_or_default();
-        let processed = match serde_json::from_str::<RunMessage>(message.body.as_deref().unwrap_or_default()) {
+        let id = message.message_id;
+        let processed = match serde_json::from_str::<RunMessage>(&message.body) {
             Ok(run) => Box::pin(worker.process(&run, &event.context.request_id, deadline, Arc::default()))
                 .await
                 .map_err(Into::into)

@@ -73,8 +73,7 @@ impl Engine {
     pub fn client(&self) -> Client {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            // A plain client: no TLS, and no proxy of the environment, between this process and itself.
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(common::sdk_http::loopback())
             .endpoint_url(&self.endpoint)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("local", "local", None, None, "embedded engine"));

@@ -1,7 +1,6 @@
 //! Everything that AWS is for the functions, on one machine: table, credentials and queue. Or AWS itself, for who looks after a deployed stack.
 
 use crate::engine::{Engine, EngineError};
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::lambda::Aws;
 use common::queue::{Queue, RunMessage};
@@ -17,6 +16,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use sync_worker::{Batch, Delivery};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 /// The table's name.
@@ -185,11 +185,8 @@ pub fn event<T>(payload: T, deadline: DateTime<Utc>) -> LambdaEvent<T> {
 
 /// Hands one message to the handler of `sync-worker`. True if the message is done with.
 pub async fn deliver(worker: &Worker, message: &RunMessage, time: TimeDelta) -> bool {
-    let mut delivered = SqsMessage::default();
-    delivered.message_id = Some(message.run.to_string());
-    delivered.body = serde_json::to_string(message).ok();
-    let mut batch = SqsEvent::default();
-    batch.records = vec![delivered];
+    let Ok(body) = serde_json::to_string(message) else { return false };
+    let batch = Batch { records: vec![Delivery { message_id: message.run.to_string(), body }] };
     let deadline = worker.huntress.clock.now() + time;
     let Ok(response) = sync_worker::handle(worker, &Telemetry::none(), event(batch, deadline)).await;
     response.batch_item_failures.is_empty()

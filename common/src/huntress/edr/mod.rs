@@ -13,8 +13,8 @@ use crate::domain::edr::tally::{EdrList, EdrTally, Inconsistent};
 use crate::domain::id::RecordKey;
 use crate::domain::run::{Failure, FailureCode};
 use chrono::{DateTime, Utc};
-use page::{NextPage, read_page};
-use records::{Agents, IncidentReports, ListOf, Organizations};
+use page::NextPage;
+use records::{AGENTS, INCIDENT_REPORTS, ListOf, ORGANIZATIONS};
 use secrecy::SecretString;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -76,20 +76,21 @@ impl<'a> EdrClient<'a> {
     pub async fn collect(&self, settings: EdrSettings, instants: Instants) -> Result<EdrTally, Failure> {
         let tally = Mutex::new(EdrTally::new(settings, instants.as_of));
         tokio::try_join!(
-            self.read_list::<Organizations>(&tally, instants),
-            self.read_list::<Agents>(&tally, instants),
-            self.read_list::<IncidentReports>(&tally, instants),
+            self.read_list(&ORGANIZATIONS, &tally, instants),
+            self.read_list(&AGENTS, &tally, instants),
+            self.read_list(&INCIDENT_REPORTS, &tally, instants),
         )?;
         let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
         tally.check().map_err(|error| inconsistent(&error))?;
         Ok(tally)
     }
 
-    async fn read_list<L: ListOf>(&self, tally: &Mutex<EdrTally>, instants: Instants) -> Result<(), Failure> {
-        self.read_pages::<L>(tally, instants).await.map_err(|error| error.into_failure(&request_to(L::PATH), L::NOUN))
+    async fn read_list(&self, list: &ListOf, tally: &Mutex<EdrTally>, instants: Instants) -> Result<(), Failure> {
+        let read = self.read_pages(list, tally, instants).await;
+        read.map_err(|error| error.into_failure(&request_to(list.path), list.noun))
     }
 
-    async fn read_pages<L: ListOf>(&self, tally: &Mutex<EdrTally>, instants: Instants) -> Result<(), FetchError> {
+    async fn read_pages(&self, list: &ListOf, tally: &Mutex<EdrTally>, instants: Instants) -> Result<(), FetchError> {
         let mut buffer = Vec::new();
         let mut token: Option<String> = None;
         let mut tokens_seen = HashSet::new();
@@ -98,12 +99,11 @@ impl<'a> EdrClient<'a> {
             query.extend(token.as_deref().map(|token| ("page_token", token)));
             let next = self
                 .transport
-                .get(self.request(L::PATH, &query), &mut buffer, |body| {
-                    let page = read_page::<L>(body)?;
+                .get(self.request(list.path, &query), &mut buffer, |body| {
                     let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
                     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-                    page.records.iter().for_each(|record| L::add(&mut tally, record, observed_at));
-                    self.transport.progress().add_page(page.records.len() as u64);
+                    let page = (list.fold)(body, &mut tally, observed_at)?;
+                    self.transport.progress().add_page(page.records);
                     Ok(page.next)
                 })
                 .await?;
@@ -132,9 +132,9 @@ fn request_to(path: &str) -> String {
 
 fn inconsistent(error: &Inconsistent) -> Failure {
     let path = match error {
-        Inconsistent::AgentsMissing { .. } | Inconsistent::NoIds { list: EdrList::Agents, .. } => Agents::PATH,
-        Inconsistent::NoIds { list: EdrList::Organizations, .. } => Organizations::PATH,
-        Inconsistent::NoIds { list: EdrList::IncidentReports, .. } => IncidentReports::PATH,
+        Inconsistent::AgentsMissing { .. } | Inconsistent::NoIds { list: EdrList::Agents, .. } => AGENTS.path,
+        Inconsistent::NoIds { list: EdrList::Organizations, .. } => ORGANIZATIONS.path,
+        Inconsistent::NoIds { list: EdrList::IncidentReports, .. } => INCIDENT_REPORTS.path,
     };
     Failure::new(FailureCode::Inconsistent, error.to_string()).at(request_to(path))
 }

@@ -1,6 +1,6 @@
 //! One page of a list: `{"<key>": [records], "pagination": {"next_page_token": …}}`.
 
-use super::records::ListOf;
+use super::records::Records;
 use crate::huntress::error::BodyError;
 use crate::huntress::wire::{Element, List, Scalar};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// A page, borrowed from its body.
-pub(super) struct Page<'a, L: ListOf> {
+pub(super) struct Page<'a, L: Records> {
     /// Its records. What is no object stands as an empty record, which has no id.
     pub records: Vec<L::Record<'a>>,
     /// Whether there is another.
@@ -30,7 +30,7 @@ pub(super) enum NextPage {
 ///
 /// # Errors
 /// [`BodyError::NotJson`] for what is no JSON or is cut off, [`BodyError::Shape`] for JSON that is no page.
-pub(super) fn read_page<L: ListOf>(body: &[u8]) -> Result<Page<'_, L>, BodyError> {
+pub(super) fn read_page<L: Records>(body: &[u8]) -> Result<Page<'_, L>, BodyError> {
     let shape = |path: &str, what: &str| BodyError::Shape { path: path.to_owned(), what: what.to_owned() };
     // Checking the text once as a whole is faster than string by string, which is left for bodies with bad bytes: where nobody looks, they do no harm.
     let raw = match std::str::from_utf8(body) {
@@ -63,7 +63,7 @@ pub(super) fn read_page<L: ListOf>(body: &[u8]) -> Result<Page<'_, L>, BodyError
     Ok(Page { records: records.collect(), next })
 }
 
-fn read_top<'de, L: ListOf, R: serde_json::de::Read<'de>>(
+fn read_top<'de, L: Records, R: serde_json::de::Read<'de>>(
     mut json: serde_json::Deserializer<R>,
 ) -> Result<RawPage<'de, L>, serde_json::Error> {
     let raw = Top::<L>(PhantomData).deserialize(&mut json)?;
@@ -89,19 +89,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pagination<'a> {
     }
 }
 
-type RawPage<'a, L> = Option<(List<<L as ListOf>::Record<'a>>, Pagination<'a>)>;
+type RawPage<'a, L> = Option<(List<<L as Records>::Record<'a>>, Pagination<'a>)>;
 
 /// The object around a list, whose key is the list's.
 struct Top<L>(PhantomData<L>);
 
-impl<'de, L: ListOf> DeserializeSeed<'de> for Top<L> {
+impl<'de, L: Records> DeserializeSeed<'de> for Top<L> {
     type Value = RawPage<'de, L>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de, L: ListOf> Visitor<'de> for Top<L> {
+impl<'de, L: Records> Visitor<'de> for Top<L> {
     type Value = RawPage<'de, L>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,8 +1,10 @@
 //! The records of the endpoint API, reduced to the fields that a rule uses, and what they mean.
 
+use super::page::{NextPage, read_page};
 use crate::domain::edr::agent::{AgentFacts, Presence};
 use crate::domain::edr::incident::{IncidentFacts, RemediationFacts, Remediations, Said};
 use crate::domain::edr::tally::{EdrTally, OrganizationFacts};
+use crate::huntress::error::BodyError;
 use crate::huntress::wire::{Element, List, Scalar};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -10,30 +12,66 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
 /// One of the vendor's lists.
-pub(super) trait ListOf {
+pub(super) struct ListOf {
     /// Where it is.
-    const PATH: &'static str;
+    pub path: &'static str,
+    /// The key of the list in its page.
+    pub key: &'static str,
+    /// What it lists, for people.
+    pub noun: &'static str,
+    /// Counts the records of a page that was read at an instant.
+    ///
+    /// A plain function, so that it is compiled here, for speed, and not where the future that calls it is polled, for size.
+    pub fold: Fold,
+}
+
+/// Takes a body, the tally and the instant at which it was read.
+type Fold = fn(&[u8], &mut EdrTally, DateTime<Utc>) -> Result<Folded, BodyError>;
+
+/// `/v1/organizations`
+pub(super) static ORGANIZATIONS: ListOf =
+    ListOf { path: "/v1/organizations", key: Organizations::KEY, noun: "organizations", fold: fold::<Organizations> };
+/// `/v1/agents`
+pub(super) static AGENTS: ListOf =
+    ListOf { path: "/v1/agents", key: Agents::KEY, noun: "agents", fold: fold::<Agents> };
+/// `/v1/incident_reports`
+pub(super) static INCIDENT_REPORTS: ListOf = ListOf {
+    path: "/v1/incident_reports",
+    key: IncidentReports::KEY,
+    noun: "incident reports",
+    fold: fold::<IncidentReports>,
+};
+
+/// What a page brought.
+pub(super) struct Folded {
+    /// Its records.
+    pub records: u64,
+    /// Whether there is another.
+    pub next: NextPage,
+}
+
+fn fold<R: Records>(body: &[u8], tally: &mut EdrTally, observed_at: DateTime<Utc>) -> Result<Folded, BodyError> {
+    let page = read_page::<R>(body)?;
+    page.records.iter().for_each(|record| R::add(tally, record, observed_at));
+    Ok(Folded { records: page.records.len() as u64, next: page.next })
+}
+
+/// The records of a list, at any lifetime of the page they are borrowed from.
+pub(super) trait Records {
     /// The key of the list in its page.
     const KEY: &'static str;
-    /// What it lists, for people.
-    const NOUN: &'static str;
-    /// A record, borrowed from the page.
+    /// A record.
     type Record<'a>: Deserialize<'a> + Default;
     /// Counts a record that was read at `observed_at`.
     fn add(tally: &mut EdrTally, record: &Self::Record<'_>, observed_at: DateTime<Utc>);
 }
 
-/// `/v1/organizations`
 pub(super) struct Organizations;
-/// `/v1/agents`
 pub(super) struct Agents;
-/// `/v1/incident_reports`
 pub(super) struct IncidentReports;
 
-impl ListOf for Organizations {
-    const PATH: &'static str = "/v1/organizations";
+impl Records for Organizations {
     const KEY: &'static str = "organizations";
-    const NOUN: &'static str = "organizations";
     type Record<'a> = Organization<'a>;
 
     fn add(tally: &mut EdrTally, record: &Organization<'_>, _: DateTime<Utc>) {
@@ -53,10 +91,8 @@ impl ListOf for Organizations {
     }
 }
 
-impl ListOf for Agents {
-    const PATH: &'static str = "/v1/agents";
+impl Records for Agents {
     const KEY: &'static str = "agents";
-    const NOUN: &'static str = "agents";
     type Record<'a> = Agent<'a>;
 
     fn add(tally: &mut EdrTally, record: &Agent<'_>, observed_at: DateTime<Utc>) {
@@ -79,10 +115,8 @@ impl ListOf for Agents {
     }
 }
 
-impl ListOf for IncidentReports {
-    const PATH: &'static str = "/v1/incident_reports";
+impl Records for IncidentReports {
     const KEY: &'static str = "incident_reports";
-    const NOUN: &'static str = "incident reports";
     type Record<'a> = IncidentReport<'a>;
 
     fn add(tally: &mut EdrTally, record: &IncidentReport<'_>, observed_at: DateTime<Utc>) {

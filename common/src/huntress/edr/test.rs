@@ -1,8 +1,9 @@
 //! The connection test: one record of each list, by the client that a sync uses. Nothing is stored.
 
-use super::page::read_page;
-use super::records::{Agents, IncidentReports, ListOf, Organizations};
-use super::{EdrClient, request_to};
+use super::records::{AGENTS, INCIDENT_REPORTS, ListOf, ORGANIZATIONS};
+use super::{EdrClient, Instants, request_to};
+use crate::domain::edr::EdrSettings;
+use crate::domain::edr::tally::EdrTally;
 use crate::domain::run::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -56,9 +57,9 @@ impl EdrClient<'_> {
     pub async fn test(&self) -> TestReport {
         let (account, organizations, agents, incident_reports) = tokio::join!(
             self.test_account(),
-            self.test_list::<Organizations>(),
-            self.test_list::<Agents>(),
-            self.test_list::<IncidentReports>(),
+            self.test_list(&ORGANIZATIONS),
+            self.test_list(&AGENTS),
+            self.test_list(&INCIDENT_REPORTS),
         );
         TestReport::new(vec![account, organizations, agents, incident_reports])
     }
@@ -69,10 +70,15 @@ impl EdrClient<'_> {
         result("account", answer.map_err(|error| error.into_failure(&request_to(path), "the account")))
     }
 
-    async fn test_list<L: ListOf>(&self) -> PermissionResult {
-        let one = self.request(L::PATH, &[("limit", "1"), ("sort_field", "id"), ("sort_direction", "asc")]);
-        let answer = self.transport.get(one, &mut Vec::new(), |body| read_page::<L>(body).map(|_| ())).await;
-        result(L::KEY, answer.map_err(|error| error.into_failure(&request_to(L::PATH), L::NOUN)))
+    async fn test_list(&self, list: &ListOf) -> PermissionResult {
+        let one = self.request(list.path, &[("limit", "1"), ("sort_field", "id"), ("sort_direction", "asc")]);
+        // Read as a sync reads it, and dropped.
+        let read = |body: &[u8]| {
+            let Instants { as_of, .. } = Instants::live();
+            (list.fold)(body, &mut EdrTally::new(EdrSettings::default(), as_of), as_of).map(|_| ())
+        };
+        let answer = self.transport.get(one, &mut Vec::new(), read).await;
+        result(list.key, answer.map_err(|error| error.into_failure(&request_to(list.path), list.noun)))
     }
 }
 

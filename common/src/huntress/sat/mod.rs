@@ -21,7 +21,7 @@ use crate::domain::sat::list::Inconsistent;
 use crate::huntress::edr::Instants;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use page::{Page, read_account, read_page};
+use page::{Page, Resource, read_account};
 use records::{Account, Activity, Campaign, WithStatus};
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -221,7 +221,7 @@ impl<'a> SatClient<'a> {
 
     async fn read_list<R, F>(&self, list: &Listing<'_>, instants: Instants, fold: F) -> Result<(), Failure>
     where
-        R: page::Resource,
+        R: Resource,
         F: FnMut(Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, FetchError>,
     {
         self.read_pages::<R, F>(list, instants, fold).await.map_err(|error| self.failed(list, error))
@@ -230,7 +230,7 @@ impl<'a> SatClient<'a> {
     /// Reads page after page until the list or the interest of `fold` ends.
     async fn read_pages<R, F>(&self, list: &Listing<'_>, instants: Instants, mut fold: F) -> Result<(), FetchError>
     where
-        R: page::Resource,
+        R: Resource,
         F: FnMut(Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, FetchError>,
     {
         let mut buffer = Vec::new();
@@ -239,7 +239,7 @@ impl<'a> SatClient<'a> {
             let number_text = number.to_string();
             let (end, first, more_wanted) = self
                 .get_sized(list.path, &number_text, &mut buffer, |body| {
-                    let page = read_page::<R>(body)?;
+                    let page = R::page(body)?;
                     let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
                     self.transport.progress().add_page(page.records.len() as u64);
                     let (end, first) = (page.end, page.first);

@@ -9,6 +9,13 @@ use serde::Deserialize;
 pub(super) trait Resource {
     /// The record.
     type Of<'a>: Deserialize<'a> + Default + Identified;
+
+    /// Reads a page of them: [`read_page`], in a function of its own, so that it is compiled here, for speed, and not where the future that
+    /// calls it is polled, for size.
+    ///
+    /// # Errors
+    /// As [`read_page`].
+    fn page(body: &[u8]) -> Result<Page<Self::Of<'_>>, BodyError>;
 }
 
 /// A record with an id.

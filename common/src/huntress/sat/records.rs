@@ -1,7 +1,8 @@
 //! The records of the training API, reduced to what a rule uses. Names and e-mail addresses are not even read.
 
+use super::super::error::BodyError;
 use super::super::wire::{Element, Scalar};
-use super::page::{Identified, Resource};
+use super::page::{Identified, Page, Resource, read_page};
 use crate::domain::id::RecordKey;
 use crate::domain::sat::activity::ActivityFacts;
 use crate::domain::sat::coverage::LearnerFacts;
@@ -47,6 +48,10 @@ macro_rules! resource {
     ($name:ident) => {
         impl Resource for $name<'static> {
             type Of<'a> = $name<'a>;
+
+            fn page(body: &[u8]) -> Result<Page<$name<'_>>, BodyError> {
+                read_page::<Self>(body)
+            }
         }
     };
 }

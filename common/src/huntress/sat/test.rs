@@ -1,6 +1,7 @@
 //! The connection test: each of the five scopes, the accounts that are seen, and what is left of the limits.
 
 use super::super::edr::{PermissionResult, TestReport, TestedAccount};
+use super::page::Resource;
 use super::token::missing_scopes;
 use super::{Listing, SatClient, SatCredential, page, records};
 use crate::domain::run::{Failure, FailureCode};
@@ -77,7 +78,7 @@ impl SatClient<'_> {
         let list = Listing { path, noun: "assignments", scope: "assignments:read" };
         let first = Mutex::new(None);
         let read = |body: &[u8]| {
-            let page = page::read_page::<records::WithStatus<'static>>(body)?;
+            let page = records::WithStatus::page(body)?;
             let id = page.records.first().and_then(|record| record.id()).and_then(|id| SatId::parse(id).ok());
             *first.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = id;
             Ok(())
@@ -98,7 +99,7 @@ impl SatClient<'_> {
     }
 
     async fn test_list<R: page::Resource>(&self, list: Listing<'_>) -> PermissionResult {
-        let outcome = self.get(list.path, &ONE, &mut Vec::new(), |body| page::read_page::<R>(body).map(|_| ())).await;
+        let outcome = self.get(list.path, &ONE, &mut Vec::new(), |body| R::page(body).map(|_| ())).await;
         permission(list.scope, outcome.map_err(|error| self.failed(&list, error)).err())
     }
 }

@@ -32,6 +32,8 @@ fn unlimited(account: Account) -> SimulatorBuilder {
 fn client() -> Client {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     let build = || {
+        // Nothing here is encrypted, but no client is built without a provider of ciphers.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let builder = Client::builder().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0);
         builder.user_agent("simulator-test").build().unwrap()
     };
