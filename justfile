@@ -46,3 +46,7 @@ bench-init:
 # Cold start of connection-test under the Lambda runtime emulator, beside the same job in Python with boto3
 bench-cold:
     bash .ci/run bench-cold
+
+# What one run uses of AWS, for infra/cost.toml
+bench-usage:
+    bash .ci/run bench-usage

@@ -1,6 +1,7 @@
 """A stack of the emulator: deployed with `sam deploy`, looked after with the command, asked over its API."""
 
 import argparse
+import base64
 import datetime
 import json
 import os
@@ -152,7 +153,7 @@ class Deployment:
         env = {
             **self.env,
             "TABLE_NAME": self.outputs["TableName"],
-            "SECRET_PREFIX": self.outputs["SecretPrefix"].rstrip("/"),
+            "SECRET_PREFIX": self.outputs["SecretPrefix"],
             "HUNTRESS_API_KEY": "hk_simulator",
             "HUNTRESS_API_SECRET": "hs_simulator",
             "HUNTRESS_EDR_URL": self.gate.url,
@@ -162,6 +163,12 @@ class Deployment:
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
         expect(done.returncode, code, f"{' '.join(arguments)}: {done.stderr}")
         return done.stdout
+
+    def huntress(self, path):
+        request = urllib.request.Request(self.gate.url + path)
+        request.add_header("Authorization", "Basic " + base64.b64encode(b"hk_simulator:hs_simulator").decode())
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read()
 
     def ask(self, method, path, company=COMPANY, headers=None):
         """Status and body of a request to the API, in the name of a company; None comes without a token."""
