@@ -37,7 +37,8 @@ deploy:
 
 # Records per second, processor time, memory and requests, beside the floor that curl sets
 bench:
-    tests/bench/run
+    tests/bench/run edr
+    tests/bench/run sat
 
 # Size and init of each bootstrap under the Lambda runtime emulator
 bench-init:

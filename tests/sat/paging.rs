@@ -74,6 +74,34 @@ async fn a_server_with_smaller_pages_is_trusted_on_its_last_page() {
 }
 
 #[tokio::test]
+async fn a_page_size_that_is_refused_is_not_asked_for_again() {
+    for (largest, status, sizes) in [(500, 400, 2), (100, 422, 3), (100, 413, 3), (1_000, 422, 1)] {
+        let outcome = SatScene::of(serve(five()))
+            .simulator(move |it| it.sat_refuses_pages_above(largest, status).sat_max_page(2))
+            .collect()
+            .await;
+        assert_five(&outcome);
+        let asked = |request: &&simulator::Request| request.parameter("page[size]").is_some();
+        let (good, refused): (Vec<_>, Vec<_>) =
+            outcome.requests.iter().filter(asked).partition(|request| request.status == Some(200));
+        // The list of accounts, which is the first, finds the size out for all.
+        let tried: Vec<_> = refused.iter().map(|it| (it.list, it.parameter("page[size]").unwrap())).collect();
+        let larger: Vec<_> = ["1000", "500"].into_iter().take(sizes - 1).map(|it| (Some(List::Accounts), it)).collect();
+        assert_eq!(tried, larger, "{largest} {status}");
+        assert!(good.iter().all(|it| it.parameter("page[size]") == Some(["1000", "500", "100"][sizes - 1])));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_page_size_is_a_failure_that_names_the_list() {
+    let outcome = SatScene::of(serve(five())).simulator(|it| it.sat_refuses_pages_above(10, 400)).collect().await;
+    let failure = outcome.failure();
+    assert_eq!(failure.code, FailureCode::Refused);
+    assert_eq!(failure.request.as_deref(), Some("GET /api/v1/accounts"));
+    assert_eq!(outcome.requests.iter().filter(|it| it.list == Some(List::Accounts)).count(), 3);
+}
+
+#[tokio::test]
 async fn a_server_that_repeats_its_last_page_is_not_asked_beyond_it() {
     let outcome = SatScene::of(serve(five())).simulator(|it| it.sat_max_page(2).repeat_last_page(true)).collect().await;
     assert_five(&outcome);

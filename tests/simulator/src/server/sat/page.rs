@@ -36,11 +36,19 @@ pub(super) fn answer(shared: &Shared, call: &Call, list: List, voice: SatVoice, 
             it.write(0, None, &mut record);
             single(shared, call, serde_json::from_slice(&record).unwrap_or_default(), None, fault.as_ref())
         }),
-        _ => match Numbers::parse(call, shared.settings.sat.max_page) {
+        _ => match Numbers::parse(call) {
             Err(parameter) => {
                 return voice.error(StatusCode::BAD_REQUEST, &format!("The {parameter} parameter is invalid."));
             }
-            Ok(numbers) => page(shared, &account, call, list, numbers, fault.as_ref()),
+            Ok(Numbers { number, size }) => match shared.settings.sat.refused_above {
+                Some((largest, status)) if size > largest => {
+                    return voice.error(status, "The page[size] parameter is too large.");
+                }
+                _ => {
+                    let size = size.min(u64::from(shared.settings.sat.max_page));
+                    page(shared, &account, call, list, Numbers { number, size }, fault.as_ref())
+                }
+            },
         },
     };
     match body {
@@ -49,7 +57,7 @@ pub(super) fn answer(shared: &Shared, call: &Call, list: List, voice: SatVoice, 
     }
 }
 
-/// What was asked for, with the size that the server makes of it.
+/// What is asked for.
 #[derive(Clone, Copy)]
 struct Numbers {
     number: u64,
@@ -58,13 +66,13 @@ struct Numbers {
 
 impl Numbers {
     /// The error names the parameter.
-    fn parse(call: &Call, max: u32) -> Result<Self, &'static str> {
+    fn parse(call: &Call) -> Result<Self, &'static str> {
         let value = |name: &'static str, default| match call.request.parameter(name).map(str::parse) {
             None => Ok(default),
             Some(Ok(number @ 1..)) => Ok(number),
             Some(_) => Err(name),
         };
-        Ok(Self { number: value("page[number]", 1)?, size: value("page[size]", DEFAULT_SIZE)?.min(u64::from(max)) })
+        Ok(Self { number: value("page[number]", 1)?, size: value("page[size]", DEFAULT_SIZE)? })
     }
 }
 

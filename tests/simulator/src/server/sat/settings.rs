@@ -4,6 +4,7 @@ use super::token::TokenMode;
 use super::voice::ErrorShape;
 use crate::sat::{LearnerIdAs, SatAccount};
 use crate::server::SimulatorBuilder;
+use axum::http::StatusCode;
 
 /// The API client that a simulator knows unless told otherwise.
 pub const SAT_CLIENT_ID: &str = "9c1e-simulator-client";
@@ -19,6 +20,7 @@ pub(in crate::server) struct SatSettings {
     pub(super) counts_at: CountsAt,
     pub(super) counts_on_list: bool,
     pub(super) max_page: u32,
+    pub(super) refused_above: Option<(u64, StatusCode)>,
     pub(super) learner_id_as: Option<LearnerIdAs>,
     pub(super) per_minute: Option<u32>,
     pub(super) per_hour: Option<u32>,
@@ -39,6 +41,7 @@ impl Default for SatSettings {
             counts_at: CountsAt::default(),
             counts_on_list: false,
             max_page: 500,
+            refused_above: None,
             learner_id_as: None,
             per_minute: Some(200),
             per_hour: Some(1500),
@@ -116,6 +119,13 @@ impl SimulatorBuilder {
     /// Serves at most this many records a page, whatever is asked for, and says so in `perPage`. Default: 500.
     pub fn sat_max_page(mut self, records: u32) -> Self {
         self.settings.sat.max_page = records.max(1);
+        self
+    }
+
+    /// Refuses larger pages than this with an error of this status, or 400 if that is none, instead of cutting them down. Default: no.
+    pub fn sat_refuses_pages_above(mut self, records: u64, status: u16) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+        self.settings.sat.refused_above = Some((records, status));
         self
     }
 
