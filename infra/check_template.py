@@ -15,7 +15,7 @@ from samtranslator.translator.translator import Translator
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-FUNCTIONS = {"scheduled-sync", "sync-worker", "on-demand-sync", "connection-test"}
+FUNCTIONS = {name for name in os.listdir(os.path.join(ROOT, "functions")) if os.path.isdir(os.path.join(ROOT, "functions", name))}
 
 problems = []
 
@@ -190,7 +190,7 @@ def api(resources):
 
 def hardening(resources):
     found = functions(resources)
-    check(len(found) == len(FUNCTIONS), f"functions: {sorted(found)}")
+    check(len(found) == len(FUNCTIONS), f"functions: {sorted(found)} for {sorted(FUNCTIONS)}")
     for name, it in found.items():
         check("ReservedConcurrentExecutions" in it, f"{name}: no reserved concurrency")
         check(it["TracingConfig"]["Mode"] == {"Ref": "Tracing"}, f"{name}: no tracing")
