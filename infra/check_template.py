@@ -74,10 +74,12 @@ def statement(raw):
     attributes = condition.pop("ForAllValues:StringEquals", None)
     if attributes:
         entry["attributes"] = sorted(attributes["dynamodb:Attributes"])
-    via = condition.get("StringEquals", {}).get("kms:ViaService")
-    if via:
-        entry["via"] = sorted(name_of(it).split(".")[0] for it in listed(via))
-        condition.pop("StringEquals")
+    equals = condition.pop("StringEquals", {})
+    if "kms:ViaService" in equals:
+        entry["via"] = sorted(name_of(it).split(".")[0] for it in listed(equals.pop("kms:ViaService")))
+    if "kms:EncryptionContext:purpose" in equals:
+        entry["purposes"] = sorted(equals.pop("kms:EncryptionContext:purpose"))
+    condition.update({"StringEquals": equals} if equals else {})
     check(not condition, f"{raw['Sid']}: a condition that permissions.json cannot express: {condition}")
     return entry
 
@@ -134,11 +136,14 @@ def permissions(resources):
     for role in ("OnDemandSyncRole", "ScheduledSyncRole"):
         check(not allows(role, "secretsmanager:GetSecretValue"), f"{role} reads secrets")
     for role in ("SyncWorkerRole", "ConnectionTestRole"):
-        for action in ("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"):
-            check(not allows(role, action, "COMPANY#*"), f"{role} could replace a connection with {action}")
-        for it in allows(role, "dynamodb:UpdateItem", "COMPANY#*"):
-            owners = {"company", "id", "product", "mapping"}
-            check(it.get("attributes") and not owners & set(it["attributes"]), f"{role} could change whose a connection is")
+        for action in ("dynamodb:DeleteItem", "dynamodb:BatchWriteItem"):
+            check(not allows(role, action, "COMPANY#*"), f"{role} could take a connection away with {action}")
+    owners = {"company", "id", "product", "mapping"}
+    for role in found:
+        for action in ("dynamodb:PutItem", "dynamodb:UpdateItem"):
+            for it in allows(role, action, "COMPANY#*"):
+                named = set(it.get("attributes", owners))
+                check(not owners & named, f"{role}/{it['sid']} could change whose a connection is")
 
 
 def trust(resources):

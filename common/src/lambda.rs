@@ -1,12 +1,15 @@
 //! What every function starts with: its log, its settings and the AWS clients it needs.
 
 use crate::clock::{Clock, SystemClock};
+use crate::documents::{Bucket, Documents};
 use crate::huntress::transport::{Timeouts, http_client};
 use crate::queue::Queue;
+use crate::secrets::wrapping::Wrapping;
 use crate::secrets::{Credentials, SecretsManager};
 use crate::settings::{Lookup, Origins, SettingsError, required};
 use crate::store::Store;
 use crate::sync::collect::Huntress;
+use crate::sync::people::Vault;
 use crate::telemetry::Telemetry;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
@@ -70,6 +73,28 @@ impl<'a> Aws<'a> {
         let client = aws_sdk_secretsmanager::Client::new(&self.config);
         let manager = SecretsManager::new(client, required(self.lookup, "SECRET_PREFIX")?);
         Ok(Arc::new(Credentials::Manager(manager)))
+    }
+
+    /// What it takes to keep people: the key `PEOPLE_KEY_ID` of KMS, and the bucket at `CERTIFICATE_BUCKET_URL`, which is asked with `http`: making a
+    /// client of its own would read the system's certificates once more at every start.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn vault(&self, http: reqwest::Client) -> Result<Arc<Vault>, SettingsError> {
+        let key_id = required(self.lookup, "PEOPLE_KEY_ID")?;
+        let name = "CERTIFICATE_BUCKET_URL";
+        let url = required(self.lookup, name)?.parse();
+        let url = url.map_err(|_| SettingsError::Invalid { name, why: "it is no URL".to_owned() })?;
+        let missing = || SettingsError::Missing("AWS_REGION");
+        let bucket = Bucket {
+            http,
+            clock: self.clock(),
+            credentials: self.config.credentials_provider().ok_or_else(missing)?,
+            region: self.config.region().ok_or_else(missing)?.to_string(),
+            url,
+        };
+        let wrapping = Wrapping::Kms { client: aws_sdk_kms::Client::new(&self.config), key_id };
+        Ok(Arc::new(Vault { wrapping, documents: Documents::Bucket(bucket) }))
     }
 
     /// The vendor.

@@ -7,6 +7,8 @@
 pub mod api;
 #[cfg(feature = "runtime")]
 pub mod clock;
+#[cfg(feature = "runtime")]
+pub mod documents;
 pub mod domain;
 #[cfg(feature = "runtime")]
 pub mod huntress;

@@ -154,6 +154,8 @@ class Deployment:
             **self.env,
             "TABLE_NAME": self.outputs["TableName"],
             "SECRET_PREFIX": self.outputs["SecretPrefix"],
+            "PEOPLE_KEY_ID": self.outputs["PeopleKeyArn"],
+            "CERTIFICATE_BUCKET_URL": self.outputs["CertificateBucketUrl"],
             "HUNTRESS_API_KEY": "hk_simulator",
             "HUNTRESS_API_SECRET": "hs_simulator",
             "HUNTRESS_EDR_URL": self.gate.url,

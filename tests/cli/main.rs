@@ -10,10 +10,12 @@ mod arguments;
 mod collect;
 mod damage;
 mod failures;
+mod people;
 mod recovery;
 mod serve;
 mod server;
 mod stored;
+mod training;
 
 use chrono::{DateTime, Utc};
 use common::clock::{Clock, SystemClock};

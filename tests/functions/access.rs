@@ -11,19 +11,51 @@ struct Route {
 }
 
 /// Every route of the HTTP API.
-const ROUTES: [Route; 4] = [
+const ROUTES: [Route; 19] = [
     Route { key: "POST /v1/companies/{company}/connections/{connection}/sync", function: World::on_demand_sync },
     Route { key: "GET /v1/companies/{company}/connections/{connection}/runs", function: World::on_demand_sync },
     Route { key: "GET /v1/companies/{company}/connections/{connection}/runs/{run}", function: World::on_demand_sync },
     Route { key: "POST /v1/companies/{company}/connections/{connection}/test", function: World::connection_test },
+    Route { key: "GET /v1/companies/{company}/connections/{connection}/assignments", function: World::connection_test },
+    Route { key: "PUT /v1/companies/{company}/connections/{connection}/assignments", function: World::connection_test },
+    Route { key: "PUT /v1/companies/{company}/connections/{connection}/privacy", function: World::people_api },
+    Route { key: "GET /v1/companies/{company}/connections/{connection}/people", function: World::people_api },
+    Route { key: "DELETE /v1/companies/{company}/connections/{connection}/people", function: World::people_api },
+    Route { key: "POST /v1/companies/{company}/connections/{connection}/people/lookup", function: World::people_api },
+    Route { key: "GET /v1/companies/{company}/connections/{connection}/people/{person}", function: World::people_api },
+    Route {
+        key: "DELETE /v1/companies/{company}/connections/{connection}/people/{person}",
+        function: World::people_api,
+    },
+    Route {
+        key: "GET /v1/companies/{company}/connections/{connection}/people/{person}/onboarding",
+        function: World::people_api,
+    },
+    Route {
+        key: "POST /v1/companies/{company}/connections/{connection}/people/{person}/reset",
+        function: World::people_api,
+    },
+    Route {
+        key: "POST /v1/companies/{company}/connections/{connection}/people/{person}/identity",
+        function: World::people_api,
+    },
+    Route {
+        key: "POST /v1/companies/{company}/connections/{connection}/people/{person}/certificate",
+        function: World::people_api,
+    },
+    Route { key: "GET /v1/companies/{company}/clients/{client}/training-provider", function: World::people_api },
+    Route { key: "PUT /v1/companies/{company}/clients/{client}/training-provider", function: World::people_api },
+    Route { key: "DELETE /v1/companies/{company}/clients/{client}/training-provider", function: World::people_api },
 ];
 
 const RUN: &str = "019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11";
+const PERSON: &str = "0123456789abcdef0123456789abcdef";
 
 /// An event for a route, from a caller with these claims.
 fn event(route: &Route, company: &str, claims: &Value) -> Value {
     let (method, template) = route.key.split_once(' ').unwrap();
     let path = template.replace("{company}", company).replace("{connection}", "edr-main").replace("{run}", RUN);
+    let path = path.replace("{person}", PERSON).replace("{client}", "client-acme-corp");
     let mut event = sample("on-demand-sync/events/sync-now.json");
     event["routeKey"] = json!(route.key);
     event["rawPath"] = json!(path);
@@ -106,7 +138,11 @@ async fn the_own_company_gets_in() {
     for route in &ROUTES {
         statuses.push(ask((route.function)(&world), &event(route, "msp-acme", &claims)).await.0);
     }
-    assert_eq!(statuses, [202, 200, 404, 200], "there is no such run");
+    assert_eq!(statuses[..4], [202, 200, 404, 200], "there is no such run");
+    // The connection is one of the endpoint API, which knows no people: what it is asked about them is refused, or not there. Bodies are empty.
+    assert_eq!(statuses[4..7], [400, 400, 400]);
+    assert_eq!(statuses[7..16], [400, 204, 400, 400, 400, 400, 400, 400, 400]);
+    assert_eq!(statuses[16..], [200, 400, 204]);
 }
 
 async fn nothing_happened(world: &mut World) {

@@ -3,9 +3,11 @@
 
 mod access;
 mod events;
+mod people;
 mod permissions;
 mod services;
 mod telemetry;
+mod vault;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -24,6 +26,7 @@ use common::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::settings::Origins;
 use common::store::{RunRequest, Store};
 use common::sync::collect::Huntress;
+use common::sync::people::{Desk, Picker};
 use common::sync::plan::Planner;
 use common::sync::test::Tester;
 use common::sync::work::Worker;
@@ -74,7 +77,7 @@ struct World {
     queue: Arc<Queue>,
     messages: UnboundedReceiver<RunMessage>,
     _engine: Engine,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
@@ -92,7 +95,7 @@ impl World {
         let huntress = Huntress { http: http_client(Timeouts::default()).unwrap(), clock, origins };
         let (sender, messages) = mpsc::unbounded_channel();
         let queue = Arc::new(Queue::InProcess(sender));
-        let world = Self { store, credentials, huntress, simulator, queue, messages, _engine: engine, _folder: folder };
+        let world = Self { store, credentials, huntress, simulator, queue, messages, _engine: engine, folder };
         for id in connections {
             world.add(id).await;
         }
@@ -150,6 +153,7 @@ impl World {
             credentials: Arc::clone(&self.credentials),
             huntress: self.huntress.clone(),
             budgets: Arc::default(),
+            vault: acceptance::people::vault(&self.folder.path().join("people")),
         }
     }
 
@@ -169,7 +173,18 @@ impl World {
 
     /// `connection-test` as its `main` puts it together.
     fn connection_test(&self) -> Router {
-        connection_test::router(Arc::new(self.tester())).layer(axum::middleware::from_fn(lambda_caller))
+        let Tester { store, credentials, huntress, budgets } = self.tester();
+        let picker = Picker { store, credentials, huntress, budgets };
+        connection_test::router(Arc::new(self.tester()))
+            .merge(connection_test::assignments::router(Arc::new(picker)))
+            .layer(axum::middleware::from_fn(lambda_caller))
+    }
+
+    /// `people-api` as its `main` puts it together.
+    fn people_api(&self) -> Router {
+        let vault = acceptance::people::vault(&self.folder.path().join("people"));
+        let desk = Desk { store: self.store.clone(), vault, clock: Arc::clone(&self.huntress.clock) };
+        people_api::router(Arc::new(desk)).layer(axum::middleware::from_fn(lambda_caller))
     }
 
     /// The messages that were sent since the last call.

@@ -59,7 +59,7 @@ struct Use {
     resource: String,
     /// The partition key, for the table.
     key: Option<String>,
-    /// The attributes that an update names.
+    /// The attributes that a put or an update names.
     attributes: BTreeSet<String>,
 }
 
@@ -111,7 +111,10 @@ impl Recorder {
 
     fn write(&self, action: &str, request: &Value) {
         match action {
-            "Put" => self.note("PutItem", "Table", &request["Item"]["pk"], BTreeSet::new()),
+            "Put" => {
+                let attributes = request["Item"].as_object().unwrap().keys().cloned().collect();
+                self.note("PutItem", "Table", &request["Item"]["pk"], attributes);
+            }
             "Update" => self.note("UpdateItem", "Table", &request["Key"]["pk"], named(request)),
             "Delete" => self.note("DeleteItem", "Table", &request["Key"]["pk"], BTreeSet::new()),
             "ConditionCheck" => self.note("ConditionCheckItem", "Table", &request["Key"]["pk"], BTreeSet::new()),
@@ -143,7 +146,9 @@ impl Recorder {
             "BatchWriteItem" => {
                 for part in request["RequestItems"].as_object().unwrap().values().flat_map(|it| it.as_array().unwrap())
                 {
-                    self.note("BatchWriteItem", "Table", &part["PutRequest"]["Item"]["pk"], BTreeSet::new());
+                    let put = &part["PutRequest"]["Item"]["pk"];
+                    let key = if put.is_null() { &part["DeleteRequest"]["Key"]["pk"] } else { put };
+                    self.note("BatchWriteItem", "Table", key, BTreeSet::new());
                 }
             }
             other => unreachable!("the functions use {other}, which this test does not know"),
@@ -183,6 +188,75 @@ struct Watched {
     table: Recorder,
     queue: Service,
     secrets: Service,
+}
+
+impl World {
+    /// From now on the recorder hears what is asked of the table.
+    fn watch(&mut self, recorder: &Recorder) {
+        let config = self._engine.client().config().to_builder().interceptor(recorder.clone());
+        self.store = Store::new(aws_sdk_dynamodb::Client::from_conf(config.build()), "evidence");
+    }
+}
+
+/// What each function asks of the table where people are followed. Keys and certificates are on this machine here.
+#[derive(Default)]
+struct People {
+    connection_test: Recorder,
+    people_api: Recorder,
+    worker: Recorder,
+}
+
+impl People {
+    async fn followed() -> Self {
+        let heard = Self::default();
+        let mut world = super::people::world().await;
+        world.watch(&heard.connection_test);
+        assert_eq!(world.assignments("GET", Value::Null).await.0, 200);
+        assert_eq!(world.assignments("PUT", json!({"assignments": ["A", "B"]})).await.0, 200);
+        world.watch(&heard.people_api);
+        assert_eq!(world.people("PUT", "/privacy", json!({"mode": "full"})).await.0, 200);
+        // Asking for the run is the planner's, so it goes first.
+        let plain = Recorder::default();
+        world.watch(&plain);
+        world.planner().sync_now(&super::company(), &connection("sat"), None).await.unwrap();
+        let message = world.sent().remove(0);
+        world.watch(&heard.worker);
+        let deadline = world.huntress.clock.now() + TimeDelta::minutes(10);
+        let processed = world.worker().process(&message, "worker", deadline, Arc::default()).await.unwrap();
+        assert_eq!(processed, Processed::Succeeded { bundles: 1 });
+
+        world.watch(&heard.people_api);
+        let (_, page) = world.people("GET", "/people?limit=3&status=compliant", Value::Null).await;
+        let person = page["people"][0]["person"].as_str().unwrap().to_owned();
+        let at = |rest: &str| format!("/people/{person}{rest}");
+        let why = json!({"reason": "the audit"});
+        for (method, path, body) in [
+            ("POST", "/people/lookup".to_owned(), json!({"learner_id": "person-1"})),
+            ("GET", at(""), Value::Null),
+            ("GET", at("/onboarding"), Value::Null),
+            ("POST", at("/identity"), why.clone()),
+            ("POST", at("/certificate"), why.clone()),
+            ("POST", at("/reset"), why),
+            ("PUT", "/privacy".to_owned(), json!({"mode": "pseudonymous", "erase": true})),
+            ("DELETE", at(""), Value::Null),
+            ("DELETE", "/people".to_owned(), Value::Null),
+        ] {
+            let status = world.people(method, &path, body).await.0;
+            assert!((200..300).contains(&status), "{method} {path}: {status}");
+        }
+        let path = "/clients/client-acme-corp/training-provider";
+        for (method, body) in [("PUT", json!({"connection": "sat"})), ("GET", Value::Null), ("DELETE", Value::Null)] {
+            let (status, _) = ask(world.people_api(), &super::people::event(method, path, body)).await;
+            assert!((200..300).contains(&status), "{method} {path}: {status}");
+        }
+        heard
+    }
+}
+
+impl Recorder {
+    fn heard(&self) -> BTreeSet<Use> {
+        self.0.lock().unwrap().clone()
+    }
 }
 
 impl Watched {
@@ -306,7 +380,13 @@ async fn connection_test() {
     let function = connection_test::router(Arc::new(watched.tester())).layer(from_fn(lambda_caller));
     let (status, answer) = ask(function, &sample("connection-test/events/test.json")).await;
     assert_eq!((status, &answer["passed"]), (200, &json!(true)));
-    compare("ConnectionTestRole", watched.uses());
+    let people = People::followed().await.connection_test.heard();
+    compare("ConnectionTestRole", watched.uses().into_iter().chain(people).collect());
+}
+
+#[tokio::test]
+async fn people_api() {
+    compare("PeopleApiRole", People::followed().await.people_api.heard());
 }
 
 #[tokio::test]
@@ -333,5 +413,6 @@ async fn sync_worker() {
     }
     watched.world.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Forbidden)]);
     assert_eq!(watched.work("edr-off").await, Processed::AlreadyOver);
-    compare("SyncWorkerRole", watched.uses());
+    let people = People::followed().await.worker.heard();
+    compare("SyncWorkerRole", watched.uses().into_iter().chain(people).collect());
 }

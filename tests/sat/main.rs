@@ -5,6 +5,7 @@ mod accounts;
 mod connection_test;
 mod coverage;
 mod paging;
+mod people;
 mod phishing;
 mod rate;
 mod records;

@@ -76,7 +76,8 @@ impl World {
     /// Does the runs that were asked for.
     async fn work(&mut self) -> Vec<Processed> {
         let (store, credentials) = (self.store.clone(), Arc::clone(&self.credentials));
-        let worker = Worker { store, credentials, huntress: self.huntress.clone(), budgets: Arc::default() };
+        let (huntress, vault) = (self.huntress.clone(), acceptance::people::vault(&self.folder.path().join("people")));
+        let worker = Worker { store, credentials, huntress, budgets: Arc::default(), vault };
         let mut processed = Vec::new();
         while let Ok(message) = self.messages.try_recv() {
             let deadline = self.clock.now() + TimeDelta::minutes(14);

@@ -11,8 +11,11 @@ use aws_sdk_dynamodb::config::{
 use aws_sdk_dynamodb::{Client, Config};
 use common::store::Store;
 use dynoxide::Database;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -76,6 +79,13 @@ impl Engine {
         Client::from_conf(self.config().interceptor(lost).build())
     }
 
+    /// A client that counts what it asks of the table.
+    #[must_use]
+    pub fn client_counting(&self) -> (Client, Counted) {
+        let counted = Counted::default();
+        (Client::from_conf(self.config().interceptor(counted.clone()).build()), counted)
+    }
+
     /// A store with its table.
     pub async fn store(&self) -> Store {
         let store = Store::new(self.client(), TABLE);
@@ -99,6 +109,45 @@ pub const TABLE: &str = "evidence";
 
 /// How often the client of an engine sends a request before it gives up.
 pub const SENDS: u32 = 3;
+
+/// What a client asked of the table: requests by operation, and written records by the first word of their sort key.
+#[derive(Debug, Clone, Default)]
+pub struct Counted(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Counted {
+    /// The counts since the last call.
+    #[must_use]
+    pub fn take(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    fn add(&self, what: String) {
+        *self.0.lock().unwrap().entry(what).or_default() += 1;
+    }
+}
+
+impl Intercept for Counted {
+    fn name(&self) -> &'static str {
+        "Counted"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let body: Value = serde_json::from_slice(context.request().body().bytes().unwrap_or_default())?;
+        for put in body.pointer("/TransactItems").and_then(Value::as_array).into_iter().flatten() {
+            let key = put.pointer("/Put/Item/sk/S").and_then(Value::as_str);
+            key.and_then(|key| key.split('#').next()).into_iter().for_each(|kind| self.add(format!("write {kind}")));
+        }
+        self.add(operation);
+        Ok(())
+    }
+}
 
 /// For a client that sends one request at a time.
 #[derive(Debug)]

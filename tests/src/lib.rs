@@ -11,4 +11,5 @@ pub mod clock;
 pub mod edr;
 pub mod engine;
 pub mod log;
+pub mod people;
 pub mod sat;

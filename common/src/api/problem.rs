@@ -2,7 +2,9 @@
 
 use super::caller::UNAUTHENTICATED;
 use crate::domain::id::InvalidId;
+use crate::domain::run::{Failure, FailureCode};
 use crate::store::StoreError;
+use crate::sync::people::{DeskError, VaultError};
 use crate::sync::plan::PlanError;
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -61,6 +63,25 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", "The request cannot be understood", detail)
     }
 
+    /// The thing is not in a state that allows it.
+    #[must_use]
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "Its state does not allow this", detail)
+    }
+
+    /// Huntress could not be asked, or does not allow what was asked for.
+    #[must_use]
+    pub fn upstream(failure: &Failure) -> Self {
+        let (status, title) = match failure.code {
+            FailureCode::NotFound => (StatusCode::UNPROCESSABLE_ENTITY, "Huntress does not allow this"),
+            FailureCode::RateLimited => {
+                (StatusCode::SERVICE_UNAVAILABLE, "The request limit of the account is used up")
+            }
+            _ => (StatusCode::BAD_GATEWAY, "Huntress could not be asked"),
+        };
+        Self::new(status, failure.code.as_str(), title, format!("{}; {}", failure.message, failure.action))
+    }
+
     /// Our own trouble: everything to the log, nothing to the caller.
     #[must_use]
     pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
@@ -82,6 +103,18 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound { record } => Self::not_found(record),
             error => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<DeskError> for Problem {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Store(error) | DeskError::Vault(VaultError::Store(error)) => error.into(),
+            DeskError::Failed(failure) => Self::upstream(&failure),
+            DeskError::Refused(detail) => Self::bad_request(detail),
+            DeskError::Vault(error @ VaultError::NothingSealed) => Self::conflict(error.to_string()),
+            DeskError::Vault(error) => Self::unavailable(&error),
         }
     }
 }

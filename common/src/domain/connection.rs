@@ -6,6 +6,7 @@ use super::mapping::Mapping;
 use super::run::Failure;
 use super::sat::SatSettings;
 use super::sat::id::SatId;
+use super::sat::person::PeopleSettings;
 use super::schedule::next_daily;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,7 @@ impl Connection {
             product,
             edr: EdrSettings::default(),
             sat: SatSettings::default(),
+            people: PeopleSettings::default(),
             account_id: None,
             mapping,
             paused: false,
@@ -109,6 +111,9 @@ pub struct Connection {
     /// Settings of the training rules.
     #[serde(default)]
     pub sat: SatSettings,
+    /// What is kept of people, and the assignments that count.
+    #[serde(default)]
+    pub people: PeopleSettings,
     /// The account of the training API, once it is known.
     #[serde(default)]
     pub account_id: Option<SatId>,

@@ -77,6 +77,18 @@ impl Origin {
         Ok(Self(url))
     }
 
+    /// Path and parameters of an address that is below this origin; `None` for any other address.
+    #[must_use]
+    pub fn below(&self, address: &str) -> Option<(String, Vec<(String, String)>)> {
+        let url = Url::parse(address).ok()?;
+        let bare = url.username().is_empty() && url.password().is_none();
+        if !bare || url.origin() != self.0.origin() {
+            return None;
+        }
+        let parameters = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        Some((url.path().to_owned(), parameters))
+    }
+
     /// The URL of an absolute path below this origin.
     #[must_use]
     pub fn url(&self, path: &str) -> Url {
@@ -97,6 +109,23 @@ fn is_loopback(host: &Host<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_below_an_origin_only_with_its_scheme_host_and_port() {
+        let origin = Origin::parse("https://mycurricula.com", Product::Sat, false).unwrap();
+        let (path, parameters) = origin.below("https://MyCurricula.com:443/c/a%20b?s=x%26y#z").unwrap();
+        assert_eq!((path.as_str(), parameters), ("/c/a%20b", vec![("s".to_owned(), "x&y".to_owned())]));
+        for foreign in [
+            "http://mycurricula.com/c",
+            "https://mycurricula.com.evil.example/c",
+            "https://mycurricula.com:8443/c",
+            "https://mycurricula.com@evil.example/c",
+            "https://a:b@mycurricula.com/c",
+            "/c",
+        ] {
+            assert_eq!(origin.below(foreign), None, "{foreign}");
+        }
+    }
 
     #[test]
     fn only_the_vendor_over_https_and_loopback_with_leave() {

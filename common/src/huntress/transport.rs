@@ -119,6 +119,8 @@ pub enum Auth<'a> {
     Basic(&'a SecretString, &'a SecretString),
     /// An access token.
     Bearer(&'a SecretString),
+    /// None: the address itself is what lets in.
+    None,
 }
 
 /// A GET.
@@ -213,6 +215,12 @@ impl Transport {
         self.clock.as_ref()
     }
 
+    /// Where requests go.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn progress(&self) -> &Progress {
@@ -231,7 +239,20 @@ impl Transport {
         buffer: &mut Vec<u8>,
         mut read: impl FnMut(&[u8]) -> Result<T, BodyError>,
     ) -> Result<T, FetchError> {
-        self.ask(Ask::Get(get), buffer, |_, body| read(body)).await
+        self.ask(Ask::Get(get), buffer, |_, _, body| read(body)).await
+    }
+
+    /// As [`Self::get`], for an answer of any media type, which `read` is told; it may be no JSON at all.
+    ///
+    /// # Errors
+    /// [`FetchError`], after the last attempt.
+    pub async fn get_typed<T>(
+        &self,
+        get: Get<'_>,
+        buffer: &mut Vec<u8>,
+        mut read: impl FnMut(Option<&str>, &[u8]) -> Result<T, BodyError>,
+    ) -> Result<T, FetchError> {
+        self.ask(Ask::Get(get), buffer, |_, content_type, body| read(content_type, body)).await
     }
 
     /// Posts a form and hands status and body of the answer to `read`, client errors too; with the same retries as [`Self::get`].
@@ -241,16 +262,16 @@ impl Transport {
     pub async fn post_form<T>(
         &self,
         post: PostForm<'_>,
-        read: impl FnMut(StatusCode, &[u8]) -> Result<T, BodyError>,
+        mut read: impl FnMut(StatusCode, &[u8]) -> Result<T, BodyError>,
     ) -> Result<T, FetchError> {
-        self.ask(Ask::PostForm(post), &mut Vec::new(), read).await
+        self.ask(Ask::PostForm(post), &mut Vec::new(), |status, _, body| read(status, body)).await
     }
 
     async fn ask<T>(
         &self,
         ask: Ask<'_>,
         buffer: &mut Vec<u8>,
-        mut read: impl FnMut(StatusCode, &[u8]) -> Result<T, BodyError>,
+        mut read: impl FnMut(StatusCode, Option<&str>, &[u8]) -> Result<T, BodyError>,
     ) -> Result<T, FetchError> {
         let mut attempt = 1;
         loop {
@@ -262,10 +283,12 @@ impl Transport {
             let left = self.patience.deadline.signed_duration_since(self.clock().now()).to_std().unwrap_or_default();
             let attempted = tokio::time::timeout(left, self.attempt(ask, buffer)).await;
             let outcome = match attempted.unwrap_or_else(|_| Err(Trouble::passing("it took too long"))) {
-                Ok(status) => read(status, buffer).map_err(|error| match error {
-                    BodyError::NotJson => Trouble::Passing { error: not_json(), retry_after: None },
-                    BodyError::Shape { path, what } => Trouble::Final(FetchError::Malformed { path, what }),
-                }),
+                Ok((status, content_type)) => {
+                    read(status, content_type.as_deref(), buffer).map_err(|error| match error {
+                        BodyError::NotJson => Trouble::Passing { error: not_json(), retry_after: None },
+                        BodyError::Shape { path, what } => Trouble::Final(FetchError::Malformed { path, what }),
+                    })
+                }
                 Err(trouble) => Err(trouble),
             };
             let (error, retry_after) = match outcome {
@@ -281,8 +304,8 @@ impl Transport {
         }
     }
 
-    /// One attempt: the body is in `buffer` when it succeeds.
-    async fn attempt(&self, ask: Ask<'_>, buffer: &mut Vec<u8>) -> Result<StatusCode, Trouble> {
+    /// One attempt: status and media type; the body is in `buffer` when it succeeds.
+    async fn attempt(&self, ask: Ask<'_>, buffer: &mut Vec<u8>) -> Result<(StatusCode, Option<String>), Trouble> {
         self.progress.requests.fetch_add(1, Ordering::Relaxed);
         let url = self.origin.url(ask.path());
         let (request, auth) = match ask {
@@ -302,7 +325,7 @@ impl Transport {
         let request = match auth {
             Some(Auth::Basic(name, secret)) => request.basic_auth(name.expose_secret(), Some(secret.expose_secret())),
             Some(Auth::Bearer(token)) => request.bearer_auth(token.expose_secret()),
-            None => request,
+            Some(Auth::None) | None => request,
         };
         let response = request.send().await.map_err(|error| Trouble::passing(kind_of(&error)))?;
         self.observe(response.headers());
@@ -323,8 +346,10 @@ impl Transport {
                 Err(Trouble::Passing { error: FetchError::Unavailable { what }, retry_after })
             }
             status if ask.reads(status) => {
+                let content_type =
+                    response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).map(str::to_owned);
                 read_body(response, buffer).await?;
-                Ok(status)
+                Ok((status, content_type))
             }
             StatusCode::UNAUTHORIZED => Err(Trouble::Final(FetchError::Unauthorized)),
             StatusCode::FORBIDDEN => Err(Trouble::Final(FetchError::Forbidden)),

@@ -2,9 +2,12 @@
 
 mod manager;
 mod sealed;
+pub mod sealing;
+pub mod wrapping;
 
 pub use manager::SecretsManager;
-pub use sealed::{SealedFiles, SealingError};
+pub use sealed::SealedFiles;
+pub use sealing::SealingError;
 
 use crate::domain::connection::Product;
 use crate::domain::id::{CompanyId, ConnectionId};

@@ -1,41 +1,16 @@
 //! Credentials on one machine: one file each, sealed with AES-256-GCM under a key file.
 
+use super::sealing::{SealingError, SealingKey, write_private};
 use super::{Binding, SecretError};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use secrecy::{ExposeSecret, SecretString};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Sealed files in a folder.
 pub struct SealedFiles {
     folder: PathBuf,
-    key: RandomizedNonceKey,
-}
-
-/// Why the folder of sealed files cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SealingError {
-    /// The file system refuses.
-    #[error("{path}: {source}")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The key file is damaged. It is left as it is.
-    #[error(
-        "{path} is not a sealing key of 32 bytes; restore it, or move it and the credentials away and connect again"
-    )]
-    DamagedKey {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// The random numbers or the cipher of the machine fail.
-    #[error("the cipher library failed")]
-    Cipher,
+    key: SealingKey,
 }
 
 impl SealedFiles {
@@ -44,23 +19,7 @@ impl SealedFiles {
     /// # Errors
     /// [`SealingError`]; a damaged key is never replaced.
     pub fn open(folder: &Path) -> Result<Self, SealingError> {
-        let key_file = folder.join("sealing.key");
-        let io = |source| SealingError::Io { path: key_file.clone(), source };
-        private_folder(folder).map_err(io)?;
-        let bytes = match fs::read(&key_file) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut bytes = vec![0; 32];
-                aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SealingError::Cipher)?;
-                write_private(&key_file, &bytes).map_err(io)?;
-                bytes
-            }
-            Err(error) => return Err(io(error)),
-        };
-        if bytes.len() != 32 {
-            return Err(SealingError::DamagedKey { path: key_file });
-        }
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| SealingError::Cipher)?;
+        let key = SealingKey::of_file(&folder.join("sealing.key"))?;
         Ok(Self { folder: folder.to_owned(), key })
     }
 
@@ -70,51 +29,26 @@ impl SealedFiles {
     }
 
     pub(super) fn get(&self, binding: Binding<'_>) -> Result<SecretString, SecretError> {
-        let mut bytes = match fs::read(self.file(binding)) {
+        let bytes = match fs::read(self.file(binding)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SecretError::Missing),
             Err(error) => return Err(SecretError::Unavailable(error.into())),
         };
-        let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN).ok_or(SecretError::Malformed)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SecretError::Malformed)?;
-        let opened = self.key.open_in_place(nonce, associated(binding), sealed).map_err(|_| SecretError::Malformed)?;
-        let text = std::str::from_utf8(opened).map_err(|_| SecretError::Malformed)?;
+        let opened = self.key.open(&associated(binding), &bytes).map_err(|_| SecretError::Malformed)?;
+        let text = String::from_utf8(opened).map_err(|_| SecretError::Malformed)?;
         Ok(SecretString::from(text))
     }
 
     pub(super) fn put(&self, binding: Binding<'_>, content: &SecretString) -> Result<(), SecretError> {
-        let mut sealed = content.expose_secret().as_bytes().to_vec();
-        let nonce = self.key.seal_in_place_append_tag(associated(binding), &mut sealed);
-        let nonce = nonce.map_err(|_| SecretError::Unavailable("the cipher library failed".into()))?;
-        let bytes = [nonce.as_ref().as_slice(), &sealed].concat();
-        write_private(&self.file(binding), &bytes).map_err(|error| SecretError::Unavailable(error.into()))
+        let sealed = self.key.seal(&associated(binding), content.expose_secret().as_bytes());
+        let sealed = sealed.map_err(|error| SecretError::Unavailable(error.into()))?;
+        write_private(&self.file(binding), &sealed).map_err(|error| SecretError::Unavailable(error.into()))
     }
 }
 
 /// What a sealed file is bound to: renamed to another connection's, it does not open.
-fn associated(binding: Binding<'_>) -> Aad<String> {
-    Aad::from(format!("credential/{}/{}/{}", binding.company, binding.connection, binding.product))
-}
-
-fn private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Writes beside the file and renames, so that a crash leaves the old content or the new one.
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(beside, path)
+fn associated(binding: Binding<'_>) -> String {
+    format!("credential/{}/{}/{}", binding.company, binding.connection, binding.product)
 }
 
 #[cfg(test)]

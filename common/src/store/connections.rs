@@ -10,6 +10,7 @@ use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::mapping::Mapping;
 use crate::domain::sat::SatSettings;
 use crate::domain::sat::id::SatId;
+use crate::domain::sat::person::PeopleSettings;
 use crate::domain::time::parse;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
@@ -29,6 +30,8 @@ pub struct ConnectionChange {
     pub edr: Option<EdrSettings>,
     /// Settings of the training rules.
     pub sat: Option<SatSettings>,
+    /// What is kept of people.
+    pub people: Option<PeopleSettings>,
     /// The account of the training API.
     pub account_id: Option<SatId>,
     /// Whether the daily tick takes it.
@@ -147,6 +150,9 @@ impl Store {
         }
         if let Some(sat) = &wanted.sat {
             change = change.set("sat", sat)?;
+        }
+        if let Some(people) = &wanted.people {
+            change = change.set("people", people)?;
         }
         if let Some(account) = &wanted.account_id {
             change = change.set("account_id", account)?;

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 pub const BODY_LIMIT: usize = 390 * 1024;
 
 /// Records in one request that writes many.
-const BATCH: usize = 25;
+pub(super) const BATCH: usize = 25;
 
 /// Bytes in one request that writes many; the table takes 16 MB.
 const BATCH_BYTES: usize = 8_000_000;
@@ -163,7 +163,7 @@ impl Store {
         self.write_batch(batch).await
     }
 
-    async fn write_batch(&self, mut requests: Vec<WriteRequest>) -> Result<(), StoreError> {
+    pub(super) async fn write_batch(&self, mut requests: Vec<WriteRequest>) -> Result<(), StoreError> {
         for attempt in 0..ATTEMPTS {
             if requests.is_empty() {
                 return Ok(());

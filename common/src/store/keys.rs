@@ -3,7 +3,8 @@
 use super::evidence::EvidenceOwner;
 use super::item::Item;
 use crate::domain::connection::Product;
-use crate::domain::id::{CompanyId, ConnectionId, RunId};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use crate::domain::sat::person::PersonId;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use sha2::{Digest, Sha256};
@@ -110,6 +111,70 @@ pub(super) fn commits(company: &CompanyId, connection: &ConnectionId, from: Date
         from: format!("COMMIT#{}", instant(from)),
         to: format!("COMMIT#{}#~", instant(to)),
     }
+}
+
+/// Where everything of the people of a connection is, apart from its runs: it can be erased whole.
+fn people_of(company: &CompanyId, connection: &ConnectionId) -> String {
+    format!("PEOPLE#{company}#{connection}")
+}
+
+pub(super) fn person(company: &CompanyId, connection: &ConnectionId, person: &PersonId) -> Key {
+    Key { pk: people_of(company, connection), sk: format!("PERSON#{person}") }
+}
+
+pub(super) fn people(company: &CompanyId, connection: &ConnectionId) -> Range {
+    Range::under(people_of(company, connection), "PERSON#")
+}
+
+/// People after one, or all.
+pub(super) fn people_after(company: &CompanyId, connection: &ConnectionId, after: Option<&PersonId>) -> Range {
+    let all = people(company, connection);
+    match after {
+        // No hexadecimal digit sorts before `#`, so this is the next one.
+        Some(after) => Range { from: format!("PERSON#{after}#"), ..all },
+        None => all,
+    }
+}
+
+/// What happened to a person at an instant, told apart from others by `by`.
+pub(super) fn event(
+    company: &CompanyId,
+    connection: &ConnectionId,
+    person: &PersonId,
+    at: DateTime<Utc>,
+    by: &str,
+) -> Key {
+    Key { pk: people_of(company, connection), sk: format!("EVENT#{person}#{}#{by}", instant(at)) }
+}
+
+pub(super) fn events(company: &CompanyId, connection: &ConnectionId, person: &PersonId) -> Range {
+    Range::under(people_of(company, connection), &format!("EVENT#{person}#"))
+}
+
+pub(super) fn keeping(company: &CompanyId, connection: &ConnectionId) -> Key {
+    Key { pk: people_of(company, connection), sk: "KEEPING".to_owned() }
+}
+
+pub(super) fn access(company: &CompanyId, connection: &ConnectionId, at: DateTime<Utc>, number: u64) -> Key {
+    Key { pk: people_of(company, connection), sk: format!("ACCESS#{}#{number:016x}", instant(at)) }
+}
+
+pub(super) fn accesses(company: &CompanyId, connection: &ConnectionId) -> Range {
+    Range::under(people_of(company, connection), "ACCESS#")
+}
+
+/// Everything of the people of a connection.
+pub(super) fn all_of_people(company: &CompanyId, connection: &ConnectionId) -> Range {
+    Range { pk: people_of(company, connection), from: "#".to_owned(), to: "~".to_owned() }
+}
+
+pub(super) fn hash_key(company: &CompanyId) -> Key {
+    Key { pk: format!("COMPANY#{company}"), sk: "HASHKEY".to_owned() }
+}
+
+/// The setting that names a client's provider of training.
+pub(super) fn provider(company: &CompanyId, client: &ClientId) -> Key {
+    Key { pk: format!("COMPANY#{company}"), sk: format!("PROVIDER#{client}") }
 }
 
 /// All evidence of one owner.

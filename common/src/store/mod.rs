@@ -10,6 +10,8 @@ mod evidence;
 mod item;
 mod keys;
 mod lease;
+mod people;
+mod provider;
 mod query;
 mod runs;
 mod schema;
@@ -22,6 +24,8 @@ pub use evidence::{BODY_LIMIT, EvidenceOwner, EvidenceRecord, StoredEvidence};
 pub use item::SCHEMA_VERSION;
 pub use keys::{DUE_INDEX, DUE_SHARDS};
 pub use lease::{Lease, Taken};
+pub use people::{Access, Keeping, LoggedEvent, PeopleWritten, PersonRecord, PersonWrite, SealedProfile, StoredPerson};
+pub use provider::Provider;
 pub use runs::{ActiveRun, MESSAGE_LOST_AFTER, REQUEST_KEPT, Requested, RunRequest};
 
 use aws_sdk_dynamodb::Client;

@@ -2,9 +2,11 @@
 
 use super::Store;
 use super::error::StoreError;
+use super::evidence::BATCH;
 use super::item::{Item, Record, text};
 use super::keys::{Key, Range};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 
 /// The direction of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,23 @@ impl Store {
             .scan_index_forward(order == Order::Forward)
             .consistent_read(true)
             .set_limit(self.page_size)
+    }
+
+    /// Deletes every record of a range and says how many there were.
+    pub(super) async fn delete_range(&self, range: &Range) -> Result<u64, StoreError> {
+        let query = self.query(range, Order::Forward).projection_expression("pk, sk");
+        let mut items = query.into_paginator().items().send();
+        let (mut batch, mut deleted) = (Vec::with_capacity(BATCH), 0);
+        while let Some(key) = items.try_next().await? {
+            let delete = DeleteRequest::builder().set_key(Some(key)).build().map_err(StoreError::unavailable)?;
+            batch.push(WriteRequest::builder().delete_request(delete).build());
+            deleted += 1;
+            if batch.len() == BATCH {
+                self.write_batch(std::mem::take(&mut batch)).await?;
+            }
+        }
+        self.write_batch(batch).await?;
+        Ok(deleted)
     }
 
     /// All records of a range.

@@ -79,7 +79,7 @@ impl Huntress {
         self.clock.now().trunc_subsecs(0)
     }
 
-    fn transport(
+    pub(super) fn transport(
         &self,
         origin: &Origin,
         budget: Arc<Budget>,
@@ -149,7 +149,7 @@ impl Huntress {
         Ok((tally, collection))
     }
 
-    fn milliseconds_since(&self, started_at: DateTime<Utc>) -> u64 {
+    pub(super) fn milliseconds_since(&self, started_at: DateTime<Utc>) -> u64 {
         let duration = self.clock.now().signed_duration_since(started_at).max(TimeDelta::zero());
         duration.num_milliseconds().unsigned_abs()
     }

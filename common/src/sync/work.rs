@@ -1,6 +1,7 @@
 //! One run, from its lease to its commit.
 
 use super::collect::{Budgets, Huntress, Job};
+use super::people::Vault;
 use crate::domain::connection::{Connection, Product};
 use crate::domain::controls::ControlMap;
 use crate::domain::edr::bundle::split;
@@ -30,6 +31,8 @@ pub struct Worker {
     pub huntress: Huntress,
     /// The request limits of the accounts.
     pub budgets: Arc<Budgets>,
+    /// What it takes to keep people.
+    pub vault: Arc<Vault>,
 }
 
 /// How a message was dealt with. None of these needs the message again.
@@ -142,7 +145,7 @@ impl Worker {
         };
         let gathered = match &credential {
             Credential::Edr(credential) => self.collect_edr(credential, &connection, job).await,
-            Credential::Sat(credential) => self.collect_sat(credential, &connection, job).await,
+            Credential::Sat(credential) => self.collect_sat(lease, credential, &connection, job).await,
         };
         if let Ok(Gathered { account: Some(account), .. }) = &gathered
             && connection.account_id.is_none()
@@ -172,15 +175,24 @@ impl Worker {
     /// A training account is one client's, so there is no evidence of the company's own.
     async fn collect_sat(
         &self,
+        lease: &Lease,
         credential: &SatCredential,
         connection: &Connection,
         job: Job,
     ) -> Result<Gathered, Failure> {
         let configured = connection.account_id.as_ref().map(SatId::as_str);
-        let (tally, collection) = self.huntress.collect_sat(credential, connection.sat, configured, job).await?;
+        let (for_people, progress) = (job.again(), Arc::clone(&job.progress));
+        let (tally, mut collection) = self.huntress.collect_sat(credential, connection.sat, configured, job).await?;
+        let people = self.follow(lease, connection, credential, &collection.account.id, for_people).await?;
+        collection.api_calls = progress.requests();
         let evidence = connection.mapping.clients().into_iter().map(|client| {
             let tenant = Tenant { company_id: Some(connection.company.clone()), client_id: Some(client.clone()) };
-            record(Product::Sat, Some(client), &bundle_of(&tally, &collection, tenant, ControlMap::current()))
+            let bundle = bundle_of(&tally, &collection, tenant, ControlMap::current());
+            let bundle = match &people {
+                Some(people) => bundle.with_people(people.evidence.clone(), &people.quality),
+                None => bundle,
+            };
+            record(Product::Sat, Some(client), &bundle)
         });
         Ok(Gathered {
             evidence: evidence.collect::<Result<_, _>>()?,

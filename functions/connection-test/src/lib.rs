@@ -1,5 +1,7 @@
 //! The connection test over HTTP: a result per permission, within 29 seconds.
 
+pub mod assignments;
+
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;

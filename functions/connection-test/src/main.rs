@@ -3,6 +3,7 @@
 use common::api::lambda_caller;
 use common::lambda::{Aws, start_logging};
 use common::settings::environment;
+use common::sync::people::Picker;
 use common::sync::test::Tester;
 use std::sync::Arc;
 
@@ -10,12 +11,16 @@ use std::sync::Arc;
 async fn main() -> Result<(), lambda_http::Error> {
     start_logging(&environment);
     let aws = Aws::load(&environment);
+    let (store, credentials, huntress, budgets) = (aws.store()?, aws.credentials()?, aws.huntress()?, Arc::default());
     let tester = Tester {
-        store: aws.store()?,
-        credentials: aws.credentials()?,
-        huntress: aws.huntress()?,
-        budgets: Arc::default(),
+        store: store.clone(),
+        credentials: Arc::clone(&credentials),
+        huntress: huntress.clone(),
+        budgets: Arc::clone(&budgets),
     };
-    let router = connection_test::router(Arc::new(tester)).layer(axum::middleware::from_fn(lambda_caller));
+    let picker = Picker { store, credentials, huntress, budgets };
+    let routes =
+        connection_test::router(Arc::new(tester)).merge(connection_test::assignments::router(Arc::new(picker)));
+    let router = routes.layer(axum::middleware::from_fn(lambda_caller));
     lambda_http::run(router).await
 }

@@ -10,10 +10,12 @@ use std::sync::Arc;
 async fn main() -> Result<(), Error> {
     start_logging(&environment);
     let aws = Aws::load(&environment);
+    let huntress = aws.huntress()?;
     let worker = Worker {
         store: aws.store()?,
         credentials: aws.credentials()?,
-        huntress: aws.huntress()?,
+        vault: aws.vault(huntress.http.clone())?,
+        huntress,
         budgets: Arc::default(),
     };
     let (worker, telemetry) = (&worker, &aws.telemetry());

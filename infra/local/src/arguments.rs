@@ -1,5 +1,9 @@
 //! The command line.
 
+mod people;
+
+pub use people::*;
+
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use common::domain::edr::EdrSettings;
@@ -51,6 +55,26 @@ pub enum Command {
     Signals(OfClient),
     /// Print the controls that a client's evidence supports
     Controls(OfClient),
+    /// List the training assignments that can be picked
+    Assignments(OfConnection),
+    /// Pick the assignments that count for each person's training
+    Pick(Pick),
+    /// Say what is kept of people: nothing, a keyed hash, or name and e-mail, sealed
+    Privacy(Privacy),
+    /// List people and where they stand
+    People(People),
+    /// Show one person, and what happened to them
+    Person(OfPerson),
+    /// Show what a page tells a person who has to be trained
+    Onboarding(OfPerson),
+    /// Put a person back, so that they have to earn compliance again
+    Reset(Reset),
+    /// Write the completion certificate of a person to a file
+    Certificate(CertificateOf),
+    /// Erase a person, or everybody of a connection; the evidence stays
+    Erase(Erase),
+    /// Name the connection that provides a client's security-awareness training, or show it
+    Provider(ProviderOf),
     /// Pass a connection over at the daily sync
     Pause(OfConnection),
     /// Sync a paused connection daily again
@@ -65,6 +89,8 @@ pub enum Collect {
     Edr(CollectEdr),
     /// Training signals, with HUNTRESS_SAT_CLIENT_ID, HUNTRESS_SAT_CLIENT_SECRET and, if there are several accounts, HUNTRESS_SAT_ACCOUNT_ID
     Sat(CollectSat),
+    /// Training of each person in the assignments that count, with the same variables; prints learner ids
+    Training(CollectTraining),
 }
 
 /// What every collection takes.
@@ -143,7 +169,7 @@ pub struct Place {
     /// Folder of the data
     #[arg(long, value_name = "DIR", default_value = "huntress-evidence-data")]
     pub data: PathBuf,
-    /// Look after a deployed stack instead: TABLE_NAME and SECRET_PREFIX name its table and secrets, AWS_REGION and AWS's credentials come from the environment, too
+    /// Look after a deployed stack instead: TABLE_NAME, SECRET_PREFIX, PEOPLE_KEY_ID and CERTIFICATE_BUCKET_URL name what is its own, AWS_REGION and AWS's credentials come from the environment, too
     #[arg(long, conflicts_with = "data")]
     pub aws: bool,
     /// The company that runs the connector

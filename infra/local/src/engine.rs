@@ -87,6 +87,18 @@ impl Engine {
     }
 }
 
+/// Writes a data file anew, so that nothing that was deleted is in it or in its journal any more. No engine may have it open.
+///
+/// # Errors
+/// [`EngineError::Damaged`]; the file is as it was.
+pub fn compact(path: &Path) -> Result<(), EngineError> {
+    let compacted = rusqlite::Connection::open(path).and_then(|database| {
+        // The journal first, which the file is to swallow, and once more after, because writing anew goes through it.
+        database.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")
+    });
+    compacted.map_err(|error| EngineError::Damaged { path: path.to_owned(), why: error.to_string() })
+}
+
 /// Whether a file is a sound database without the engine's tables, into which it would write its own.
 fn is_foreign(path: &str) -> bool {
     use rusqlite::{Connection, OpenFlags};

@@ -1,5 +1,9 @@
 //! What commands print: tables for people, JSON for programs.
 
+mod people;
+
+pub use people::*;
+
 use crate::outcome::Fault;
 use comfy_table::presets;
 use comfy_table::{CellAlignment, Table};

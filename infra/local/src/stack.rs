@@ -1,13 +1,17 @@
 //! Everything that AWS is for the functions, on one machine: table, credentials and queue. Or AWS itself, for who looks after a deployed stack.
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, compact};
 use chrono::{DateTime, TimeDelta, Utc};
+use common::documents::Documents;
 use common::lambda::Aws;
 use common::queue::{Queue, RunMessage};
+use common::secrets::sealing::SealingKey;
+use common::secrets::wrapping::Wrapping;
 use common::secrets::{Credentials, SealedFiles, SealingError};
 use common::settings::{Lookup, SettingsError};
 use common::store::{Store, StoreError};
 use common::sync::collect::{Budgets, Huntress};
+use common::sync::people::{Desk, Picker, Vault};
 use common::sync::plan::Planner;
 use common::sync::test::Tester;
 use common::sync::work::Worker;
@@ -18,6 +22,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use sync_worker::{Batch, Delivery};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+/// The data file, below the data folder.
+const DATA_FILE: &str = "evidence.db";
 
 /// The table's name.
 const TABLE: &str = "huntress-evidence";
@@ -36,6 +43,9 @@ pub struct Stack {
     pub huntress: Huntress,
     /// Request limits.
     pub budgets: Arc<Budgets>,
+    /// Keys and certificates of people.
+    pub vault: Arc<Vault>,
+    data: PathBuf,
     queue: Arc<Queue>,
     /// Both are missing where the table is AWS's.
     engine: Option<Engine>,
@@ -91,7 +101,10 @@ impl Stack {
             Err(fs::TryLockError::Error(source)) => return Err(folder(source)),
         }
         let credentials = SealedFiles::open(&data.join("credentials"))?;
-        let engine = Engine::file(&data.join("evidence.db")).await?;
+        let people = data.join("people");
+        let wrapping = Wrapping::File(SealingKey::of_file(&people.join("people.key"))?);
+        let vault = Vault { wrapping, documents: Documents::Folder(people.join("certificates")) };
+        let engine = Engine::file(&data.join(DATA_FILE)).await?;
         let store = Store::new(engine.client(), TABLE);
         store.create_table().await?;
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -100,6 +113,8 @@ impl Stack {
             credentials: Arc::new(Credentials::Sealed(credentials)),
             huntress,
             budgets: Arc::default(),
+            vault: Arc::new(vault),
+            data: data.to_owned(),
             queue: Arc::new(Queue::InProcess(sender)),
             engine: Some(engine),
             _lock: Some(lock),
@@ -107,7 +122,8 @@ impl Stack {
         Ok((stack, receiver))
     }
 
-    /// A deployed stack: the table `TABLE_NAME` and the secrets below `SECRET_PREFIX`, with region and credentials of the environment.
+    /// A deployed stack: the table `TABLE_NAME`, the secrets below `SECRET_PREFIX`, the key `PEOPLE_KEY_ID` and the bucket `CERTIFICATE_BUCKET_URL`,
+    /// with region and credentials of the environment.
     ///
     /// Its queue and its workers are its own; what is sent here reaches nobody.
     ///
@@ -122,8 +138,10 @@ impl Stack {
         let stack = Self {
             store: aws.store()?,
             credentials: aws.credentials()?,
+            vault: aws.vault(huntress.http.clone())?,
             huntress,
             budgets: Arc::default(),
+            data: PathBuf::new(),
             queue: Arc::new(Queue::InProcess(sender)),
             engine: None,
             _lock: None,
@@ -141,6 +159,25 @@ impl Stack {
     #[must_use]
     pub fn worker(&self) -> Worker {
         Worker {
+            store: self.store.clone(),
+            credentials: Arc::clone(&self.credentials),
+            huntress: self.huntress.clone(),
+            budgets: Arc::clone(&self.budgets),
+            vault: Arc::clone(&self.vault),
+        }
+    }
+
+    /// Where people are looked after.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        let (store, vault) = (self.store.clone(), Arc::clone(&self.vault));
+        Desk { store, vault, clock: Arc::clone(&self.huntress.clock) }
+    }
+
+    /// Where assignments are picked.
+    #[must_use]
+    pub fn picker(&self) -> Picker {
+        Picker {
             store: self.store.clone(),
             credentials: Arc::clone(&self.credentials),
             huntress: self.huntress.clone(),
@@ -172,6 +209,17 @@ impl Stack {
         if let Some(engine) = self.engine {
             engine.stop().await;
         }
+    }
+
+    /// Ends the engine and writes the data file anew, without what was deleted: until then its bytes stay in free pages.
+    ///
+    /// # Errors
+    /// [`EngineError`]; what was deleted stays so, and its bytes go with the next compaction.
+    pub async fn close_and_compact(self) -> Result<(), EngineError> {
+        // AWS's table is looked after by AWS.
+        let Some(engine) = self.engine else { return Ok(()) };
+        engine.stop().await;
+        compact(&self.data.join(DATA_FILE))
     }
 }
 

@@ -6,6 +6,7 @@ use super::activity::ActivityTally;
 use super::assignment::AssignmentTally;
 use super::coverage::{CoverageTally, WorkforceSource};
 use super::list::{Inconsistent, SatList, SatRecordsRead, TruncatedList};
+use super::person::PeopleEvidence;
 use super::phishing::PhishingTally;
 use super::signal::{self, Signal, SignalKey};
 use crate::domain::controls::{ControlMap, ControlOptions};
@@ -201,11 +202,27 @@ pub struct SatBundle {
     pub tenant: Tenant,
     /// Both signals, always, in this order: coverage, phishing.
     pub signals: Vec<Signal>,
+    /// People whose training is followed, in counts; absent unless the connection opted in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<PeopleEvidence>,
     /// How it came about.
     pub metadata: SatMetadata,
 }
 
 impl SatBundle {
+    /// Adds what a run found out about people: their counts, and whom and what it left out.
+    #[must_use]
+    pub fn with_people(mut self, people: PeopleEvidence, quality: &Quality) -> Self {
+        // The rest of what was odd is about lists that the signals count already.
+        let codes = [QualityCode::InactivePeople, QualityCode::PickedAssignmentMissing];
+        let own = quality.entries().into_iter().filter(|entry| codes.contains(&entry.code));
+        self.metadata.data_quality.extend(own);
+        self.metadata.data_quality.sort_by_key(|entry| entry.code);
+        self.metadata.truncated |= people.truncated;
+        self.people = Some(people);
+        self
+    }
+
     /// The `connector_type_id` of training evidence.
     pub const CONNECTOR: &'static str = "huntress-sat";
 
@@ -250,6 +267,7 @@ pub fn bundle_of(tally: &SatTally, collection: &SatCollection, tenant: Tenant, m
         collected_at: collection.collected_at,
         tenant,
         signals,
+        people: None,
         metadata: SatMetadata {
             api_calls_made: collection.api_calls,
             collection_duration_ms: collection.duration_ms,

@@ -8,8 +8,12 @@ pub mod coverage;
 pub mod id;
 pub mod list;
 pub mod people;
+pub mod person;
 pub mod phishing;
+pub mod pick;
+pub mod roster;
 pub mod signal;
+pub mod training;
 
 use serde::{Deserialize, Serialize};
 

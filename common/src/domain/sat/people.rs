@@ -219,6 +219,27 @@ impl Standing {
         self.status == PersonStatus::Compliant && !over
     }
 
+    /// The standing as it is shown at `now`: a certification that ended by time is none any more, also before a run has judged the person again.
+    ///
+    /// ```
+    /// use common::domain::{sat::people::*, time::parse};
+    /// let since = parse("2026-01-01T12:00:00Z").unwrap();
+    /// let held = Standing { status: PersonStatus::Compliant, since };
+    /// assert_eq!(held.shown_at(parse("2026-01-11T11:59:59Z").unwrap(), Some(10)), held);
+    /// let ended = parse("2026-01-11T12:00:00Z").unwrap();
+    /// let unknown = Standing { status: PersonStatus::Unknown, since: ended };
+    /// assert_eq!(held.shown_at(parse("2026-06-01T00:00:00Z").unwrap(), Some(10)), unknown);
+    /// ```
+    #[must_use]
+    pub fn shown_at(self, now: DateTime<Utc>, recertify_after_days: Option<u32>) -> Self {
+        let Some(days) = recertify_after_days.filter(|_| self.status == PersonStatus::Compliant) else { return self };
+        if self.is_settled(now, recertify_after_days) {
+            return self;
+        }
+        let ended = self.since.checked_add_signed(TimeDelta::days(i64::from(days))).unwrap_or(now);
+        Self { status: PersonStatus::Unknown, since: ended }
+    }
+
     /// Whether this is news that fetches a certificate.
     #[must_use]
     pub fn is_newly_compliant(self, previous: Option<Self>) -> bool {

@@ -1,10 +1,13 @@
 //! The training API: a token, the account, its lists, and the connection test.
 
+mod certificates;
 mod page;
+mod people;
 mod records;
 mod test;
 mod token;
 
+pub use certificates::Fetched;
 pub use token::SatCredential;
 
 use super::error::FetchError;

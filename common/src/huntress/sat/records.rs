@@ -1,13 +1,18 @@
-//! The records of the training API, reduced to what a rule uses. Names and e-mail addresses are not even read.
+//! The records of the training API, reduced to what a rule uses. Names and e-mail addresses are not even read, but by [`Named`], which is for
+//! connections that keep them.
 
 use super::super::error::BodyError;
 use super::super::wire::{Element, Scalar};
 use super::page::{Identified, Page, Resource, read_page};
 use crate::domain::id::RecordKey;
 use crate::domain::sat::activity::ActivityFacts;
+use crate::domain::sat::assignment::AssignmentFacts;
 use crate::domain::sat::coverage::LearnerFacts;
 use crate::domain::sat::id::LearnerKey;
 use crate::domain::sat::phishing::CampaignFacts;
+use crate::domain::sat::pick::DescribedAssignment;
+use crate::domain::sat::roster::{LearnerId, Profile};
+use crate::domain::time::Stamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -60,6 +65,10 @@ macro_rules! resource {
 pub(super) type Account<'a> = Record<'a, AccountAttributes<'a>>;
 /// `/accounts/{id}/assignments` and `/accounts/{id}/learners`, of which only the status is read
 pub(super) type WithStatus<'a> = Record<'a, StatusAttribute<'a>>;
+/// `/accounts/{id}/assignments`, with what is shown to who picks
+pub(super) type Described<'a> = Record<'a, AssignmentAttributes<'a>>;
+/// `/accounts/{id}/learners` and `/assignments/{id}/learners`, with name and address
+pub(super) type Named<'a> = Record<'a, PersonAttributes<'a>>;
 /// `/assignments/{id}/learner-activity`
 pub(super) type Activity<'a> = Record<'a, ActivityAttributes<'a>, ActivityLinks<'a>>;
 /// `/accounts/{id}/phishing-campaigns`
@@ -67,6 +76,8 @@ pub(super) type Campaign<'a> = Record<'a, CampaignAttributes<'a>>;
 
 resource!(Account);
 resource!(WithStatus);
+resource!(Described);
+resource!(Named);
 resource!(Activity);
 resource!(Campaign);
 
@@ -110,6 +121,93 @@ impl WithStatus<'_> {
     /// The record as a learner's.
     pub(super) fn learner(&self, seed: &str) -> LearnerFacts<'_> {
         LearnerFacts { learner: learner_key(seed, &self.id), status: self.status() }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct AssignmentAttributes<'a> {
+    #[serde(borrow)]
+    name: Scalar<'a>,
+    #[serde(borrow)]
+    status: Scalar<'a>,
+    #[serde(borrow)]
+    starts_at: Scalar<'a>,
+    #[serde(borrow)]
+    ends_at: Scalar<'a>,
+}
+
+impl Described<'_> {
+    pub(super) fn described(&self) -> DescribedAssignment<'_> {
+        let times = self.attributes.object().map(|it| (it.starts_at.stamp(), it.ends_at.stamp()));
+        let (starts_at, ends_at) = times.unwrap_or_default();
+        DescribedAssignment {
+            facts: AssignmentFacts { id: self.id.text(), status: self.text(|attributes| attributes.status.text()) },
+            name: self.text(|attributes| attributes.name.text()),
+            starts_at,
+            ends_at,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct PersonAttributes<'a> {
+    #[serde(borrow)]
+    status: Scalar<'a>,
+    #[serde(borrow)]
+    first_name: Scalar<'a>,
+    #[serde(borrow)]
+    last_name: Scalar<'a>,
+    #[serde(borrow)]
+    email: Scalar<'a>,
+}
+
+/// A record that names a learner.
+pub(super) trait Learner {
+    /// Who it is.
+    fn learner_id(&self) -> Option<LearnerId>;
+    /// The status word.
+    fn status_word(&self) -> Option<&str>;
+    /// Name and address, if they are read at all.
+    fn profile(&self) -> Profile;
+}
+
+impl Learner for WithStatus<'_> {
+    fn learner_id(&self) -> Option<LearnerId> {
+        learner_id(&self.id)
+    }
+    fn status_word(&self) -> Option<&str> {
+        self.status()
+    }
+    fn profile(&self) -> Profile {
+        Profile::default()
+    }
+}
+
+impl Learner for Named<'_> {
+    fn learner_id(&self) -> Option<LearnerId> {
+        learner_id(&self.id)
+    }
+    fn status_word(&self) -> Option<&str> {
+        self.text(|attributes| attributes.status.text())
+    }
+    fn profile(&self) -> Profile {
+        let Some(attributes) = self.attributes.object() else { return Profile::default() };
+        let names: Vec<&str> = [&attributes.first_name, &attributes.last_name]
+            .into_iter()
+            .filter_map(Scalar::text)
+            .map(str::trim)
+            .collect();
+        let name = (!names.is_empty()).then(|| names.join(" "));
+        Profile { name, email: attributes.email.text().map(|email| email.trim().to_owned()) }
+    }
+}
+
+fn learner_id(id: &Scalar<'_>) -> Option<LearnerId> {
+    match id {
+        Scalar::Number(number) => LearnerId::new(&number.to_string()),
+        id => id.text().and_then(LearnerId::new),
     }
 }
 
@@ -189,15 +287,27 @@ impl<'de: 'a, 'a> Deserialize<'de> for Linkage<'a> {
 }
 
 impl Activity<'_> {
+    /// The record's own id.
+    pub(super) fn record_key(&self) -> Option<RecordKey> {
+        self.id.key()
+    }
+
+    /// Whose activity, as the source writes the id.
+    pub(super) fn learner_id(&self) -> Option<LearnerId> {
+        let attribute = self.attributes.object().and_then(|attributes| learner_id(&attributes.learner_id));
+        attribute.or_else(|| learner_id(&self.relationships.object()?.learner.object()?.data.0))
+    }
+
+    /// When it was completed.
+    pub(super) fn completed_at(&self) -> Stamp<'_> {
+        self.attributes.object().map_or_else(Default::default, |attributes| attributes.completed_at.stamp())
+    }
+
     pub(super) fn facts(&self, seed: &str) -> ActivityFacts<'_> {
         let attributes = self.attributes.object();
         let attribute = attributes.and_then(|attributes| learner_key(seed, &attributes.learner_id));
         let linked = || learner_key(seed, &self.relationships.object()?.learner.object()?.data.0);
-        ActivityFacts {
-            id: self.id.key(),
-            learner: attribute.or_else(linked),
-            completed_at: attributes.map_or_else(Default::default, |attributes| attributes.completed_at.stamp()),
-        }
+        ActivityFacts { id: self.id.key(), learner: attribute.or_else(linked), completed_at: self.completed_at() }
     }
 }
 

@@ -1,6 +1,6 @@
-//! `collect edr` and `collect sat`: one collection, nothing stored.
+//! `collect edr`, `collect sat` and `collect training`: one collection, nothing stored.
 
-use crate::arguments::{CollectEdr, CollectSat, CollectionArguments, Rules, TrainingRules};
+use crate::arguments::{CollectEdr, CollectSat, CollectTraining, CollectionArguments, Rules, TrainingRules};
 use crate::outcome::Fault;
 use crate::{progress, render};
 use chrono::TimeDelta;
@@ -12,6 +12,7 @@ use common::domain::edr::bundle::bundle_of as edr_bundle_of;
 use common::domain::evidence::Tenant;
 use common::domain::run::{Failure, FailureCode};
 use common::domain::sat::bundle::bundle_of as sat_bundle_of;
+use common::domain::sat::training::report_of;
 use common::domain::sat::{Caps, SatSettings};
 use common::huntress::edr::EdrCredential;
 use common::huntress::limits::Budget;
@@ -87,16 +88,9 @@ pub async fn edr(options: CollectEdr) -> Result<(), Fault> {
 pub async fn sat(options: CollectSat) -> Result<(), Fault> {
     let settings = training_settings(&options.rules)?;
     let huntress = huntress(Arc::new(SystemClock))?;
-    let credential = SatCredential {
-        client_id: required(&environment, "HUNTRESS_SAT_CLIENT_ID")?.into(),
-        client_secret: required(&environment, "HUNTRESS_SAT_CLIENT_SECRET")?.into(),
-    };
+    let credential = training_credential()?;
     let configured = environment("HUNTRESS_SAT_ACCOUNT_ID");
-    let budget = match options.requests_per_minute {
-        None => budget_of(Product::Sat),
-        Some(requests) => Budget::per_minute(requests),
-    };
-    let job = job(&options.collection, &huntress, budget);
+    let job = job(&options.collection, &huntress, training_budget(options.requests_per_minute));
     let display = progress::show(&job.progress, &job.budget, &huntress.clock);
     let collected = huntress.collect_sat(&credential, settings, configured.as_deref(), job).await;
     drop(display);
@@ -104,4 +98,33 @@ pub async fn sat(options: CollectSat) -> Result<(), Fault> {
     let json = options.collection.json;
     let bundle = sat_bundle_of(&tally, &collection, tenant(options.collection), ControlMap::current());
     if json { render::json(&bundle) } else { render::text(&render::signals(&bundle)) }
+}
+
+pub async fn training(options: CollectTraining) -> Result<(), Fault> {
+    let caps =
+        Caps { assignments: options.max_assignments, activity_per_assignment: options.max_activity, ..Caps::default() };
+    let settings = SatSettings::new(caps, false).map_err(|error| Fault::usage(error.to_string()))?;
+    let huntress = huntress(Arc::new(SystemClock))?;
+    let credential = training_credential()?;
+    let configured = environment("HUNTRESS_SAT_ACCOUNT_ID");
+    let picks = options.assignments.into_iter().collect();
+    let job = job(&options.collection, &huntress, training_budget(options.requests_per_minute));
+    let display = progress::show(&job.progress, &job.budget, &huntress.clock);
+    let collected = huntress.collect_training(&credential, settings, &picks, configured.as_deref(), job).await;
+    drop(display);
+    let collection = collected?;
+    let json = options.collection.json;
+    let report = report_of(&collection, tenant(options.collection), ControlMap::current());
+    if json { render::json(&report) } else { render::text(&render::training(&report)) }
+}
+
+fn training_credential() -> Result<SatCredential, Fault> {
+    Ok(SatCredential {
+        client_id: required(&environment, "HUNTRESS_SAT_CLIENT_ID")?.into(),
+        client_secret: required(&environment, "HUNTRESS_SAT_CLIENT_SECRET")?.into(),
+    })
+}
+
+fn training_budget(requests_per_minute: Option<u32>) -> Budget {
+    requests_per_minute.map_or_else(|| budget_of(Product::Sat), Budget::per_minute)
 }

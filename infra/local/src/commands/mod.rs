@@ -6,6 +6,7 @@ mod connections;
 mod demo;
 mod evidence;
 mod mapping;
+mod people;
 mod serve;
 mod signals;
 
@@ -26,6 +27,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Demo => demo::run().await,
         Command::Collect(Collect::Edr(options)) => collect::edr(options).await,
         Command::Collect(Collect::Sat(options)) => collect::sat(options).await,
+        Command::Collect(Collect::Training(options)) => collect::training(options).await,
         Command::Connect(Connect::Edr(options)) => connect::edr(options).await,
         Command::Connect(Connect::Sat(options)) => connect::sat(options).await,
         Command::Map(options) => connections::map(options).await,
@@ -40,6 +42,16 @@ pub async fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Setup(options) => setup(options.product),
         Command::Signals(options) => signals::signals(options).await,
         Command::Controls(options) => signals::controls(options).await,
+        Command::Assignments(options) => people::assignments(options).await,
+        Command::Pick(options) => people::pick(options).await,
+        Command::Privacy(options) => people::privacy(options).await,
+        Command::People(options) => people::people(options).await,
+        Command::Person(options) => people::person(options).await,
+        Command::Onboarding(options) => people::onboarding(options).await,
+        Command::Reset(options) => people::reset(options).await,
+        Command::Certificate(options) => people::certificate(options).await,
+        Command::Erase(options) => people::erase(options).await,
+        Command::Provider(options) => people::provider(options).await,
         Command::Serve(options) => serve::run(options).await,
     }
 }

@@ -50,6 +50,8 @@ pub async fn run(options: Serve) -> Result<(), Fault> {
     let caller = LocalCaller { token: token.into(), company: options.place.company.clone() };
     let routes = on_demand_sync::router(Arc::new(stack.planner()))
         .merge(connection_test::router(Arc::new(stack.tester())))
+        .merge(connection_test::assignments::router(Arc::new(stack.picker())))
+        .merge(people_api::router(Arc::new(stack.desk())))
         .fallback(async || Problem::not_found("route"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn_with_state(caller, identify));
@@ -72,7 +74,10 @@ pub async fn run(options: Serve) -> Result<(), Fault> {
     let grace = Duration::from_secs(u64::from(options.grace_seconds));
     drop(tokio::time::timeout(grace, async { tokio::join!(http, pump, scheduler, runs.wait()) }).await);
     if let Some(stack) = Arc::into_inner(stack) {
-        stack.close().await;
+        // What was erased over HTTP leaves the data file's free pages now.
+        if let Err(error) = stack.close_and_compact().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the data file was not compacted");
+        }
     }
     Ok(())
 }

@@ -1,0 +1,472 @@
+//! Everybody that the lists name, and what they say of each picked assignment: the facts that statuses are made of.
+
+use super::coverage::{LearnerState, learner_state};
+use super::id::SatId;
+use super::list::{Capped, Inconsistent, SatList};
+use super::people::{Completion, Enrollment, Inclusion, PersonStatus, PickFacts, Rows, inclusion, status};
+use super::pick::{AssignmentBook, Picks, Place};
+use crate::domain::id::RecordKey;
+use crate::domain::quality::{Quality, QualityCode};
+use crate::domain::seen::SeenIds;
+use crate::domain::time::{Moment, Stamp, is_future};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A learner's id as the source writes it. It is held in memory while a run lasts and kept nowhere; a log shows nothing of it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LearnerId(String);
+
+impl LearnerId {
+    /// An id; `None` for a blank one, which is none.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// The id itself: for the person's hash, for a request about them, and for an operator who asked for it with a credential of their own.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for LearnerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LearnerId")
+    }
+}
+
+/// A learner's name and address, while a run lasts.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// First and last name.
+    pub name: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Profile")
+    }
+}
+
+/// One person, as the lists know them.
+#[derive(Debug, Clone, Default)]
+pub struct Listed {
+    state: Option<LearnerState>,
+    profile: Profile,
+    cells: Vec<Cell>,
+}
+
+impl Listed {
+    /// Name and address, as far as they were read.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+}
+
+/// A person and a pick.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cell {
+    enrolled: bool,
+    rows: Rows,
+}
+
+/// One picked assignment and its two lists.
+#[derive(Debug, Clone)]
+struct Pick {
+    id: SatId,
+    place: Place,
+    learners: Capped,
+    named: bool,
+    activity: Capped,
+    usable: bool,
+    seen: SeenIds,
+}
+
+/// What the lists say of a person: which picks they completed, which they did not, and the status that follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The status.
+    pub status: PersonStatus,
+    /// Enrolled and done.
+    pub completed: Picks,
+    /// Enrolled and not done, those of a vanished assignment too.
+    pub missing: Picks,
+    /// Not enrolled.
+    pub not_enrolled_in: Picks,
+}
+
+/// Everybody that the lists of one run name.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    as_of: DateTime<Utc>,
+    picks: Vec<Pick>,
+    people: BTreeMap<LearnerId, Listed>,
+    learners_read: u64,
+    quality: Quality,
+}
+
+impl Roster {
+    /// Nobody yet. `cap` is that of the records read of one list of an assignment.
+    #[must_use]
+    pub fn new(as_of: DateTime<Utc>, picks: &Picks, book: &AssignmentBook, cap: u64) -> Self {
+        let pick = |id: &SatId| Pick {
+            id: id.clone(),
+            place: book.place(id),
+            learners: Capped::at(cap),
+            named: false,
+            activity: Capped::at(cap),
+            usable: false,
+            seen: SeenIds::default(),
+        };
+        let picks: Vec<Pick> = picks.iter().map(pick).collect();
+        let mut quality = Quality::default();
+        let gone = picks.iter().filter(|pick| pick.place == Place::Gone).count();
+        quality.note_many(QualityCode::PickedAssignmentMissing, gone as u64);
+        Self { as_of, picks, people: BTreeMap::new(), learners_read: 0, quality }
+    }
+
+    /// The picks that the account lists, by their places in the roster.
+    #[must_use]
+    pub fn listed_picks(&self) -> Vec<(usize, SatId)> {
+        let listed = self.picks.iter().enumerate().filter(|(_, pick)| pick.place == Place::Listed);
+        listed.map(|(index, pick)| (index, pick.id.clone())).collect()
+    }
+
+    /// The picks that the account no longer lists.
+    #[must_use]
+    pub fn gone(&self) -> Picks {
+        self.picks.iter().filter(|pick| pick.place == Place::Gone).map(|pick| pick.id.clone()).collect()
+    }
+
+    fn person(&mut self, learner: LearnerId) -> &mut Listed {
+        let picks = self.picks.len();
+        let new = || Listed { cells: vec![Cell::default(); picks], ..Listed::default() };
+        self.people.entry(learner).or_insert_with(new)
+    }
+
+    /// Adds a record of the account's list of learners; of two with one id the first counts.
+    pub fn add_learner(&mut self, learner: Option<LearnerId>, status: Option<&str>, profile: Profile) {
+        self.learners_read += 1;
+        let Some(learner) = learner else {
+            self.quality.note(QualityCode::RecordWithoutId);
+            return;
+        };
+        let person = self.person(learner);
+        if person.state.is_some() {
+            self.quality.note(QualityCode::DuplicateRecord);
+            return;
+        }
+        person.state = Some(learner_state(status));
+        person.profile = profile;
+    }
+
+    /// Adds a record of the learners of a pick; false once more of that list is not wanted. The name of who is in no other list is taken from it.
+    pub fn enroll(&mut self, pick: usize, learner: Option<LearnerId>, profile: Profile) -> bool {
+        let Some(list) = self.picks.get_mut(pick) else { return false };
+        if !list.learners.admit() {
+            return false;
+        }
+        let Some(learner) = learner else {
+            self.quality.note(QualityCode::RecordWithoutId);
+            return true;
+        };
+        list.named = true;
+        let person = self.person(learner);
+        if person.state.is_none() {
+            person.profile = profile;
+        }
+        let again = person.cells.get_mut(pick).is_some_and(|cell| std::mem::replace(&mut cell.enrolled, true));
+        if again {
+            self.quality.note(QualityCode::DuplicateRecord);
+        }
+        true
+    }
+
+    /// Adds a row of the activity of a pick; false once more of that list is not wanted. Of two rows with one id the first counts.
+    pub fn add_activity(
+        &mut self,
+        pick: usize,
+        id: Option<RecordKey>,
+        learner: Option<LearnerId>,
+        completed_at: Stamp<'_>,
+        observed_at: DateTime<Utc>,
+    ) -> bool {
+        let as_of = self.as_of;
+        let Some(list) = self.picks.get_mut(pick) else { return false };
+        if !list.activity.admit() {
+            return false;
+        }
+        let (Some(id), Some(learner)) = (id, learner) else {
+            self.quality.note(QualityCode::RecordWithoutId);
+            return true;
+        };
+        list.usable = true;
+        if !list.seen.insert(id) {
+            self.quality.note(QualityCode::DuplicateRecord);
+            return true;
+        }
+        match completed_at.read() {
+            Moment::At(at) if is_future(at, observed_at) => self.quality.note(QualityCode::FutureTimestamp),
+            Moment::Unreadable => self.quality.note(QualityCode::MalformedTimestamp),
+            Moment::At(_) | Moment::Absent => {}
+        }
+        if let Some(cell) = self.person(learner).cells.get_mut(pick) {
+            cell.rows.add(completed_at, as_of);
+        }
+        true
+    }
+
+    /// Checks the account's list of learners, now complete.
+    ///
+    /// # Errors
+    /// [`Inconsistent`] for a list of nothing but records without ids.
+    pub fn check_everybody(&self) -> Result<(), Inconsistent> {
+        if self.learners_read > 0 && self.people.is_empty() {
+            return Err(Inconsistent::NoIds { list: SatList::Learners, records: self.learners_read });
+        }
+        Ok(())
+    }
+
+    /// Checks a pick's list of learners, now complete.
+    ///
+    /// # Errors
+    /// [`Inconsistent`] for a list of nothing but records without ids.
+    pub fn check_learners(&self, pick: usize) -> Result<(), Inconsistent> {
+        let list = self.picks.get(pick).map(|pick| (pick.learners.read(), pick.named));
+        match list {
+            Some((records, false)) if records > 0 => Err(Inconsistent::NoIds { list: SatList::Learners, records }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks a pick's activity, now complete.
+    ///
+    /// # Errors
+    /// [`Inconsistent`] for a list of nothing but records without ids.
+    pub fn check_activity(&self, pick: usize) -> Result<(), Inconsistent> {
+        let list = self.picks.get(pick).map(|pick| (pick.activity.read(), pick.usable));
+        match list {
+            Some((records, false)) if records > 0 => {
+                Err(Inconsistent::NoIds { list: SatList::LearnerActivity, records })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether anybody of `wanted` is enrolled in a pick: then its activity has to be read.
+    pub fn is_needed(&self, pick: usize, wanted: impl Fn(&LearnerId) -> bool) -> bool {
+        let enrolled = |listed: &Listed| listed.cells.get(pick).is_some_and(|cell| cell.enrolled);
+        self.people.iter().any(|(learner, listed)| enrolled(listed) && wanted(learner))
+    }
+
+    /// Whether a list that statuses are made of was cut at its cap.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.lists_cut() > 0
+    }
+
+    fn lists_cut(&self) -> u64 {
+        let beyond = self.picks.iter().any(|pick| pick.place == Place::BeyondTheCap);
+        let of_pick = |pick: &Pick| u64::from(pick.learners.is_cut()) + u64::from(pick.activity.is_cut());
+        u64::from(beyond) + self.picks.iter().map(of_pick).sum::<u64>()
+    }
+
+    /// Everybody that a list names, whether they belong to the people or not.
+    pub fn everybody(&self) -> impl Iterator<Item = (&LearnerId, &Listed)> {
+        self.people.iter()
+    }
+
+    /// Whether somebody belongs to the people.
+    #[must_use]
+    pub fn inclusion(&self, listed: &Listed) -> Inclusion {
+        inclusion(listed.state, listed.cells.iter().any(|cell| cell.enrolled))
+    }
+
+    /// Whether the account's list calls somebody inactive.
+    #[must_use]
+    pub fn is_inactive(&self, listed: &Listed) -> bool {
+        listed.state == Some(LearnerState::Inactive)
+    }
+
+    /// What the lists say of somebody. `was_open` tells whether they were enrolled in a vanished assignment and not done when it was last seen.
+    pub fn judge(&self, listed: &Listed, was_open: impl Fn(&SatId) -> Option<bool>) -> Judged {
+        let mut judged = Judged {
+            status: PersonStatus::Unknown,
+            completed: Picks::new(),
+            missing: Picks::new(),
+            not_enrolled_in: Picks::new(),
+        };
+        let mut facts = Vec::with_capacity(self.picks.len());
+        for (pick, cell) in self.picks.iter().zip(&listed.cells) {
+            let fact = match pick.place {
+                Place::Listed => PickFacts::Listed {
+                    enrollment: Enrollment::of(cell.enrolled, pick.learners.is_cut()),
+                    completion: cell.rows.completion(pick.activity.is_cut()),
+                },
+                Place::BeyondTheCap => {
+                    PickFacts::Listed { enrollment: Enrollment::Unknown, completion: Completion::Unknown }
+                }
+                Place::Gone => PickFacts::Gone { was_open: was_open(&pick.id) },
+            };
+            let list = match fact {
+                PickFacts::Listed { enrollment: Enrollment::Enrolled, completion: Completion::Complete } => {
+                    Some(&mut judged.completed)
+                }
+                PickFacts::Listed { enrollment: Enrollment::Enrolled, completion: Completion::Incomplete }
+                | PickFacts::Gone { was_open: Some(true) } => Some(&mut judged.missing),
+                PickFacts::Listed { enrollment: Enrollment::NotEnrolled, .. } => Some(&mut judged.not_enrolled_in),
+                // Left out, but not forgotten: it stays known that they were not open in it.
+                PickFacts::Gone { was_open: Some(false) } => Some(&mut judged.not_enrolled_in),
+                _ => None,
+            };
+            if let Some(list) = list {
+                list.insert(pick.id.clone());
+            }
+            facts.push(fact);
+        }
+        judged.status = status(&facts);
+        judged
+    }
+
+    /// What was odd about the lists, and who was left out.
+    #[must_use]
+    pub fn quality(&self) -> Quality {
+        let mut quality = self.quality.clone();
+        let left_out = self.people.values().filter(|listed| self.inclusion(listed) == Inclusion::LeftOut).count();
+        quality.note_many(QualityCode::InactivePeople, left_out as u64);
+        quality.note_many(QualityCode::TruncatedList, self.lists_cut());
+        quality
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::assignment::AssignmentFacts;
+    use super::super::pick::DescribedAssignment;
+    use super::*;
+    use crate::domain::time::parse;
+    use PersonStatus::{Compliant, NotCompliant, NotEnrolled, Unknown};
+
+    fn at(text: &str) -> DateTime<Utc> {
+        parse(text).unwrap()
+    }
+
+    fn learner(id: &str) -> Option<LearnerId> {
+        LearnerId::new(id)
+    }
+
+    /// A roster of the picks A and B, of which the account lists `listed`.
+    fn roster(listed: &[&str], cap: u64) -> Roster {
+        let mut book = AssignmentBook::new(100);
+        for id in listed {
+            let facts = AssignmentFacts { id: Some(id), status: Some("in-progress") };
+            book.add(&DescribedAssignment { facts, ..Default::default() });
+        }
+        let picks = ["A", "B"].map(|id| SatId::parse(id).unwrap()).into();
+        Roster::new(at("2026-03-22T12:00:00Z"), &picks, &book, cap)
+    }
+
+    fn done(roster: &mut Roster, pick: usize, who: &str) {
+        let key = RecordKey::from_text(&format!("{pick}-{who}"));
+        let stamp = Stamp::Text("2026-03-01T12:00:00Z");
+        roster.add_activity(pick, key, learner(who), stamp, at("2026-03-22T12:00:00Z"));
+    }
+
+    fn judged(roster: &Roster, was_open: Option<bool>) -> Vec<(String, PersonStatus)> {
+        let included = roster.everybody().filter(|(_, listed)| roster.inclusion(listed) == Inclusion::Included);
+        included.map(|(id, listed)| (id.expose().to_owned(), roster.judge(listed, |_| was_open).status)).collect()
+    }
+
+    fn named(statuses: &[(&str, PersonStatus)]) -> Vec<(String, PersonStatus)> {
+        statuses.iter().map(|(id, status)| ((*id).to_owned(), *status)).collect()
+    }
+
+    #[test]
+    fn four_people_and_who_is_in_nothing() {
+        let mut roster = roster(&["A", "B"], 100);
+        for (pick, who) in [(0, "one"), (1, "one"), (0, "two"), (1, "two"), (0, "three"), (1, "four")] {
+            assert!(roster.enroll(pick, learner(who), Profile::default()));
+        }
+        roster.add_learner(learner("five"), Some("active"), Profile::default());
+        for (pick, who) in [(0, "one"), (1, "one"), (0, "two"), (0, "three")] {
+            done(&mut roster, pick, who);
+        }
+        let expected = [
+            ("five", NotEnrolled),
+            ("four", NotCompliant),
+            ("one", Compliant),
+            ("three", Compliant),
+            ("two", NotCompliant),
+        ];
+        assert_eq!(judged(&roster, None), named(&expected));
+        assert!(roster.quality().entries().is_empty());
+    }
+
+    #[test]
+    fn rows_without_enrollment_make_nobody_a_person() {
+        let mut roster = roster(&["A", "B"], 100);
+        done(&mut roster, 0, "ghost");
+        assert_eq!(judged(&roster, None), []);
+    }
+
+    #[test]
+    fn the_inactive_are_left_out_and_counted_and_the_unlisted_are_not() {
+        let mut roster = roster(&["A", "B"], 100);
+        roster.add_learner(learner("left"), Some("inactive"), Profile::default());
+        for who in ["left", "unlisted"] {
+            roster.enroll(0, learner(who), Profile::default());
+        }
+        assert_eq!(judged(&roster, None), named(&[("unlisted", NotCompliant)]));
+        assert_eq!(roster.quality().count(QualityCode::InactivePeople), 1);
+    }
+
+    #[test]
+    fn a_cut_list_leaves_open_whom_it_would_decide() {
+        let mut roster = roster(&["A", "B"], 1);
+        assert!(roster.enroll(0, learner("one"), Profile::default()));
+        assert!(!roster.enroll(0, learner("two"), Profile::default()));
+        roster.add_learner(learner("two"), Some("active"), Profile::default());
+        done(&mut roster, 0, "one");
+        assert_eq!(judged(&roster, None), named(&[("one", Compliant), ("two", Unknown)]));
+        assert!(roster.is_truncated());
+        done(&mut roster, 0, "two");
+        assert_eq!(judged(&roster, None), named(&[("one", Unknown), ("two", Unknown)]));
+        assert_eq!(roster.quality().count(QualityCode::TruncatedList), 2);
+    }
+
+    #[test]
+    fn a_vanished_pick_is_reported_and_turns_nobody_compliant() {
+        let mut roster = roster(&["A"], 100);
+        roster.enroll(0, learner("one"), Profile::default());
+        done(&mut roster, 0, "one");
+        assert_eq!(roster.quality().count(QualityCode::PickedAssignmentMissing), 1);
+        assert_eq!(judged(&roster, Some(true)), named(&[("one", NotCompliant)]));
+        assert_eq!(judged(&roster, Some(false)), named(&[("one", Compliant)]));
+        assert_eq!(judged(&roster, None), named(&[("one", Unknown)]));
+    }
+
+    #[test]
+    fn a_list_that_names_nobody_is_an_error() {
+        let mut roster = roster(&["A", "B"], 100);
+        assert!(roster.check_learners(0).is_ok() && roster.check_activity(0).is_ok());
+        roster.enroll(0, None, Profile::default());
+        roster.add_activity(0, None, None, Stamp::Absent, at("2026-03-22T12:00:00Z"));
+        assert!(roster.check_learners(0).is_err() && roster.check_activity(0).is_err());
+        assert!(roster.check_learners(1).is_ok());
+    }
+
+    #[test]
+    fn only_activity_of_picks_with_somebody_wanted_is_needed() {
+        let mut roster = roster(&["A", "B"], 100);
+        roster.enroll(0, learner("done"), Profile::default());
+        roster.enroll(1, learner("open"), Profile::default());
+        let wanted = |learner: &LearnerId| learner.expose() == "open";
+        assert!(!roster.is_needed(0, wanted) && roster.is_needed(1, wanted));
+    }
+}

@@ -1,0 +1,130 @@
+//! Keys that are stored wrapped: under a key of AWS KMS, or under a key file on one machine.
+
+use super::sealing::{KEY_BYTES, SealingKey, random_key};
+use crate::domain::id::{CompanyId, ConnectionId};
+use aws_sdk_kms::Client;
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::DataKeySpec;
+
+/// What a wrapped key is for. It opens for nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose<'a> {
+    /// Hashes the learner ids of a company.
+    PersonHash(&'a CompanyId),
+    /// Seals the people of a connection.
+    People(&'a CompanyId, &'a ConnectionId),
+}
+
+impl Purpose<'_> {
+    /// The pairs that KMS binds and logs.
+    fn context(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::PersonHash(company) => {
+                vec![("purpose", "person-hash".to_owned()), ("company", company.to_string())]
+            }
+            Self::People(company, connection) => vec![
+                ("purpose", "people".to_owned()),
+                ("company", company.to_string()),
+                ("connection", connection.to_string()),
+            ],
+        }
+    }
+
+    fn binding(&self) -> String {
+        let pairs: Vec<String> = self.context().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("key/{}", pairs.join("/"))
+    }
+}
+
+/// Why a key cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum WrapError {
+    /// KMS does not answer, or refuses.
+    #[error("the key service does not answer, or refuses the key")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The stored key does not open.
+    #[error("a stored key does not open: it was made for something else, under another key, or is damaged")]
+    DoesNotOpen,
+}
+
+/// A key in the clear. It is wiped from memory by nobody but the cipher, so it is turned into one at once.
+pub struct PlainKey([u8; KEY_BYTES]);
+
+impl PlainKey {
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What wraps keys.
+pub enum Wrapping {
+    /// A key of AWS KMS, which never leaves it.
+    Kms {
+        /// The client.
+        client: Client,
+        /// The key's id, ARN or alias.
+        key_id: String,
+    },
+    /// A key file on one machine.
+    File(SealingKey),
+}
+
+impl Wrapping {
+    /// A new key, in the clear and wrapped.
+    ///
+    /// # Errors
+    /// [`WrapError::Unavailable`]
+    pub async fn generate(&self, purpose: Purpose<'_>) -> Result<(PlainKey, Vec<u8>), WrapError> {
+        match self {
+            Self::Kms { client, key_id } => {
+                let mut request = client.generate_data_key().key_id(key_id).key_spec(DataKeySpec::Aes256);
+                for (name, value) in purpose.context() {
+                    request = request.encryption_context(name, value);
+                }
+                let answer =
+                    request.send().await.map_err(|error| WrapError::Unavailable(error.into_service_error().into()))?;
+                let wrapped = answer.ciphertext_blob.ok_or_else(|| WrapError::Unavailable("no key came".into()))?;
+                Ok((plain(answer.plaintext.as_ref().map(AsRef::as_ref))?, wrapped.into_inner()))
+            }
+            Self::File(key) => {
+                let cipher = |_| WrapError::Unavailable("the cipher library failed".into());
+                let bytes = random_key().map_err(cipher)?;
+                let wrapped = key.seal(&purpose.binding(), &bytes).map_err(cipher)?;
+                Ok((PlainKey(bytes), wrapped))
+            }
+        }
+    }
+
+    /// A key in the clear.
+    ///
+    /// # Errors
+    /// [`WrapError::DoesNotOpen`] for one that was made for something else.
+    pub async fn unwrap(&self, purpose: Purpose<'_>, wrapped: &[u8]) -> Result<PlainKey, WrapError> {
+        match self {
+            Self::Kms { client, key_id } => {
+                let mut request = client.decrypt().key_id(key_id).ciphertext_blob(Blob::new(wrapped));
+                for (name, value) in purpose.context() {
+                    request = request.encryption_context(name, value);
+                }
+                let answer = request.send().await.map_err(|error| match error.into_service_error() {
+                    error if error.is_invalid_ciphertext_exception() || error.is_incorrect_key_exception() => {
+                        WrapError::DoesNotOpen
+                    }
+                    error => WrapError::Unavailable(error.into()),
+                })?;
+                plain(answer.plaintext.as_ref().map(AsRef::as_ref))
+            }
+            Self::File(key) => {
+                let opened = key.open(&purpose.binding(), wrapped).map_err(|_| WrapError::DoesNotOpen)?;
+                plain(Some(&opened))
+            }
+        }
+    }
+}
+
+fn plain(bytes: Option<&[u8]>) -> Result<PlainKey, WrapError> {
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes.map(PlainKey).ok_or(WrapError::DoesNotOpen)
+}

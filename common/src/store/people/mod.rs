@@ -1,0 +1,355 @@
+//! People whose training is followed: the current row of each, visible through its run's commit as evidence is, and what happened to them.
+
+mod keeping;
+mod write;
+
+pub use keeping::{Access, Keeping};
+pub use write::{PeopleWritten, PersonWrite};
+
+use super::error::StoreError;
+use super::evidence::Commit;
+use super::item::{Item, Record, number, put};
+use super::keys;
+use super::lease::Lease;
+use super::query::Order;
+use super::transaction::Outcome;
+use super::{ATTEMPTS, Store};
+use crate::domain::id::{CompanyId, ConnectionId, RunId};
+use crate::domain::sat::people::{Reset, after_reset};
+use crate::domain::sat::person::{PersonEvent, PersonId, PersonState};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Name and address of a person, sealed, in base64; and a keyed hash by which a run knows whether they changed without opening them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedProfile {
+    /// The name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The keyed hash of both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+}
+
+/// A person as a committed run, or somebody since, left them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PersonRecord {
+    /// Who.
+    pub person: PersonId,
+    /// What is known.
+    pub state: PersonState,
+    /// Who they are, in mode `full`.
+    pub sealed: SealedProfile,
+}
+
+/// A person as the table has them, for who is about to write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredPerson {
+    /// What is visible; nothing of who was met by an uncommitted run alone.
+    pub visible: Option<PersonRecord>,
+    revision: u64,
+}
+
+/// Something that happened to a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoggedEvent {
+    /// When: the evaluation of the run, or the clock.
+    pub at: DateTime<Utc>,
+    /// What.
+    pub event: PersonEvent,
+    /// The run that found it.
+    pub run: Option<RunId>,
+}
+
+/// The run that wrote a record, and the fencing token of its worker: visible if a commit says the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct WrittenBy {
+    run_id: RunId,
+    as_of: DateTime<Utc>,
+    token: u64,
+}
+
+impl WrittenBy {
+    fn of(lease: &Lease) -> Self {
+        Self { run_id: lease.run_id.clone(), as_of: lease.as_of, token: lease.token }
+    }
+
+    fn is_committed(&self, commits: &HashMap<RunId, u64>) -> bool {
+        commits.get(&self.run_id) == Some(&self.token)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct PersonItem {
+    person: PersonId,
+    /// For who looks into the table; readers go by `state`.
+    status: String,
+    /// What holds once `written_by` is committed, as JSON.
+    state: String,
+    #[serde(default)]
+    sealed: SealedProfile,
+    /// What holds until then, as JSON.
+    #[serde(default)]
+    before: Option<String>,
+    #[serde(default)]
+    sealed_before: SealedProfile,
+    /// Absent where a person wrote, which is visible at once.
+    #[serde(default)]
+    written_by: Option<WrittenBy>,
+    revision: u64,
+}
+
+impl Record for PersonItem {
+    const KIND: &'static str = "person";
+}
+
+impl PersonItem {
+    fn new(record: &PersonRecord, before: Option<&PersonRecord>, revision: u64) -> Result<Self, StoreError> {
+        Ok(Self {
+            person: record.person.clone(),
+            status: record.state.standing.status.to_string(),
+            state: json(&record.state)?,
+            sealed: record.sealed.clone(),
+            before: before.map(|before| json(&before.state)).transpose()?,
+            sealed_before: before.map(|before| before.sealed.clone()).unwrap_or_default(),
+            written_by: None,
+            revision,
+        })
+    }
+
+    fn stored(self, commits: &HashMap<RunId, u64>) -> Result<StoredPerson, StoreError> {
+        let holds = self.written_by.as_ref().is_none_or(|by| by.is_committed(commits));
+        let (state, sealed) = if holds { (Some(self.state), self.sealed) } else { (self.before, self.sealed_before) };
+        let record = |state: String| -> Result<PersonRecord, StoreError> {
+            Ok(PersonRecord { person: self.person, state: parse(&state)?, sealed })
+        };
+        Ok(StoredPerson { visible: state.map(record).transpose()?, revision: self.revision })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct EventItem {
+    at: DateTime<Utc>,
+    /// As JSON.
+    event: String,
+    #[serde(default)]
+    written_by: Option<WrittenBy>,
+}
+
+impl Record for EventItem {
+    const KIND: &'static str = "event of a person";
+}
+
+fn json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|_| StoreError::corrupt(PersonItem::KIND, "it cannot be written"))
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    // The error itself may quote a value.
+    serde_json::from_str(text).map_err(|_| StoreError::corrupt(PersonItem::KIND, "its state cannot be read"))
+}
+
+impl Store {
+    /// Every person of a connection that the table has, by person. The commits are read first, so that a run which commits in the meantime shows
+    /// as it was before.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn stored_people(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+    ) -> Result<HashMap<PersonId, StoredPerson>, StoreError> {
+        let commits = self.commits_of(company, connection).await?;
+        let items: Vec<PersonItem> = self.all(&keys::people(company, connection)).await?;
+        items.into_iter().map(|item| Ok((item.person.clone(), item.stored(&commits)?))).collect()
+    }
+
+    /// The visible people of a connection, by person.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn people(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+    ) -> Result<Vec<PersonRecord>, StoreError> {
+        let stored = self.stored_people(company, connection).await?;
+        let mut people: Vec<PersonRecord> = stored.into_values().filter_map(|stored| stored.visible).collect();
+        people.sort_unstable_by(|a, b| a.person.cmp(&b.person));
+        Ok(people)
+    }
+
+    /// At most `limit` visible people after `after` that are `wanted`, by person, and where to go on, if there is more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn people_page(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        after: Option<&PersonId>,
+        limit: usize,
+        wanted: impl Fn(&PersonState) -> bool,
+    ) -> Result<(Vec<PersonRecord>, Option<PersonId>), StoreError> {
+        let commits = self.commits_of(company, connection).await?;
+        let range = keys::people_after(company, connection, after);
+        let mut items = self.query(&range, Order::Forward).into_paginator().items().send();
+        let mut page = Vec::new();
+        while let Some(item) = items.try_next().await? {
+            let person = PersonItem::from_item(item)?.stored(&commits)?.visible;
+            if let Some(person) = person.filter(|person| wanted(&person.state)) {
+                if page.len() == limit {
+                    let last = page.last().map(|last: &PersonRecord| last.person.clone());
+                    return Ok((page, last));
+                }
+                page.push(person);
+            }
+        }
+        Ok((page, None))
+    }
+
+    /// A person, if they are visible.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn person(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        person: &PersonId,
+    ) -> Result<Option<PersonRecord>, StoreError> {
+        Ok(self.stored_person(company, connection, person).await?.and_then(|stored| stored.visible))
+    }
+
+    async fn stored_person(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        person: &PersonId,
+    ) -> Result<Option<StoredPerson>, StoreError> {
+        let Some(item) = self.get::<PersonItem>(&keys::person(company, connection, person)).await? else {
+            return Ok(None);
+        };
+        let mut commits = HashMap::new();
+        if let Some(by) = &item.written_by {
+            let commit: Option<Commit> = self.get(&keys::commit(company, connection, by.as_of, &by.run_id)).await?;
+            commits.extend(commit.map(|commit| (commit.run_id, commit.token)));
+        }
+        item.stored(&commits).map(Some)
+    }
+
+    async fn commits_of(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+    ) -> Result<HashMap<RunId, u64>, StoreError> {
+        let range = keys::commits(company, connection, DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
+        let commits: Vec<Commit> = self.all(&range).await?;
+        Ok(commits.into_iter().map(|commit| (commit.run_id, commit.token)).collect())
+    }
+
+    /// Puts a person back: unknown, until the next run judges them by the source. Visible at once, and kept for good.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] without such a person.
+    pub async fn reset_person(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        person: &PersonId,
+        reset: &Reset,
+    ) -> Result<PersonRecord, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let stored = self.stored_person(company, connection, person).await?;
+            let Some(StoredPerson { visible: Some(mut record), revision }) = stored else {
+                return Err(StoreError::NotFound { record: PersonItem::KIND });
+            };
+            let event = PersonEvent::Reset { from: record.state.standing.status, reset: reset.clone() };
+            record.state.standing = after_reset(reset);
+            record.state.reset = Some(reset.clone());
+            let item = PersonItem::new(&record, None, revision + 1)?;
+            let item = item.to_item(&keys::person(company, connection, person))?;
+            let actions = vec![
+                put_person(&self.table, item, Some(revision))?,
+                put(&self.table, own_event(company, connection, person, reset.at, &event)?)?,
+            ];
+            if self.transact(actions).await? == Outcome::Written {
+                return Ok(record);
+            }
+        }
+        Err(StoreError::Conflict { record: PersonItem::KIND })
+    }
+
+    /// Keeps that somebody opened what is sealed of a person.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; then nothing is to be opened.
+    pub async fn note_opening(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        person: &PersonId,
+        at: DateTime<Utc>,
+        event: &PersonEvent,
+    ) -> Result<(), StoreError> {
+        self.put_item(own_event(company, connection, person, at, event)?).await
+    }
+
+    async fn put_item(&self, item: Item) -> Result<(), StoreError> {
+        self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
+        Ok(())
+    }
+
+    /// What happened to a person, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn events_of(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        person: &PersonId,
+    ) -> Result<Vec<LoggedEvent>, StoreError> {
+        let commits = self.commits_of(company, connection).await?;
+        let items: Vec<EventItem> = self.all(&keys::events(company, connection, person)).await?;
+        let visible =
+            items.into_iter().filter(|item| item.written_by.as_ref().is_none_or(|by| by.is_committed(&commits)));
+        visible
+            .map(|item| {
+                Ok(LoggedEvent { at: item.at, event: parse(&item.event)?, run: item.written_by.map(|by| by.run_id) })
+            })
+            .collect()
+    }
+}
+
+/// Puts a person who is there in this revision, or, without one, is not there.
+fn put_person(table: &str, item: Item, revision: Option<u64>) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder().table_name(table).set_item(Some(item));
+    let put = match revision {
+        Some(revision) => put
+            .condition_expression("#revision = :revision")
+            .expression_attribute_names("#revision", "revision")
+            .expression_attribute_values(":revision", number(revision)),
+        None => put.condition_expression("attribute_not_exists(pk)"),
+    };
+    Ok(TransactWriteItem::builder().put(put.build().map_err(StoreError::unavailable)?).build())
+}
+
+/// An event that is no run's.
+fn own_event(
+    company: &CompanyId,
+    connection: &ConnectionId,
+    person: &PersonId,
+    at: DateTime<Utc>,
+    event: &PersonEvent,
+) -> Result<Item, StoreError> {
+    let item = EventItem { at, event: json(event)?, written_by: None };
+    item.to_item(&keys::event(company, connection, person, at, &format!("{:016x}", fastrand::u64(..))))
+}

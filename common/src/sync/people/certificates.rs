@@ -1,0 +1,95 @@
+//! The certificates of who is newly compliant: fetched once, sealed and kept. That there is none is a fact, and no trouble with them fails a run.
+
+use super::follow::Candidate;
+use super::vault::Keeper;
+use crate::documents::Documents;
+use crate::domain::sat::person::PersonId;
+use crate::domain::sat::person::{Certificate, CertificateOutcome, StoredCertificate};
+use crate::domain::sat::roster::LearnerId;
+use crate::huntress::error::FetchError;
+use crate::huntress::sat::{Fetched, SatClient, SatCredential};
+use crate::huntress::transport::Patience;
+use crate::sync::collect::{Huntress, Job};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// Certificates that one run asks for, at most: each costs a request or two of an hour's 1,500. The next run goes on.
+pub const CERTIFICATES_PER_RUN: usize = 200;
+
+/// The time that one run gives to certificates, waiting for the request limit included.
+const TIME: TimeDelta = TimeDelta::seconds(60);
+
+/// What asking takes.
+pub(super) struct Asked<'a> {
+    pub credential: &'a SatCredential,
+    pub documents: &'a Documents,
+    pub keeper: &'a Keeper<'a>,
+    pub job: Job,
+}
+
+/// Asks for the certificates that are due, as far as number and time allow. Trouble leaves the rest for the next run.
+pub(super) async fn fetch(huntress: &Huntress, asked: &Asked<'_>, candidates: &mut [Candidate]) {
+    let is_due = |certificate: &Certificate| certificate.outcome == CertificateOutcome::Due;
+    if !candidates.iter().any(|candidate| candidate.record.state.is_owed_a_certificate()) {
+        return;
+    }
+    let until = (huntress.clock.now() + TIME).min(asked.job.patience.deadline);
+    let patience = Patience { deadline: until, longest_wait: TimeDelta::seconds(10) };
+    let job = asked.job.again();
+    let transport = huntress.transport(&huntress.origins.sat, job.budget, patience, job.progress);
+    let client = match SatClient::open(&transport, asked.credential).await {
+        Ok(client) => client,
+        Err(failure) => {
+            tracing::warn!(%failure, "no certificates in this run");
+            return;
+        }
+    };
+    let mut left = CERTIFICATES_PER_RUN;
+    for candidate in candidates {
+        let Candidate { learner, record, .. } = candidate;
+        for certificate in record.state.certificates.iter_mut().filter(|certificate| is_due(certificate)) {
+            if left == 0 || huntress.clock.now() >= until {
+                tracing::info!("certificates are left for the next run");
+                return;
+            }
+            left -= 1;
+            match fetch_one(&client, asked, learner, &record.person, certificate, huntress.instant()).await {
+                Ok(outcome) => certificate.outcome = outcome,
+                Err(Trouble::WithTheSource(error)) => {
+                    // Whatever it is, the next one would meet it too.
+                    tracing::warn!(%error, "the certificates are left for the next run");
+                    return;
+                }
+                Err(Trouble::WithKeeping(error)) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a certificate could not be kept");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+enum Trouble {
+    WithTheSource(FetchError),
+    WithKeeping(super::vault::VaultError),
+}
+
+async fn fetch_one(
+    client: &SatClient<'_>,
+    asked: &Asked<'_>,
+    learner: &LearnerId,
+    person: &PersonId,
+    certificate: &Certificate,
+    now: DateTime<Utc>,
+) -> Result<CertificateOutcome, Trouble> {
+    let fetched = client.certificate(&certificate.assignment, learner).await.map_err(Trouble::WithTheSource)?;
+    let (bytes, content_type, source) = match fetched {
+        Fetched::NoneAvailable { answer } => {
+            return Ok(CertificateOutcome::NoneAvailable { asked_at: now, answer });
+        }
+        Fetched::Document { bytes, content_type, source } => (bytes, content_type, source),
+    };
+    let kept = asked.keeper.keep_certificate(asked.documents, person, certificate, &bytes).await;
+    let sha256 = kept.map_err(Trouble::WithKeeping)?;
+    let stored = StoredCertificate { fetched_at: now, sha256, content_type, bytes: bytes.len() as u64, source };
+    Ok(CertificateOutcome::Stored(stored))
+}

@@ -1,0 +1,332 @@
+//! Following people from run to run: whoever is settled is left alone, everybody else is judged by the lists, and only what changed is written.
+
+use super::certificates::{Asked, fetch};
+use super::vault::{Keeper, VaultError};
+use crate::domain::connection::{Connection, Product};
+use crate::domain::controls::{ControlMap, ControlOptions, Evidence};
+use crate::domain::quality::Quality;
+use crate::domain::run::{Failure, FailureCode};
+use crate::domain::sat::id::SatId;
+use crate::domain::sat::people::{Inclusion, PersonStatus, Standing, next};
+use crate::domain::sat::person::{
+    Certificate, CertificateOutcome, PeopleEvidence, PeopleSettings, PeopleSummary, PersonEvent, PersonId, PersonState,
+    PrivacyMode,
+};
+use crate::domain::sat::roster::{LearnerId, Listed, Roster};
+use crate::huntress::edr::Instants;
+use crate::huntress::sat::{SatClient, SatCredential};
+use crate::secrets::wrapping::WrapError;
+use crate::store::{Lease, PeopleWritten, PersonRecord, PersonWrite, StoreError, StoredPerson};
+use crate::sync::collect::Job;
+use crate::sync::work::Worker;
+use chrono::{DateTime, Utc};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a run did about people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Followed {
+    /// How many there are of each status now: for the evidence.
+    pub evidence: PeopleEvidence,
+    /// What was odd about the lists.
+    pub quality: Quality,
+    /// What was written.
+    pub written: PeopleWritten,
+}
+
+impl Job {
+    /// The same for another part of the run.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            as_of: self.as_of,
+            as_of_given: self.as_of_given,
+            run: self.run.clone(),
+            budget: Arc::clone(&self.budget),
+            patience: self.patience,
+            progress: Arc::clone(&self.progress),
+        }
+    }
+}
+
+/// A person whom this run looks at.
+pub(super) struct Candidate {
+    pub learner: LearnerId,
+    pub record: PersonRecord,
+    read: Option<StoredPerson>,
+}
+
+impl Candidate {
+    fn previous(&self) -> Option<&PersonRecord> {
+        self.read.as_ref().and_then(|read| read.visible.as_ref())
+    }
+
+    /// What is to be written, if anything changed.
+    fn write(self) -> Option<PersonWrite> {
+        if self.previous() == Some(&self.record) {
+            return None;
+        }
+        let before = self.previous().map(|previous| previous.state.standing);
+        let now = &self.record.state;
+        let event = (before != Some(now.standing)).then(|| PersonEvent::StatusChanged {
+            from: before.map(|before| before.status),
+            to: now.standing.status,
+            completed: now.completed.clone(),
+            missing: now.missing.clone(),
+        });
+        Some(PersonWrite { record: self.record, event, read: self.read })
+    }
+}
+
+/// The rules of one run.
+struct Rules<'a> {
+    settings: &'a PeopleSettings,
+    as_of: DateTime<Utc>,
+    stored: HashMap<PersonId, StoredPerson>,
+}
+
+impl Rules<'_> {
+    fn visible(&self, person: &PersonId) -> Option<&PersonRecord> {
+        self.stored.get(person)?.visible.as_ref()
+    }
+
+    fn is_settled(&self, standing: Standing) -> bool {
+        standing.is_settled(self.as_of, self.settings.recertify_after_days)
+    }
+
+    fn needs_judging(&self, person: &PersonId) -> bool {
+        self.visible(person).is_none_or(|record| !self.is_settled(record.state.standing))
+    }
+
+    /// What a person is after this run; `None` leaves them as they are, or unknown to us.
+    fn judge(&self, roster: &Roster, listed: &Listed, person: &PersonId, lists_read: bool) -> Option<PersonState> {
+        let previous = self.visible(person).map(|record| &record.state);
+        if roster.is_inactive(listed) {
+            // Left out, whatever they are; nothing else about them changes.
+            return previous.map(|state| PersonState { inactive: true, ..state.clone() });
+        }
+        let included = roster.inclusion(listed) == Inclusion::Included;
+        if let Some(state) = previous
+            && (self.is_settled(state.standing) || !included || !lists_read)
+        {
+            return Some(PersonState { inactive: state.inactive && !included, ..state.clone() });
+        }
+        if !included || !lists_read {
+            return None;
+        }
+        // Of an assignment that is gone nobody knows who was in it before people were followed; later, who was not seen in it was not.
+        let nobody_stored = self.stored.is_empty();
+        let was_open = |id: &SatId| match previous {
+            Some(state) => state.was_open(id),
+            None if nobody_stored => None,
+            None => Some(false),
+        };
+        let judged = roster.judge(listed, was_open);
+        let observed = match previous {
+            // A list that was cut off changes nobody.
+            Some(_) if roster.is_truncated() => PersonStatus::Unknown,
+            _ => judged.status,
+        };
+        let standing =
+            next(previous.map(|state| state.standing), observed, self.as_of, self.settings.recertify_after_days);
+        let (certificates, reset) =
+            previous.map(|state| (state.certificates.clone(), state.reset.clone())).unwrap_or_default();
+        let state = match previous {
+            // Nothing was learned: what was known of them stays.
+            Some(state) if observed == PersonStatus::Unknown => {
+                PersonState { standing, inactive: false, ..state.clone() }
+            }
+            _ => PersonState {
+                standing,
+                completed: judged.completed,
+                missing: judged.missing,
+                not_enrolled_in: judged.not_enrolled_in,
+                inactive: false,
+                reset,
+                certificates,
+            },
+        };
+        Some(state)
+    }
+}
+
+/// Asks for the certificates of who is compliant and has none for that, and for those that are still due.
+fn want_certificates(state: &mut PersonState) {
+    if state.standing.status != PersonStatus::Compliant {
+        // Nobody is owed one any more.
+        state.certificates.retain(|certificate| certificate.outcome != CertificateOutcome::Due);
+        return;
+    }
+    let earned_at = state.standing.since;
+    for assignment in &state.completed {
+        let has = |it: &Certificate| it.assignment == *assignment && it.earned_at == earned_at;
+        if !state.certificates.iter().any(has) {
+            let outcome = CertificateOutcome::Due;
+            state.certificates.push(Certificate { assignment: assignment.clone(), earned_at, outcome });
+        }
+    }
+}
+
+impl Worker {
+    /// Brings the people of a connection up to date, if it follows any. What is written is visible once the run is committed.
+    ///
+    /// # Errors
+    /// The [`Failure`] of the first list that fails for good, or of the store; then nobody has changed.
+    pub(in crate::sync) async fn follow(
+        &self,
+        lease: &Lease,
+        connection: &Connection,
+        credential: &SatCredential,
+        account: &SatId,
+        job: Job,
+    ) -> Result<Option<Followed>, Failure> {
+        if !connection.people.is_on() {
+            return Ok(None);
+        }
+        let (company, id, mode) = (&connection.company, &connection.id, connection.people.mode);
+        let keeper = self.vault.keeper(&self.store, company, id, mode).await.map_err(|error| failed(&error))?;
+        let stored = self.store.stored_people(company, id).await.map_err(|error| failed(&error.into()))?;
+        let rules = Rules { settings: &connection.people, as_of: job.as_of, stored };
+        let (roster, lists_read) = self.read(&rules, connection, credential, account, &keeper, job.again()).await?;
+        let mut candidates = candidates(&rules, &roster, &keeper, lists_read).map_err(|error| failed(&error))?;
+        if keeper.seals() {
+            let asked = Asked { credential, documents: &self.vault.documents, keeper: &keeper, job };
+            fetch(&self.huntress, &asked, &mut candidates).await;
+        }
+        self.write(lease, connection, &rules, &roster, &keeper, candidates).await.map(Some)
+    }
+
+    /// The lists that are needed: nothing of any assignment while everybody who is known or active is settled.
+    async fn read(
+        &self,
+        rules: &Rules<'_>,
+        connection: &Connection,
+        credential: &SatCredential,
+        account: &SatId,
+        keeper: &Keeper<'_>,
+        job: Job,
+    ) -> Result<(Roster, bool), Failure> {
+        let transport = self.huntress.transport(&self.huntress.origins.sat, job.budget, job.patience, job.progress);
+        let instants = Instants { as_of: rules.as_of, observed_at: None };
+        let client = SatClient::open(&transport, credential).await?;
+        let (account, caps, names) = (account.as_str(), connection.sat.caps(), keeper.seals());
+        let book = client.assignments(account, caps.assignments, instants).await?;
+        let mut roster = Roster::new(rules.as_of, &rules.settings.picks, &book, caps.activity_per_assignment);
+        client.read_everybody(account, &mut roster, names, instants).await?;
+        let hasher = &keeper.hasher;
+        let inactive = |(learner, listed)| roster.is_inactive(listed).then(|| hasher.person(learner));
+        let inactive: HashSet<PersonId> = roster.everybody().filter_map(inactive).collect();
+        let new = roster.everybody().any(|(learner, listed)| {
+            roster.inclusion(listed) == Inclusion::Included && rules.needs_judging(&hasher.person(learner))
+        });
+        let known = rules.stored.iter().any(|(person, stored)| {
+            let open = |record: &PersonRecord| !record.state.inactive && !rules.is_settled(record.state.standing);
+            stored.visible.as_ref().is_some_and(open) && !inactive.contains(person)
+        });
+        // A certificate takes the learner's id, and who is not among the account's learners is named by the lists of assignments alone.
+        let owed = |record: &PersonRecord| keeper.seals() && record.state.is_owed_a_certificate();
+        let listed: HashSet<PersonId> = roster.everybody().map(|(learner, _)| hasher.person(learner)).collect();
+        let mut visible = rules.stored.values().filter_map(|stored| stored.visible.as_ref());
+        let owed = visible.any(|record| owed(record) && !listed.contains(&record.person));
+        // Nobody is known yet: then those who are enrolled and not active are to be found, too.
+        let lists_read = new || known || owed || rules.stored.is_empty();
+        if !lists_read {
+            return Ok((roster, false));
+        }
+        let roster = Mutex::new(roster);
+        client.read_enrollments(&roster, names, instants).await?;
+        let wanted = |learner: &LearnerId| {
+            let person = hasher.person(learner);
+            !inactive.contains(&person) && rules.needs_judging(&person)
+        };
+        client.read_progress(&roster, wanted, instants).await?;
+        Ok((roster.into_inner().unwrap_or_else(PoisonError::into_inner), true))
+    }
+
+    async fn write(
+        &self,
+        lease: &Lease,
+        connection: &Connection,
+        rules: &Rules<'_>,
+        roster: &Roster,
+        keeper: &Keeper<'_>,
+        candidates: Vec<Candidate>,
+    ) -> Result<Followed, Failure> {
+        let mut after: HashMap<&PersonId, (PersonStatus, bool)> = HashMap::new();
+        for stored in rules.stored.values() {
+            if let Some(record) = &stored.visible {
+                after.insert(&record.person, (record.state.standing.status, record.state.inactive));
+            }
+        }
+        for Candidate { record, .. } in &candidates {
+            after.insert(&record.person, (record.state.standing.status, record.state.inactive));
+        }
+        let mut summary = PeopleSummary::default();
+        after.values().filter(|(_, inactive)| !inactive).for_each(|(status, _)| summary.count(*status));
+        let map = ControlMap::current();
+        let evidence = PeopleEvidence {
+            summary,
+            assignments: rules.settings.picks.clone(),
+            missing_assignments: roster.gone(),
+            truncated: roster.is_truncated(),
+            recertify_after_days: rules.settings.recertify_after_days,
+            controls: map.controls_for(Evidence::PersonTraining, ControlOptions::default()),
+        };
+        let writes: Vec<PersonWrite> = candidates.into_iter().filter_map(Candidate::write).collect();
+        let written =
+            self.store.write_people(lease, &keeper.keeping, writes).await.map_err(|error| failed(&error.into()))?;
+        tracing::info!(
+            company = %connection.company, connection = %connection.id, rows = written.rows, events = written.events,
+            left_alone = written.left_alone, "people written"
+        );
+        Ok(Followed { evidence, quality: roster.quality(), written })
+    }
+}
+
+/// Everybody whom this run has something to say about.
+fn candidates(
+    rules: &Rules<'_>,
+    roster: &Roster,
+    keeper: &Keeper<'_>,
+    lists_read: bool,
+) -> Result<Vec<Candidate>, VaultError> {
+    let mut candidates = Vec::new();
+    for (learner, listed) in roster.everybody() {
+        let person = keeper.hasher.person(learner);
+        let Some(mut state) = rules.judge(roster, listed, &person, lists_read) else { continue };
+        let previous = rules.visible(&person);
+        let settled = previous.is_some_and(|record| rules.is_settled(record.state.standing));
+        let known = previous.map(|record| &record.sealed);
+        // Who is settled is not synced; only who was kept without a name before the mode asked for it gets one.
+        let keep = settled && (!keeper.seals() || known.is_some_and(|known| known.tag.is_some()));
+        let sealed = match known {
+            Some(known) if keep || state.inactive => known.clone(),
+            known => keeper.seal(&person, listed.profile(), known)?,
+        };
+        if rules.settings.mode == PrivacyMode::Full && !state.inactive {
+            want_certificates(&mut state);
+        }
+        let read = rules.stored.get(&person).cloned();
+        candidates.push(Candidate { learner: learner.clone(), record: PersonRecord { person, state, sealed }, read });
+    }
+    Ok(candidates)
+}
+
+/// The failure of a run that cannot keep people.
+fn failed(error: &VaultError) -> Failure {
+    tracing::error!(error = error as &dyn std::error::Error, "people cannot be kept");
+    let code = match error {
+        VaultError::Store(StoreError::LeaseLost) => FailureCode::LeaseLost,
+        VaultError::Store(StoreError::Conflict { .. }) => {
+            let message = "people of this connection were erased while the run was under way";
+            return Failure::new(FailureCode::Storage, message).about(Product::Sat);
+        }
+        VaultError::Wrap(WrapError::DoesNotOpen) => {
+            let message =
+                "the stored key of people does not open; restore the key that wrapped it, or erase the people";
+            return Failure::new(FailureCode::Storage, message).about(Product::Sat);
+        }
+        _ => FailureCode::Storage,
+    };
+    Failure::new(code, format!("people cannot be kept: {error}")).about(Product::Sat)
+}

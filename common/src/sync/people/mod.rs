@@ -1,0 +1,94 @@
+//! The training of people: read without a memory for who asks, or followed from run to run on a connection that opted in.
+
+mod certificates;
+mod desk;
+mod follow;
+mod picker;
+mod vault;
+
+pub use certificates::CERTIFICATES_PER_RUN;
+pub use desk::{Desk, DeskError, OpenedCertificate};
+pub use follow::Followed;
+pub use picker::{Choice, Picker};
+pub use vault::{Identity, Keeper, Opening, PersonHasher, Vault, VaultError};
+
+use super::collect::{Huntress, Job};
+use crate::domain::run::{Failure, FailureCode};
+use crate::domain::sat::SatSettings;
+use crate::domain::sat::pick::{AssignmentBook, Picks};
+use crate::domain::sat::roster::Roster;
+use crate::domain::sat::training::TrainingCollection;
+use crate::huntress::edr::Instants;
+use crate::huntress::sat::{SatClient, SatCredential};
+use chrono::SubsecRound;
+use std::sync::{Mutex, PoisonError};
+
+impl Huntress {
+    /// Reads who is enrolled in `picks` and how far everybody is.
+    ///
+    /// # Errors
+    /// The [`Failure`] that leaves nothing to be said; a pick that is not there or cannot be picked is one.
+    pub async fn collect_training(
+        &self,
+        credential: &SatCredential,
+        settings: SatSettings,
+        picks: &Picks,
+        configured: Option<&str>,
+        job: Job,
+    ) -> Result<TrainingCollection, Failure> {
+        let started_at = self.clock.now();
+        let transport =
+            self.transport(&self.origins.sat, job.budget, job.patience, std::sync::Arc::clone(&job.progress));
+        let instants = Instants { as_of: job.as_of, observed_at: job.as_of_given.then_some(job.as_of) };
+        let client = SatClient::open(&transport, credential).await?;
+        let account = client.chosen_account(configured).await?;
+        let id = account.id.as_str();
+        let caps = settings.caps();
+        let book = client.assignments(id, caps.assignments, instants).await?;
+        check_choice(&book, picks, id)?;
+        let mut roster = Roster::new(job.as_of, picks, &book, caps.activity_per_assignment);
+        client.read_everybody(id, &mut roster, false, instants).await?;
+        let roster = Mutex::new(roster);
+        client.read_enrollments(&roster, false, instants).await?;
+        client.read_progress(&roster, |_| true, instants).await?;
+        Ok(TrainingCollection {
+            roster: roster.into_inner().unwrap_or_else(PoisonError::into_inner),
+            quality: book.quality,
+            picks: picks.clone(),
+            account,
+            collected_at: started_at.trunc_subsecs(0),
+            as_of: job.as_of,
+            duration_ms: self.milliseconds_since(started_at),
+            api_calls: job.progress.requests(),
+            lowest_remaining: job.progress.lowest_remaining(),
+        })
+    }
+
+    /// Reads the assignments of an account, to pick from.
+    ///
+    /// # Errors
+    /// The [`Failure`] that leaves nothing to be said.
+    pub async fn assignments(
+        &self,
+        credential: &SatCredential,
+        settings: SatSettings,
+        configured: Option<&str>,
+        job: Job,
+    ) -> Result<AssignmentBook, Failure> {
+        let transport = self.transport(&self.origins.sat, job.budget, job.patience, job.progress);
+        let client = SatClient::open(&transport, credential).await?;
+        let account = client.chosen_account(configured).await?;
+        let instants = Instants { as_of: job.as_of, observed_at: None };
+        client.assignments(account.id.as_str(), settings.caps().assignments, instants).await
+    }
+}
+
+/// Refuses a choice that the account does not allow, as a failure that lists what it does.
+///
+/// # Errors
+/// [`FailureCode::NotFound`], with the list of those that can be picked.
+pub fn check_choice(book: &AssignmentBook, picks: &Picks, account: &str) -> Result<(), Failure> {
+    book.check_choice(picks).map_err(|error| {
+        Failure::new(FailureCode::NotFound, error.to_string()).at(format!("GET /api/v1/accounts/{account}/assignments"))
+    })
+}

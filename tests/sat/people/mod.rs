@@ -1,0 +1,9 @@
+//! The training of people: read without a memory, and followed on a connection that opted in.
+
+mod certificates;
+mod collect;
+mod follow;
+mod measure;
+mod privacy;
+mod visibility;
+mod world;

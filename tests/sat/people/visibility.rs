@@ -1,0 +1,172 @@
+//! People are visible whole or not at all: through the commit of the run that wrote them, and under its lease.
+
+use super::world::World;
+use acceptance::people::Workforce;
+use chrono::TimeDelta;
+use common::clock::Clock;
+use common::domain::id::RunId;
+use common::domain::run::{RecordCounts, Trigger};
+use common::domain::sat::people::PersonStatus::{self, Compliant, NotCompliant, Unknown};
+use common::domain::sat::people::Standing;
+use common::domain::sat::person::{PersonEvent, PrivacyMode};
+use common::store::{Ended, Lease, PersonWrite, RunRequest, StoreError, Taken};
+use common::sync::work::Processed;
+
+const RUN: &str = "019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11";
+
+async fn world() -> World {
+    let mut world = World::new(&Workforce::four_people(), PrivacyMode::Pseudonymous, &["A", "B"]).await;
+    assert_eq!(world.sync().await, Processed::Succeeded { bundles: 1 });
+    world.wait(TimeDelta::days(1)).await;
+    world
+}
+
+/// A worker's lease of a new run.
+async fn lease(world: &World) -> Lease {
+    let (company, connection) = (world.company.clone(), world.id.clone());
+    let run_id = RunId::parse(RUN).unwrap();
+    let (trigger, now) = (Trigger::OnDemand, world.clock.now());
+    let request = RunRequest { company, connection, run_id, trigger, request_key: None, next_run_at: None, now };
+    world.store.request_run(request).await.unwrap();
+    take(world, "worker-1").await
+}
+
+async fn take(world: &World, owner: &str) -> Lease {
+    let (run, now) = (RunId::parse(RUN).unwrap(), world.clock.now());
+    let taken = world.store.take(&world.company, &world.id, &run, owner, now, TimeDelta::minutes(1)).await.unwrap();
+    let leased = match taken {
+        Taken::Leased { lease, .. } => Some(lease),
+        Taken::Over(_) | Taken::Busy { .. } => None,
+    };
+    leased.unwrap()
+}
+
+/// Everybody becomes `status` in this run.
+async fn writes(world: &World, lease: &Lease, status: PersonStatus) -> Vec<PersonWrite> {
+    let stored = world.store.stored_people(&world.company, &world.id).await.unwrap();
+    let write = |stored: common::store::StoredPerson| {
+        let mut record = stored.visible.clone().unwrap();
+        let from = Some(record.state.standing.status);
+        record.state.standing = Standing { status, since: lease.as_of() };
+        let (completed, missing) = (record.state.completed.clone(), record.state.missing.clone());
+        let event = Some(PersonEvent::StatusChanged { from, to: status, completed, missing });
+        PersonWrite { record, event, read: Some(stored) }
+    };
+    stored.into_values().map(write).collect()
+}
+
+async fn write(world: &World, lease: &Lease, writes: Vec<PersonWrite>) -> Result<u64, StoreError> {
+    let keeping = world.store.keeping(&world.company, &world.id).await.unwrap().unwrap();
+    Ok(world.store.write_people(lease, &keeping, writes).await?.left_alone)
+}
+
+async fn commit(world: &World, lease: &Lease) {
+    let finished_at = world.clock.now();
+    let ended = Ended { finished_at, api_calls: 0, records: RecordCounts::default(), next_run_at: None };
+    world.store.commit(lease, ended, Vec::new()).await.unwrap();
+}
+
+const FOUR: [&str; 4] = ["person-1", "person-2", "person-3", "person-4"];
+const BEFORE: [Option<PersonStatus>; 4] = [Some(Compliant), Some(NotCompliant), Some(Compliant), Some(NotCompliant)];
+
+#[tokio::test]
+async fn what_a_run_writes_is_visible_with_its_commit_all_at_once() {
+    let world = world().await;
+    let lease = lease(&world).await;
+    write(&world, &lease, writes(&world, &lease, Unknown).await).await.unwrap();
+    assert_eq!(world.statuses(FOUR).await, BEFORE);
+    assert_eq!(world.history("person-1").await, ["> compliant"]);
+    assert_eq!(world.store.people(&world.company, &world.id).await.unwrap().len(), 4);
+    commit(&world, &lease).await;
+    assert_eq!(world.statuses(FOUR).await, [Some(Unknown); 4]);
+    assert_eq!(world.history("person-1").await, ["> compliant", "compliant > unknown"]);
+}
+
+#[tokio::test]
+async fn what_a_worker_left_that_never_committed_stays_invisible_and_harms_nobody() {
+    let mut world = world().await;
+    let first = lease(&world).await;
+    write(&world, &first, writes(&world, &first, Unknown).await).await.unwrap();
+    world.wait(TimeDelta::minutes(5)).await;
+    // Another worker takes the run over and finds nothing to change.
+    let second = take(&world, "worker-2").await;
+    commit(&world, &second).await;
+    assert_eq!(world.statuses(FOUR).await, BEFORE);
+    assert_eq!(world.history("person-1").await, ["> compliant"]);
+    world.night(&Workforce::four_people().completed("B", "person-2")).await;
+    assert_eq!(world.statuses(["person-1", "person-2"]).await, [Some(Compliant); 2]);
+    assert_eq!(world.history("person-2").await, ["> not_compliant", "not_compliant > compliant"]);
+}
+
+#[tokio::test]
+async fn a_worker_whose_lease_is_lost_is_refused() {
+    let world = world().await;
+    let first = lease(&world).await;
+    let late = writes(&world, &first, Unknown).await;
+    world.wait(TimeDelta::minutes(5)).await;
+    let second = take(&world, "worker-2").await;
+    assert!(matches!(write(&world, &first, late.clone()).await, Err(StoreError::LeaseLost)));
+    commit(&world, &second).await;
+    assert!(matches!(write(&world, &first, late).await, Err(StoreError::LeaseLost)));
+    assert_eq!(world.statuses(FOUR).await, BEFORE);
+}
+
+#[tokio::test]
+async fn who_is_reset_or_erased_while_a_run_is_under_way_is_left_alone_by_it() {
+    let world = world().await;
+    let lease = lease(&world).await;
+    let pending = writes(&world, &lease, NotCompliant).await;
+    world.reset("person-1", "changed roles").await;
+    let erased = world.person_id("person-3").await;
+    world.vault.erase_person(&world.store, &world.company, &world.id, &erased).await.unwrap();
+    assert_eq!(write(&world, &lease, pending).await.unwrap(), 2);
+    commit(&world, &lease).await;
+    let expected = [Some(Unknown), Some(NotCompliant), None, Some(NotCompliant)];
+    assert_eq!(world.statuses(FOUR).await, expected);
+    assert_eq!(world.history("person-1").await, ["> compliant", "compliant reset by auditor: changed roles"]);
+    assert_eq!(world.history("person-3").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_run_writes_nobody_after_everybody_was_erased() {
+    let world = world().await;
+    let lease = lease(&world).await;
+    let (pending, keeping) = (
+        writes(&world, &lease, Compliant).await,
+        world.store.keeping(&world.company, &world.id).await.unwrap().unwrap(),
+    );
+    world.vault.erase_people(&world.store, &world.company, &world.id).await.unwrap();
+    let refused = world.store.write_people(&lease, &keeping, pending).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    assert_eq!(world.store.people(&world.company, &world.id).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_reset_of_who_was_just_written_by_an_uncommitted_run_holds() {
+    let world = world().await;
+    let lease = lease(&world).await;
+    write(&world, &lease, writes(&world, &lease, Compliant).await).await.unwrap();
+    world.reset("person-2", "wrong person").await;
+    commit(&world, &lease).await;
+    assert_eq!(world.statuses(["person-1", "person-2"]).await, [Some(Compliant), Some(Unknown)]);
+    assert_eq!(world.history("person-2").await.last().unwrap(), "not_compliant reset by auditor: wrong person");
+}
+
+#[tokio::test]
+async fn pages_hold_all_people_of_a_status_once() {
+    let world = world().await;
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let wanted = |state: &common::domain::sat::person::PersonState| state.standing.status == NotCompliant;
+        let page = world.store.people_page(&world.company, &world.id, after.as_ref(), 1, wanted).await.unwrap();
+        found.extend(page.0.into_iter().map(|record| record.person));
+        after = page.1;
+        if after.is_none() {
+            break;
+        }
+    }
+    let mut expected = vec![world.person_id("person-2").await, world.person_id("person-4").await];
+    expected.sort();
+    assert_eq!(found, expected);
+}
