@@ -103,6 +103,13 @@ fn people_are_listed_by_status_and_reset_by_name_of_who_asks() {
 
     let line = home.run(&["reset", "sat", "person-1"]).refused(2);
     assert!(line.contains("--reason"), "{line}");
+    let shown = home.run(&["signals", "acme"]).done().stdout;
+    assert!(shown.contains("people in A, B: 2 compliant, 2 not compliant"), "{shown}");
+    let controls = home.run(&["controls", "acme"]).done().stdout;
+    assert!(
+        controls.contains("training of people (2 of 4 compliant)") && controls.contains("164.308(a)(5)(i)"),
+        "{controls}"
+    );
     home.run(&["reset", "sat", "nobody", "--reason", "x"]).refused(4);
     home.run(&["reset", "sat", "person-1", "--reason", "changed roles"]).done();
     let one = home.run(&["person", "sat", "person-1", "--json"]).json();

@@ -141,6 +141,15 @@ pub fn signals(bundle: &SatBundle) -> String {
         records.learners,
         records.phishing_campaigns,
     );
+    if let Some(people) = &bundle.people {
+        text += &format!("people in {}: {}\n", ids(&people.assignments), summary(&people.summary));
+        if people.truncated {
+            text += "the activity of an assignment was cut at its cap, so nobody enrolled in it changed; raise --max-activity\n";
+        }
+        if !people.missing_assignments.is_empty() {
+            text += &format!("picked, but no longer listed by Huntress: {}\n", ids(&people.missing_assignments));
+        }
+    }
     for list in &metadata.truncated_lists {
         text += &format!("cut at the cap of {}: {} ({})\n", list.cap, list.list.as_str(), list.lists);
     }

@@ -117,6 +117,18 @@ async fn a_certification_that_ended_is_not_shown_as_one_though_no_run_has_come()
 }
 
 #[tokio::test]
+async fn a_certification_that_ended_counts_for_none_of_who_is_in_no_list_any_more() {
+    let four = Workforce::four_people();
+    let mut world = pseudonymous(&four, &["A", "B"]).await;
+    world.configure(|people| people.recertify_after_days = Some(10)).await;
+    world.wait(TimeDelta::days(10)).await;
+    let nobody = Workforce::new().assignment("A", "completed").assignment("B", "completed").learner("other", "active");
+    world.night(&nobody).await;
+    let summary = world.bundle().await.people.unwrap().summary;
+    assert_eq!(summary, PeopleSummary { compliant: 0, not_compliant: 2, not_enrolled: 1, unknown: 2 });
+}
+
+#[tokio::test]
 async fn a_vanished_pick_is_reported_and_changes_nobody_until_the_choice_is_changed() {
     let four = Workforce::four_people();
     let mut world = pseudonymous(&four, &["A", "B"]).await;
@@ -142,21 +154,23 @@ async fn a_pick_that_was_never_seen_turns_nobody_compliant() {
 }
 
 #[tokio::test]
-async fn a_truncated_list_changes_nobody_who_is_known() {
-    let four = Workforce::four_people();
+async fn a_truncated_list_changes_nobody_whom_it_would_decide() {
+    let four = Workforce::four_people().learner("idle", "active");
     let mut world = pseudonymous(&four, &["A", "B"]).await;
-    // Only the learners of A are more than the cap: what was read of person-2 is whole, and would make them compliant.
-    world.cap(3).await;
-    let better = four.clone().completed("B", "person-2").completed("B", "person-4").enrolled("A", "new");
-    world.night(&better).await;
-    let expected = [Some(Compliant), Some(NotCompliant), Some(Compliant), Some(NotCompliant)];
-    assert_eq!(world.statuses(PEOPLE).await, expected);
+    assert_eq!(world.statuses(["idle"]).await, [Some(NotEnrolled)]);
+    // The activity of A has five rows. Those that are read would make person-2 unknown and, for certain, idle not compliant.
+    world.cap(4).await;
+    let later = four.clone().completed("B", "person-2").completed("B", "person-4");
+    let later = later.enrolled("A", "idle").row("A", "idle", None).completed("A", "person-1");
+    world.night(&later).await;
+    assert_eq!(world.statuses(PEOPLE).await, [Some(Compliant), Some(NotCompliant), Some(Compliant), Some(Compliant)]);
+    assert_eq!(world.statuses(["idle"]).await, [Some(NotEnrolled)]);
+    assert_eq!(world.history("idle").await, ["> not_enrolled"]);
     assert!(world.bundle().await.people.unwrap().truncated);
-    assert_eq!(world.history("person-2").await, ["> not_compliant"]);
     world.cap(1000).await;
-    world.night(&better).await;
+    world.night(&later).await;
     assert_eq!(world.statuses(PEOPLE).await, [Some(Compliant); 4]);
-    assert_eq!(world.statuses(["new"]).await, [Some(NotCompliant)]);
+    assert_eq!(world.statuses(["idle"]).await, [Some(NotCompliant)]);
 }
 
 #[tokio::test]

@@ -170,3 +170,39 @@ async fn pages_hold_all_people_of_a_status_once() {
     expected.sort();
     assert_eq!(found, expected);
 }
+
+#[tokio::test]
+async fn people_are_within_reach_of_their_own_company_and_connection_only() {
+    let world = world().await;
+    let person = world.person_id("person-1").await;
+    for (company, connection) in [("msp-other", "sat"), ("msp-acme", "sat-2"), ("msp", "acme-sat")] {
+        let company = common::domain::id::CompanyId::parse(company).unwrap();
+        let connection = common::domain::id::ConnectionId::parse(connection).unwrap();
+        assert_eq!(world.store.people(&company, &connection).await.unwrap(), []);
+        assert_eq!(world.store.person(&company, &connection, &person).await.unwrap(), None);
+        assert_eq!(world.store.events_of(&company, &connection, &person).await.unwrap(), []);
+        assert_eq!(world.vault.erase_person(&world.store, &company, &connection, &person).await.unwrap(), 0);
+        assert_eq!(world.vault.erase_people(&world.store, &company, &connection).await.unwrap(), 0);
+    }
+    assert_eq!(world.statuses(FOUR).await, BEFORE);
+}
+
+#[tokio::test]
+async fn people_of_a_later_release_are_left_alone_and_can_still_be_erased() {
+    let mut world = world().await;
+    let person = world.person_id("person-1").await;
+    let client = world.engine.client();
+    let answer = client.scan().table_name(acceptance::engine::TABLE).send().await.unwrap();
+    let is_row = |item: &std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>| {
+        item["sk"].as_s().unwrap() == &format!("PERSON#{person}")
+    };
+    let mut item = answer.items.unwrap().into_iter().find(is_row).unwrap();
+    let later = (common::store::SCHEMA_VERSION + 1).to_string();
+    item.insert("schema_version".to_owned(), aws_sdk_dynamodb::types::AttributeValue::N(later));
+    client.put_item().table_name(acceptance::engine::TABLE).set_item(Some(item)).send().await.unwrap();
+    let read = world.store.people(&world.company, &world.id).await;
+    assert!(matches!(read, Err(StoreError::Corrupt { record: "person", .. })), "{read:?}");
+    assert!(matches!(world.sync().await, Processed::Failed(_)), "no run writes over what it cannot read");
+    world.vault.erase_person(&world.store, &world.company, &world.id, &person).await.unwrap();
+    assert_eq!(world.store.people(&world.company, &world.id).await.unwrap().len(), 3);
+}

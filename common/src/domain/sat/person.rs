@@ -336,12 +336,14 @@ pub struct PeopleEvidence {
     pub assignments: Picks,
     /// Those of them that the account no longer lists.
     pub missing_assignments: Picks,
-    /// Whether a list was cut at its cap, so that nobody changed.
+    /// Whether a list was cut at its cap, so that nobody changed whom it would decide.
     pub truncated: bool,
     /// After so many days a compliant person must certify again.
     pub recertify_after_days: Option<u32>,
     /// The controls that the training of a person supports.
     pub controls: Vec<ControlRef>,
+    /// The version of the map that named them.
+    pub control_map_version: String,
 }
 
 /// Where people take Huntress's own training: they log in at the vendor's host, where no deeper link is documented.

@@ -1,5 +1,6 @@
 //! Everybody that the lists name, and what they say of each picked assignment: the facts that statuses are made of.
 
+use super::MAX_CAP;
 use super::coverage::{LearnerState, learner_state};
 use super::id::SatId;
 use super::list::{Capped, Inconsistent, SatList};
@@ -99,6 +100,8 @@ pub struct Judged {
     pub missing: Picks,
     /// Not enrolled.
     pub not_enrolled_in: Picks,
+    /// Whether a list that was cut at its cap is among those that they were judged by.
+    pub truncated: bool,
 }
 
 /// Everybody that the lists of one run name.
@@ -112,13 +115,13 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// Nobody yet. `cap` is that of the records read of one list of an assignment.
+    /// Nobody yet. `cap` is that of the activity records of one assignment; who is enrolled is read to the end.
     #[must_use]
     pub fn new(as_of: DateTime<Utc>, picks: &Picks, book: &AssignmentBook, cap: u64) -> Self {
         let pick = |id: &SatId| Pick {
             id: id.clone(),
             place: book.place(id),
-            learners: Capped::at(cap),
+            learners: Capped::at(MAX_CAP),
             named: false,
             activity: Capped::at(cap),
             usable: false,
@@ -301,9 +304,13 @@ impl Roster {
             completed: Picks::new(),
             missing: Picks::new(),
             not_enrolled_in: Picks::new(),
+            truncated: false,
         };
         let mut facts = Vec::with_capacity(self.picks.len());
         for (pick, cell) in self.picks.iter().zip(&listed.cells) {
+            judged.truncated |= pick.place == Place::BeyondTheCap
+                || pick.learners.is_cut()
+                || (cell.enrolled && pick.activity.is_cut());
             let fact = match pick.place {
                 Place::Listed => PickFacts::Listed {
                     enrollment: Enrollment::of(cell.enrolled, pick.learners.is_cut()),
@@ -427,17 +434,20 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_list_leaves_open_whom_it_would_decide() {
+    fn a_cut_list_leaves_open_whom_it_would_decide_and_nobody_else() {
         let mut roster = roster(&["A", "B"], 1);
-        assert!(roster.enroll(0, learner("one"), Profile::default()));
-        assert!(!roster.enroll(0, learner("two"), Profile::default()));
-        roster.add_learner(learner("two"), Some("active"), Profile::default());
+        for (pick, who) in [(0, "one"), (0, "two"), (1, "three")] {
+            assert!(roster.enroll(pick, learner(who), Profile::default()));
+        }
         done(&mut roster, 0, "one");
-        assert_eq!(judged(&roster, None), named(&[("one", Compliant), ("two", Unknown)]));
-        assert!(roster.is_truncated());
+        done(&mut roster, 1, "three");
+        assert_eq!(judged(&roster, None), named(&[("one", Compliant), ("three", Compliant), ("two", NotCompliant)]));
         done(&mut roster, 0, "two");
-        assert_eq!(judged(&roster, None), named(&[("one", Unknown), ("two", Unknown)]));
-        assert_eq!(roster.quality().count(QualityCode::TruncatedList), 2);
+        assert_eq!(judged(&roster, None), named(&[("one", Unknown), ("three", Compliant), ("two", Unknown)]));
+        let cut: Vec<bool> = roster.everybody().map(|(_, listed)| roster.judge(listed, |_| None).truncated).collect();
+        assert_eq!(cut, [true, false, true]);
+        assert!(roster.is_truncated());
+        assert_eq!(roster.quality().count(QualityCode::TruncatedList), 1);
     }
 
     #[test]

@@ -83,6 +83,8 @@ struct Rules<'a> {
     settings: &'a PeopleSettings,
     as_of: DateTime<Utc>,
     stored: HashMap<PersonId, StoredPerson>,
+    /// Whether nobody is known yet; what a run left that never committed is nobody.
+    is_first: bool,
 }
 
 impl Rules<'_> {
@@ -115,16 +117,15 @@ impl Rules<'_> {
             return None;
         }
         // Of an assignment that is gone nobody knows who was in it before people were followed; later, who was not seen in it was not.
-        let nobody_stored = self.stored.is_empty();
         let was_open = |id: &SatId| match previous {
             Some(state) => state.was_open(id),
-            None if nobody_stored => None,
+            None if self.is_first => None,
             None => Some(false),
         };
         let judged = roster.judge(listed, was_open);
         let observed = match previous {
             // A list that was cut off changes nobody.
-            Some(_) if roster.is_truncated() => PersonStatus::Unknown,
+            Some(_) if judged.truncated => PersonStatus::Unknown,
             _ => judged.status,
         };
         let standing =
@@ -186,7 +187,8 @@ impl Worker {
         let (company, id, mode) = (&connection.company, &connection.id, connection.people.mode);
         let keeper = self.vault.keeper(&self.store, company, id, mode).await.map_err(|error| failed(&error))?;
         let stored = self.store.stored_people(company, id).await.map_err(|error| failed(&error.into()))?;
-        let rules = Rules { settings: &connection.people, as_of: job.as_of, stored };
+        let is_first = stored.values().all(|stored| stored.visible.is_none());
+        let rules = Rules { settings: &connection.people, as_of: job.as_of, stored, is_first };
         let (roster, lists_read) = self.read(&rules, connection, credential, account, &keeper, job.again()).await?;
         let mut candidates = candidates(&rules, &roster, &keeper, lists_read).map_err(|error| failed(&error))?;
         if keeper.seals() {
@@ -229,7 +231,7 @@ impl Worker {
         let mut visible = rules.stored.values().filter_map(|stored| stored.visible.as_ref());
         let owed = visible.any(|record| owed(record) && !listed.contains(&record.person));
         // Nobody is known yet: then those who are enrolled and not active are to be found, too.
-        let lists_read = new || known || owed || rules.stored.is_empty();
+        let lists_read = new || known || owed || rules.is_first;
         if !lists_read {
             return Ok((roster, false));
         }
@@ -252,15 +254,16 @@ impl Worker {
         keeper: &Keeper<'_>,
         candidates: Vec<Candidate>,
     ) -> Result<Followed, Failure> {
-        let mut after: HashMap<&PersonId, (PersonStatus, bool)> = HashMap::new();
-        for stored in rules.stored.values() {
-            if let Some(record) = &stored.visible {
-                after.insert(&record.person, (record.state.standing.status, record.state.inactive));
-            }
-        }
-        for Candidate { record, .. } in &candidates {
-            after.insert(&record.person, (record.state.standing.status, record.state.inactive));
-        }
+        // Those whom this run looked at come last. A certification that ended by time counts for none, also of who is in no list any more.
+        let known = rules.stored.values().filter_map(|stored| stored.visible.as_ref());
+        let looked_at = candidates.iter().map(|candidate| &candidate.record);
+        let days = rules.settings.recertify_after_days;
+        let after: HashMap<&PersonId, (PersonStatus, bool)> = known
+            .chain(looked_at)
+            .map(|PersonRecord { person, state, .. }| {
+                (person, (state.standing.shown_at(rules.as_of, days).status, state.inactive))
+            })
+            .collect();
         let mut summary = PeopleSummary::default();
         after.values().filter(|(_, inactive)| !inactive).for_each(|(status, _)| summary.count(*status));
         let map = ControlMap::current();
@@ -271,6 +274,7 @@ impl Worker {
             truncated: roster.is_truncated(),
             recertify_after_days: rules.settings.recertify_after_days,
             controls: map.controls_for(Evidence::PersonTraining, ControlOptions::default()),
+            control_map_version: map.version().to_owned(),
         };
         let writes: Vec<PersonWrite> = candidates.into_iter().filter_map(Candidate::write).collect();
         let written =

@@ -35,7 +35,7 @@ pub struct Choice {
     pub picks: Option<Picks>,
     /// When people must certify again: `Some(None)` is never, `None` leaves it.
     pub recertify_after_days: Option<Option<u32>>,
-    /// How many records of each list of an assignment are read, for the signals too; `None` leaves it.
+    /// How many activity records of an assignment are read, for the signals too; `None` leaves it.
     pub max_activity: Option<u64>,
 }
 

@@ -22,7 +22,7 @@ pub struct CollectTraining {
     /// Read at most so many assignments
     #[arg(long, value_name = "N", default_value_t = Caps::default().assignments)]
     pub max_assignments: u64,
-    /// Read at most so many records of a list of an assignment
+    /// Read at most so many activity records of an assignment
     #[arg(long, value_name = "N", default_value_t = Caps::default().activity_per_assignment)]
     pub max_activity: u64,
 }
@@ -44,7 +44,7 @@ pub struct Pick {
     /// A compliant person must certify again after so many days; 0 for never
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_RECERTIFY_DAYS)))]
     pub recertify_after_days: Option<u32>,
-    /// Read at most so many records of each list of an assignment, for the signals too
+    /// Read at most so many activity records of an assignment, for the signals too
     #[arg(long, value_name = "N")]
     pub max_activity: Option<u64>,
     /// Print the connection as JSON

@@ -77,6 +77,12 @@ pub async fn controls(options: OfClient) -> Result<(), Fault> {
                     let name = format!("{} ({})", signal.signal_key, signal.status);
                     signal.controls.iter().for_each(|control| add(name.clone(), control));
                 }
+                if let Some(people) = &bundle.people {
+                    versions.push(people.control_map_version.clone());
+                    let summary = people.summary;
+                    let name = format!("training of people ({} of {} compliant)", summary.compliant, summary.total());
+                    people.controls.iter().for_each(|control| add(name.clone(), control));
+                }
             }
         }
     }
