@@ -27,9 +27,13 @@ test:
 deny:
     bash .ci/run deny
 
-# SAM's and cfn-lint's view of template.yaml
+# What SAM, cfn-lint, checkov and our own assertions say of template.yaml
 template:
     bash .ci/run template
+
+# Build, deploy into an emulator of AWS on loopback, and drive it
+deploy:
+    bash .ci/run deploy
 
 # Records per second, processor time, memory and requests, beside the floor that curl sets
 bench:
@@ -39,3 +43,11 @@ bench:
 # Size and init of each bootstrap under the Lambda runtime emulator
 bench-init:
     tests/bench/init
+
+# Cold start of connection-test under the Lambda runtime emulator, beside the same job in Python with boto3
+bench-cold:
+    bash .ci/run bench-cold
+
+# What one run uses of AWS, for infra/cost.toml
+bench-usage:
+    bash .ci/run bench-usage

@@ -10,6 +10,7 @@ use crate::settings::{Lookup, Origins, SettingsError, required};
 use crate::store::Store;
 use crate::sync::collect::Huntress;
 use crate::sync::people::Vault;
+use crate::telemetry::Telemetry;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use std::sync::Arc;
@@ -103,6 +104,12 @@ impl<'a> Aws<'a> {
     pub fn huntress(&self) -> Result<Huntress, Box<dyn std::error::Error + Send + Sync>> {
         let origins = Origins::read(self.lookup)?;
         Ok(Huntress { http: http_client(Timeouts::default())?, clock: self.clock(), origins })
+    }
+
+    /// Metrics of the service `SERVICE_NAME`, by default the application's own name.
+    #[must_use]
+    pub fn telemetry(&self) -> Telemetry {
+        Telemetry::on_stdout((self.lookup)("SERVICE_NAME").unwrap_or_else(|| "huntress-evidence".to_owned()))
     }
 
     /// The machine's clock.

@@ -33,6 +33,10 @@ fn usage_errors_are_one_line_that_says_what_to_do() {
         (&["connect", "edr", "--map-file", "nowhere.csv"], "nowhere.csv"),
         (&["serve", "--listen", "0.0.0.0:0"], "must be a loopback address"),
         (&["serve", "--workers", "0"], "--workers"),
+        (&["connections", "--aws"], "the environment variable TABLE_NAME is not set"),
+        (&["connections", "--aws", "--data", "d"], "cannot be given together"),
+        (&["sync", "edr", "--aws"], "the deployed stack has workers of its own"),
+        (&["serve", "--aws"], "the deployed stack has workers of its own"),
     ] {
         let line = home.run(arguments).refused(2);
         assert!(line.contains(said), "{arguments:?}: {line}");

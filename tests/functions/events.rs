@@ -11,6 +11,7 @@ use common::huntress::limits::Budget;
 use common::store::EvidenceOwner;
 use common::sync::collect::Huntress;
 use common::sync::plan::Planned;
+use common::telemetry::Telemetry;
 use huntress_evidence::stack::event;
 use scheduled_sync::Tick;
 use serde_json::json;
@@ -38,7 +39,7 @@ async fn a_tick_plans_what_is_due_and_the_same_tick_makes_no_second_run() {
 
     let plan = async || {
         let deadline = tick() + TimeDelta::minutes(1);
-        scheduled_sync::handle(&world.planner(), event(scheduled(), deadline)).await.unwrap()
+        scheduled_sync::handle(&world.planner(), &Telemetry::none(), event(scheduled(), deadline)).await.unwrap()
     };
     assert_eq!(plan().await, Planned { due: 2, new: 2, joined: 0 });
     assert_eq!(plan().await, Planned { due: 2, new: 0, joined: 2 });
@@ -60,7 +61,9 @@ async fn a_tick_plans_what_is_due_and_the_same_tick_makes_no_second_run() {
 async fn a_tick_that_comes_again_after_the_run_ended_makes_none() {
     let mut world = World::with(&["edr-main"]).await;
     let plan = async |world: &World| {
-        scheduled_sync::handle(&world.planner(), event(scheduled(), tick() + TimeDelta::minutes(1))).await.unwrap()
+        scheduled_sync::handle(&world.planner(), &Telemetry::none(), event(scheduled(), tick() + TimeDelta::minutes(1)))
+            .await
+            .unwrap()
     };
     assert_eq!(plan(&world).await.new, 1);
     let message = world.sent().remove(0);
@@ -81,7 +84,7 @@ async fn the_worker_does_the_runs_of_a_batch() {
     world.queued("edr-lab", LAB_RUN).await;
     let work = async || {
         let deadline = tick() + TimeDelta::minutes(14);
-        sync_worker::handle(&world.worker(), event(batch(BATCH), deadline)).await.unwrap()
+        sync_worker::handle(&world.worker(), &Telemetry::none(), event(batch(BATCH), deadline)).await.unwrap()
     };
     assert_eq!(work().await.batch_item_failures, []);
     for (id, run) in [("edr-main", MAIN_RUN), ("edr-lab", LAB_RUN)] {
@@ -105,7 +108,9 @@ async fn a_message_that_is_none_comes_back_and_does_not_block_the_other() {
         garbled.records[0].body = body.to_owned();
         let bad = garbled.records[0].message_id.clone();
         let answer =
-            sync_worker::handle(&world.worker(), event(garbled, tick() + TimeDelta::minutes(14))).await.unwrap();
+            sync_worker::handle(&world.worker(), &Telemetry::none(), event(garbled, tick() + TimeDelta::minutes(14)))
+                .await
+                .unwrap();
         let answer = serde_json::to_value(answer).unwrap();
         assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": bad}]}), "{body:?}");
         let run = world.store.run(&company(), &connection("edr-lab"), &RunId::parse(LAB_RUN).unwrap()).await;
@@ -120,7 +125,9 @@ async fn a_failed_run_is_done_with_and_its_message_does_not_come_back() {
     world.queued("edr-lab", LAB_RUN).await;
     world.simulator.set_faults(vec![Fault::once(Some(List::Agents), 1, FaultKind::Forbidden)]);
     let answer =
-        sync_worker::handle(&world.worker(), event(batch(BATCH), tick() + TimeDelta::minutes(14))).await.unwrap();
+        sync_worker::handle(&world.worker(), &Telemetry::none(), event(batch(BATCH), tick() + TimeDelta::minutes(14)))
+            .await
+            .unwrap();
     assert_eq!(answer.batch_item_failures, []);
     let status = async |id: &str| world.store.connection(&company(), &connection(id)).await.unwrap().unwrap().status;
     assert_eq!(

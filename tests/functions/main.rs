@@ -4,7 +4,9 @@
 mod access;
 mod events;
 mod people;
+mod permissions;
 mod services;
+mod telemetry;
 mod vault;
 
 use axum::Router;
@@ -124,6 +126,21 @@ impl World {
             now: tick(),
         };
         assert!(self.store.request_run(request).await.unwrap().new);
+    }
+
+    /// Another account in the place of the worked example.
+    fn use_simulator(&mut self, simulator: Simulator) {
+        let origin = |product| Origin::parse(&simulator.origin(), product, true).unwrap();
+        self.huntress.origins = Origins { edr: origin(Product::Edr), sat: origin(Product::Sat) };
+        self.simulator = simulator;
+    }
+
+    /// Replaces a connection by one of the training product. Its credential is not touched.
+    async fn make_training(&self, id: &str) {
+        let (company, id) = (company(), connection(id));
+        let there = self.store.connection(&company, &id).await.unwrap().unwrap();
+        self.store.remove_connection(&company, &id).await.unwrap();
+        self.store.add_connection(&Connection { product: Product::Sat, ..there }).await.unwrap();
     }
 
     fn planner(&self) -> Planner {

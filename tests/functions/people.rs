@@ -14,7 +14,7 @@ use simulator::{SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator};
 use std::sync::Arc;
 
 /// A world with a training connection of the four people.
-async fn world() -> World {
+pub async fn world() -> World {
     let mut world = World::with(&[]).await;
     let simulator = Simulator::sat_only(Workforce::four_people().account()).start().await.unwrap();
     let sat = common::huntress::origin::Origin::parse(&simulator.origin(), Product::Sat, true).unwrap();
@@ -31,7 +31,7 @@ async fn world() -> World {
 }
 
 /// An event of the API with this body.
-fn event(method: &str, path: &str, body: Value) -> Value {
+pub fn event(method: &str, path: &str, body: Value) -> Value {
     let mut event = sample("on-demand-sync/events/sync-now.json");
     let path = format!("/v1/companies/msp-acme{path}");
     let (path, query) = path.split_once('?').unwrap_or((&path, ""));
@@ -47,15 +47,15 @@ fn event(method: &str, path: &str, body: Value) -> Value {
 }
 
 impl World {
-    async fn people(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+    pub async fn people(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         ask(self.people_api(), &event(method, &format!("/connections/sat{path}"), body)).await
     }
 
-    async fn assignments(&self, method: &str, body: Value) -> (u16, Value) {
+    pub async fn assignments(&self, method: &str, body: Value) -> (u16, Value) {
         ask(self.connection_test(), &event(method, "/connections/sat/assignments", body)).await
     }
 
-    async fn sync_people(&mut self) {
+    pub async fn sync_people(&mut self) {
         self.planner().sync_now(&company(), &connection("sat"), None).await.unwrap();
         let message: RunMessage = self.sent().remove(0);
         let deadline = self.huntress.clock.now() + chrono::TimeDelta::minutes(10);

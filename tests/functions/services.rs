@@ -19,19 +19,19 @@ use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
 /// An operation, e.g. `secretsmanager.GetSecretValue`, and its input.
-type Call = (String, Value);
+pub type Call = (String, Value);
 
 /// Answers an operation.
-type Script = fn(&Call) -> (u16, Value);
+pub type Script = fn(&Call) -> (u16, Value);
 
 /// A service of AWS with one script.
-struct Service {
+pub struct Service {
     endpoint: String,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
 impl Service {
-    async fn start(script: Script) -> Self {
+    pub async fn start(script: Script) -> Self {
         let calls = Arc::<Mutex<Vec<Call>>>::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -40,11 +40,11 @@ impl Service {
         Self { endpoint, calls }
     }
 
-    fn calls(&self) -> Vec<Call> {
+    pub fn calls(&self) -> Vec<Call> {
         self.calls.lock().unwrap().clone()
     }
 
-    fn secrets(&self) -> Credentials {
+    pub fn secrets(&self) -> Credentials {
         let config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(common::sdk_http::loopback())
@@ -55,7 +55,7 @@ impl Service {
         Credentials::Manager(SecretsManager::new(client, "huntress-evidence/prod"))
     }
 
-    fn queue(&self) -> Queue {
+    pub fn queue(&self) -> Queue {
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(common::sdk_http::loopback())

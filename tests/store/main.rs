@@ -7,6 +7,7 @@ mod ending;
 mod evidence;
 mod leases;
 mod runs;
+mod upgrade;
 mod versions;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 pub mod collect;
+pub mod freshness;
 pub mod people;
 pub mod plan;
 pub mod test;

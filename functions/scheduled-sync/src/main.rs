@@ -11,9 +11,9 @@ async fn main() -> Result<(), Error> {
     start_logging(&environment);
     let aws = Aws::load(&environment);
     let planner = Planner { store: aws.store()?, queue: Arc::new(aws.queue()?), clock: aws.clock() };
-    let planner = &planner;
+    let (planner, telemetry) = (&planner, &aws.telemetry());
     lambda_runtime::run(service_fn(async move |event| {
-        scheduled_sync::handle(planner, event).await.map_err(Error::from)
+        scheduled_sync::handle(planner, telemetry, event).await.map_err(Error::from)
     }))
     .await
 }

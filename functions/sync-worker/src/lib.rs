@@ -3,7 +3,9 @@
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::RunMessage;
-use common::sync::work::Worker;
+use common::store::StoreError;
+use common::sync::work::{Processed, Worker};
+use common::telemetry::Telemetry;
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
 use std::convert::Infallible;
@@ -34,7 +36,11 @@ pub struct Delivery {
 ///
 /// # Errors
 /// None: a batch never fails as a whole.
-pub async fn handle(worker: &Worker, event: LambdaEvent<Batch>) -> Result<SqsBatchResponse, Infallible> {
+pub async fn handle(
+    worker: &Worker,
+    telemetry: &Telemetry,
+    event: LambdaEvent<Batch>,
+) -> Result<SqsBatchResponse, Infallible> {
     let deadline = i64::try_from(event.context.deadline).ok().and_then(DateTime::<Utc>::from_timestamp_millis);
     let deadline = deadline.unwrap_or(DateTime::<Utc>::MAX_UTC) - RESERVE;
     let mut response = SqsBatchResponse::default();
@@ -43,16 +49,44 @@ pub async fn handle(worker: &Worker, event: LambdaEvent<Batch>) -> Result<SqsBat
         let processed = match serde_json::from_str::<RunMessage>(&message.body) {
             Ok(run) => Box::pin(worker.process(&run, &event.context.request_id, deadline, Arc::default()))
                 .await
-                .map(drop)
-                .map_err(Into::into),
+                .map_err(Into::into)
+                .map(|processed| (run, processed)),
             Err(error) => Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
         };
-        if let Err(error) = processed {
-            tracing::error!(message = %id, error = error.as_ref() as &dyn std::error::Error, "the message goes back to the queue");
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = id;
-            response.batch_item_failures.push(failure);
+        match processed {
+            Ok((run, processed)) => {
+                if let Err(error) = measure(worker, telemetry, &run, &processed).await {
+                    // The run is done with; its message does not come back for a number.
+                    tracing::error!(run = %run.run, error = &error as &dyn std::error::Error, "the run is in no metric");
+                }
+            }
+            Err(error) => {
+                tracing::error!(message = %id, error = error.as_ref() as &dyn std::error::Error, "the message goes back to the queue");
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = id;
+                response.batch_item_failures.push(failure);
+            }
         }
     }
     Ok(response)
+}
+
+/// Counts a run by its own record, which says the same as its reader will see.
+async fn measure(
+    worker: &Worker,
+    telemetry: &Telemetry,
+    message: &RunMessage,
+    processed: &Processed,
+) -> Result<(), StoreError> {
+    if matches!(processed, Processed::AlreadyOver | Processed::Busy | Processed::LeaseLost) {
+        // Another worker counts it, or has done so.
+        return Ok(());
+    }
+    let RunMessage { company, connection, run } = message;
+    let run = worker.store.run(company, connection, run).await?;
+    let connection = worker.store.connection(company, connection).await?;
+    if let (Some(run), Some(connection)) = (run, connection) {
+        telemetry.worked(worker.huntress.clock.now(), connection.product, &run);
+    }
+    Ok(())
 }

@@ -19,6 +19,6 @@ async fn main() -> Result<(), Error> {
         budgets: Arc::default(),
         queue: Arc::new(aws.queue()?),
     };
-    let worker = &worker;
-    lambda_runtime::run(service_fn(async move |event| sync_worker::handle(worker, event).await)).await
+    let (worker, telemetry) = (&worker, &aws.telemetry());
+    lambda_runtime::run(service_fn(async move |event| sync_worker::handle(worker, telemetry, event).await)).await
 }

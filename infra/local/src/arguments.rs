@@ -169,6 +169,9 @@ pub struct Place {
     /// Folder of the data
     #[arg(long, value_name = "DIR", default_value = "huntress-evidence-data")]
     pub data: PathBuf,
+    /// Look after a deployed stack instead: TABLE_NAME, SECRET_PREFIX, PEOPLE_KEY_ID and CERTIFICATE_BUCKET_URL name what is its own, AWS_REGION and AWS's credentials come from the environment, too
+    #[arg(long, conflicts_with = "data")]
+    pub aws: bool,
     /// The company that runs the connector
     #[arg(long, value_name = "ID", default_value = "local")]
     pub company: CompanyId,

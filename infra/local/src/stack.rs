@@ -1,18 +1,21 @@
-//! Everything that AWS is for the functions, on one machine: table, credentials and queue.
+//! Everything that AWS is for the functions, on one machine: table, credentials and queue. Or AWS itself, for who looks after a deployed stack.
 
 use crate::engine::{Engine, EngineError, compact};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::documents::Documents;
+use common::lambda::Aws;
 use common::queue::{Queue, Queued, RunMessage};
 use common::secrets::sealing::SealingKey;
 use common::secrets::wrapping::Wrapping;
 use common::secrets::{Credentials, SealedFiles, SealingError};
+use common::settings::{Lookup, SettingsError};
 use common::store::{Store, StoreError};
 use common::sync::collect::{Budgets, Huntress};
 use common::sync::people::{Desk, Picker, Vault};
 use common::sync::plan::Planner;
 use common::sync::test::Tester;
 use common::sync::work::Worker;
+use common::telemetry::Telemetry;
 use lambda_runtime::{Context, LambdaEvent};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -44,8 +47,9 @@ pub struct Stack {
     pub vault: Arc<Vault>,
     data: PathBuf,
     queue: Arc<Queue>,
-    engine: Engine,
-    _lock: File,
+    /// Both are missing where the table is AWS's.
+    engine: Option<Engine>,
+    _lock: Option<File>,
 }
 
 /// Why there is no stack.
@@ -112,8 +116,35 @@ impl Stack {
             vault: Arc::new(vault),
             data: data.to_owned(),
             queue: Arc::new(Queue::InProcess(sender)),
-            engine,
-            _lock: lock,
+            engine: Some(engine),
+            _lock: Some(lock),
+        };
+        Ok((stack, receiver))
+    }
+
+    /// A deployed stack: the table `TABLE_NAME`, the secrets below `SECRET_PREFIX`, the key `PEOPLE_KEY_ID` and the bucket `CERTIFICATE_BUCKET_URL`,
+    /// with region and credentials of the environment.
+    ///
+    /// Its queue and its workers are its own; what is sent here reaches nobody.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn deployed(
+        lookup: Lookup<'_>,
+        huntress: Huntress,
+    ) -> Result<(Self, UnboundedReceiver<RunMessage>), SettingsError> {
+        let aws = Aws::load(lookup);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let stack = Self {
+            store: aws.store()?,
+            credentials: aws.credentials()?,
+            vault: aws.vault(huntress.http.clone())?,
+            huntress,
+            budgets: Arc::default(),
+            data: PathBuf::new(),
+            queue: Arc::new(Queue::InProcess(sender)),
+            engine: None,
+            _lock: None,
         };
         Ok((stack, receiver))
     }
@@ -176,7 +207,9 @@ impl Stack {
 
     /// Ends the engine once every request is answered.
     pub async fn close(self) {
-        self.engine.stop().await;
+        if let Some(engine) = self.engine {
+            engine.stop().await;
+        }
     }
 
     /// Ends the engine and writes the data file anew, without what was deleted: until then its bytes stay in free pages.
@@ -184,7 +217,9 @@ impl Stack {
     /// # Errors
     /// [`EngineError`]; what was deleted stays so, and its bytes go with the next compaction.
     pub async fn close_and_compact(self) -> Result<(), EngineError> {
-        self.engine.stop().await;
+        // AWS's table is looked after by AWS.
+        let Some(engine) = self.engine else { return Ok(()) };
+        engine.stop().await;
         compact(&self.data.join(DATA_FILE))
     }
 }
@@ -202,6 +237,6 @@ pub async fn deliver(worker: &Worker, message: &RunMessage, time: TimeDelta) -> 
     let Ok(body) = serde_json::to_string(message) else { return false };
     let batch = Batch { records: vec![Delivery { message_id: message.run.to_string(), body }] };
     let deadline = worker.huntress.clock.now() + time;
-    let Ok(response) = sync_worker::handle(worker, event(batch, deadline)).await;
+    let Ok(response) = sync_worker::handle(worker, &Telemetry::none(), event(batch, deadline)).await;
     response.batch_item_failures.is_empty()
 }

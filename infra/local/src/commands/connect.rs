@@ -151,7 +151,9 @@ async fn save(
     }
     stack.close().await;
     let tested = if wanted.no_test { "saved without a test" } else { "tested and saved" };
-    said(&connection, wanted.json, &format!("{tested}; next: huntress-evidence sync {id}"))
+    let next =
+        if wanted.place.aws { "due at the next tick".to_owned() } else { format!("next: huntress-evidence sync {id}") };
+    said(&connection, wanted.json, &format!("{tested}; {next}"))
 }
 
 async fn test(stack: &Stack, credential: &Credential, connection: &Connection) -> TestReport {

@@ -132,6 +132,7 @@ pub async fn test(options: OfConnection) -> Result<(), Fault> {
 }
 
 pub async fn sync(options: OfConnection) -> Result<(), Fault> {
+    super::refuse_deployed(&options.place, "sync")?;
     // The receiving end stays open: this process is the worker of the run that it asks for.
     let (stack, _queue) = open(&options.place).await?;
     let (company, id) = (&options.place.company, &options.connection);

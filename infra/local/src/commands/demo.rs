@@ -18,6 +18,7 @@ use common::secrets::{Binding, Credential};
 use common::settings::Origins;
 use common::store::EvidenceOwner;
 use common::sync::collect::Huntress;
+use common::telemetry::Telemetry;
 use huntress_evidence::stack::{Stack, deliver, event};
 use scheduled_sync::Tick;
 use serde::de::DeserializeOwned;
@@ -68,7 +69,9 @@ async fn show() -> Result<(), Box<dyn Error>> {
     save(&stack, "sat", Credential::Sat(sat), one_client, now).await?;
 
     // The very handlers of the Lambda functions: the tick queues a run for each connection, the worker does them.
-    let planned = scheduled_sync::handle(&stack.planner(), event(Tick { scheduled_at: now }, now + TIME)).await?;
+    let planned =
+        scheduled_sync::handle(&stack.planner(), &Telemetry::none(), event(Tick { scheduled_at: now }, now + TIME))
+            .await?;
     let worker = stack.worker();
     let mut ends = String::new();
     for _ in 0..planned.new {

@@ -16,6 +16,7 @@ use crate::render;
 use common::clock::SystemClock;
 use common::domain::connection::Product;
 use common::queue::Queued;
+use common::settings::environment;
 use huntress_evidence::stack::Stack;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -64,8 +65,20 @@ fn setup(product: ProductName) -> Result<(), Fault> {
     render::text(&render::setup(product))
 }
 
-/// Opens the stack of a data folder.
+/// Refuses what a deployed stack does itself.
+fn refuse_deployed(place: &Place, what: &str) -> Result<(), Fault> {
+    if place.aws {
+        Err(Fault::usage(format!("--aws cannot {what}: the deployed stack has workers of its own")))
+    } else {
+        Ok(())
+    }
+}
+
+/// Opens the stack of a data folder, or a deployed one.
 async fn open(place: &Place) -> Result<(Stack, UnboundedReceiver<Queued>), Fault> {
     let huntress = collect::huntress(Arc::new(SystemClock))?;
+    if place.aws {
+        return Stack::deployed(&environment, huntress).map_err(|error| Fault::usage(error.to_string()));
+    }
     Stack::open(&place.data, huntress).await.map_err(|error| Fault::other(error.to_string()))
 }

@@ -13,6 +13,7 @@ use common::domain::id::CompanyId;
 use common::domain::schedule::{last_daily, next_daily};
 use common::queue::{Queued, RunMessage};
 use common::sync::work::Worker;
+use common::telemetry::Telemetry;
 use huntress_evidence::stack::{Stack, deliver, event};
 use scheduled_sync::Tick;
 use std::collections::{BTreeSet, HashSet};
@@ -31,6 +32,7 @@ const RUN_TIME: TimeDelta = TimeDelta::hours(6);
 const REDELIVERY: TimeDelta = TimeDelta::seconds(30);
 
 pub async fn run(options: Serve) -> Result<(), Fault> {
+    super::refuse_deployed(&options.place, "serve")?;
     if !options.listen.ip().is_loopback() {
         return Err(Fault::usage("--listen must be a loopback address: there is no TLS here; put a proxy in front"));
     }
@@ -188,7 +190,7 @@ async fn schedule(stack: Arc<Stack>, stop: CancellationToken) {
     let mut tick = last_daily(stack.huntress.clock.now());
     loop {
         let deadline = stack.huntress.clock.now() + TimeDelta::minutes(1);
-        match scheduled_sync::handle(&planner, event(Tick { scheduled_at: tick }, deadline)).await {
+        match scheduled_sync::handle(&planner, &Telemetry::none(), event(Tick { scheduled_at: tick }, deadline)).await {
             Ok(_) => tick = next_daily(tick),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, %tick, "the tick could not be planned; it is tried again")

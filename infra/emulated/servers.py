@@ -1,0 +1,171 @@
+"""What the deployment has around it: processes on loopback, the issuer of tokens, and a gate before Huntress."""
+
+import base64
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(what, holds, seconds):
+    """The first true answer of `holds`, asked again and again for so long."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = holds()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} did not happen within {seconds} s")
+        time.sleep(0.25)
+
+
+class Process:
+    """A server that was started here, and is ended by its id, with everything that it started."""
+
+    def __init__(self, command, log, env=None):
+        self.log = open(log, "w+b")
+        self.child = subprocess.Popen(
+            command, stdout=self.log, stderr=subprocess.STDOUT, env=env, start_new_session=True, stdin=subprocess.DEVNULL
+        )
+
+    def text(self):
+        with open(self.log.name, errors="replace") as file:
+            return file.read()
+
+    def listening(self, port, seconds=60):
+        def answers():
+            if self.child.poll() is not None:
+                raise RuntimeError(f"{self.child.args[0]} ended:\n{self.text()[-2000:]}")
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        wait_for(f"port {port}", answers, seconds)
+
+    def stop(self):
+        # Its session is its own, so the group holds what it started and nothing else.
+        for what in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.child.pid, what)
+                self.child.wait(10)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self.log.close()
+
+
+class Server:
+    """An HTTP server in this process."""
+
+    def __init__(self, answer):
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_any(self):
+                length = int(self.headers.get("content-length") or 0)
+                status, headers, body = answer(self.command, self.path, dict(self.headers), self.rfile.read(length))
+                try:
+                    self.send_response(status)
+                    for name, value in headers.items():
+                        self.send_header(name, value)
+                    self.send_header("content-length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+                except ConnectionError:
+                    # The caller was killed while it waited.
+                    self.close_connection = True
+
+            do_GET = do_POST = handle_any
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Issuer(Server):
+    """Signs tokens, and publishes the key as OpenID Connect issuers do."""
+
+    def __init__(self):
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        super().__init__(self.published)
+
+    def published(self, _method, path, _headers, _body):
+        if path == "/.well-known/openid-configuration":
+            body = {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
+        else:
+            numbers = self.key.public_key().public_numbers()
+            number = lambda value: encoded(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+            body = {"keys": [{"kid": "1", "kty": "RSA", "alg": "RS256", "n": number(numbers.n), "e": number(numbers.e)}]}
+        return 200, {"content-type": "application/json"}, json.dumps(body).encode()
+
+    def token(self, company, audience):
+        now = int(time.time())
+        claims = {"iss": self.url, "aud": audience, "sub": "user-1", "company_id": company, "iat": now - 5, "exp": now + 3600}
+        signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "1"}, claims))
+        signature = self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return f"{signed}.{encoded(signature)}"
+
+
+def encoded(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Gate(Server):
+    """Passes requests on to the simulator, holds those that it is told to hold, and counts them all."""
+
+    def __init__(self, origin):
+        self.origin = origin
+        self.pattern = None
+        self.held = threading.Event()
+        self.open = threading.Event()
+        self.requests = []
+        super().__init__(self.pass_on)
+
+    def hold(self, pattern):
+        """From now on the first request whose path matches waits until `release`."""
+        self.held.clear()
+        self.open.clear()
+        self.pattern = re.compile(pattern)
+
+    def release(self):
+        self.pattern = None
+        self.open.set()
+
+    def pass_on(self, method, path, headers, body):
+        self.requests.append(f"{method} {path}")
+        if self.pattern and self.pattern.search(path):
+            self.held.set()
+            self.open.wait(120)
+        drop = {"host", "content-length", "connection", "transfer-encoding"}
+        headers = {name: value for name, value in headers.items() if name.lower() not in drop}
+        request = urllib.request.Request(self.origin + path, data=body or None, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                status, found, content = answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            status, found, content = error.code, error.headers, error.read()
+        return status, {name: value for name, value in found.items() if name.lower() not in drop}, content

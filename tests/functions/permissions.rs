@@ -1,0 +1,418 @@
+//! What the functions ask of AWS against what their roles allow: `infra/permissions.json`, which CI compares with the template.
+//!
+//! Both directions count. A request that no statement allows would be refused; an action that no request needs is too much.
+
+use super::services::Service;
+use super::{World, ask, connection, sample, tick};
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use axum::Router;
+use axum::middleware::from_fn;
+use chrono::TimeDelta;
+use common::api::lambda_caller;
+use common::domain::connection::Product;
+use common::domain::id::ClientId;
+use common::domain::mapping::Mapping;
+use common::queue::RunMessage;
+use common::secrets::Credentials;
+use common::store::{ConnectionChange, Store};
+use common::sync::plan::Planner;
+use common::sync::test::Tester;
+use common::sync::work::{Processed, Worker};
+use common::telemetry::Telemetry;
+use huntress_evidence::stack::event;
+use scheduled_sync::Tick;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use simulator::{
+    API_KEY, API_SECRET, Account, AccountSpec, Fault, FaultKind, List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SatAccount,
+    Shape,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+#[derive(Deserialize)]
+struct Permissions {
+    roles: BTreeMap<String, Role>,
+}
+
+#[derive(Deserialize)]
+struct Role {
+    statements: Vec<Statement>,
+}
+
+#[derive(Deserialize)]
+struct Statement {
+    sid: String,
+    #[serde(rename = "for")]
+    used_by: String,
+    actions: BTreeSet<String>,
+    resources: Vec<String>,
+    leading_keys: Option<Vec<String>>,
+    attributes: Option<BTreeSet<String>>,
+}
+
+/// One thing that is asked of AWS, as IAM sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Use {
+    action: String,
+    resource: String,
+    /// The partition key, for the table.
+    key: Option<String>,
+    /// The attributes that a put or an update names.
+    attributes: BTreeSet<String>,
+}
+
+impl Statement {
+    fn allows(&self, wanted: &Use) -> bool {
+        let key = wanted.key.as_deref().unwrap_or_default();
+        let begins = |pattern: &String| pattern.strip_suffix('*').is_some_and(|prefix| key.starts_with(prefix));
+        let names = |attributes: &BTreeSet<String>| wanted.attributes.is_subset(attributes);
+        self.actions.contains(&wanted.action)
+            && self.resources.contains(&wanted.resource)
+            && self.leading_keys.as_ref().is_none_or(|patterns| patterns.iter().any(begins))
+            && self.attributes.as_ref().is_none_or(names)
+    }
+}
+
+/// Compares what was asked for with the role of a function.
+fn compare(role: &str, uses: BTreeSet<Use>) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../permissions.json");
+    let permissions: Permissions = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut unused: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let statements = &permissions.roles[role].statements;
+    for statement in statements.iter().filter(|statement| statement.used_by == "code") {
+        unused.extend(statement.actions.iter().map(|action| (statement.sid.as_str(), action.as_str())));
+    }
+    for wanted in &uses {
+        let allowing: Vec<_> = statements.iter().filter(|statement| statement.allows(wanted)).collect();
+        assert!(!allowing.is_empty(), "{role} would be refused {wanted:?}: add it to the role and to permissions.json");
+        for statement in allowing {
+            unused.remove(&(statement.sid.as_str(), wanted.action.as_str()));
+        }
+    }
+    assert_eq!(
+        unused,
+        BTreeSet::new(),
+        "{role}: nothing uses these, take them out of the role and of permissions.json"
+    );
+}
+
+/// Writes down what is asked of the table.
+#[derive(Debug, Clone, Default)]
+struct Recorder(Arc<Mutex<BTreeSet<Use>>>);
+
+impl Recorder {
+    fn note(&self, action: &str, resource: &str, key: &Value, attributes: BTreeSet<String>) {
+        let key = Some(key["S"].as_str().unwrap().to_owned());
+        let (action, resource) = (format!("dynamodb:{action}"), resource.to_owned());
+        self.0.lock().unwrap().insert(Use { action, resource, key, attributes });
+    }
+
+    fn write(&self, action: &str, request: &Value) {
+        match action {
+            "Put" => {
+                let attributes = request["Item"].as_object().unwrap().keys().cloned().collect();
+                self.note("PutItem", "Table", &request["Item"]["pk"], attributes);
+            }
+            "Update" => self.note("UpdateItem", "Table", &request["Key"]["pk"], named(request)),
+            "Delete" => self.note("DeleteItem", "Table", &request["Key"]["pk"], BTreeSet::new()),
+            "ConditionCheck" => self.note("ConditionCheckItem", "Table", &request["Key"]["pk"], BTreeSet::new()),
+            other => unreachable!("a transaction holds {other}, which this test does not know"),
+        }
+    }
+
+    fn request(&self, operation: &str, request: &Value) {
+        match operation {
+            "GetItem" => self.note("GetItem", "Table", &request["Key"]["pk"], BTreeSet::new()),
+            "PutItem" => self.write("Put", request),
+            "UpdateItem" => self.write("Update", request),
+            "DeleteItem" => self.write("Delete", request),
+            "Query" => {
+                let index = request["IndexName"].as_str();
+                let resource = index.map_or("Table".to_owned(), |index| format!("Table/index/{index}"));
+                // The condition begins with the partition key, e.g. `pk = :pk AND …`.
+                let placeholder = request["KeyConditionExpression"].as_str().unwrap().split(' ').nth(2).unwrap();
+                let key = &request["ExpressionAttributeValues"][placeholder];
+                self.note("Query", &resource, key, BTreeSet::new());
+            }
+            "TransactWriteItems" => {
+                for item in request["TransactItems"].as_array().unwrap() {
+                    for (action, part) in item.as_object().unwrap() {
+                        self.write(action, part);
+                    }
+                }
+            }
+            "BatchWriteItem" => {
+                for part in request["RequestItems"].as_object().unwrap().values().flat_map(|it| it.as_array().unwrap())
+                {
+                    let put = &part["PutRequest"]["Item"]["pk"];
+                    let key = if put.is_null() { &part["DeleteRequest"]["Key"]["pk"] } else { put };
+                    self.note("BatchWriteItem", "Table", key, BTreeSet::new());
+                }
+            }
+            other => unreachable!("the functions use {other}, which this test does not know"),
+        }
+    }
+}
+
+/// The attributes that an update names, its key among them.
+fn named(request: &Value) -> BTreeSet<String> {
+    let names = request["ExpressionAttributeNames"].as_object().unwrap().values();
+    let names = names.map(|name| name.as_str().unwrap().to_owned());
+    names.chain(["pk".to_owned(), "sk".to_owned()]).collect()
+}
+
+impl Intercept for Recorder {
+    fn name(&self) -> &'static str {
+        "Recorder"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default();
+        let body = serde_json::from_slice(context.request().body().bytes().unwrap_or_default())?;
+        self.request(target.rsplit('.').next().unwrap_or_default(), &body);
+        Ok(())
+    }
+}
+
+/// A world whose AWS services write down what is asked of them, apart from its own preparations.
+struct Watched {
+    world: World,
+    store: Store,
+    table: Recorder,
+    queue: Service,
+    secrets: Service,
+}
+
+impl World {
+    /// From now on the recorder hears what is asked of the table.
+    fn watch(&mut self, recorder: &Recorder) {
+        let config = self._engine.client().config().to_builder().interceptor(recorder.clone());
+        self.store = Store::new(aws_sdk_dynamodb::Client::from_conf(config.build()), "evidence");
+    }
+}
+
+/// What each function asks of the table where people are followed. Keys and certificates are on this machine here.
+#[derive(Default)]
+struct People {
+    connection_test: Recorder,
+    people_api: Recorder,
+    worker: Recorder,
+}
+
+impl People {
+    async fn followed() -> Self {
+        let heard = Self::default();
+        let mut world = super::people::world().await;
+        world.watch(&heard.connection_test);
+        assert_eq!(world.assignments("GET", Value::Null).await.0, 200);
+        assert_eq!(world.assignments("PUT", json!({"assignments": ["A", "B"]})).await.0, 200);
+        world.watch(&heard.people_api);
+        assert_eq!(world.people("PUT", "/privacy", json!({"mode": "full"})).await.0, 200);
+        // Asking for the run is the planner's, so it goes first.
+        let plain = Recorder::default();
+        world.watch(&plain);
+        world.planner().sync_now(&super::company(), &connection("sat"), None).await.unwrap();
+        let message = world.sent().remove(0);
+        world.watch(&heard.worker);
+        let deadline = world.huntress.clock.now() + TimeDelta::minutes(10);
+        let processed = world.worker().process(&message, "worker", deadline, Arc::default()).await.unwrap();
+        assert_eq!(processed, Processed::Succeeded { bundles: 1 });
+
+        world.watch(&heard.people_api);
+        let (_, page) = world.people("GET", "/people?limit=3&status=compliant", Value::Null).await;
+        let person = page["people"][0]["person"].as_str().unwrap().to_owned();
+        let at = |rest: &str| format!("/people/{person}{rest}");
+        let why = json!({"reason": "the audit"});
+        for (method, path, body) in [
+            ("POST", "/people/lookup".to_owned(), json!({"learner_id": "person-1"})),
+            ("GET", at(""), Value::Null),
+            ("GET", at("/onboarding"), Value::Null),
+            ("POST", at("/identity"), why.clone()),
+            ("POST", at("/certificate"), why.clone()),
+            ("POST", at("/reset"), why),
+            ("PUT", "/privacy".to_owned(), json!({"mode": "pseudonymous", "erase": true})),
+            ("DELETE", at(""), Value::Null),
+            ("DELETE", "/people".to_owned(), Value::Null),
+        ] {
+            let status = world.people(method, &path, body).await.0;
+            assert!((200..300).contains(&status), "{method} {path}: {status}");
+        }
+        let path = "/clients/client-acme-corp/training-provider";
+        for (method, body) in [("PUT", json!({"connection": "sat"})), ("GET", Value::Null), ("DELETE", Value::Null)] {
+            let (status, _) = ask(world.people_api(), &super::people::event(method, path, body)).await;
+            assert!((200..300).contains(&status), "{method} {path}: {status}");
+        }
+        heard
+    }
+}
+
+impl Recorder {
+    fn heard(&self) -> BTreeSet<Use> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Watched {
+    async fn over(connections: &[&str]) -> Self {
+        let world = World::with(connections).await;
+        let table = Recorder::default();
+        let config = world._engine.client().config().to_builder().interceptor(table.clone());
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config.build()), "evidence");
+        let queue = Service::start(|call| {
+            let entries = call.1["Entries"].as_array().unwrap();
+            let taken = |entry: &Value| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "0"});
+            (200, json!({"Successful": entries.iter().map(taken).collect::<Value>(), "Failed": []}))
+        });
+        let secrets = Service::start(|call| {
+            let name = call.1["SecretId"].as_str().unwrap();
+            let mut parts = name.strip_prefix("huntress-evidence/prod/").unwrap().split('/');
+            let (company, connection) = (parts.next().unwrap(), parts.next().unwrap());
+            let content = if connection.starts_with("sat") {
+                json!({"company": company, "connection": connection, "product": Product::Sat,
+                    "client_id": SAT_CLIENT_ID, "client_secret": SAT_CLIENT_SECRET})
+            } else {
+                json!({"company": company, "connection": connection, "product": Product::Edr,
+                    "api_key": API_KEY, "api_secret": API_SECRET})
+            };
+            (200, json!({"ARN": "arn", "Name": name, "SecretString": content.to_string()}))
+        });
+        Self { world, store, table, queue: queue.await, secrets: secrets.await }
+    }
+
+    fn planner(&self) -> Planner {
+        Planner { store: self.store.clone(), queue: Arc::new(self.queue.queue()), ..self.world.planner() }
+    }
+
+    fn worker(&self) -> Worker {
+        Worker { store: self.store.clone(), credentials: self.credentials(), ..self.world.worker() }
+    }
+
+    fn tester(&self) -> Tester {
+        Tester { store: self.store.clone(), credentials: self.credentials(), ..self.world.tester() }
+    }
+
+    fn credentials(&self) -> Arc<Credentials> {
+        Arc::new(self.secrets.secrets())
+    }
+
+    /// Everything that was asked for, of all three services.
+    fn uses(&self) -> BTreeSet<Use> {
+        let mut uses = self.table.0.lock().unwrap().clone();
+        let of = |action: &str, resource: &str| Use {
+            action: action.to_owned(),
+            resource: resource.to_owned(),
+            ..Default::default()
+        };
+        for (operation, _) in self.queue.calls() {
+            assert_eq!(operation, "AmazonSQS.SendMessageBatch");
+            uses.insert(of("sqs:SendMessage", "Queue"));
+        }
+        for (operation, _) in self.secrets.calls() {
+            assert_eq!(operation, "secretsmanager.GetSecretValue");
+            // Its name was checked when it was answered.
+            let secret =
+                "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SecretPrefix}/*";
+            uses.insert(of("secretsmanager:GetSecretValue", secret));
+        }
+        uses
+    }
+
+    /// Starts a run and lets the worker have it.
+    async fn work(&self, id: &str) -> Processed {
+        let asked = self.world.planner().sync_now(&super::company(), &connection(id), None).await.unwrap();
+        let message = RunMessage { company: super::company(), connection: connection(id), run: asked.run.id };
+        let batch = json!({"Records": [{"messageId": "m", "body": serde_json::to_string(&message).unwrap()}]});
+        let deadline = tick() + TimeDelta::minutes(14);
+        let batch = serde_json::from_value(batch).unwrap();
+        let worker = self.worker();
+        let answer = sync_worker::handle(&worker, &Telemetry::none(), event(batch, deadline)).await.unwrap();
+        assert_eq!(answer.batch_item_failures, [], "{id}");
+        // Once more, as a message is that was delivered twice.
+        worker.process(&message, "another", deadline, Arc::default()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn scheduled_sync() {
+    let watched = Watched::over(&["edr-main", "edr-lab"]).await;
+    let planner = watched.planner();
+    // One is to be joined, and the tick comes twice.
+    watched.world.planner().sync_now(&super::company(), &connection("edr-lab"), None).await.unwrap();
+    for _ in 0..2 {
+        let tick = event(Tick { scheduled_at: tick() }, tick() + TimeDelta::minutes(1));
+        scheduled_sync::handle(&planner, &Telemetry::none(), tick).await.unwrap();
+    }
+    compare("ScheduledSyncRole", watched.uses());
+}
+
+#[tokio::test]
+async fn on_demand_sync() {
+    let watched = Watched::over(&["edr-main"]).await;
+    let function = || -> Router { on_demand_sync::router(Arc::new(watched.planner())).layer(from_fn(lambda_caller)) };
+    let mut asked = sample("on-demand-sync/events/sync-now.json");
+    ask(function(), &asked).await;
+    for _ in 0..2 {
+        // A key makes it write also where it joins.
+        asked["headers"]["idempotency-key"] = json!("order-1");
+        assert_eq!(ask(function(), &asked).await.0, 202);
+    }
+    for path in
+        ["/v1/companies/msp-acme/connections/edr-main/runs", "/v1/companies/msp-acme/connections/edr-main/runs/r"]
+    {
+        let mut state = sample("on-demand-sync/events/run-state.json");
+        state["rawPath"] = json!(path);
+        state["requestContext"]["http"]["path"] = json!(path);
+        assert!([200, 404].contains(&ask(function(), &state).await.0));
+    }
+    compare("OnDemandSyncRole", watched.uses());
+}
+
+#[tokio::test]
+async fn connection_test() {
+    let watched = Watched::over(&["edr-main"]).await;
+    let function = connection_test::router(Arc::new(watched.tester())).layer(from_fn(lambda_caller));
+    let (status, answer) = ask(function, &sample("connection-test/events/test.json")).await;
+    assert_eq!((status, &answer["passed"]), (200, &json!(true)));
+    let people = People::followed().await.connection_test.heard();
+    compare("ConnectionTestRole", watched.uses().into_iter().chain(people).collect());
+}
+
+#[tokio::test]
+async fn people_api() {
+    compare("PeopleApiRole", People::followed().await.people_api.heard());
+}
+
+#[tokio::test]
+async fn sync_worker() {
+    let mut watched = Watched::over(&["edr-main", "edr-big", "edr-off", "sat-main"]).await;
+    let account =
+        AccountSpec { seed: 7, shape: Shape::Vendor, organizations: 120, agents: 200, incidents: 5, as_of: tick() };
+    let account: Account = account.generate();
+    let builder = simulator::Simulator::builder(account.clone()).rate_limit(None).sat(SatAccount::demo(tick()));
+    watched.world.use_simulator(builder.start().await.unwrap());
+    // More clients than fit into one transaction.
+    let clients = account.records(List::Organizations).map(|organization| {
+        let id = organization["id"].to_string();
+        let client = ClientId::parse(format!("client-{id}")).unwrap();
+        (id, client)
+    });
+    let mapping = Mapping::ByOrganization { clients: clients.collect(), ignored: BTreeSet::new() };
+    let change = ConnectionChange { mapping: Some(mapping), ..Default::default() };
+    watched.world.store.change_connection(&super::company(), &connection("edr-big"), change).await.unwrap();
+    watched.world.make_training("sat-main").await;
+
+    for id in ["edr-main", "edr-big", "sat-main"] {
+        assert_eq!(watched.work(id).await, Processed::AlreadyOver);
+    }
+    watched.world.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Forbidden)]);
+    assert_eq!(watched.work("edr-off").await, Processed::AlreadyOver);
+    let people = People::followed().await.worker.heard();
+    compare("SyncWorkerRole", watched.uses().into_iter().chain(people).collect());
+}

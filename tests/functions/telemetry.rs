@@ -1,0 +1,105 @@
+//! The metrics that the functions write.
+
+use super::{World, company, connection, tick};
+use chrono::TimeDelta;
+use common::queue::RunMessage;
+use common::telemetry::Telemetry;
+use huntress_evidence::stack::event;
+use scheduled_sync::Tick;
+use serde_json::{Value, json};
+use simulator::{Fault, FaultKind, List};
+use std::sync::{Arc, Mutex};
+
+/// Metrics that are kept, as text and as what it says.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<String>>>);
+
+impl Kept {
+    fn telemetry(&self) -> Telemetry {
+        let lines = Arc::clone(&self.0);
+        Telemetry::new("evidence-prod", move |line| lines.lock().unwrap().push(line.to_owned()))
+    }
+
+    fn take(&self) -> Vec<Value> {
+        let lines = std::mem::take(&mut *self.0.lock().unwrap());
+        for line in &lines {
+            for private in ["msp-acme", "edr-", "client-acme-corp", "marker"] {
+                assert!(!line.replace("huntress-edr", "").contains(private), "{private} in {line}");
+            }
+        }
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+async fn work(world: &World, telemetry: &Telemetry, id: &str) -> RunMessage {
+    let asked = world.planner().sync_now(&company(), &connection(id), None).await.unwrap();
+    let message = RunMessage { company: company(), connection: connection(id), run: asked.run.id };
+    deliver(world, telemetry, &message).await;
+    message
+}
+
+async fn deliver(world: &World, telemetry: &Telemetry, message: &RunMessage) {
+    let batch = json!({"Records": [{"messageId": "m", "body": serde_json::to_string(message).unwrap()}]});
+    let batch = serde_json::from_value(batch).unwrap();
+    let deadline = tick() + TimeDelta::minutes(14);
+    sync_worker::handle(&world.worker(), telemetry, event(batch, deadline)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_is_counted_once_by_product_and_outcome() {
+    let world = World::with(&["edr-main"]).await;
+    let kept = Kept::default();
+    let telemetry = kept.telemetry();
+    let message = work(&world, &telemetry, "edr-main").await;
+    let lines = kept.take();
+    assert_eq!(lines.len(), 1);
+    let line = &lines[0];
+    let dimensions: Vec<_> =
+        line["_aws"]["CloudWatchMetrics"].as_array().unwrap().iter().map(|it| &it["Dimensions"]).collect();
+    assert_eq!(
+        dimensions,
+        [&json!([["Service", "Product", "Outcome"]]), &json!([["Service"]]), &json!([["Service", "Product"]])]
+    );
+    assert_eq!(
+        (&line["Service"], &line["Product"], &line["Outcome"]),
+        (&json!("evidence-prod"), &json!("huntress-edr"), &json!("succeeded"))
+    );
+    assert_eq!((&line["Runs"], &line["AuthFailures"], &line["Requests"]), (&json!(1), &json!(0), &json!(3)));
+    assert!(line["Records"].as_u64().unwrap() > 0 && line["RunDuration"].is_u64(), "{line}");
+    // Delivered once more, it is no second run.
+    deliver(&world, &telemetry, &message).await;
+    assert_eq!(kept.take(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_refused_credential_is_an_auth_failure_and_an_outage_is_none() {
+    let world = World::with(&["edr-main", "edr-lab"]).await;
+    let kept = Kept::default();
+    for (id, fault, outcome, refused) in
+        [("edr-main", FaultKind::Forbidden, "auth_failed", 1), ("edr-lab", FaultKind::Status(404), "failed", 0)]
+    {
+        world.simulator.set_faults(vec![Fault::always(Some(List::Agents), fault)]);
+        work(&world, &kept.telemetry(), id).await;
+        let lines = kept.take();
+        assert_eq!((&lines[0]["Outcome"], &lines[0]["AuthFailures"]), (&json!(outcome), &json!(refused)));
+    }
+}
+
+#[tokio::test]
+async fn a_tick_counts_the_connections_without_fresh_evidence() {
+    // All were made two days before the tick.
+    let world = World::with(&["edr-main", "edr-lab"]).await;
+    let kept = Kept::default();
+    work(&world, &Telemetry::none(), "edr-main").await;
+    let planner = world.planner();
+    let tick = event(Tick { scheduled_at: tick() }, tick() + TimeDelta::minutes(1));
+    scheduled_sync::handle(&planner, &kept.telemetry(), tick).await.unwrap();
+    let lines = kept.take();
+    assert_eq!(lines.len(), 1);
+    // The run above moved edr-main to the next morning: it is scheduled, fresh, and not due.
+    for (name, value) in
+        [("Ticks", 1), ("ConnectionsDue", 1), ("RunsStarted", 1), ("Connections", 2), ("StaleConnections", 1)]
+    {
+        assert_eq!(lines[0][name], json!(value), "{name}");
+    }
+}
