@@ -2,6 +2,7 @@
 
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -40,8 +41,20 @@ pub enum Queue {
         url: String,
     },
     /// A worker in this process. What it loses with the process is found again in the table.
-    InProcess(UnboundedSender<RunMessage>),
+    InProcess(UnboundedSender<Queued>),
 }
+
+/// A message in the queue of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// The message.
+    pub message: RunMessage,
+    /// It is not to be delivered before so long after it was sent.
+    pub delay: TimeDelta,
+}
+
+/// The longest time that SQS keeps a message back.
+const LONGEST_DELAY: TimeDelta = TimeDelta::minutes(15);
 
 /// The most messages that SQS takes in one request.
 const BATCH: usize = 10;
@@ -52,27 +65,45 @@ impl Queue {
     /// # Errors
     /// [`QueueError`]; some may have been sent, and sending all again does no harm.
     pub async fn send(&self, messages: &[RunMessage]) -> Result<(), QueueError> {
+        self.send_later(messages, TimeDelta::zero()).await
+    }
+
+    /// Sends messages that are to arrive after a delay, but not later than the queue can keep them back: a worker that gets one early sends it again.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_later(&self, messages: &[RunMessage], delay: TimeDelta) -> Result<(), QueueError> {
         match self {
             Self::Sqs { client, url } => {
+                // Up to the next second, so that it is not early.
+                let seconds = delay.clamp(TimeDelta::zero(), LONGEST_DELAY).as_seconds_f64().ceil();
                 for batch in messages.chunks(BATCH) {
-                    send_batch(client, url, batch).await?;
+                    send_batch(client, url, batch, seconds).await?;
                 }
                 Ok(())
             }
             Self::InProcess(sender) => {
-                let sent = messages.iter().try_for_each(|message| sender.send(message.clone()));
+                let queued = |message: &RunMessage| Queued { message: message.clone(), delay };
+                let sent = messages.iter().try_for_each(|message| sender.send(queued(message)));
                 sent.map_err(|error| QueueError::Unavailable(error.into()))
             }
         }
     }
 }
 
-async fn send_batch(client: &aws_sdk_sqs::Client, url: &str, batch: &[RunMessage]) -> Result<(), QueueError> {
+#[expect(clippy::cast_possible_truncation, reason = "at most 900")]
+async fn send_batch(
+    client: &aws_sdk_sqs::Client,
+    url: &str,
+    batch: &[RunMessage],
+    delay_seconds: f64,
+) -> Result<(), QueueError> {
     let unavailable = |error: Box<dyn std::error::Error + Send + Sync>| QueueError::Unavailable(error);
     let mut entries = Vec::with_capacity(batch.len());
     for (position, message) in batch.iter().enumerate() {
         let body = serde_json::to_string(message).map_err(|error| unavailable(error.into()))?;
-        let entry = SendMessageBatchRequestEntry::builder().id(position.to_string()).message_body(body).build();
+        let entry = SendMessageBatchRequestEntry::builder().id(position.to_string()).message_body(body);
+        let entry = entry.delay_seconds(delay_seconds as i32).build();
         entries.push(entry.map_err(|error| unavailable(error.into()))?);
     }
     let sent = client.send_message_batch().queue_url(url).set_entries(Some(entries)).send().await;

@@ -19,7 +19,7 @@ use common::domain::run::Trigger;
 use common::huntress::edr::EdrCredential;
 use common::huntress::origin::Origin;
 use common::huntress::transport::{Timeouts, http_client};
-use common::queue::{Queue, RunMessage};
+use common::queue::{Queue, Queued, RunMessage};
 use common::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::settings::Origins;
 use common::store::{RunRequest, Store};
@@ -72,7 +72,7 @@ struct World {
     huntress: Huntress,
     simulator: Simulator,
     queue: Arc<Queue>,
-    messages: UnboundedReceiver<RunMessage>,
+    messages: UnboundedReceiver<Queued>,
     _engine: Engine,
     _folder: TempDir,
 }
@@ -150,6 +150,7 @@ impl World {
             credentials: Arc::clone(&self.credentials),
             huntress: self.huntress.clone(),
             budgets: Arc::default(),
+            queue: Arc::clone(&self.queue),
         }
     }
 
@@ -174,7 +175,7 @@ impl World {
 
     /// The messages that were sent since the last call.
     fn sent(&mut self) -> Vec<RunMessage> {
-        std::iter::from_fn(|| self.messages.try_recv().ok()).collect()
+        std::iter::from_fn(|| self.messages.try_recv().ok()).map(|queued| queued.message).collect()
     }
 }
 

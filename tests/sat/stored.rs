@@ -15,7 +15,7 @@ use common::domain::run::{FailureCode, RunStatus};
 use common::domain::sat::bundle::SatBundle;
 use common::domain::sat::id::SatId;
 use common::huntress::sat::SatCredential;
-use common::queue::{Queue, RunMessage};
+use common::queue::{Queue, Queued};
 use common::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::store::{EvidenceOwner, Store, StoredEvidence};
 use common::sync::collect::Huntress;
@@ -36,7 +36,7 @@ struct World {
     huntress: Huntress,
     simulator: Simulator,
     queue: Arc<Queue>,
-    messages: UnboundedReceiver<RunMessage>,
+    messages: UnboundedReceiver<Queued>,
     company: CompanyId,
     id: ConnectionId,
     folder: TempDir,
@@ -76,9 +76,10 @@ impl World {
     /// Does the runs that were asked for.
     async fn work(&mut self) -> Vec<Processed> {
         let (store, credentials) = (self.store.clone(), Arc::clone(&self.credentials));
-        let worker = Worker { store, credentials, huntress: self.huntress.clone(), budgets: Arc::default() };
+        let (huntress, queue) = (self.huntress.clone(), Arc::clone(&self.queue));
+        let worker = Worker { store, credentials, huntress, budgets: Arc::default(), queue };
         let mut processed = Vec::new();
-        while let Ok(message) = self.messages.try_recv() {
+        while let Ok(Queued { message, .. }) = self.messages.try_recv() {
             let deadline = self.clock.now() + TimeDelta::minutes(14);
             processed.push(worker.process(&message, "worker-1", deadline, Arc::default()).await.unwrap());
         }

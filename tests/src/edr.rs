@@ -11,7 +11,7 @@ use common::domain::id::{ClientId, CompanyId};
 use common::domain::mapping::Mapping;
 use common::domain::quality::QualityCode;
 use common::domain::run::{Failure, FailureCode};
-use common::huntress::edr::{EdrClient, EdrCredential, Instants};
+use common::huntress::edr::{Collected, EdrClient, EdrCredential, EdrState, Instants};
 use common::huntress::limits::Budget;
 use common::huntress::origin::Origin;
 use common::huntress::transport::{Patience, Progress, Timeouts, Transport, http_client};
@@ -107,7 +107,8 @@ impl Collector {
         let transport =
             Transport::new(huntress.http, huntress.clock, huntress.origins.edr, job.budget, job.patience, job.progress);
         let client = EdrClient::new(&transport, &credential).with_max_pages(max_pages);
-        let tally = client.collect(self.settings, instants).await?;
+        let state = EdrState::new(self.settings, job.as_of);
+        let Collected::Whole(tally) = client.collect(state, instants).await? else { panic!("a pause") };
         let api_calls = self.progress.requests();
         Ok((tally, Collection { collected_at: as_of(), duration_ms: 0, api_calls, run: None }))
     }

@@ -77,7 +77,7 @@ async fn many_workers_at_once_get_one_lease() {
                 assert_eq!(lease.token(), 1);
             }
             Taken::Busy { .. } => {}
-            Taken::Over(run) => panic!("{run:?}"),
+            other => panic!("{other:?}"),
         }
     }
     assert_eq!(leases, 1);

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a failure here is a failed test")]
 
 mod connections;
+mod continued;
 mod ending;
 mod evidence;
 mod leases;

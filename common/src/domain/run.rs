@@ -258,4 +258,7 @@ pub struct Run {
     /// Why it failed.
     #[serde(default)]
     pub failure: Option<Failure>,
+    /// From when on it goes on, while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_until: Option<DateTime<Utc>>,
 }

@@ -1,7 +1,7 @@
 //! What can go wrong with one request, named by what the caller does next.
 
 use crate::domain::run::{Failure, FailureCode};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// A request that failed for good, after the retries it was worth.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,12 @@ pub enum FetchError {
     RateLimited {
         /// How long the next request would have to wait, if that is known.
         retry_after: Option<TimeDelta>,
+    },
+    /// The run may go on, but only later: to wait for that is not worth its price.
+    #[error("to be continued later")]
+    Paused {
+        /// From when on.
+        until: DateTime<Utc>,
     },
     /// No usable answer after all attempts.
     #[error("no usable answer: {what}")]
@@ -94,6 +100,9 @@ impl FetchError {
                 FailureCode::RateLimited,
                 "the request limit of the account stayed used up over every retry".to_owned(),
             ),
+            Self::Paused { until } => {
+                (FailureCode::RateLimited, format!("the request limit of the account is used up until {until}"))
+            }
             Self::Unavailable { what } => {
                 (FailureCode::Unavailable, format!("Huntress gave no usable answer for {noun}: {what}"))
             }

@@ -2,7 +2,8 @@
 
 use crate::clock::Clock;
 use chrono::{DateTime, TimeDelta, Utc};
-use std::collections::VecDeque;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 /// At most `requests` in any `period`.
@@ -41,6 +42,26 @@ impl Window {
 struct State {
     windows: Vec<Window>,
     blocked_until: Option<DateTime<Utc>>,
+    /// What this process sent.
+    own: Usage,
+    /// What is counted already of what others sent.
+    known: HashMap<String, Usage>,
+}
+
+/// Requests that somebody sent to one account: how many in which second of the epoch. What was sent once counts as sent at that second's end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage(pub BTreeMap<i64, u32>);
+
+impl Usage {
+    fn forget_before(&mut self, second: i64) {
+        self.0 = self.0.split_off(&second);
+    }
+}
+
+impl State {
+    fn longest(&self) -> TimeDelta {
+        self.windows.iter().map(|window| window.limit.period + MARGIN).max().unwrap_or_default()
+    }
 }
 
 /// The requests that one account still allows, as far as is known: our own, and what its answers say of others'.
@@ -53,7 +74,41 @@ impl Budget {
     #[must_use]
     pub fn new(limits: &[Limit]) -> Self {
         let windows = limits.iter().map(|limit| Window { limit: *limit, used: VecDeque::new() }).collect();
-        Self { state: Mutex::new(State { windows, blocked_until: None }) }
+        Self { state: Mutex::new(State { windows, ..State::default() }) }
+    }
+
+    /// What this process sent within the longest window.
+    #[must_use]
+    pub fn own_usage(&self, now: DateTime<Utc>) -> Usage {
+        let mut state = self.state();
+        let longest = state.longest();
+        state.own.forget_before((now - longest).timestamp());
+        state.own.clone()
+    }
+
+    /// How long usage matters.
+    #[must_use]
+    pub fn longest_period(&self) -> TimeDelta {
+        self.state().longest()
+    }
+
+    /// Counts what another process, `owner`, has sent; a later word of the same owner counts for what it adds.
+    pub fn learn(&self, now: DateTime<Utc>, owner: &str, usage: &Usage) {
+        let mut state = self.state();
+        let State { windows, known, .. } = &mut *state;
+        let known = known.entry(owner.to_owned()).or_default();
+        for (second, count) in &usage.0 {
+            let before = known.0.insert(*second, *count).unwrap_or_default();
+            let Some(at) = DateTime::from_timestamp(second + 1, 0).map(|at| at.min(now)) else { continue };
+            let added = count.saturating_sub(before) as usize;
+            for window in windows.iter_mut() {
+                let place = window.used.partition_point(|used| *used <= at);
+                let later = window.used.split_off(place);
+                window.used.extend(std::iter::repeat_n(at, added));
+                window.used.extend(later);
+            }
+        }
+        state.windows.iter_mut().for_each(|window| window.forget_before(now));
     }
 
     /// The vendor's limit of the endpoint API with `requests` a minute; 0 for no limiter of our own.
@@ -94,6 +149,7 @@ impl Budget {
         let opens_at = opens.chain(state.blocked_until).max().unwrap_or(now);
         if opens_at <= now {
             state.windows.iter_mut().for_each(|window| window.used.push_back(now));
+            *state.own.0.entry(now.timestamp()).or_default() += 1;
         }
         opens_at
     }

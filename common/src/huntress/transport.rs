@@ -8,8 +8,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Bodies larger than this, after decompression, are refused. A full page of 500 records is below 1 MB.
@@ -55,6 +56,8 @@ pub struct Patience {
     pub deadline: DateTime<Utc>,
     /// A `Retry-After` beyond this ends the run.
     pub longest_wait: TimeDelta,
+    /// Waits of more than this in all are not waited for: the run is paused. `None` for a run that cannot be continued.
+    pub pause_above: Option<TimeDelta>,
 }
 
 impl Patience {
@@ -64,7 +67,20 @@ impl Patience {
     /// Until `deadline`, with [`Self::LONGEST_WAIT`].
     #[must_use]
     pub fn until(deadline: DateTime<Utc>) -> Self {
-        Self { deadline, longest_wait: Self::LONGEST_WAIT }
+        Self { deadline, longest_wait: Self::LONGEST_WAIT, pause_above: None }
+    }
+
+    /// For a run that is paid for by the time it takes, and can be continued.
+    #[must_use]
+    pub fn pausing(self) -> Self {
+        // The longest window of the vendor's limits is an hour.
+        Self { longest_wait: TimeDelta::minutes(90), pause_above: Some(TimeDelta::seconds(9)), ..self }
+    }
+
+    /// The last instant that a request which is wanted at `now` is waited for, after `waited` in all.
+    fn latest(&self, now: DateTime<Utc>, waited: TimeDelta) -> DateTime<Utc> {
+        let pause = self.pause_above.map(|most| now + (most - waited).max(TimeDelta::zero()));
+        pause.map_or(self.deadline, |pause| pause.min(self.deadline))
     }
 }
 
@@ -105,11 +121,42 @@ impl Progress {
         Some(self.lowest_remaining.load(Ordering::Relaxed)).filter(|lowest| *lowest != u64::MAX)
     }
 
+    /// What an earlier part of the same run has done.
+    pub fn resume(&self, before: Done) {
+        self.requests.fetch_add(before.requests, Ordering::Relaxed);
+        self.pages.fetch_add(before.pages, Ordering::Relaxed);
+        self.records.fetch_add(before.records, Ordering::Relaxed);
+        self.lowest_remaining.fetch_min(before.lowest_remaining.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// What was done so far, for a later part of the same run.
+    pub fn done(&self) -> Done {
+        Done {
+            requests: self.requests(),
+            pages: self.pages(),
+            records: self.records(),
+            lowest_remaining: self.lowest_remaining(),
+        }
+    }
+
     /// Counts a page.
     pub fn add_page(&self, records: u64) {
         self.pages.fetch_add(1, Ordering::Relaxed);
         self.records.fetch_add(records, Ordering::Relaxed);
     }
+}
+
+/// What a part of a run has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// HTTP requests, retries too.
+    pub requests: u64,
+    /// Pages read.
+    pub pages: u64,
+    /// Records read.
+    pub records: u64,
+    /// The fewest requests that the training API said are left.
+    pub lowest_remaining: Option<u64>,
 }
 
 /// The credential of a request.
@@ -177,6 +224,9 @@ pub struct Transport {
     budget: Arc<Budget>,
     patience: Patience,
     progress: Arc<Progress>,
+    /// Milliseconds that were waited so far; waits at the same time count each.
+    waited: AtomicI64,
+    paused_until: Mutex<Option<DateTime<Utc>>>,
 }
 
 /// An attempt that failed.
@@ -204,7 +254,16 @@ impl Transport {
         patience: Patience,
         progress: Arc<Progress>,
     ) -> Self {
-        Self { http, clock, origin, budget, patience, progress }
+        Self {
+            http,
+            clock,
+            origin,
+            budget,
+            patience,
+            progress,
+            waited: AtomicI64::new(0),
+            paused_until: Mutex::default(),
+        }
     }
 
     /// The clock that waiting goes by.
@@ -254,10 +313,7 @@ impl Transport {
     ) -> Result<T, FetchError> {
         let mut attempt = 1;
         loop {
-            self.budget
-                .acquire(self.clock(), self.patience.deadline)
-                .await
-                .map_err(|wait| FetchError::RateLimited { retry_after: Some(wait) })?;
+            self.wait_for_turn().await?;
             // The deadline ends a request that is under way, too: a test has to answer, and a run has to end properly.
             let left = self.patience.deadline.signed_duration_since(self.clock().now()).to_std().unwrap_or_default();
             let attempted = tokio::time::timeout(left, self.attempt(ask, buffer)).await;
@@ -279,6 +335,38 @@ impl Transport {
             self.wait_before_retry(attempt, error, retry_after, ask.path()).await?;
             attempt += 1;
         }
+    }
+
+    /// Waits until the budget allows a request.
+    async fn wait_for_turn(&self) -> Result<(), FetchError> {
+        let now = self.clock.now();
+        if self.patience.pause_above.is_some() && now >= self.patience.deadline {
+            return Err(self.pause(now));
+        }
+        let acquired = self.budget.acquire(self.clock(), self.patience.latest(now, self.waited())).await;
+        self.add_waited(self.clock.now().signed_duration_since(now));
+        acquired.map_err(|wait| match self.patience.pause_above {
+            Some(_) if wait <= self.patience.longest_wait => self.pause(self.clock.now() + wait),
+            _ => FetchError::RateLimited { retry_after: Some(wait) },
+        })
+    }
+
+    fn pause(&self, until: DateTime<Utc>) -> FetchError {
+        *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+        FetchError::Paused { until }
+    }
+
+    /// From when on the run may go on, if a request had to be put off.
+    pub fn paused_until(&self) -> Option<DateTime<Utc>> {
+        *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waited(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.waited.load(Ordering::Relaxed))
+    }
+
+    fn add_waited(&self, wait: TimeDelta) {
+        self.waited.fetch_add(wait.num_milliseconds(), Ordering::Relaxed);
     }
 
     /// One attempt: the body is in `buffer` when it succeeds.
@@ -356,6 +444,16 @@ impl Transport {
         let wait = asked.unwrap_or_else(|| backoff(attempt, rate_limited));
         let now = self.clock.now();
         let until = now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        if self.patience.pause_above.is_some()
+            && wait <= self.patience.longest_wait
+            && until > self.patience.latest(now, self.waited())
+        {
+            if rate_limited {
+                self.budget.block_until(until);
+            }
+            tracing::warn!(path, attempt, wait_ms = wait.num_milliseconds(), %error, "pausing");
+            return Err(self.pause(until));
+        }
         if wait > self.patience.longest_wait || until > self.patience.deadline {
             // Only who was told to wait is rate limited; another trouble at the run's end stays what it is.
             let told = rate_limited || asked.is_some();
@@ -366,6 +464,7 @@ impl Transport {
             self.budget.block_until(until);
         }
         self.clock.sleep_until(until).await;
+        self.add_waited(self.clock.now().signed_duration_since(now));
         Ok(())
     }
 }

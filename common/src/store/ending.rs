@@ -89,7 +89,10 @@ impl Store {
                 }
             }
             match self.transact(actions).await? {
-                Outcome::Written => return Ok(()),
+                Outcome::Written => {
+                    self.forget_checkpoint(lease).await;
+                    return Ok(());
+                }
                 refused if refused.refused(ACTIVE) => return self.committed_before(lease).await,
                 // The connection changed since it was read, or reading the run tells what is wrong.
                 _ => self.run(&lease.company, &lease.connection, &lease.run_id).await?,
@@ -118,7 +121,10 @@ impl Store {
                 actions.push(self.after_failure(&connection, &failed)?);
             }
             match self.transact(actions).await? {
-                Outcome::Written => return Ok(()),
+                Outcome::Written => {
+                    self.forget_checkpoint(lease).await;
+                    return Ok(());
+                }
                 refused if refused.refused(ACTIVE) => return self.failed_before(lease, status).await,
                 _ => self.run(&lease.company, &lease.connection, &lease.run_id).await?,
             };

@@ -163,7 +163,7 @@ impl Store {
         self.write_batch(batch).await
     }
 
-    async fn write_batch(&self, mut requests: Vec<WriteRequest>) -> Result<(), StoreError> {
+    pub(super) async fn write_batch(&self, mut requests: Vec<WriteRequest>) -> Result<(), StoreError> {
         for attempt in 0..ATTEMPTS {
             if requests.is_empty() {
                 return Ok(());

@@ -2,6 +2,7 @@
 
 use super::evidence::EvidenceOwner;
 use super::item::Item;
+use super::lease::Lease;
 use crate::domain::connection::Product;
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -110,6 +111,31 @@ pub(super) fn commits(company: &CompanyId, connection: &ConnectionId, from: Date
         from: format!("COMMIT#{}", instant(from)),
         to: format!("COMMIT#{}#~", instant(to)),
     }
+}
+
+/// One piece of the checkpoint that the worker of a lease writes.
+pub(super) fn checkpoint(lease: &Lease, piece: usize) -> Key {
+    checkpoint_piece(lease, lease.token, piece)
+}
+
+/// One piece of the checkpoint that the worker with a fencing token wrote.
+pub(super) fn checkpoint_piece(lease: &Lease, token: u64, piece: usize) -> Key {
+    let Range { pk, from, .. } = checkpoint_pieces(lease, token);
+    Key { pk, sk: format!("{from}{piece:06}") }
+}
+
+pub(super) fn checkpoint_pieces(lease: &Lease, token: u64) -> Range {
+    let pk = of_connection(&lease.company, &lease.connection);
+    Range::under(pk, &format!("CHECKPOINT#{}#{token}#", lease.run_id))
+}
+
+/// What one process sent to a vendor account.
+pub(super) fn usage(account: &str, process: &str) -> Key {
+    Key { pk: format!("ACCOUNT#{account}"), sk: format!("USED#{process}") }
+}
+
+pub(super) fn usages(account: &str) -> Range {
+    Range::under(format!("ACCOUNT#{account}"), "USED#")
 }
 
 /// All evidence of one owner.

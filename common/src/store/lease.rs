@@ -1,5 +1,6 @@
 //! Taking and keeping a run: one worker at a time, and the fencing token that refuses the one before.
 
+use super::checkpoints::CheckpointRef;
 use super::error::StoreError;
 use super::item::{Change, Record, number, text};
 use super::runs::ActiveRun;
@@ -19,6 +20,7 @@ pub struct Lease {
     pub(super) token: u64,
     pub(super) owner: String,
     pub(super) until: DateTime<Utc>,
+    pub(super) checkpoint: Option<CheckpointRef>,
 }
 
 impl Lease {
@@ -78,6 +80,11 @@ pub enum Taken {
     },
     /// The run has ended.
     Over(Run),
+    /// It is suspended, and may not go on yet.
+    Early {
+        /// From when on it may.
+        until: DateTime<Utc>,
+    },
     /// Another worker has it.
     Busy {
         /// Until when, unless it renews its lease.
@@ -119,6 +126,10 @@ impl Store {
             {
                 return Ok(Taken::Busy { until });
             }
+            // Who takes may count in whole seconds.
+            if let Some(until) = active.continue_at.filter(|until| *until >= now + TimeDelta::seconds(1)) {
+                return Ok(Taken::Early { until });
+            }
             let first = run.as_of.is_none();
             let lease = Lease {
                 company: company.clone(),
@@ -128,7 +139,9 @@ impl Store {
                 token: active.token + 1,
                 owner: owner.to_owned(),
                 until: now + lease_for,
+                checkpoint: active.checkpoint,
             };
+            run.waiting_until = None;
             run.status = RunStatus::Running;
             run.as_of = Some(lease.as_of);
             let mut actions = vec![
@@ -138,10 +151,12 @@ impl Store {
                     .set("token", &lease.token)?
                     .set("owner", &lease.owner)?
                     .set("lease_until", &lease.until)?
+                    .remove("continue_at")
                     .update(&self.table)?,
                 Change::of(keys::run(company, connection, run_id))
                     .set("status", &run.status)?
                     .set("as_of", &run.as_of)?
+                    .remove("waiting_until")
                     .update(&self.table)?,
             ];
             // A connection may be removed while its run waits; the worker finds that out itself.

@@ -3,6 +3,7 @@
 //! There is one implementation, DynamoDB; on one machine and in tests an embedded engine answers behind the same client. Nothing here
 //! has a clock: who calls says what time it is. Reads that decide something are consistent ones.
 
+mod checkpoints;
 mod connections;
 mod ending;
 mod error;
@@ -15,6 +16,7 @@ mod runs;
 mod schema;
 mod transaction;
 
+pub use checkpoints::{CHECKPOINT_KEPT, CheckpointRef, Suspension};
 pub use connections::{ConnectionChange, DueConnection, Scheduling};
 pub use ending::{Ended, Failed, TRANSACTION_BYTES, TRANSACTION_RECORDS};
 pub use error::StoreError;

@@ -1,5 +1,6 @@
 //! Runs: asking for one, and which there are.
 
+use super::checkpoints::CheckpointRef;
 use super::error::StoreError;
 use super::item::{Change, Record, number, put_new, text};
 use super::keys::{self, Key};
@@ -39,6 +40,12 @@ pub struct ActiveRun {
     /// Until when that worker has it.
     #[serde(default)]
     pub lease_until: Option<DateTime<Utc>>,
+    /// How far the run has come, if it was suspended before.
+    #[serde(default)]
+    pub checkpoint: Option<CheckpointRef>,
+    /// From when on it may go on, while it is suspended.
+    #[serde(default)]
+    pub continue_at: Option<DateTime<Utc>>,
 }
 
 impl Record for ActiveRun {
@@ -51,7 +58,10 @@ impl ActiveRun {
     pub fn is_abandoned(&self, now: DateTime<Utc>) -> bool {
         match self.lease_until {
             Some(until) => until <= now,
-            None => now.signed_duration_since(self.requested_at) > MESSAGE_LOST_AFTER,
+            None => {
+                let since = self.continue_at.unwrap_or(self.requested_at);
+                now.signed_duration_since(since) > MESSAGE_LOST_AFTER
+            }
         }
     }
 }
@@ -183,9 +193,17 @@ impl Store {
             records: RecordCounts::default(),
             bundles: 0,
             failure: None,
+            waiting_until: None,
         };
-        let active =
-            ActiveRun { run_id: run.id.clone(), requested_at: request.now, token: 0, owner: None, lease_until: None };
+        let active = ActiveRun {
+            run_id: run.id.clone(),
+            requested_at: request.now,
+            token: 0,
+            owner: None,
+            lease_until: None,
+            checkpoint: None,
+            continue_at: None,
+        };
         let actions = vec![
             put_new(&self.table, run.to_item(&keys::run(company, connection, &run.id))?)?,
             put_new(&self.table, active.to_item(&keys::active(company, connection))?)?,

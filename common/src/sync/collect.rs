@@ -5,31 +5,86 @@ use crate::domain::connection::{Connection, Product};
 use crate::domain::edr::EdrSettings;
 use crate::domain::edr::bundle::Collection;
 use crate::domain::edr::tally::EdrTally;
-use crate::domain::id::{CompanyId, ConnectionId, RunId};
-use crate::domain::run::Failure;
+use crate::domain::id::RunId;
+use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::SatSettings;
 use crate::domain::sat::bundle::{RateLimitWarning, SatCollection, SatTally};
-use crate::huntress::edr::{EdrClient, EdrCredential, Instants, TestReport};
+use crate::huntress::edr::{Collected, EdrClient, EdrCredential, EdrState, Instants, TestReport};
 use crate::huntress::limits::{Budget, Limit};
 use crate::huntress::origin::Origin;
-use crate::huntress::sat::{SatClient, SatCredential};
+use crate::huntress::sat::{SatClient, SatCredential, SatState};
 use crate::huntress::transport::{Patience, Progress, Transport};
 use crate::settings::Origins;
+use crate::store::{Store, StoreError};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The request limits of the accounts that this process talks to, one a connection.
-#[derive(Default)]
-pub struct Budgets(Mutex<HashMap<(CompanyId, ConnectionId), Arc<Budget>>>);
+/// The request limits of the accounts that this process talks to.
+pub struct Budgets {
+    of: Mutex<HashMap<String, Arc<Budget>>>,
+    /// Tells what this process sent from what others sent.
+    process: String,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self { of: Mutex::default(), process: format!("{:016x}", fastrand::u64(..)) }
+    }
+}
 
 impl Budgets {
     /// The budget of a connection's account.
     #[must_use]
     pub fn of(&self, connection: &Connection) -> Arc<Budget> {
-        let mut of = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let budget = of.entry((connection.company.clone(), connection.id.clone()));
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let budget = of.entry(account_of(connection));
         Arc::clone(budget.or_insert_with(|| Arc::new(budget_of(connection.product))))
+    }
+
+    /// The same, with what other processes sent to the account since.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn learned(
+        &self,
+        store: &Store,
+        connection: &Connection,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Budget>, StoreError> {
+        let budget = self.of(connection);
+        for (process, usage) in store.usage(&account_of(connection)).await? {
+            // What cannot be read says nothing; the answers of the server correct the count.
+            if process != self.process
+                && let Ok(usage) = serde_json::from_str(&usage)
+            {
+                budget.learn(now, &process, &usage);
+            }
+        }
+        Ok(budget)
+    }
+
+    /// Leaves word of what this process sent to the account.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn save(&self, store: &Store, connection: &Connection, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let budget = self.of(connection);
+        let usage = budget.own_usage(now);
+        if usage.0.is_empty() {
+            return Ok(());
+        }
+        let text = serde_json::to_string(&usage).unwrap_or_default();
+        store.save_usage(&account_of(connection), &self.process, text, now + budget.longest_period()).await
+    }
+}
+
+/// The vendor account that a connection asks: its id where it is known, and else the connection itself.
+fn account_of(connection: &Connection) -> String {
+    let Connection { product, company, id, .. } = connection;
+    match &connection.account_id {
+        Some(account) => format!("{product}#{account}"),
+        None => format!("{product}#{company}#{id}"),
     }
 }
 
@@ -72,6 +127,16 @@ pub struct Job {
     pub progress: Arc<Progress>,
 }
 
+/// What a run that cannot be continued has read.
+fn whole<W, S>(collected: Collected<W, S>) -> Result<W, Failure> {
+    match collected {
+        Collected::Whole(whole) => Ok(whole),
+        Collected::Paused { until, .. } => {
+            Err(Failure::new(FailureCode::RateLimited, format!("the request limit is used up until {until}")))
+        }
+    }
+}
+
 impl Huntress {
     /// The present instant in whole seconds, which is what an evaluation goes by.
     #[must_use]
@@ -99,17 +164,33 @@ impl Huntress {
         settings: EdrSettings,
         job: Job,
     ) -> Result<(EdrTally, Collection), Failure> {
-        let started_at = self.clock.now();
+        let state = EdrState::new(settings, job.as_of);
+        whole(self.continue_edr(credential, state, self.clock.now(), job).await?)
+    }
+
+    /// Reads an account of the endpoint API on from `state`, for a run that started at `started_at`.
+    ///
+    /// # Errors
+    /// The [`Failure`] that leaves nothing to be said.
+    pub async fn continue_edr(
+        &self,
+        credential: &EdrCredential,
+        state: EdrState,
+        started_at: DateTime<Utc>,
+        job: Job,
+    ) -> Result<Collected<(EdrTally, Collection), EdrState>, Failure> {
         let transport = self.transport(&self.origins.edr, job.budget, job.patience, Arc::clone(&job.progress));
         let instants = Instants { as_of: job.as_of, observed_at: job.as_of_given.then_some(job.as_of) };
-        let tally = EdrClient::new(&transport, credential).collect(settings, instants).await?;
-        let collection = Collection {
-            collected_at: started_at.trunc_subsecs(0),
-            duration_ms: self.milliseconds_since(started_at),
-            api_calls: job.progress.requests(),
-            run: job.run,
-        };
-        Ok((tally, collection))
+        let collected = EdrClient::new(&transport, credential).collect(state, instants).await?;
+        Ok(collected.map(|tally| {
+            let collection = Collection {
+                collected_at: started_at.trunc_subsecs(0),
+                duration_ms: self.milliseconds_since(started_at),
+                api_calls: job.progress.requests(),
+                run: job.run,
+            };
+            (tally, collection)
+        }))
     }
 
     /// Reads an account of the training API whole, or up to the caps. `configured` is its id, if it is known.
@@ -123,30 +204,54 @@ impl Huntress {
         configured: Option<&str>,
         job: Job,
     ) -> Result<(SatTally, SatCollection), Failure> {
-        let started_at = self.clock.now();
+        let state = SatState::new(settings, job.as_of);
+        whole(self.continue_sat(credential, state, self.clock.now(), configured, job).await?)
+    }
+
+    /// Reads an account of the training API on from `state`, for a run that started at `started_at`.
+    ///
+    /// # Errors
+    /// The [`Failure`] that leaves nothing to be said.
+    pub async fn continue_sat(
+        &self,
+        credential: &SatCredential,
+        state: SatState,
+        started_at: DateTime<Utc>,
+        configured: Option<&str>,
+        job: Job,
+    ) -> Result<Collected<(SatTally, SatCollection), SatState>, Failure> {
         let transport = self.transport(&self.origins.sat, job.budget, job.patience, Arc::clone(&job.progress));
         let instants = Instants { as_of: job.as_of, observed_at: job.as_of_given.then_some(job.as_of) };
         // Learners are told apart by hashes that no other run can be compared with.
         let seed = job.run.as_ref().map_or_else(|| format!("{:032x}", fastrand::u128(..)), ToString::to_string);
-        let client = SatClient::open(&transport, credential).await?;
-        let (tally, account) = client.collect(settings, instants, configured, &seed).await?;
-        let lowest_remaining = job.progress.lowest_remaining();
-        if let Some(warning) = RateLimitWarning::of(lowest_remaining) {
-            tracing::warn!(
-                requests_left = warning.lowest_remaining,
-                advice = warning.advice,
-                "few requests are left of the account's limit"
-            );
-        }
-        let collection = SatCollection {
-            collected_at: started_at.trunc_subsecs(0),
-            duration_ms: self.milliseconds_since(started_at),
-            api_calls: job.progress.requests(),
-            run: job.run,
-            account,
-            lowest_remaining,
+        let client = match SatClient::open(&transport, credential).await {
+            Ok(client) => client,
+            // Not even the token could be asked for yet.
+            Err(failure) => match transport.paused_until() {
+                Some(until) => return Ok(Collected::Paused { state: Box::new(state), until }),
+                None => return Err(failure),
+            },
         };
-        Ok((tally, collection))
+        let collected = client.collect(state, instants, configured, &seed).await?;
+        Ok(collected.map(|(tally, account)| {
+            let lowest_remaining = job.progress.lowest_remaining();
+            if let Some(warning) = RateLimitWarning::of(lowest_remaining) {
+                tracing::warn!(
+                    requests_left = warning.lowest_remaining,
+                    advice = warning.advice,
+                    "few requests are left of the account's limit"
+                );
+            }
+            let collection = SatCollection {
+                collected_at: started_at.trunc_subsecs(0),
+                duration_ms: self.milliseconds_since(started_at),
+                api_calls: job.progress.requests(),
+                run: job.run,
+                account,
+                lowest_remaining,
+            };
+            (tally, collection)
+        }))
     }
 
     fn milliseconds_since(&self, started_at: DateTime<Utc>) -> u64 {

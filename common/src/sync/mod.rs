@@ -1,5 +1,6 @@
 //! What is done with a connection: planned, collected, committed, tested.
 
+mod checkpoint;
 pub mod collect;
 pub mod freshness;
 pub mod plan;

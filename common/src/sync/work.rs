@@ -1,5 +1,6 @@
 //! One run, from its lease to its commit.
 
+use super::checkpoint::{Checkpoint, IDLE_PARTS, LONGEST_RUN, Lists};
 use super::collect::{Budgets, Huntress, Job};
 use crate::domain::connection::{Connection, Product};
 use crate::domain::controls::ControlMap;
@@ -10,12 +11,14 @@ use crate::domain::run::{Failure, FailureCode, RecordCounts};
 use crate::domain::sat::bundle::bundle_of;
 use crate::domain::sat::id::SatId;
 use crate::domain::schedule::next_daily;
-use crate::huntress::edr::EdrCredential;
-use crate::huntress::sat::SatCredential;
+use crate::huntress::edr::{Collected, EdrCredential, EdrState};
+use crate::huntress::sat::{SatCredential, SatState};
 use crate::huntress::transport::{Patience, Progress};
-use crate::queue::RunMessage;
+use crate::queue::{Queue, QueueError, RunMessage};
 use crate::secrets::{Binding, Credential, Credentials, SecretError};
-use crate::store::{ConnectionChange, Ended, EvidenceOwner, EvidenceRecord, Failed, Lease, Store, StoreError, Taken};
+use crate::store::{
+    ConnectionChange, Ended, EvidenceOwner, EvidenceRecord, Failed, Lease, Store, StoreError, Suspension, Taken,
+};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::Serialize;
 use std::sync::Arc;
@@ -30,6 +33,19 @@ pub struct Worker {
     pub huntress: Huntress,
     /// The request limits of the accounts.
     pub budgets: Arc<Budgets>,
+    /// Where a run that is to go on later is sent again.
+    pub queue: Arc<Queue>,
+}
+
+/// Why a message has to come again.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
 }
 
 /// How a message was dealt with. None of these needs the message again.
@@ -46,6 +62,11 @@ pub enum Processed {
     AlreadyOver,
     /// Another worker has it; should that one die, its own message comes back.
     Busy,
+    /// It goes on later, by a message that was sent for that.
+    Waiting {
+        /// From when on.
+        until: DateTime<Utc>,
+    },
     /// Another worker took it while this one was at it; the store refused this one.
     LeaseLost,
 }
@@ -57,14 +78,14 @@ impl Worker {
     /// Does the run of a message as `owner`, until `deadline` at the latest; its doings are counted in `progress`.
     ///
     /// # Errors
-    /// [`StoreError`] when the table does not answer; then the message should come again.
+    /// [`WorkError`] when the table or the queue does not answer; then the message should come again.
     pub async fn process(
         &self,
         message: &RunMessage,
         owner: &str,
         deadline: DateTime<Utc>,
         progress: Arc<Progress>,
-    ) -> Result<Processed, StoreError> {
+    ) -> Result<Processed, WorkError> {
         // Whole seconds: the instant of evaluation is read by people.
         let now = self.huntress.instant();
         let lease_for = deadline.signed_duration_since(now) + LEASE_MARGIN;
@@ -73,20 +94,44 @@ impl Worker {
             Ok(Taken::Leased { lease, .. }) => lease,
             Ok(Taken::Over(_)) | Err(StoreError::NotFound { .. }) => return Ok(Processed::AlreadyOver),
             Ok(Taken::Busy { .. }) => return Ok(Processed::Busy),
-            Err(error) => return Err(error),
+            Ok(Taken::Early { until }) => return self.later(message, until).await,
+            Err(error) => return Err(error.into()),
         };
         tracing::info!(company = %message.company, connection = %message.connection, run = %message.run, "run started");
         // Boxed: the futures of requests inside requests would otherwise be one value of many kilobytes.
         let processed = match Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await? {
-            Ok(gathered) => self.commit(&lease, gathered, &progress).await,
+            Ok(Part::Last(gathered)) => self.commit(&lease, gathered, &progress).await,
+            Ok(Part::Paused { state, until }) => self.suspend(&lease, &state, until, &progress).await,
             Err(failure) => self.fail(&lease, failure, &progress).await,
         };
         let processed = match processed {
             Err(StoreError::LeaseLost) => Processed::LeaseLost,
+            Ok(Processed::Waiting { until }) => self.later(message, until).await?,
             other => other?,
         };
         tracing::info!(company = %message.company, connection = %message.connection, run = %message.run, outcome = ?processed, requests = progress.requests(), "run ended");
         Ok(processed)
+    }
+
+    /// Sends the message of a run that may not go on yet.
+    async fn later(&self, message: &RunMessage, until: DateTime<Utc>) -> Result<Processed, WorkError> {
+        // Not at once, when this worker is still at it.
+        let delay = until.signed_duration_since(self.huntress.clock.now()).max(TimeDelta::seconds(1));
+        self.queue.send_later(std::slice::from_ref(message), delay).await?;
+        Ok(Processed::Waiting { until })
+    }
+
+    async fn suspend(
+        &self,
+        lease: &Lease,
+        state: &[u8],
+        continue_at: DateTime<Utc>,
+        progress: &Progress,
+    ) -> Result<Processed, StoreError> {
+        let now = self.huntress.clock.now();
+        let suspension = Suspension { state, continue_at, api_calls: progress.requests(), now };
+        self.store.suspend(lease, suspension).await?;
+        Ok(Processed::Waiting { until: continue_at })
     }
 
     async fn commit(&self, lease: &Lease, gathered: Gathered, progress: &Progress) -> Result<Processed, StoreError> {
@@ -113,14 +158,14 @@ impl Worker {
         Ok(Processed::Failed(failure))
     }
 
-    /// The evidence of a run, or why there is none.
+    /// The evidence of a run, or how far it came, or why there is none.
     async fn collect(
         &self,
         lease: &Lease,
         run: &RunId,
         deadline: DateTime<Utc>,
         progress: &Arc<Progress>,
-    ) -> Result<Result<Gathered, Failure>, StoreError> {
+    ) -> Result<Result<Part, Failure>, StoreError> {
         let (company, id) = (lease.company(), lease.connection());
         let Some(connection) = self.store.connection(company, id).await? else {
             return Ok(Err(Failure::new(
@@ -136,13 +181,42 @@ impl Worker {
             as_of: lease.as_of().trunc_subsecs(0),
             as_of_given: false,
             run: Some(run.clone()),
-            budget: self.budgets.of(&connection),
-            patience: Patience::until(deadline),
+            budget: self.budgets.learned(&self.store, &connection, self.huntress.clock.now()).await?,
+            patience: Patience::until(deadline).pausing(),
             progress: Arc::clone(progress),
         };
-        let gathered = match &credential {
-            Credential::Edr(credential) => self.collect_edr(credential, &connection, job).await,
-            Credential::Sat(credential) => self.collect_sat(credential, &connection, job).await,
+        let kept = self.store.checkpoint(lease).await?;
+        let mut checkpoint = kept.and_then(|bytes| Checkpoint::decode(&bytes)).unwrap_or_else(|| {
+            let lists = match connection.product {
+                Product::Edr => Lists::Edr(EdrState::new(connection.edr, job.as_of).into()),
+                Product::Sat => Lists::Sat(SatState::new(connection.sat, job.as_of).into()),
+            };
+            Checkpoint::begin(&connection, lists, self.huntress.clock.now())
+        });
+        progress.resume(checkpoint.done);
+        let started_at = checkpoint.started_at;
+        let gathered = match (&credential, checkpoint.lists) {
+            (Credential::Edr(credential), Lists::Edr(state)) => {
+                self.collect_edr(credential, &connection, *state, started_at, job).await
+            }
+            (Credential::Sat(credential), Lists::Sat(state)) => {
+                self.collect_sat(credential, &connection, *state, started_at, job).await
+            }
+            // A credential is bound to its product.
+            _ => Err(Failure::new(FailureCode::CredentialMissing, "the credential is for another product")),
+        };
+        self.budgets.save(&self.store, &connection, self.huntress.clock.now()).await?;
+        let gathered = match gathered {
+            Ok(Collected::Whole(gathered)) => Ok(gathered),
+            Ok(Collected::Paused { state, until }) => {
+                let done = progress.done();
+                checkpoint.idle = if done.pages == checkpoint.done.pages { checkpoint.idle + 1 } else { 0 };
+                (checkpoint.done, checkpoint.lists) = (done, *state);
+                return Ok(
+                    pause(&checkpoint, lease.as_of(), until).map_err(|failure| failure.about(connection.product))
+                );
+            }
+            Err(failure) => Err(failure),
         };
         if let Ok(Gathered { account: Some(account), .. }) = &gathered
             && connection.account_id.is_none()
@@ -150,23 +224,31 @@ impl Worker {
             let found = ConnectionChange { account_id: Some(account.clone()), ..Default::default() };
             self.store.change_connection(company, id, found).await?;
         }
-        Ok(gathered)
+        Ok(gathered.map(Part::Last))
     }
 
     async fn collect_edr(
         &self,
         credential: &EdrCredential,
         connection: &Connection,
+        state: EdrState,
+        started_at: DateTime<Utc>,
         job: Job,
-    ) -> Result<Gathered, Failure> {
-        let (tally, collection) = self.huntress.collect_edr(credential, connection.edr, job).await?;
+    ) -> Result<Collected<Gathered, Lists>, Failure> {
+        let collected = self.huntress.continue_edr(credential, state, started_at, job).await?;
+        let (tally, collection) = match collected {
+            Collected::Whole(whole) => whole,
+            Collected::Paused { state, until } => {
+                return Ok(Collected::Paused { state: Box::new(Lists::Edr(state)), until });
+            }
+        };
         let bundles = split(&tally, &collection, &connection.company, &connection.mapping);
         let evidence = bundles.iter().map(|bundle| record(Product::Edr, bundle.tenant.client_id.as_ref(), bundle));
-        Ok(Gathered {
+        Ok(Collected::Whole(Gathered {
             evidence: evidence.collect::<Result<_, _>>()?,
             records: tally.records_read().into(),
             account: None,
-        })
+        }))
     }
 
     /// A training account is one client's, so there is no evidence of the company's own.
@@ -174,20 +256,50 @@ impl Worker {
         &self,
         credential: &SatCredential,
         connection: &Connection,
+        state: SatState,
+        started_at: DateTime<Utc>,
         job: Job,
-    ) -> Result<Gathered, Failure> {
+    ) -> Result<Collected<Gathered, Lists>, Failure> {
         let configured = connection.account_id.as_ref().map(SatId::as_str);
-        let (tally, collection) = self.huntress.collect_sat(credential, connection.sat, configured, job).await?;
+        let collected = self.huntress.continue_sat(credential, state, started_at, configured, job).await?;
+        let (tally, collection) = match collected {
+            Collected::Whole(whole) => whole,
+            Collected::Paused { state, until } => {
+                return Ok(Collected::Paused { state: Box::new(Lists::Sat(state)), until });
+            }
+        };
         let evidence = connection.mapping.clients().into_iter().map(|client| {
             let tenant = Tenant { company_id: Some(connection.company.clone()), client_id: Some(client.clone()) };
             record(Product::Sat, Some(client), &bundle_of(&tally, &collection, tenant, ControlMap::current()))
         });
-        Ok(Gathered {
+        Ok(Collected::Whole(Gathered {
             evidence: evidence.collect::<Result<_, _>>()?,
             records: tally.records_read().into(),
             account: Some(collection.account.id),
-        })
+        }))
     }
+}
+
+/// How a part of a run ends that does not fail.
+enum Part {
+    Last(Gathered),
+    Paused { state: Vec<u8>, until: DateTime<Utc> },
+}
+
+/// What is kept of a run that goes on at `until`; it fails if there is no sense in that.
+fn pause(checkpoint: &Checkpoint, as_of: DateTime<Utc>, until: DateTime<Utc>) -> Result<Part, Failure> {
+    if checkpoint.idle > IDLE_PARTS {
+        let message =
+            "the request limit of the account, or its server, let no page through in several parts of the run";
+        return Err(Failure::new(FailureCode::RateLimited, message));
+    }
+    if until.signed_duration_since(as_of) > LONGEST_RUN {
+        let message = "the request limit of the account does not allow to read its lists within a day";
+        return Err(Failure::new(FailureCode::RateLimited, message));
+    }
+    let state = checkpoint.encode();
+    let state = state.ok_or_else(|| Failure::new(FailureCode::Storage, "the checkpoint cannot be written"))?;
+    Ok(Part::Paused { state, until })
 }
 
 /// What a collection brings to the commit.

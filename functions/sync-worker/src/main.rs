@@ -15,6 +15,7 @@ async fn main() -> Result<(), Error> {
         credentials: aws.credentials()?,
         huntress: aws.huntress()?,
         budgets: Arc::default(),
+        queue: Arc::new(aws.queue()?),
     };
     let (worker, telemetry) = (&worker, &aws.telemetry());
     lambda_runtime::run(service_fn(async move |event| sync_worker::handle(worker, telemetry, event).await)).await

@@ -3,7 +3,7 @@
 use crate::engine::{Engine, EngineError};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::lambda::Aws;
-use common::queue::{Queue, RunMessage};
+use common::queue::{Queue, Queued, RunMessage};
 use common::secrets::{Credentials, SealedFiles, SealingError};
 use common::settings::{Lookup, SettingsError};
 use common::store::{Store, StoreError};
@@ -80,7 +80,7 @@ impl Stack {
     ///
     /// # Errors
     /// [`StackError`]; nothing that is there is overwritten.
-    pub async fn open(data: &Path, huntress: Huntress) -> Result<(Self, UnboundedReceiver<RunMessage>), StackError> {
+    pub async fn open(data: &Path, huntress: Huntress) -> Result<(Self, UnboundedReceiver<Queued>), StackError> {
         let folder = |source| StackError::Folder { path: data.to_owned(), source };
         private_folder(data).map_err(folder)?;
         // First of all: two processes that begin at the same time must not both make a sealing key.
@@ -116,7 +116,7 @@ impl Stack {
     pub fn deployed(
         lookup: Lookup<'_>,
         huntress: Huntress,
-    ) -> Result<(Self, UnboundedReceiver<RunMessage>), SettingsError> {
+    ) -> Result<(Self, UnboundedReceiver<Queued>), SettingsError> {
         let aws = Aws::load(lookup);
         let (sender, receiver) = mpsc::unbounded_channel();
         let stack = Self {
@@ -145,6 +145,7 @@ impl Stack {
             credentials: Arc::clone(&self.credentials),
             huntress: self.huntress.clone(),
             budgets: Arc::clone(&self.budgets),
+            queue: Arc::clone(&self.queue),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::id::SatId;
 use crate::domain::quality::normalized;
 use crate::domain::run::{Failure, FailureCode};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What the source says of one account.
@@ -17,7 +18,7 @@ pub struct AccountFacts<'a> {
 }
 
 /// The account that is measured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chosen {
     /// Its id, safe in a path.
     pub id: SatId,

@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use page::NextPage;
 use records::{AGENTS, INCIDENT_REPORTS, ListOf, ORGANIZATIONS};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -49,6 +50,82 @@ impl Instants {
     }
 }
 
+/// How far a collection has come: enough to go on in another process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EdrState {
+    tally: EdrTally,
+    organizations: Cursor,
+    agents: Cursor,
+    incident_reports: Cursor,
+}
+
+/// How far one list was read.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Cursor {
+    token: Option<String>,
+    tokens_seen: HashSet<RecordKey>,
+    pages: u32,
+    ended: bool,
+}
+
+impl EdrState {
+    /// Nothing read so far.
+    #[must_use]
+    pub fn new(settings: EdrSettings, as_of: DateTime<Utc>) -> Self {
+        Self {
+            tally: EdrTally::new(settings, as_of),
+            organizations: Cursor::default(),
+            agents: Cursor::default(),
+            incident_reports: Cursor::default(),
+        }
+    }
+}
+
+impl Cursor {
+    /// Goes on to the next page, in one step with the counting of the page before it.
+    fn advance(&mut self, next: NextPage, max_pages: u32) -> Result<(), FetchError> {
+        self.pages += 1;
+        self.token = match next {
+            NextPage::None => None,
+            NextPage::Token(next) if RecordKey::from_text(&next).is_some_and(|key| self.tokens_seen.insert(key)) => {
+                Some(next)
+            }
+            NextPage::Token(_) => {
+                return Err(FetchError::Inconsistent { what: "a page token came a second time".to_owned() });
+            }
+        };
+        self.ended = self.token.is_none();
+        if !self.ended && self.pages >= max_pages {
+            return Err(FetchError::Inconsistent { what: format!("it has not ended after {max_pages} pages") });
+        }
+        Ok(())
+    }
+}
+
+/// How a part of a collection ended that did not fail.
+#[derive(Debug)]
+pub enum Collected<Whole, State> {
+    /// Everything is read.
+    Whole(Whole),
+    /// It may go on later, from where it is.
+    Paused {
+        /// How far it has come.
+        state: Box<State>,
+        /// From when on it may.
+        until: DateTime<Utc>,
+    },
+}
+
+impl<Whole, State> Collected<Whole, State> {
+    /// The same with something made of the whole.
+    pub fn map<T>(self, make: impl FnOnce(Whole) -> T) -> Collected<T, State> {
+        match self {
+            Self::Whole(whole) => Collected::Whole(make(whole)),
+            Self::Paused { state, until } => Collected::Paused { state, until },
+        }
+    }
+}
+
 /// Reads one account.
 pub struct EdrClient<'a> {
     transport: &'a Transport,
@@ -71,49 +148,92 @@ impl<'a> EdrClient<'a> {
 
     /// Reads the three lists to their end, at the same time, and folds every page as it arrives.
     ///
+    /// A run that may pause does so when the next request is not worth waiting for, and goes on from its state. Page tokens that the vendor does not
+    /// accept any more begin the collection anew.
+    ///
     /// # Errors
     /// The [`Failure`] of the first list that fails for good, or of lists that contradict each other; then nothing is known.
-    pub async fn collect(&self, settings: EdrSettings, instants: Instants) -> Result<EdrTally, Failure> {
-        let tally = Mutex::new(EdrTally::new(settings, instants.as_of));
-        tokio::try_join!(
-            self.read_list(&ORGANIZATIONS, &tally, instants),
-            self.read_list(&AGENTS, &tally, instants),
-            self.read_list(&INCIDENT_REPORTS, &tally, instants),
+    pub async fn collect(&self, state: EdrState, instants: Instants) -> Result<Collected<EdrTally, EdrState>, Failure> {
+        let continued = state.tokens();
+        let afresh = EdrState::new(state.tally.settings(), instants.as_of);
+        let mut collected = self.collect_from(state, instants, continued).await;
+        if let Err(Stopped::StaleToken) = collected {
+            tracing::warn!("a page token of the part before is not accepted any more; the lists are read anew");
+            collected = self.collect_from(afresh, instants, Continued::default()).await;
+        }
+        collected.map_err(|stopped| match stopped {
+            Stopped::Failed(failure) => *failure,
+            // Not after a start without tokens.
+            Stopped::StaleToken => Failure::new(FailureCode::Inconsistent, "a page token was not accepted"),
+        })
+    }
+
+    async fn collect_from(
+        &self,
+        state: EdrState,
+        instants: Instants,
+        continued: Continued,
+    ) -> Result<Collected<EdrTally, EdrState>, Stopped> {
+        let state = Mutex::new(state);
+        let read = async |list, cursor: fn(&mut EdrState) -> &mut Cursor, token: Option<String>| match self
+            .read_pages(list, &state, cursor, instants)
+            .await
+        {
+            Ok(()) => Ok(None),
+            Err((FetchError::Paused { until }, _)) => Ok(Some(until)),
+            Err((FetchError::Refused { status: 400 | 410 | 422 } | FetchError::NotFound, at))
+                if token.is_some() && at == token =>
+            {
+                Err(Stopped::StaleToken)
+            }
+            Err((error, _)) => Err(Stopped::Failed(Box::new(error.into_failure(&request_to(list.path), list.noun)))),
+        };
+        let (organizations, agents, incident_reports) = tokio::try_join!(
+            read(&ORGANIZATIONS, |state| &mut state.organizations, continued.organizations),
+            read(&AGENTS, |state| &mut state.agents, continued.agents),
+            read(&INCIDENT_REPORTS, |state| &mut state.incident_reports, continued.incident_reports),
         )?;
-        let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-        tally.check().map_err(|error| inconsistent(&error))?;
-        Ok(tally)
+        let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = [organizations, agents, incident_reports].into_iter().flatten().max() {
+            return Ok(Collected::Paused { state: Box::new(state), until });
+        }
+        state.tally.check().map_err(|error| Stopped::Failed(Box::new(inconsistent(&error))))?;
+        Ok(Collected::Whole(state.tally))
     }
 
-    async fn read_list(&self, list: &ListOf, tally: &Mutex<EdrTally>, instants: Instants) -> Result<(), Failure> {
-        let read = self.read_pages(list, tally, instants).await;
-        read.map_err(|error| error.into_failure(&request_to(list.path), list.noun))
-    }
-
-    async fn read_pages(&self, list: &ListOf, tally: &Mutex<EdrTally>, instants: Instants) -> Result<(), FetchError> {
+    /// Reads a list on from its cursor. An error comes with the token that was asked for.
+    async fn read_pages(
+        &self,
+        list: &ListOf,
+        state: &Mutex<EdrState>,
+        cursor: fn(&mut EdrState) -> &mut Cursor,
+        instants: Instants,
+    ) -> Result<(), (FetchError, Option<String>)> {
+        let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffer = Vec::new();
-        let mut token: Option<String> = None;
-        let mut tokens_seen = HashSet::new();
-        for _ in 0..self.max_pages {
+        loop {
+            let token = {
+                let mut state = lock();
+                let cursor = cursor(&mut state);
+                if cursor.ended {
+                    return Ok(());
+                }
+                cursor.token.clone()
+            };
             let mut query = vec![("limit", PAGE_SIZE), ("sort_field", "id"), ("sort_direction", "asc")];
             query.extend(token.as_deref().map(|token| ("page_token", token)));
-            let next = self
+            let folded = self
                 .transport
                 .get(self.request(list.path, &query), &mut buffer, |body| {
                     let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
-                    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-                    let page = (list.fold)(body, &mut tally, observed_at)?;
+                    let mut state = lock();
+                    let page = (list.fold)(body, &mut state.tally, observed_at)?;
                     self.transport.progress().add_page(page.records);
-                    Ok(page.next)
+                    Ok(cursor(&mut state).advance(page.next, self.max_pages))
                 })
-                .await?;
-            let NextPage::Token(next) = next else { return Ok(()) };
-            if !RecordKey::from_text(&next).is_some_and(|key| tokens_seen.insert(key)) {
-                return Err(FetchError::Inconsistent { what: "a page token came a second time".to_owned() });
-            }
-            token = Some(next);
+                .await;
+            folded.and_then(|advanced| advanced).map_err(|error| (error, token))?;
         }
-        Err(FetchError::Inconsistent { what: format!("it has not ended after {} pages", self.max_pages) })
     }
 
     fn request<'r>(&'r self, path: &'r str, query: &'r [(&'r str, &'r str)]) -> Get<'r> {
@@ -124,6 +244,31 @@ impl<'a> EdrClient<'a> {
             accept: "application/json",
         }
     }
+}
+
+/// The tokens that a continuation begins with.
+#[derive(Default)]
+struct Continued {
+    organizations: Option<String>,
+    agents: Option<String>,
+    incident_reports: Option<String>,
+}
+
+impl EdrState {
+    fn tokens(&self) -> Continued {
+        Continued {
+            organizations: self.organizations.token.clone(),
+            agents: self.agents.token.clone(),
+            incident_reports: self.incident_reports.token.clone(),
+        }
+    }
+}
+
+/// Why a part of a collection came to nothing.
+enum Stopped {
+    Failed(Box<Failure>),
+    /// The vendor does not accept a token of the part before.
+    StaleToken,
 }
 
 fn request_to(path: &str) -> String {

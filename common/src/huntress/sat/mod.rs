@@ -14,18 +14,19 @@ use crate::domain::id::RecordKey;
 use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::SatSettings;
 use crate::domain::sat::account::{AccountFacts, Chosen, choose};
+use crate::domain::sat::activity::ActivityTally;
 use crate::domain::sat::assignment::AssignmentFacts;
 use crate::domain::sat::bundle::SatTally;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::list::Inconsistent;
-use crate::huntress::edr::Instants;
+use crate::huntress::edr::{Collected, Instants};
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use page::{Page, Resource, read_account};
+use page::{Page, PageEnd, Resource, read_account};
 use records::{Account, Activity, Campaign, WithStatus};
-use serde::Deserialize;
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use token::Session;
 
@@ -66,6 +67,66 @@ impl Listing<'_> {
     }
 }
 
+/// How far a collection has come: enough to go on in another process. Learners are in it as the hashes of this run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SatState {
+    tally: SatTally,
+    account: Option<Chosen>,
+    /// The place in [`PAGE_SIZES`]: pages of another size would not go on where these end.
+    page_size: usize,
+    counts_read: bool,
+    assignments: Cursor,
+    learners: Cursor,
+    campaigns: Cursor,
+    activity_read: HashSet<SatId>,
+    open_activity: BTreeMap<SatId, (ActivityTally, Cursor)>,
+}
+
+impl SatState {
+    /// Nothing read so far.
+    #[must_use]
+    pub fn new(settings: SatSettings, as_of: DateTime<Utc>) -> Self {
+        Self {
+            tally: SatTally::new(settings, as_of),
+            account: None,
+            page_size: 0,
+            counts_read: false,
+            assignments: Cursor::default(),
+            learners: Cursor::default(),
+            campaigns: Cursor::default(),
+            activity_read: HashSet::new(),
+            open_activity: BTreeMap::new(),
+        }
+    }
+}
+
+/// How far one list was read.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Cursor {
+    pages: u32,
+    firsts_seen: HashSet<RecordKey>,
+    ended: bool,
+}
+
+impl Cursor {
+    /// Goes on to the next page.
+    fn advance(&mut self, more_wanted: bool, end: PageEnd, first: Option<RecordKey>) -> Result<(), FetchError> {
+        self.pages += 1;
+        self.ended = !more_wanted || end.is_last(self.pages);
+        if self.ended {
+            return Ok(());
+        }
+        // A server that gives its last page for any number would otherwise be read for ever.
+        if first.is_some_and(|first| !self.firsts_seen.insert(first)) {
+            return Err(FetchError::Inconsistent { what: "a page came a second time".to_owned() });
+        }
+        if self.pages >= MAX_PAGES {
+            return Err(FetchError::Inconsistent { what: format!("it has not ended after {MAX_PAGES} pages") });
+        }
+        Ok(())
+    }
+}
+
 /// Reads one account of the training API.
 pub struct SatClient<'a> {
     transport: &'a Transport,
@@ -83,63 +144,97 @@ impl<'a> SatClient<'a> {
         Ok(Self { transport, session, page_size: AtomicUsize::new(0) })
     }
 
-    /// Reads the account and its lists to their ends or caps. `configured` is the account's id, if the connection knows it; `seed` makes the hashes
-    /// of learners those of this run alone.
+    /// Reads the account and its lists to their ends or caps, on from `state`. `configured` is the account's id, if the connection knows it; `seed`
+    /// makes the hashes of learners those of this run alone.
     ///
     /// # Errors
     /// The [`Failure`] of the first list that fails for good; then nothing is known.
     pub async fn collect(
         &self,
-        settings: SatSettings,
+        mut state: SatState,
         instants: Instants,
         configured: Option<&str>,
         seed: &str,
-    ) -> Result<(SatTally, Chosen), Failure> {
-        let mut tally = SatTally::new(settings, instants.as_of);
-        let account = self.account(configured, &mut tally).await?;
-        let tally = Mutex::new(tally);
+    ) -> Result<Collected<(SatTally, Chosen), SatState>, Failure> {
+        self.page_size.store(state.page_size, Ordering::Relaxed);
+        let account = match &state.account {
+            Some(account) => account.clone(),
+            None => match self.account(configured, &mut state.tally).await? {
+                Ok(account) => state.account.insert(account).clone(),
+                Err(until) => return Ok(Collected::Paused { state: Box::new(state), until }),
+            },
+        };
         let id = account.id.as_str();
-        tokio::try_join!(
-            self.read_counts(id, &tally),
-            self.read_training(id, seed, instants, &tally),
-            self.read_learners(id, seed, instants, &tally),
-            self.read_campaigns(id, instants, &tally),
+        let state = Mutex::new(state);
+        let paused = tokio::try_join!(
+            self.read_counts(id, &state),
+            self.read_training(id, seed, instants, &state),
+            self.read_learners(id, seed, instants, &state),
+            self.read_campaigns(id, instants, &state),
         )?;
-        let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-        tally.check().map_err(|error| inconsistent(&error))?;
-        Ok((tally, account))
+        let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = <[_; 4]>::from(paused).into_iter().flatten().max() {
+            state.page_size = self.page_size.load(Ordering::Relaxed);
+            return Ok(Collected::Paused { state: Box::new(state), until });
+        }
+        state.tally.check().map_err(|error| inconsistent(&error))?;
+        Ok(Collected::Whole((state.tally, account)))
     }
 
-    async fn account(&self, configured: Option<&str>, tally: &mut SatTally) -> Result<Chosen, Failure> {
-        let accounts = self.accounts().await?;
+    /// The account to measure, unless the run has to pause before it is known.
+    async fn account(
+        &self,
+        configured: Option<&str>,
+        tally: &mut SatTally,
+    ) -> Result<Result<Chosen, DateTime<Utc>>, Failure> {
+        let accounts = match self.accounts().await? {
+            Ok(accounts) => accounts,
+            Err(until) => return Ok(Err(until)),
+        };
         tally.accounts_read = accounts.len() as u64;
         let facts: Vec<AccountFacts<'_>> = accounts
             .iter()
             .map(|(id, name, kind)| AccountFacts { id: id.as_deref(), name: name.as_deref(), kind: kind.as_deref() })
             .collect();
-        choose(&facts, configured).map_err(|error| Failure::from(error).at("GET /api/v1/accounts").about(Product::Sat))
+        let chosen = choose(&facts, configured);
+        chosen.map(Ok).map_err(|error| Failure::from(error).at("GET /api/v1/accounts").about(Product::Sat))
     }
 
-    /// Every visible account: id, name and kind.
-    async fn accounts(&self) -> Result<Vec<AccountFields>, Failure> {
+    /// Every visible account: id, name and kind; unless the run has to pause before they are all known.
+    async fn accounts(&self) -> Result<Result<Vec<AccountFields>, DateTime<Utc>>, Failure> {
         let list = Listing { path: "/api/v1/accounts", noun: "accounts", scope: "account:read" };
-        let accounts = Mutex::new(Vec::new());
-        self.read_list::<Account<'static>, _>(&list, Instants::live(), |page, _| {
-            let page = page.records.iter().map(Account::fields);
-            accounts.lock().unwrap_or_else(PoisonError::into_inner).extend(page);
-            Ok(true)
-        })
-        .await?;
-        Ok(accounts.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let read = Mutex::new((Vec::new(), Cursor::default()));
+        let paused = self
+            .read_list::<Account<'static>, _>(
+                &list,
+                Instants::live(),
+                &read,
+                |(_, cursor)| cursor,
+                |(accounts, _), page, _| {
+                    accounts.extend(page.records.iter().map(Account::fields));
+                    Ok(true)
+                },
+            )
+            .await?;
+        let (accounts, _) = read.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(paused.map_or(Ok(accounts), Err))
     }
 
-    async fn read_counts(&self, account: &str, tally: &Mutex<SatTally>) -> Result<(), Failure> {
+    async fn read_counts(&self, account: &str, state: &Mutex<SatState>) -> Result<Paused, Failure> {
+        if lock(state).counts_read {
+            return Ok(None);
+        }
         let path = format!("/api/v1/accounts/{account}");
         let list = Listing { path: &path, noun: "the account", scope: "account:read" };
-        let claimed = self.get(&path, &[], &mut Vec::new(), read_account).await;
-        let claimed = claimed.map_err(|error| self.failed(&list, error))?;
-        lock(tally).coverage.claim_active_learners(claimed);
-        Ok(())
+        match self.get(&path, &[], &mut Vec::new(), read_account).await {
+            Ok(claimed) => {
+                let mut state = lock(state);
+                state.tally.coverage.claim_active_learners(claimed);
+                state.counts_read = true;
+                Ok(None)
+            }
+            Err(error) => self.paused_or_failed(&list, error),
+        }
     }
 
     /// The assignments, and then the activity of those that hold completions.
@@ -148,28 +243,50 @@ impl<'a> SatClient<'a> {
         account: &str,
         seed: &str,
         instants: Instants,
-        tally: &Mutex<SatTally>,
-    ) -> Result<(), Failure> {
+        state: &Mutex<SatState>,
+    ) -> Result<Paused, Failure> {
         let path = format!("/api/v1/accounts/{account}/assignments");
         let list = Listing { path: &path, noun: "assignments", scope: "assignments:read" };
-        self.read_list::<WithStatus<'static>, _>(&list, instants, |page, _| {
-            let mut tally = lock(tally);
-            for record in &page.records {
-                let facts = AssignmentFacts { id: record.id(), status: record.status() };
-                let unusable = "it has characters that do not belong in a path";
-                tally
-                    .assignments
-                    .add(&facts)
-                    .map_err(|_| FetchError::Malformed { path: "data.id".to_owned(), what: unusable.to_owned() })?;
-            }
-            Ok(!tally.assignments.capped().is_cut())
-        })
-        .await?;
-        let to_read: Vec<SatId> = lock(tally).assignments.to_read().to_vec();
+        let paused = self
+            .read_list::<WithStatus<'static>, _>(
+                &list,
+                instants,
+                state,
+                |state| &mut state.assignments,
+                |state, page, _| {
+                    for record in &page.records {
+                        let facts = AssignmentFacts { id: record.id(), status: record.status() };
+                        let unusable = "it has characters that do not belong in a path";
+                        state.tally.assignments.add(&facts).map_err(|_| FetchError::Malformed {
+                            path: "data.id".to_owned(),
+                            what: unusable.to_owned(),
+                        })?;
+                    }
+                    Ok(!state.tally.assignments.capped().is_cut())
+                },
+            )
+            .await?;
+        if paused.is_some() {
+            return Ok(paused);
+        }
+        let to_read: Vec<SatId> = {
+            let state = lock(state);
+            let to_read = state.tally.assignments.to_read().iter();
+            to_read.filter(|assignment| !state.activity_read.contains(*assignment)).cloned().collect()
+        };
+        // Once one has to pause, none is begun any more.
+        let paused = AtomicBool::new(false);
         stream::iter(to_read)
-            .map(|assignment| async move { self.read_activity(&assignment, seed, instants, tally).await })
+            .map(async |assignment| {
+                if paused.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                let until = self.read_activity(&assignment, seed, instants, state).await?;
+                paused.fetch_or(until.is_some(), Ordering::Relaxed);
+                Ok(until)
+            })
             .buffer_unordered(CONCURRENCY)
-            .try_for_each(async |()| Ok(()))
+            .try_fold(None, async |latest: Paused, until| Ok(latest.max(until)))
             .await
     }
 
@@ -178,17 +295,38 @@ impl<'a> SatClient<'a> {
         assignment: &SatId,
         seed: &str,
         instants: Instants,
-        tally: &Mutex<SatTally>,
-    ) -> Result<(), Failure> {
+        state: &Mutex<SatState>,
+    ) -> Result<Paused, Failure> {
         let path = format!("/api/v1/assignments/{assignment}/learner-activity");
         let list = Listing { path: &path, noun: "learner activity", scope: "assignments:learner-activity" };
-        let mut activity = lock(tally).activity();
-        self.read_list::<Activity<'static>, _>(&list, instants, |page, at| {
-            page.records.iter().for_each(|record| activity.add(&record.facts(seed), at));
-            Ok(!activity.capped().is_cut())
-        })
-        .await?;
-        lock(tally).coverage.join(activity).map_err(|error| inconsistent(&error).at(format!("GET {path}")))
+        let open = {
+            let mut state = lock(state);
+            let open = state.open_activity.remove(assignment);
+            Mutex::new(open.unwrap_or_else(|| (state.tally.activity(), Cursor::default())))
+        };
+        let paused = self
+            .read_list::<Activity<'static>, _>(
+                &list,
+                instants,
+                &open,
+                |(_, cursor)| cursor,
+                |(activity, _), page, at| {
+                    page.records.iter().for_each(|record| activity.add(&record.facts(seed), at));
+                    Ok(!activity.capped().is_cut())
+                },
+            )
+            .await?;
+        let open = open.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(state);
+        if paused.is_some() {
+            if open.1.pages > 0 {
+                state.open_activity.insert(assignment.clone(), open);
+            }
+            return Ok(paused);
+        }
+        state.activity_read.insert(assignment.clone());
+        let joined = state.tally.coverage.join(open.0);
+        joined.map(|()| None).map_err(|error| inconsistent(&error).at(format!("GET {path}")))
     }
 
     async fn read_learners(
@@ -196,65 +334,89 @@ impl<'a> SatClient<'a> {
         account: &str,
         seed: &str,
         instants: Instants,
-        tally: &Mutex<SatTally>,
-    ) -> Result<(), Failure> {
+        state: &Mutex<SatState>,
+    ) -> Result<Paused, Failure> {
         let path = format!("/api/v1/accounts/{account}/learners");
         let list = Listing { path: &path, noun: "learners", scope: "learners:read" };
-        self.read_list::<WithStatus<'static>, _>(&list, instants, |page, _| {
-            let mut tally = lock(tally);
-            page.records.iter().for_each(|record| tally.coverage.add_learner(&record.learner(seed)));
-            Ok(true)
-        })
+        self.read_list::<WithStatus<'static>, _>(
+            &list,
+            instants,
+            state,
+            |state| &mut state.learners,
+            |state, page, _| {
+                page.records.iter().for_each(|record| state.tally.coverage.add_learner(&record.learner(seed)));
+                Ok(true)
+            },
+        )
         .await
     }
 
-    async fn read_campaigns(&self, account: &str, instants: Instants, tally: &Mutex<SatTally>) -> Result<(), Failure> {
+    async fn read_campaigns(
+        &self,
+        account: &str,
+        instants: Instants,
+        state: &Mutex<SatState>,
+    ) -> Result<Paused, Failure> {
         let path = format!("/api/v1/accounts/{account}/phishing-campaigns");
         let list = Listing { path: &path, noun: "phishing campaigns", scope: "phishing-campaigns:read" };
-        self.read_list::<Campaign<'static>, _>(&list, instants, |page, at| {
-            let mut tally = lock(tally);
-            page.records.iter().for_each(|record| tally.phishing.add(&record.facts(), at));
-            Ok(!tally.phishing.capped().is_cut())
-        })
+        self.read_list::<Campaign<'static>, _>(
+            &list,
+            instants,
+            state,
+            |state| &mut state.campaigns,
+            |state, page, at| {
+                page.records.iter().for_each(|record| state.tally.phishing.add(&record.facts(), at));
+                Ok(!state.tally.phishing.capped().is_cut())
+            },
+        )
         .await
     }
 
-    async fn read_list<R, F>(&self, list: &Listing<'_>, instants: Instants, fold: F) -> Result<(), Failure>
-    where
-        R: Resource,
-        F: FnMut(Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, FetchError>,
-    {
-        self.read_pages::<R, F>(list, instants, fold).await.map_err(|error| self.failed(list, error))
+    /// Reads a list on from its cursor, which moves in one step with the folding of each page into `state`.
+    async fn read_list<R: Resource, S>(
+        &self,
+        list: &Listing<'_>,
+        instants: Instants,
+        state: &Mutex<S>,
+        cursor: fn(&mut S) -> &mut Cursor,
+        fold: impl FnMut(&mut S, Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, FetchError>,
+    ) -> Result<Paused, Failure> {
+        match self.read_pages::<R, S>(list, instants, state, cursor, fold).await {
+            Ok(()) => Ok(None),
+            Err(error) => self.paused_or_failed(list, error),
+        }
     }
 
     /// Reads page after page until the list or the interest of `fold` ends.
-    async fn read_pages<R, F>(&self, list: &Listing<'_>, instants: Instants, mut fold: F) -> Result<(), FetchError>
-    where
-        R: Resource,
-        F: FnMut(Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, FetchError>,
-    {
+    async fn read_pages<R: Resource, S>(
+        &self,
+        list: &Listing<'_>,
+        instants: Instants,
+        state: &Mutex<S>,
+        cursor: fn(&mut S) -> &mut Cursor,
+        mut fold: impl FnMut(&mut S, Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, FetchError>,
+    ) -> Result<(), FetchError> {
         let mut buffer = Vec::new();
-        let mut firsts_seen: HashSet<RecordKey> = HashSet::new();
-        for number in 1..=MAX_PAGES {
-            let number_text = number.to_string();
-            let (end, first, more_wanted) = self
-                .get_sized(list.path, &number_text, &mut buffer, |body| {
-                    let page = R::page(body)?;
-                    let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
-                    self.transport.progress().add_page(page.records.len() as u64);
-                    let (end, first) = (page.end, page.first);
-                    Ok((end, first, fold(page, observed_at)))
-                })
-                .await?;
-            if !more_wanted? || end.is_last(number) {
-                return Ok(());
-            }
-            // A server that gives its last page for any number would otherwise be read for ever.
-            if first.is_some_and(|first| !firsts_seen.insert(first)) {
-                return Err(FetchError::Inconsistent { what: "a page came a second time".to_owned() });
-            }
+        loop {
+            let number = {
+                let mut state = lock(state);
+                let cursor = cursor(&mut state);
+                if cursor.ended {
+                    return Ok(());
+                }
+                cursor.pages + 1
+            };
+            self.get_sized(list.path, &number.to_string(), &mut buffer, |body| {
+                let page = R::page(body)?;
+                let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
+                self.transport.progress().add_page(page.records.len() as u64);
+                let (end, first) = (page.end, page.first);
+                let mut state = lock(state);
+                let folded = fold(&mut state, page, observed_at);
+                Ok(folded.and_then(|more_wanted| cursor(&mut state).advance(more_wanted, end, first)))
+            })
+            .await??;
         }
-        Err(FetchError::Inconsistent { what: format!("it has not ended after {MAX_PAGES} pages") })
     }
 
     /// Gets a page in the largest size that the server accepts.
@@ -301,6 +463,14 @@ impl<'a> SatClient<'a> {
         }
     }
 
+    /// A pause is no failure.
+    fn paused_or_failed(&self, list: &Listing<'_>, error: FetchError) -> Result<Paused, Failure> {
+        match error {
+            FetchError::Paused { until } => Ok(Some(until)),
+            error => Err(self.failed(list, error)),
+        }
+    }
+
     /// The failure of a list; if a new token was refused on the way, that is the failure.
     fn failed(&self, list: &Listing<'_>, error: FetchError) -> Failure {
         self.session.take_failure().unwrap_or_else(|| list.failure(error))
@@ -309,8 +479,11 @@ impl<'a> SatClient<'a> {
 
 type AccountFields = (Option<String>, Option<String>, Option<String>);
 
-fn lock(tally: &Mutex<SatTally>) -> std::sync::MutexGuard<'_, SatTally> {
-    tally.lock().unwrap_or_else(PoisonError::into_inner)
+/// From when on a paused list may be read on; `None` for one that is read.
+type Paused = Option<DateTime<Utc>>;
+
+fn lock<S>(state: &Mutex<S>) -> std::sync::MutexGuard<'_, S> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn inconsistent(error: &Inconsistent) -> Failure {

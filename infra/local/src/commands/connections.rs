@@ -13,6 +13,7 @@ use common::domain::schedule::next_daily;
 use common::huntress::edr::TestReport;
 use common::queue::RunMessage;
 use common::store::{ConnectionChange, Scheduling, StoreError};
+use common::sync::work::{Processed, WorkError};
 use huntress_evidence::stack::{OWNER, Stack};
 use std::sync::Arc;
 
@@ -178,11 +179,22 @@ async fn work(stack: &Stack, message: &RunMessage) -> Result<Option<Run>, Fault>
     let connection = stack.store.connection(&message.company, &message.connection).await;
     let connection = connection.map_err(|error| stored(error, &message.connection))?;
     let budget = stack.budgets.of(&connection.ok_or_else(|| no_connection(&message.connection))?);
-    let progress = Arc::default();
-    let display = progress::show(&progress, &budget, &stack.huntress.clock);
-    let processed = worker.process(message, OWNER, stack.huntress.clock.now() + SYNC_TIME, progress).await;
-    drop(display);
-    processed.map_err(|error| stored(error, &message.connection))?;
+    loop {
+        let progress = Arc::default();
+        let display = progress::show(&progress, &budget, &stack.huntress.clock);
+        let processed = worker.process(message, OWNER, stack.huntress.clock.now() + SYNC_TIME, progress).await;
+        drop(display);
+        match processed {
+            // It goes on from its checkpoint, here or, should this process end, wherever it is taken up.
+            Ok(Processed::Waiting { until }) => {
+                tracing::info!(%until, "waiting for the request limit");
+                stack.huntress.clock.sleep_until(until).await;
+            }
+            Ok(_) => break,
+            Err(WorkError::Store(error)) => return Err(stored(error, &message.connection)),
+            Err(error @ WorkError::Queue(_)) => return Err(Fault::other(error.to_string())),
+        }
+    }
     stack
         .store
         .run(&message.company, &message.connection, &message.run)

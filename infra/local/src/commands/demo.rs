@@ -75,7 +75,7 @@ async fn show() -> Result<(), Box<dyn Error>> {
     let worker = stack.worker();
     let mut ends = String::new();
     for _ in 0..planned.new {
-        let message = queue.try_recv()?;
+        let message = queue.try_recv()?.message;
         if !deliver(&worker, &message, TIME).await {
             return Err("a run did not end".into());
         }

@@ -14,7 +14,7 @@ use crate::outcome::Fault;
 use crate::render;
 use common::clock::SystemClock;
 use common::domain::connection::Product;
-use common::queue::RunMessage;
+use common::queue::Queued;
 use common::settings::environment;
 use huntress_evidence::stack::Stack;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ fn refuse_deployed(place: &Place, what: &str) -> Result<(), Fault> {
 }
 
 /// Opens the stack of a data folder, or a deployed one.
-async fn open(place: &Place) -> Result<(Stack, UnboundedReceiver<RunMessage>), Fault> {
+async fn open(place: &Place) -> Result<(Stack, UnboundedReceiver<Queued>), Fault> {
     let huntress = collect::huntress(Arc::new(SystemClock))?;
     if place.aws {
         return Stack::deployed(&environment, huntress).map_err(|error| Fault::usage(error.to_string()));

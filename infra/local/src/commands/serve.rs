@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::api::{Caller, Problem};
 use common::domain::id::CompanyId;
 use common::domain::schedule::{last_daily, next_daily};
-use common::queue::RunMessage;
+use common::queue::{Queued, RunMessage};
 use common::sync::work::Worker;
 use common::telemetry::Telemetry;
 use huntress_evidence::stack::{Stack, deliver, event};
@@ -115,7 +115,7 @@ async fn recover(stack: &Stack, company: &CompanyId) -> Result<(), Fault> {
 /// Takes messages from the queue and works on so many at a time.
 async fn pump(
     stack: Arc<Stack>,
-    mut queue: UnboundedReceiver<RunMessage>,
+    mut queue: UnboundedReceiver<Queued>,
     workers: usize,
     runs: TaskTracker,
     stop: CancellationToken,
@@ -127,8 +127,20 @@ async fn pump(
             () = stop.cancelled() => return,
             message = queue.recv() => message,
         };
+        let Some(Queued { message, delay }) = message else { return };
+        if delay > TimeDelta::zero() {
+            let (stack, stop) = (Arc::clone(&stack), stop.clone());
+            runs.spawn(async move {
+                let due = stack.huntress.clock.now() + delay;
+                tokio::select! {
+                    // It stands in the table, and is taken up at the next start.
+                    () = stop.cancelled() => {}
+                    () = stack.huntress.clock.sleep_until(due) => drop(stack.send(&[message]).await),
+                }
+            });
+            continue;
+        }
         // All workers here have one name, so the lease does not tell them apart: a second message of a run would take it from the first.
-        let Some(message) = message else { return };
         if !begin(&at_work, &message) {
             continue;
         }

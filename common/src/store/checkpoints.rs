@@ -1,0 +1,177 @@
+//! How far a run has come, kept until it goes on: in pieces, since it may be larger than one record.
+
+use super::error::StoreError;
+use super::evidence::BODY_LIMIT;
+use super::item::{Change, number, text};
+use super::keys;
+use super::lease::Lease;
+use super::query::Order;
+use super::transaction::Outcome;
+use super::{ATTEMPTS, Store};
+use crate::domain::run::{Run, RunStatus};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A checkpoint that nobody took up for so long is removed by the table.
+pub const CHECKPOINT_KEPT: TimeDelta = TimeDelta::days(3);
+
+/// Records in one request that writes many.
+const BATCH: usize = 25;
+
+/// Which checkpoint a run goes on from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointRef {
+    /// The fencing token of the worker that wrote it.
+    pub(super) token: u64,
+    pieces: u32,
+    sha256: String,
+}
+
+/// A run that is to go on later.
+#[derive(Debug, Clone, Copy)]
+pub struct Suspension<'a> {
+    /// How far it has come, in a form that the store does not look into.
+    pub state: &'a [u8],
+    /// From when on it may go on.
+    pub continue_at: DateTime<Utc>,
+    /// HTTP requests made so far.
+    pub api_calls: u64,
+    /// The time.
+    pub now: DateTime<Utc>,
+}
+
+impl Store {
+    /// Keeps how far a run has come and gives up its lease: first the pieces, then, in one transaction under the fencing token, what points at them.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if another worker has taken the run, or it is over; then the checkpoint before it counts.
+    pub async fn suspend(&self, lease: &Lease, suspension: Suspension<'_>) -> Result<(), StoreError> {
+        let Suspension { state, continue_at, api_calls, now } = suspension;
+        let expires_at = number((now.max(continue_at) + CHECKPOINT_KEPT).timestamp());
+        let mut requests = Vec::new();
+        let mut pieces = 0;
+        for (position, piece) in state.chunks(BODY_LIMIT).enumerate() {
+            let mut item = keys::checkpoint(lease, position).to_item();
+            item.insert("body".to_owned(), AttributeValue::B(Blob::new(piece)));
+            item.insert("expires_at".to_owned(), expires_at.clone());
+            let put = PutRequest::builder().set_item(Some(item)).build().map_err(StoreError::unavailable)?;
+            requests.push(WriteRequest::builder().put_request(put).build());
+            pieces += 1;
+        }
+        for batch in requests.chunks(BATCH) {
+            self.write_batch(batch.to_vec()).await?;
+        }
+        let checkpoint = CheckpointRef { token: lease.token, pieces, sha256: hex(state) };
+        for _ in 0..ATTEMPTS {
+            let actions = vec![
+                lease
+                    .change()
+                    .set("checkpoint", &checkpoint)?
+                    .set("continue_at", &continue_at)?
+                    .remove("lease_until")
+                    .remove("owner")
+                    .update(&self.table)?,
+                Change::of(keys::run(&lease.company, &lease.connection, &lease.run_id))
+                    .set("status", &RunStatus::Waiting)?
+                    .set("waiting_until", &continue_at)?
+                    .set("api_calls", &api_calls)?
+                    .update(&self.table)?,
+            ];
+            match self.transact(actions).await? {
+                Outcome::Written => {
+                    self.forget_checkpoint(lease).await;
+                    return Ok(());
+                }
+                refused if refused.refused(0) => return self.suspended_before(lease).await,
+                // Reading the run tells what is wrong.
+                _ => self.run(&lease.company, &lease.connection, &lease.run_id).await?,
+            };
+        }
+        Err(StoreError::Conflict { record: <Run as super::item::Record>::KIND })
+    }
+
+    /// `Ok` if the checkpoint is this very lease's, and the answer to its writing was lost.
+    async fn suspended_before(&self, lease: &Lease) -> Result<(), StoreError> {
+        let active = self.active_run(&lease.company, &lease.connection).await?;
+        let ours = active.and_then(|active| active.checkpoint).is_some_and(|it| it.token == lease.token);
+        if ours { Ok(()) } else { Err(StoreError::LeaseLost) }
+    }
+
+    /// What [`Store::suspend`] kept last for the run of this lease; `None` if it was never suspended, or its checkpoint is gone or damaged.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn checkpoint(&self, lease: &Lease) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(checkpoint) = &lease.checkpoint else { return Ok(None) };
+        let range = keys::checkpoint_pieces(lease, checkpoint.token);
+        let mut items = self.query(&range, Order::Forward).into_paginator().items().send();
+        let (mut state, mut pieces) = (Vec::new(), 0);
+        while let Some(item) = items.try_next().await? {
+            if let Some(Ok(body)) = item.get("body").map(AttributeValue::as_b) {
+                state.extend_from_slice(body.as_ref());
+                pieces += 1;
+            }
+        }
+        let whole = pieces == checkpoint.pieces && hex(&state) == checkpoint.sha256;
+        if !whole {
+            tracing::warn!(run = %lease.run_id, "the checkpoint of the run is gone or damaged; the run begins anew");
+        }
+        Ok(whole.then_some(state))
+    }
+
+    /// Removes the checkpoint that a run went on from. What cannot be removed expires.
+    pub(super) async fn forget_checkpoint(&self, lease: &Lease) {
+        let Some(checkpoint) = &lease.checkpoint else { return };
+        let keys = (0..checkpoint.pieces).map(|piece| keys::checkpoint_piece(lease, checkpoint.token, piece as usize));
+        let deletes = keys.filter_map(|key| {
+            let delete = DeleteRequest::builder().set_key(Some(key.to_item())).build().ok()?;
+            Some(WriteRequest::builder().delete_request(delete).build())
+        });
+        for batch in deletes.collect::<Vec<_>>().chunks(BATCH) {
+            if let Err(error) = self.write_batch(batch.to_vec()).await {
+                tracing::warn!(%error, "an old checkpoint is left to expire");
+            }
+        }
+    }
+
+    /// What the processes that asked an account lately have sent, by process.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn usage(&self, account: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let mut items = self.query(&keys::usages(account), Order::Forward).into_paginator().items().send();
+        let mut usages = Vec::new();
+        while let Some(item) = items.try_next().await? {
+            let field = |name: &str| item.get(name)?.as_s().ok().cloned();
+            if let (Some(sk), Some(usage)) = (field("sk"), field("usage")) {
+                usages.push((sk.trim_start_matches("USED#").to_owned(), usage));
+            }
+        }
+        Ok(usages)
+    }
+
+    /// Keeps what a process has sent to an account, until it does not matter any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn save_usage(
+        &self,
+        account: &str,
+        process: &str,
+        usage: String,
+        until: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut item = keys::usage(account, process).to_item();
+        item.insert("usage".to_owned(), text(usage));
+        item.insert("expires_at".to_owned(), number(until.timestamp()));
+        self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
