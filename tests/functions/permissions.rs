@@ -291,7 +291,8 @@ impl Watched {
     }
 
     fn worker(&self) -> Worker {
-        Worker { store: self.store.clone(), credentials: self.credentials(), ..self.world.worker() }
+        let queue = Arc::new(self.queue.queue());
+        Worker { store: self.store.clone(), credentials: self.credentials(), queue, ..self.world.worker() }
     }
 
     fn tester(&self) -> Tester {

@@ -132,7 +132,7 @@ impl Stack {
     pub fn deployed(
         lookup: Lookup<'_>,
         huntress: Huntress,
-    ) -> Result<(Self, UnboundedReceiver<RunMessage>), SettingsError> {
+    ) -> Result<(Self, UnboundedReceiver<Queued>), SettingsError> {
         let aws = Aws::load(lookup);
         let (sender, receiver) = mpsc::unbounded_channel();
         let stack = Self {
