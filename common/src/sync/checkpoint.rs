@@ -1,6 +1,5 @@
 //! How far a run has come, as it is kept between its parts.
 
-use crate::domain::connection::Connection;
 use crate::huntress::edr::EdrState;
 use crate::huntress::sat::SatState;
 use crate::huntress::transport::Done;
@@ -35,8 +34,7 @@ pub(super) enum Lists {
 
 impl Checkpoint {
     /// The beginning of a run.
-    pub fn begin(connection: &Connection, lists: Lists, started_at: DateTime<Utc>) -> Self {
-        tracing::debug!(connection = %connection.id, "the run begins at its beginning");
+    pub fn begin(lists: Lists, started_at: DateTime<Utc>) -> Self {
         Self { started_at, done: Done::default(), idle: 0, lists }
     }
 

@@ -194,7 +194,7 @@ impl Worker {
                 Product::Edr => Lists::Edr(EdrState::new(connection.edr, job.as_of).into()),
                 Product::Sat => Lists::Sat(SatState::new(connection.sat, job.as_of).into()),
             };
-            Checkpoint::begin(&connection, lists, self.huntress.clock.now())
+            Checkpoint::begin(lists, self.huntress.clock.now())
         });
         progress.resume(checkpoint.done);
         let started_at = checkpoint.started_at;
