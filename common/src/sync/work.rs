@@ -208,7 +208,10 @@ impl Worker {
             // A credential is bound to its product.
             _ => Err(Failure::new(FailureCode::CredentialMissing, "the credential is for another product")),
         };
-        self.budgets.save(&self.store, &connection, self.huntress.clock.now()).await?;
+        // What was read is not thrown away for that: the server's own count corrects those who do not know.
+        if let Err(error) = self.budgets.save(&self.store, &connection, self.huntress.clock.now()).await {
+            tracing::warn!(connection = %connection.id, %error, "other workers do not know what this one sent");
+        }
         let gathered = match gathered {
             Ok(Collected::Whole(gathered)) => Ok(gathered),
             Ok(Collected::Paused { state, until }) => {
