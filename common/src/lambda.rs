@@ -5,7 +5,7 @@ use crate::documents::{Bucket, Documents};
 use crate::huntress::transport::{Timeouts, http_client};
 use crate::queue::Queue;
 use crate::secrets::wrapping::Wrapping;
-use crate::secrets::{Credentials, SecretsManager};
+use crate::secrets::{Credentials, SealedTable, SecretsManager};
 use crate::settings::{Lookup, Origins, SettingsError, required};
 use crate::store::Store;
 use crate::sync::collect::Huntress;
@@ -15,6 +15,9 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
+
+const SECRET_PREFIX: &str = "SECRET_PREFIX";
+const CREDENTIAL_KEY_ID: &str = "CREDENTIAL_KEY_ID";
 
 /// JSON lines on stdout, as Lambda's JSON log format expects them, from the level that the function's own setting `AWS_LAMBDA_LOG_LEVEL` names.
 ///
@@ -65,14 +68,38 @@ impl<'a> Aws<'a> {
         Ok(Queue::Sqs { client, url: required(self.lookup, "QUEUE_URL")? })
     }
 
-    /// Secrets below `SECRET_PREFIX`.
+    /// Secrets below `SECRET_PREFIX`; or the table's sealed credentials, under the key `CREDENTIAL_KEY_ID` of KMS. A stack has one of the two.
     ///
     /// # Errors
     /// [`SettingsError`] naming the variable.
     pub fn credentials(&self) -> Result<Arc<Credentials>, SettingsError> {
+        let [prefix, key_id] = [SECRET_PREFIX, CREDENTIAL_KEY_ID].map(self.lookup);
+        Ok(Arc::new(match (prefix, key_id) {
+            (Some(_), None) => self.managed()?,
+            (None, Some(_)) => self.sealed()?,
+            _ => return Err(SettingsError::OneOf(SECRET_PREFIX, CREDENTIAL_KEY_ID)),
+        }))
+    }
+
+    /// Secrets below `SECRET_PREFIX`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn managed(&self) -> Result<Credentials, SettingsError> {
         let client = aws_sdk_secretsmanager::Client::new(&self.config);
-        let manager = SecretsManager::new(client, required(self.lookup, "SECRET_PREFIX")?);
-        Ok(Arc::new(Credentials::Manager(manager)))
+        Ok(Credentials::Manager(SecretsManager::new(client, required(self.lookup, SECRET_PREFIX)?)))
+    }
+
+    /// Credentials in the table `TABLE_NAME`, sealed under the key `CREDENTIAL_KEY_ID` of KMS.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn sealed(&self) -> Result<Credentials, SettingsError> {
+        Ok(Credentials::Table(SealedTable::new(self.store()?, self.wrapping(CREDENTIAL_KEY_ID)?)))
+    }
+
+    fn wrapping(&self, name: &'static str) -> Result<Wrapping, SettingsError> {
+        Ok(Wrapping::Kms { client: aws_sdk_kms::Client::new(&self.config), key_id: required(self.lookup, name)? })
     }
 
     /// What it takes to keep people: the key `PEOPLE_KEY_ID` of KMS, and the bucket at `CERTIFICATE_BUCKET_URL`, which is asked with `http`: making a
@@ -81,7 +108,7 @@ impl<'a> Aws<'a> {
     /// # Errors
     /// [`SettingsError`] naming the variable.
     pub fn vault(&self, http: reqwest::Client) -> Result<Arc<Vault>, SettingsError> {
-        let key_id = required(self.lookup, "PEOPLE_KEY_ID")?;
+        let wrapping = self.wrapping("PEOPLE_KEY_ID")?;
         let name = "CERTIFICATE_BUCKET_URL";
         let url = required(self.lookup, name)?.parse();
         let url = url.map_err(|_| SettingsError::Invalid { name, why: "it is no URL".to_owned() })?;
@@ -93,7 +120,6 @@ impl<'a> Aws<'a> {
             region: self.config.region().ok_or_else(missing)?.to_string(),
             url,
         };
-        let wrapping = Wrapping::Kms { client: aws_sdk_kms::Client::new(&self.config), key_id };
         Ok(Arc::new(Vault { wrapping, documents: Documents::Bucket(bucket) }))
     }
 

@@ -149,17 +149,20 @@ class Deployment:
 
     # --- what a person does ---
 
-    def command(self, *arguments, code=0):
+    def command(self, *arguments, code=0, **variables):
         env = {
             **self.env,
             "TABLE_NAME": self.outputs["TableName"],
-            "SECRET_PREFIX": self.outputs["SecretPrefix"],
+            # The stack has one of the two.
+            "SECRET_PREFIX": self.outputs.get("SecretPrefix", ""),
+            "CREDENTIAL_KEY_ID": self.outputs.get("CredentialKeyArn", ""),
             "PEOPLE_KEY_ID": self.outputs["PeopleKeyArn"],
             "CERTIFICATE_BUCKET_URL": self.outputs["CertificateBucketUrl"],
             "HUNTRESS_API_KEY": "hk_simulator",
             "HUNTRESS_API_SECRET": "hs_simulator",
             "HUNTRESS_EDR_URL": self.gate.url,
             "HUNTRESS_ALLOW_LOOPBACK": "1",
+            **variables,
         }
         command = [self.options.command, *arguments, "--aws", "--company", COMPANY]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)

@@ -70,6 +70,11 @@ pub(super) fn parse_connection(item: &Item) -> Option<(CompanyId, ConnectionId)>
     Some((CompanyId::parse(part("pk", "COMPANY#")?).ok()?, ConnectionId::parse(part("sk", "CONNECTION#")?).ok()?))
 }
 
+/// The sealed credential of a connection, apart from the connection itself: who may read the one need not read the other.
+pub(super) fn credential(company: &CompanyId, id: &ConnectionId) -> Key {
+    Key { pk: format!("CREDENTIAL#{company}"), sk: format!("CONNECTION#{id}") }
+}
+
 pub(super) fn shard(number: u8) -> String {
     format!("DUE#{number}")
 }

@@ -39,9 +39,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn name_provider(&self, company: &CompanyId, provider: &Provider) -> Result<(), StoreError> {
-        let item = provider.to_item(&keys::provider(company, &provider.client))?;
-        self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
-        Ok(())
+        self.put_item(provider.to_item(&keys::provider(company, &provider.client))?).await
     }
 
     /// Names no provider of a client's training any more.
