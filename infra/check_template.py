@@ -144,7 +144,7 @@ def permissions_of(resources, secrets):
 
     def allows(role, action, key=None):
         statements = [it for it in found[role] if action in it["actions"]]
-        return [it for it in statements if key is None or key in it.get("leading_keys", [key])]
+        return [it for it in statements if key is None or any(meet(key, own) for own in it.get("leading_keys", [key]))]
 
     writes = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"]
     for action in writes:
@@ -167,15 +167,13 @@ def permissions_of(resources, secrets):
             # Any use of the key but through a service or for a purpose would open every credential.
             bounded = "Key" not in it["resources"] or it.get("via") or it.get("purposes")
             check(bounded, f"{what} uses the key for anything")
-    for role in ("SyncWorkerRole", "ConnectionTestRole"):
-        for action in ("dynamodb:DeleteItem", "dynamodb:BatchWriteItem"):
-            check(not allows(role, action, "COMPANY#*"), f"{role} could take a connection away with {action}")
     owners = {"company", "id", "product", "mapping"}
     for role in found:
-        for action in ("dynamodb:PutItem", "dynamodb:UpdateItem"):
-            for it in allows(role, action, "COMPANY#*"):
-                named = set(it.get("attributes", owners))
-                check(not owners & named, f"{role}/{it['sid']} could change whose a connection is")
+        for action in ("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"):
+            check(not allows(role, action, "COMPANY#*"), f"{role} could replace a connection or take it away with {action}")
+        for it in allows(role, "dynamodb:UpdateItem", "COMPANY#*"):
+            named = set(it.get("attributes", owners))
+            check(not owners & named, f"{role}/{it['sid']} could change whose a connection is")
 
 
 def trust(resources):

@@ -4,6 +4,8 @@ use super::connection;
 use acceptance::aws::{Aws, SECRET_PREFIX};
 use acceptance::engine::TABLE;
 use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use common::domain::connection::Product;
 use common::domain::id::{CompanyId, ConnectionId};
 use common::huntress::edr::EdrCredential;
@@ -200,6 +202,15 @@ async fn neither_half_of_a_sealed_credential_moves_alone() {
         put(aws, mixed).await;
         assert!(refused(get(&place, ("acme", "two"), Product::Edr).await), "{column}");
     }
+    // Not even with its key, wrapped for the other connection: the column itself is bound. It is refused before its content is looked at.
+    let bytes = |item: &Item| STANDARD.decode(item["data_key"].as_s().unwrap()).unwrap();
+    let rewrapped = STANDARD.encode([&bytes(&one)[..32], &bytes(&two)[32..]].concat());
+    let mut moved = one.clone();
+    moved.extend(key(("acme", "two")));
+    moved.insert("data_key".to_owned(), AttributeValue::S(rewrapped));
+    put(aws, moved).await;
+    let found = get(&place, ("acme", "two"), Product::Edr).await;
+    assert!(matches!(found, Err(SecretError::Malformed)), "{found:?}");
     put(aws, two).await;
     assert!(get(&place, ("acme", "two"), Product::Edr).await.is_ok());
 }

@@ -199,13 +199,27 @@ pub(super) fn all_of_people(company: &CompanyId, connection: &ConnectionId) -> R
     Range { pk: people_of(company, connection), from: "#".to_owned(), to: "~".to_owned() }
 }
 
+/// The key of a company's hashes. Not beside its connections: who writes the one must not reach the others.
 pub(super) fn hash_key(company: &CompanyId) -> Key {
-    Key { pk: format!("COMPANY#{company}"), sk: "HASHKEY".to_owned() }
+    Key { pk: format!("HASHKEY#{company}"), sk: "HASHKEY".to_owned() }
 }
 
-/// The setting that names a client's provider of training.
+/// The setting that names a client's provider of training, apart from the connections, too.
 pub(super) fn provider(company: &CompanyId, client: &ClientId) -> Key {
-    Key { pk: format!("COMPANY#{company}"), sk: format!("PROVIDER#{client}") }
+    Key { pk: format!("PROVIDER#{company}"), sk: format!("CLIENT#{client}") }
+}
+
+/// Where the two were at first, beside the connections. They are read there, and written there no more.
+pub(super) mod at_first {
+    use super::{ClientId, CompanyId, Key};
+
+    pub fn hash_key(company: &CompanyId) -> Key {
+        Key { pk: format!("COMPANY#{company}"), sk: "HASHKEY".to_owned() }
+    }
+
+    pub fn provider(company: &CompanyId, client: &ClientId) -> Key {
+        Key { pk: format!("COMPANY#{company}"), sk: format!("PROVIDER#{client}") }
+    }
 }
 
 /// All evidence of one owner.

@@ -81,6 +81,6 @@ pub async fn forget_provider(
 ) -> Result<Response, Problem> {
     let (company, client) = (CompanyId::parse(company)?, ClientId::parse(client)?);
     caller.act_for(&company)?;
-    desk.store.forget_provider(&company, &client).await?;
+    desk.forget_provider(&company, &client, &caller.subject).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
