@@ -16,23 +16,13 @@ from contextlib import contextmanager
 
 import boto3
 from samcli.yamlhelper import yaml_dump, yaml_parse
-from servers import Gate, Issuer, Process, free_port, wait_for
+from servers import Gate, Issuer, Process, expect, free_port, say, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 STACK = "huntress-evidence"
 COMPANY = "msp-acme"
 AUDIENCE = "huntress-evidence"
-BEGUN = time.monotonic()
-
-
-def say(text):
-    print(f"{time.monotonic() - BEGUN:6.1f} s  {text}", flush=True)
-
-
-def expect(found, wanted, what):
-    if found != wanted:
-        raise AssertionError(f"{what}: {found!r}, not {wanted!r}")
 
 
 def merged(base, over):
