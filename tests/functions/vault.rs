@@ -1,16 +1,14 @@
 //! The two AWS services behind people: keys wrapped by KMS, and certificates in S3, as far as a stand-in can show.
 
+use super::services::signed;
 use super::{company, connection};
 use acceptance::aws::Aws;
-use aws_sdk_kms::config::Credentials;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::IntoResponse;
-use common::clock::SystemClock;
 use common::documents::{Bucket, Documents};
-use common::huntress::transport::{Timeouts, http_client};
 use common::secrets::wrapping::{Purpose, WrapError};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -97,14 +95,7 @@ async fn bucket() -> (Documents, Objects) {
         }
     };
     let endpoint = serve(Router::new().fallback(answer).with_state(Arc::clone(&objects))).await;
-    let credentials = Credentials::new("test", "test", None, None, "static");
-    let bucket = Bucket {
-        http: http_client(Timeouts::default()).unwrap(),
-        clock: Arc::new(SystemClock),
-        credentials: aws_sdk_kms::config::SharedCredentialsProvider::new(credentials),
-        region: "eu-central-1".to_owned(),
-        url: format!("{endpoint}/bucket").parse().unwrap(),
-    };
+    let bucket = Bucket { service: signed("s3", &format!("{endpoint}/bucket")) };
     (Documents::Bucket(bucket), objects)
 }
 
@@ -133,6 +124,6 @@ async fn a_listing_of_something_else_deletes_nothing() {
     };
     let (documents, _) = bucket().await;
     let Documents::Bucket(mut bucket) = documents else { panic!("no bucket") };
-    bucket.url = format!("{}/bucket", serve(Router::new().fallback(answer)).await).parse().unwrap();
+    bucket.service.url = format!("{}/bucket", serve(Router::new().fallback(answer)).await).parse().unwrap();
     assert!(Documents::Bucket(bucket).erase("acme/sat/p1/").await.is_err());
 }

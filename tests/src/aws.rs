@@ -10,8 +10,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use common::clock::SystemClock;
+use common::sdk_http::SdkHttp;
 use common::secrets::wrapping::Wrapping;
 use common::secrets::{Credentials as Secrets, SealedTable, SecretsManager};
+use common::signed::Service;
 use common::store::Store;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -23,6 +26,8 @@ pub const SECRET_PREFIX: &str = "huntress-evidence/prod";
 
 /// The key that wraps others.
 pub const KEY_ID: &str = "alias/evidence";
+
+const REGION: &str = "us-east-1";
 
 /// An operation, e.g. `TrentService.Decrypt`, and its input.
 pub type Call = (String, Value);
@@ -75,9 +80,9 @@ impl Aws {
         let credentials = Credentials::new("test", "test", None, None, "static");
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(common::sdk_http::loopback())
+            .http_client(SdkHttp::loopback())
             .endpoint_url(&self.endpoint)
-            .region(Region::from_static("us-east-1"))
+            .region(Region::from_static(REGION))
             .retry_config(RetryConfig::disabled())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build()
@@ -86,7 +91,15 @@ impl Aws {
     /// Keys wrapped by its KMS.
     #[must_use]
     pub fn wrapping(&self) -> Wrapping {
-        Wrapping::Kms { client: aws_sdk_kms::Client::new(&self.config()), key_id: KEY_ID.to_owned() }
+        let service = Service {
+            name: "kms",
+            url: self.endpoint.parse().unwrap(),
+            region: REGION.to_owned(),
+            credentials: self.config().credentials_provider().unwrap(),
+            http: SdkHttp::loopback(),
+            clock: Arc::new(SystemClock),
+        };
+        Wrapping::Kms { service, key_id: KEY_ID.to_owned() }
     }
 
     /// Credentials in its Secrets Manager.
@@ -134,6 +147,10 @@ async fn answer(State(services): State<Arc<Services>>, headers: HeaderMap, body:
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.bytes().await.unwrap())
     } else {
+        // Whose request it is has to be signed, for this service.
+        let signed =
+            format!("/{REGION}/{}/aws4_request", if target.starts_with("Trent") { "kms" } else { "secretsmanager" });
+        assert!(headers[header::AUTHORIZATION].to_str().unwrap().contains(&signed));
         let (status, answer) = services.operate(target, serde_json::from_slice(&body).unwrap());
         (status, answer.to_string().into())
     };
