@@ -103,7 +103,7 @@ impl<'a> Aws<'a> {
     /// # Errors
     /// [`SettingsError`] naming the variable.
     pub fn sealed(&self) -> Result<Credentials, SettingsError> {
-        Ok(Credentials::Table(SealedTable::new(self.store()?, self.wrapping(CREDENTIAL_KEY_ID)?)))
+        Ok(Credentials::Table(Box::new(SealedTable::new(self.store()?, self.wrapping(CREDENTIAL_KEY_ID)?))))
     }
 
     /// Keys wrapped under the key of KMS that a variable names.

@@ -111,7 +111,7 @@ impl Aws {
     /// Credentials in a table, under its KMS.
     #[must_use]
     pub fn sealed(&self, store: Store) -> Secrets {
-        Secrets::Table(SealedTable::new(store, self.wrapping()))
+        Secrets::Table(Box::new(SealedTable::new(store, self.wrapping())))
     }
 
     /// Its table.

@@ -72,7 +72,7 @@ pub enum Credentials {
     /// Sealed files, on one machine.
     Sealed(SealedFiles),
     /// Sealed in the table.
-    Table(SealedTable),
+    Table(Box<SealedTable>),
 }
 
 impl Credentials {
