@@ -214,13 +214,30 @@ def triggers(resources):
 def api(resources):
     for name, resource in resources.items():
         if resource["Type"] == "AWS::ApiGatewayV2::Route":
-            check(resource["Properties"].get("AuthorizationType") == "JWT", f"{name}: needs no token")
+            route = resource["Properties"]
+            check(route.get("AuthorizationType") == "JWT", f"{name}: needs no token")
+            scope = scope_of(*route["RouteKey"].split(" "), "PeopleApi" in route["Target"]["Fn::Sub"])
+            wanted = {"Fn::If": ["DemandScopes", [{"Fn::Sub": f"${{PeopleScopes}}{scope}"}], {"Ref": "AWS::NoValue"}]}
+            check(route.get("AuthorizationScopes") == (wanted if scope else None), f"{name}: needs the scope {scope}")
     stage = only(resources, "AWS::ApiGatewayV2::Stage")
     for settings in [stage["DefaultRouteSettings"], *stage["RouteSettings"].values()]:
         check({"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(settings), "every route is throttled")
     keys = {it["Properties"]["RouteKey"] for it in resources.values() if it["Type"] == "AWS::ApiGatewayV2::Route"}
     check(set(stage["RouteSettings"]) <= keys, "settings for a route that is not there")
     check(stage.get("AccessLogSettings"), "requests are logged")
+
+
+def scope_of(method, path, about_people):
+    """The scope that a route about people needs: the most that it can do."""
+    end = path.rsplit("/", 1)[1]
+    if end in ("identity", "certificate"):
+        return "open"
+    # A mode that keeps less erases the rest.
+    if end == "privacy" or (method == "DELETE" and "/people" in path):
+        return "erase"
+    if about_people and (method == "GET" or end == "lookup"):
+        return "read"
+    return "change" if about_people or (method, end) == ("PUT", "assignments") else None
 
 
 def hardening(resources):
