@@ -165,13 +165,13 @@ class Deployment:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read()
 
-    def ask(self, method, path, company=COMPANY, headers=None):
+    def ask(self, method, path, company=COMPANY, headers=None, scope=None):
         """Status and body of a request to the API, in the name of a company; None comes without a token."""
         api = self.outputs["ApiUrl"].split("//")[1].split(".")[0]
         request = urllib.request.Request(f"{self.env['AWS_ENDPOINT_URL']}{path}", method=method, headers=headers or {})
         request.add_header("Host", f"{api}.execute-api.localhost:{self.port}")
         if company:
-            request.add_header("Authorization", f"Bearer {self.issuer.token(company, AUDIENCE)}")
+            request.add_header("Authorization", f"Bearer {self.issuer.token(company, AUDIENCE, scope)}")
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, json.load(answer)

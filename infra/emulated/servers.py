@@ -144,9 +144,10 @@ class Issuer(Server):
             body = {"keys": [{"kid": "1", "kty": "RSA", "alg": "RS256", "n": number(numbers.n), "e": number(numbers.e)}]}
         return 200, {"content-type": "application/json"}, json.dumps(body).encode()
 
-    def token(self, company, audience):
+    def token(self, company, audience, scope):
         now = int(time.time())
         claims = {"iss": self.url, "aud": audience, "sub": "user-1", "company_id": company, "iat": now - 5, "exp": now + 3600}
+        claims |= {"scope": scope} if scope else {}
         signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "1"}, claims))
         signature = self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{encoded(signature)}"
