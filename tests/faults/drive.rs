@@ -127,9 +127,7 @@ impl<'a> Drive<'a> {
             }
             let (planner, key) = (self.deployment.planner(), key.to_owned());
             self.aws.note("sync now");
-            let asking = async move {
-                Outcome::Asked(planner.sync_now(&company(), &connection_id(), Some(key)).await)
-            };
+            let asking = async move { Outcome::Asked(planner.sync_now(&company(), &connection_id(), Some(key)).await) };
             match self.step(Box::pin(asking)).await? {
                 Some(Outcome::Asked(Ok(asked))) => {
                     self.aws.note(format_args!("asked: {}", asked.run.id));

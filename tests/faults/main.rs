@@ -9,7 +9,15 @@
 
 mod aws;
 mod drive;
+mod killed;
 mod plan;
+mod proxied;
 mod seeded;
 mod sight;
+mod workers;
 mod world;
+
+/// A number that whoever runs the tests has given in the environment.
+fn number(name: &str) -> Option<u64> {
+    std::env::vars().find(|(key, _)| key == name).map(|(_, value)| value.parse().expect("a number"))
+}

@@ -2,6 +2,7 @@
 
 use crate::aws::{Aws, Trouble};
 use crate::drive::Drive;
+use crate::number;
 use crate::plan::{Answer, Plan, Scene};
 use crate::sight::{Sight, look};
 use crate::world::{Theater, third};
@@ -50,7 +51,7 @@ async fn play(theater: &mut Theater, plan: &Plan, aws: &mut Option<Aws>) -> Resu
         scene: Some(plan.scene),
     };
 
-    let mut seen = look(&deployment.aws, plan.scene).await.map_err(unavailable)?;
+    let mut seen = look(&deployment.client, plan.scene).await.map_err(unavailable)?;
     hold!(seen.runs.len() == before.runs.len() + 1, "{} runs, and one was asked for", seen.runs.len());
     let mut rescued = "";
     if !seen.runs[0].status.is_final() {
@@ -63,7 +64,7 @@ async fn play(theater: &mut Theater, plan: &Plan, aws: &mut Option<Aws>) -> Resu
         let mut redriven = Drive::redrive(&recovered, &drive.dead);
         redriven.to_rest().await?;
         hold!(redriven.dead.is_empty(), "a dead letter after the redrive");
-        seen = look(&deployment.aws, plan.scene).await.map_err(unavailable)?;
+        seen = look(&deployment.client, plan.scene).await.map_err(unavailable)?;
         rescued = ", after a redrive";
     }
     let told = told(format!("{}{rescued}", judge(theater, plan, &before, &seen).await?));
@@ -71,14 +72,14 @@ async fn play(theater: &mut Theater, plan: &Plan, aws: &mut Option<Aws>) -> Resu
     let all_well = theater.recovered(&deployment, third()).await;
     all_well.aws.note("all is well");
     all_well.sync().await?;
-    let after = look(&deployment.aws, plan.scene).await.map_err(unavailable)?;
+    let after = look(&deployment.client, plan.scene).await.map_err(unavailable)?;
     hold!(after.runs.len() == seen.runs.len() + 1, "the next run is no new one");
     judge_success(theater, plan, &seen, &after).await.map_err(|why| format!("afterwards: {why}"))?;
     Ok(told)
 }
 
 /// The run that is over: its evidence or none, and nothing else has changed.
-async fn judge(theater: &mut Theater, plan: &Plan, before: &Sight, seen: &Sight) -> Result<String, String> {
+pub async fn judge(theater: &mut Theater, plan: &Plan, before: &Sight, seen: &Sight) -> Result<String, String> {
     hold!(seen.runs[1..] == before.runs, "an earlier run has changed");
     match seen.runs[0].status {
         RunStatus::Succeeded => {
@@ -181,10 +182,6 @@ impl Player {
             format!("FAULT_SEED={seed} cargo test --workspace --test faults -- seeded\n{why}\n{plan:#?}\n{steps}")
         })
     }
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::vars().find(|(key, _)| key == name).map(|(_, value)| value.parse().expect("a number"))
 }
 
 /// The seeds to play: one of them, or so many.

@@ -1,8 +1,9 @@
 //! What is seen of a connection from outside: by readers of evidence, by who looks after runs, and in the table itself.
 
-use crate::aws::{Aws, TABLE};
+use crate::aws::TABLE;
 use crate::plan::Scene;
 use crate::world::{company, connection_id};
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use common::domain::connection::Connection;
@@ -35,8 +36,7 @@ pub struct Sight {
     pub connection: Connection,
 }
 
-pub async fn look(aws: &Aws, scene: Scene) -> Result<Sight, StoreError> {
-    let client = aws.client("observer");
+pub async fn look(client: &Client, scene: Scene) -> Result<Sight, StoreError> {
     let store = Store::new(client.clone(), TABLE);
     let (company, id) = (company(), connection_id());
     let mut evidence = BTreeMap::new();
@@ -62,7 +62,7 @@ pub async fn look(aws: &Aws, scene: Scene) -> Result<Sight, StoreError> {
     Ok(Sight {
         evidence,
         people,
-        runs: store.runs(&company, &id, 10).await?,
+        runs: store.runs(&company, &id, 1_000).await?,
         active: store.active_run(&company, &id).await?.map(|active| active.run_id),
         commits: commits.items().len(),
         connection: store.connection(&company, &id).await?.expect("nobody removes the connection"),

@@ -84,7 +84,11 @@ impl Scene {
                 let mut organizations: Vec<String> =
                     self.endpoints().records(List::Organizations).map(|it| it["id"].to_string()).collect();
                 let clients = if self == Self::ManyClients {
-                    organizations.into_iter().enumerate().map(|(place, id)| (id, client(&format!("c{place}")))).collect()
+                    organizations
+                        .into_iter()
+                        .enumerate()
+                        .map(|(place, id)| (id, client(&format!("c{place}"))))
+                        .collect()
                 } else {
                     // The last one is in no mapping.
                     organizations.truncate(3);
@@ -166,9 +170,7 @@ impl Theater {
         if self.simulators.get(&scene).is_none_or(|(_, uses)| *uses >= USES) {
             let builder = match scene.product() {
                 Product::Edr => Simulator::builder(scene.endpoints()).max_page(10).rate_limit(None),
-                Product::Sat => {
-                    Simulator::sat_only(scene.training(false)).sat_max_page(10).sat_rate_limit(None, None)
-                }
+                Product::Sat => Simulator::sat_only(scene.training(false)).sat_max_page(10).sat_rate_limit(None, None),
             };
             let started = builder.clock(Arc::new(start)).start().await.unwrap();
             self.simulators.insert(scene, (Arc::new(started), 0));
@@ -198,7 +200,7 @@ impl Theater {
         }
         let path = self.folder.path().join(format!("{scene:?}-{earlier}.db"));
         database.vacuum_into(path.to_str().unwrap()).unwrap();
-        let sight = look(&deployment.aws, scene).await.unwrap();
+        let sight = look(&deployment.client, scene).await.unwrap();
         assert_eq!(sight.runs.len(), usize::from(earlier));
         self.before.insert((scene, earlier), (path.clone(), sight.clone()));
         (path, sight)
@@ -212,7 +214,7 @@ impl Theater {
         }
         let deployment = self.clean_deployment(scene, earlier, as_of).await;
         deployment.sync().await.unwrap();
-        let sight = look(&deployment.aws, scene).await.unwrap();
+        let sight = look(&deployment.client, scene).await.unwrap();
         assert_eq!(sight.runs[0].as_of, Some(as_of));
         self.clean.insert((scene, earlier, as_of), sight.clone());
         sight
@@ -223,7 +225,14 @@ impl Theater {
         self.over(restored(&file), scene, false, now, "clean").await
     }
 
-    async fn over(&mut self, database: Database, scene: Scene, earlier: bool, now: DateTime<Utc>, name: &str) -> Deployment {
+    async fn over(
+        &mut self,
+        database: Database,
+        scene: Scene,
+        earlier: bool,
+        now: DateTime<Utc>,
+        name: &str,
+    ) -> Deployment {
         let simulator = self.simulator(scene, earlier).await;
         let clock = SteppingClock::at(now);
         self.deployment(database, scene, simulator, clock, name, false)
@@ -248,15 +257,32 @@ impl Theater {
         self.deployment(restored(&file), plan.scene, simulator, clock, &plan.seed.to_string(), hasty)
     }
 
+    /// The table before things go wrong.
+    pub async fn table_before(&mut self, plan: &Plan) -> Database {
+        restored(&self.before(plan.scene, plan.earlier).await.0)
+    }
+
     /// The same table later, with an account that answers properly.
     pub async fn recovered(&mut self, deployment: &Deployment, now: DateTime<Utc>) -> Deployment {
         let simulator = self.simulator(deployment.scene, false).await;
         let huntress = huntress(&simulator, self.patient.clone(), &deployment.clock);
-        let (clock, aws, store) = (deployment.clock.clone(), deployment.aws.clone(), deployment.store.clone());
-        clock.move_to(now);
+        deployment.clock.move_to(now);
+        let (clock, aws) = (deployment.clock.clone(), deployment.aws.clone());
+        let (client, store) = (deployment.client.clone(), deployment.store.clone());
         let (queue, credentials, vault) =
             (Arc::clone(&deployment.queue), Arc::clone(&deployment.credentials), Arc::clone(&deployment.vault));
-        Deployment { scene: deployment.scene, clock, aws, store, queue, credentials, vault, huntress, simulator }
+        Deployment {
+            scene: deployment.scene,
+            clock,
+            aws,
+            client,
+            store,
+            queue,
+            credentials,
+            vault,
+            huntress,
+            simulator,
+        }
     }
 
     fn deployment(
@@ -269,12 +295,13 @@ impl Theater {
         hasty: bool,
     ) -> Deployment {
         let aws = Aws::new(database, clock.clone());
-        let (store, queue) = (Store::new(aws.client(name), TABLE), Arc::new(aws.queue(name)));
+        let (client, queue) = (aws.client(name), Arc::new(aws.queue(name)));
+        let store = Store::new(client.clone(), TABLE);
         let http = if hasty { &self.hasty } else { &self.patient };
         let huntress = huntress(&simulator, http.clone(), &clock);
         let credentials = Arc::clone(&self.credentials[scene.product().as_str()]);
         let vault = Arc::clone(&self.vault);
-        Deployment { scene, clock, aws, store, queue, credentials, vault, huntress, simulator }
+        Deployment { scene, clock, aws, client, store, queue, credentials, vault, huntress, simulator }
     }
 }
 
@@ -295,6 +322,8 @@ pub struct Deployment {
     pub scene: Scene,
     pub clock: SteppingClock,
     pub aws: Aws,
+    /// Of the table, for who looks at it.
+    pub client: aws_sdk_dynamodb::Client,
     pub store: Store,
     pub queue: Arc<Queue>,
     pub simulator: Arc<Simulator>,
@@ -304,6 +333,11 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// Asks another table.
+    pub fn use_table(&mut self, client: aws_sdk_dynamodb::Client) {
+        self.store = Store::new(client, TABLE);
+    }
+
     pub fn planner(&self) -> Planner {
         let clock = Arc::new(self.clock.clone());
         Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock }
