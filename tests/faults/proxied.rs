@@ -86,7 +86,7 @@ impl Drop for Proxy {
 #[ignore = "needs microburst: bash .ci/run faults"]
 async fn microburst_between_the_sdk_and_the_table() {
     let program = std::env::vars().find(|(name, _)| name == "MICROBURST").expect("MICROBURST names the program").1;
-    let rounds = crate::number("FAULT_ROUNDS").unwrap_or(4);
+    let rounds = crate::number("FAULT_ROUNDS").unwrap_or(1);
     let mut theater = Theater::open().await;
     let mut endings: BTreeMap<(&str, String), u32> = BTreeMap::new();
     for scene in [Scene::Endpoints, Scene::ManyClients, Scene::Training] {

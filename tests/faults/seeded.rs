@@ -184,8 +184,11 @@ impl Player {
     }
 }
 
-/// The seeds to play: one of them, or so many.
-const DEFAULT_SEEDS: u64 = 400;
+/// So many are played unless somebody asks for more, or for one.
+const DEFAULT_SEEDS: u64 = 100;
+
+/// With so many, everything that can go wrong has to go wrong.
+const ALL_SEEDS: u64 = 2_000;
 
 #[test]
 fn seeded_trouble_ends_in_the_clean_evidence_or_in_a_failure_with_a_name() {
@@ -226,11 +229,22 @@ fn seeded_trouble_ends_in_the_clean_evidence_or_in_a_failure_with_a_name() {
     println!("{} seeds: {endings:#?}\n{troubles:#?}", told.len());
     assert!(failed.is_empty(), "{} seeds failed\n{}", failed.len(), failed.join("\n\n"));
     if seeds >= DEFAULT_SEEDS {
+        all_ends_have_come(&told);
+    }
+    if seeds >= ALL_SEEDS {
         all_has_happened(&told);
     }
 }
 
-/// Trouble that never strikes proves nothing, and neither do runs that all end the same way.
+/// Runs that all end the same way prove nothing.
+fn all_ends_have_come(told: &[Told]) {
+    for ending in ["succeeded", "failed: ", "after a redrive"] {
+        let so = told.iter().filter(|it| it.ending.contains(ending)).count();
+        assert!(so >= 3 && so < told.len(), "{so} times {ending:?}");
+    }
+}
+
+/// Neither does trouble that never strikes.
 fn all_has_happened(told: &[Told]) {
     let has = |trouble: String| told.iter().any(|it| it.troubles.contains(&trouble));
     let name = |debug: String| debug.split('(').next().unwrap_or_default().to_owned();
@@ -265,9 +279,5 @@ fn all_has_happened(told: &[Told]) {
     assert!(missing.is_empty(), "what never happened: {missing:?}");
     for scene in Scene::ALL {
         assert!(told.iter().any(|it| it.scene == Some(scene)), "{scene:?} was never played");
-    }
-    for ending in ["succeeded", "failed: ", "after a redrive"] {
-        let so = told.iter().filter(|it| it.ending.contains(ending)).count();
-        assert!(so >= 3 && so < told.len(), "{so} times {ending:?}");
     }
 }
