@@ -1,7 +1,7 @@
-//! DynamoDB and SQS in this process behind the SDK's own clients, and what goes wrong with their calls.
+//! DynamoDB and SQS in this process, and what goes wrong with calls of them.
 //!
-//! The table is the embedded engine, asked without a socket: ten thousand runs have half a million calls. The queue is a model: what was sent lies in
-//! [`Aws::sent`] until somebody delivers it.
+//! The table is the embedded engine behind the SDK's own client, without a socket: ten thousand runs have half a million calls. The queue is a model: what
+//! was sent lies in [`Aws::sent`] until somebody delivers it.
 
 use acceptance::clock::SteppingClock;
 use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use chrono::TimeDelta;
 use common::clock::Clock;
-use common::queue::{Queue, RunMessage};
+use common::queue::RunMessage;
 use dynoxide::Database;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -181,23 +181,6 @@ impl Aws {
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
-    /// The SDK's own client of the queue.
-    pub fn queue(&self, name: &str) -> Queue {
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(self.http_client())
-            .endpoint_url("http://queue.invalid")
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "static"))
-            .retry_config(RetryConfig::standard())
-            .retry_partition(RetryPartition::new(format!("queue of {name}")))
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .timeout_config(TimeoutConfig::disabled())
-            .sleep_impl(self.clone());
-        let client = aws_sdk_sqs::Client::from_conf(config.build());
-        Queue::Sqs { client, url: "http://queue.invalid/123456789012/runs".to_owned() }
-    }
-
     fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(self.clone())
     }
@@ -221,50 +204,47 @@ impl Aws {
         struck
     }
 
-    async fn answer(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let body = request.body().bytes().unwrap_or_default().to_vec();
-        let trouble = self.trouble(&operation);
+    /// Status and body; nothing if the connection breaks.
+    pub async fn answer(&self, operation: &str, body: &[u8]) -> Option<Answer> {
+        let trouble = self.trouble(operation);
         match trouble {
             Some(trouble) => self.note(format_args!("{operation}: {trouble:?}")),
-            None => self.note(&operation),
+            None => self.note(operation),
         }
-        let reset = || Err(ConnectorError::io("the connection was reset".into()));
         match trouble {
-            None => Ok(self.carry_out(&operation, &body)),
+            None => Some(self.carry_out(operation, body)),
             Some(Trouble::Throttled) => {
                 let kind = if operation == SEND { "RequestThrottled" } else { "ThrottlingException" };
-                Ok(error(400, kind))
+                Some(error(400, kind))
             }
-            Some(Trouble::Broken) => Ok(error(500, "InternalServerError")),
-            Some(Trouble::Reset) => reset(),
+            Some(Trouble::Broken) => Some(error(500, "InternalServerError")),
+            Some(Trouble::Reset) => None,
             Some(Trouble::AnswerLost) => {
-                self.carry_out(&operation, &body);
-                reset()
+                self.carry_out(operation, body);
+                None
             }
             Some(Trouble::AnswerBroken) => {
-                self.carry_out(&operation, &body);
-                Ok(error(500, "InternalServerError"))
+                self.carry_out(operation, body);
+                Some(error(500, "InternalServerError"))
             }
             Some(Trouble::Slow(time)) => {
                 self.0.clock.sleep_until(self.0.clock.now() + time).await;
-                Ok(self.carry_out(&operation, &body))
+                Some(self.carry_out(operation, body))
             }
-            Some(Trouble::Partial) => Ok(self.carry_out_in_part(&operation, &body)),
+            Some(Trouble::Partial) => Some(self.carry_out_in_part(operation, body)),
             Some(Trouble::DiesBefore) => self.die().await,
             Some(Trouble::DiesAfter) => {
-                self.carry_out(&operation, &body);
+                self.carry_out(operation, body);
                 self.die().await
             }
             Some(Trouble::StallsBefore) => {
                 self.stall().await;
-                Ok(self.carry_out(&operation, &body))
+                Some(self.carry_out(operation, body))
             }
             Some(Trouble::StallsAfter) => {
-                let answer = self.carry_out(&operation, &body);
+                let answer = self.carry_out(operation, body);
                 self.stall().await;
-                Ok(answer)
+                Some(answer)
             }
         }
     }
@@ -280,7 +260,7 @@ impl Aws {
         resumed.notified().await;
     }
 
-    fn carry_out(&self, operation: &str, body: &[u8]) -> HttpResponse {
+    fn carry_out(&self, operation: &str, body: &[u8]) -> Answer {
         if operation == SEND {
             return self.take_messages(body, usize::MAX);
         }
@@ -299,13 +279,13 @@ impl Aws {
             other => panic!("the table is not known to be asked for {other}"),
         };
         match done {
-            Ok(answer) => response(200, answer),
-            Err(refused) => response(refused.status_code(), refused.to_json().into_bytes()),
+            Ok(answer) => (200, answer),
+            Err(refused) => (refused.status_code(), refused.to_json().into_bytes()),
         }
     }
 
     /// Half of what can be done in part; of the rest nothing, for now.
-    fn carry_out_in_part(&self, operation: &str, body: &[u8]) -> HttpResponse {
+    fn carry_out_in_part(&self, operation: &str, body: &[u8]) -> Answer {
         match operation {
             SEND => self.take_messages(body, 0),
             "BatchWriteItem" => {
@@ -315,20 +295,20 @@ impl Aws {
                 if !writes.is_empty() {
                     self.carry_out(operation, asked.to_string().as_bytes());
                 }
-                response(200, json!({"UnprocessedItems": {TABLE: left}}).to_string().into_bytes())
+                (200, json!({"UnprocessedItems": {TABLE: left}}).to_string().into_bytes())
             }
             "TransactWriteItems" => {
                 let asked: Value = serde_json::from_slice(body).unwrap();
                 let mut reasons = vec![json!({"Code": "None"}); asked["TransactItems"].as_array().unwrap().len()];
                 reasons[0] = json!({"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"});
                 let cancelled = json!({"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "Transaction cancelled", "CancellationReasons": reasons});
-                response(400, cancelled.to_string().into_bytes())
+                (400, cancelled.to_string().into_bytes())
             }
             _ => error(400, "ProvisionedThroughputExceededException"),
         }
     }
 
-    fn take_messages(&self, body: &[u8], most: usize) -> HttpResponse {
+    fn take_messages(&self, body: &[u8], most: usize) -> Answer {
         let asked: Value = serde_json::from_slice(body).unwrap();
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for (place, entry) in asked["Entries"].as_array().unwrap().iter().enumerate() {
@@ -341,9 +321,12 @@ impl Aws {
             self.state().sent.push(Sent { message, delay });
             successful.push(json!({"Id": entry["Id"], "MessageId": "sent", "MD5OfMessageBody": ""}));
         }
-        response(200, json!({"Successful": successful, "Failed": failed}).to_string().into_bytes())
+        (200, json!({"Successful": successful, "Failed": failed}).to_string().into_bytes())
     }
 }
+
+/// Status and body of an answer.
+pub type Answer = (u16, Vec<u8>);
 
 /// The queue's operation.
 pub const SEND: &str = "SendMessageBatch";
@@ -356,14 +339,8 @@ fn call<Q: DeserializeOwned, A: Serialize>(
     Ok(serde_json::to_vec(&work(asked)?).unwrap())
 }
 
-fn error(status: u16, kind: &str) -> HttpResponse {
-    response(status, json!({"__type": kind, "message": "injected"}).to_string().into_bytes())
-}
-
-fn response(status: u16, body: Vec<u8>) -> HttpResponse {
-    let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
-    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
-    response
+fn error(status: u16, kind: &str) -> Answer {
+    (status, json!({"__type": kind, "message": "injected"}).to_string().into_bytes())
 }
 
 impl fmt::Debug for Aws {
@@ -380,7 +357,17 @@ impl HttpClient for Aws {
 
 impl HttpConnector for Aws {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        HttpConnectorFuture::new(self.clone().answer(request))
+        let aws = self.clone();
+        HttpConnectorFuture::new(async move {
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+            let body = request.body().bytes().unwrap_or_default().to_vec();
+            let answer = aws.answer(&operation, &body).await;
+            let (status, body) = answer.ok_or_else(|| ConnectorError::io("the connection was reset".into()))?;
+            let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
+            response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+            Ok(response)
+        })
     }
 }
 

@@ -12,6 +12,7 @@ mod drive;
 mod killed;
 mod plan;
 mod proxied;
+mod queue;
 mod seeded;
 mod sight;
 mod workers;

@@ -2,6 +2,7 @@
 
 use crate::aws::{Aws, Interrupt, TABLE};
 use crate::plan::{Answer, Plan, Request, Scene};
+use crate::queue::Queues;
 use crate::sight::{Sight, look};
 use acceptance::clock::SteppingClock;
 use acceptance::people::{Workforce, vault};
@@ -131,6 +132,7 @@ pub struct Theater {
     vault: Arc<Vault>,
     patient: reqwest::Client,
     hasty: reqwest::Client,
+    queues: Queues,
     simulators: BTreeMap<Scene, (Arc<Simulator>, u32)>,
     before: BTreeMap<(Scene, bool), (PathBuf, Sight)>,
     clean: BTreeMap<(Scene, bool, DateTime<Utc>), Sight>,
@@ -160,8 +162,9 @@ impl Theater {
         let vault = vault(&folder.path().join("people"));
         let hasty = Timeouts { read: Duration::from_millis(100), ..Timeouts::default() };
         let (patient, hasty) = (http_client(Timeouts::default()).unwrap(), http_client(hasty).unwrap());
+        let queues = Queues::start().await;
         let (simulators, before, clean) = Default::default();
-        Self { folder, credentials, vault, patient, hasty, simulators, before, clean }
+        Self { folder, credentials, vault, patient, hasty, queues, simulators, before, clean }
     }
 
     /// An account without a limit, which answers properly.
@@ -286,7 +289,7 @@ impl Theater {
     }
 
     fn deployment(
-        &self,
+        &mut self,
         database: Database,
         scene: Scene,
         simulator: Arc<Simulator>,
@@ -295,7 +298,7 @@ impl Theater {
         hasty: bool,
     ) -> Deployment {
         let aws = Aws::new(database, clock.clone());
-        let (client, queue) = (aws.client(name), Arc::new(aws.queue(name)));
+        let (client, queue) = (aws.client(name), Arc::new(self.queues.of(&aws, &clock)));
         let store = Store::new(client.clone(), TABLE);
         let http = if hasty { &self.hasty } else { &self.patient };
         let huntress = huntress(&simulator, http.clone(), &clock);
