@@ -218,7 +218,7 @@ fn sigkill_at_any_moment_leaves_books_that_balance() {
     }
     assert!(open.is_empty(), "runs that do not end: {open:?}\n{}", log(&home));
     server.kill();
-    runtime.block_on(balance(&home, &promised));
+    println!("{}", runtime.block_on(balance(&home, &promised)));
 }
 
 fn log(home: &Home) -> String {
@@ -254,7 +254,8 @@ async fn books(home: &Home) -> (Stack, Vec<Vec<Run>>) {
     panic!("a run does not end\n{}", log(home));
 }
 
-async fn balance(home: &Home, promised: &BTreeSet<(&'static str, String)>) {
+/// Checks the books and sums them up.
+async fn balance(home: &Home, promised: &BTreeSet<(&'static str, String)>) -> String {
     let company = CompanyId::parse("local").unwrap();
     let (stack, books) = books(home).await;
     let mut endings: BTreeMap<&str, u64> = BTreeMap::new();
@@ -276,8 +277,8 @@ async fn balance(home: &Home, promised: &BTreeSet<(&'static str, String)>) {
     let database = rusqlite::Connection::open(home.data().join("evidence.db")).unwrap();
     let sound: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(sound, "ok");
-    println!("{} runs were promised; of all: {endings:?}", promised.len());
     assert!(endings["succeeded"] > 0 && !promised.is_empty());
+    format!("{} runs were promised; of all: {endings:?}", promised.len())
 }
 
 /// Of every run that succeeded each owner has one piece of evidence, and of no other one any.
