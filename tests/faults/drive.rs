@@ -28,7 +28,7 @@ const LONGEST_STEP: Duration = Duration::from_secs(120);
 
 /// What a process came to.
 pub enum Outcome {
-    Asked(Result<Asked, PlanError>),
+    Asked(Box<Result<Asked, PlanError>>),
     Handled(SqsBatchResponse),
 }
 
@@ -127,15 +127,18 @@ impl<'a> Drive<'a> {
             }
             let (planner, key) = (self.deployment.planner(), key.to_owned());
             self.aws.note("sync now");
-            let asking = async move { Outcome::Asked(planner.sync_now(&company(), &connection_id(), Some(key)).await) };
-            match self.step(Box::pin(asking)).await? {
-                Some(Outcome::Asked(Ok(asked))) => {
-                    self.aws.note(format_args!("asked: {}", asked.run.id));
-                    self.aws.set_armed(true);
-                    return Ok(());
+            let asking = async move {
+                Outcome::Asked(Box::new(planner.sync_now(&company(), &connection_id(), Some(key)).await))
+            };
+            if let Some(Outcome::Asked(asked)) = self.step(Box::pin(asking)).await? {
+                match *asked {
+                    Ok(asked) => {
+                        self.aws.note(format_args!("asked: {}", asked.run.id));
+                        self.aws.set_armed(true);
+                        return Ok(());
+                    }
+                    Err(error) => self.aws.note(format_args!("refused: {error}")),
                 }
-                Some(Outcome::Asked(Err(error))) => self.aws.note(format_args!("refused: {error}")),
-                _ => {}
             }
             self.deployment.clock.move_to(self.now() + TimeDelta::seconds(30));
         }
@@ -143,7 +146,7 @@ impl<'a> Drive<'a> {
     }
 
     /// Delivers until the queue is empty and everybody is at rest.
-    pub async fn to_rest(&mut self) -> Result<(), String> {
+    pub async fn deliver_all(&mut self) -> Result<(), String> {
         loop {
             let due = |it: &Stalled| self.deliveries >= it.since + self.resumes_after || self.queue.is_empty();
             if let Some(place) = self.stalled.iter().position(due) {
@@ -207,7 +210,7 @@ impl Deployment {
         let mut drive = Drive::new(self, None, 0);
         drive.ask(&format!("sync at {}", self.clock.now())).await?;
         self.aws.set_armed(false);
-        drive.to_rest().await?;
+        drive.deliver_all().await?;
         if drive.dead.is_empty() { Ok(()) } else { Err("a dead letter, though nothing goes wrong".to_owned()) }
     }
 }

@@ -108,13 +108,13 @@ async fn microburst_between_the_sdk_and_the_table() {
                 // As often as it takes; what is not done in the end is redriven without faults.
                 let asked = drive.ask(&format!("{name} {round}")).await;
                 if asked.is_ok() {
-                    drive.to_rest().await.unwrap();
+                    drive.deliver_all().await.unwrap();
                 }
                 fired += proxy.fired().await;
                 proxy.set(&[]).await;
                 let mut drive = Drive::redrive(&deployment, &drive.dead);
                 drive.ask(&format!("{name} {round}")).await.unwrap();
-                drive.to_rest().await.unwrap();
+                drive.deliver_all().await.unwrap();
                 let seen = look(&direct, scene).await.unwrap();
                 assert_eq!(seen.runs.len(), before.runs.len() + 1, "{name}: one run was asked for");
                 let ending = judge(&mut theater, &plan, &before, &seen).await;

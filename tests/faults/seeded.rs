@@ -43,7 +43,7 @@ async fn play(theater: &mut Theater, plan: &Plan, aws: &mut Option<Aws>) -> Resu
     deployment.answer(&plan.requests);
     let mut drive = Drive::new(&deployment, plan.doubled, plan.resumes_after);
     drive.ask("the one").await?;
-    drive.to_rest().await?;
+    drive.deliver_all().await?;
     deployment.aws.set_armed(false);
     let told = |ending: String| Told {
         ending,
@@ -62,7 +62,7 @@ async fn play(theater: &mut Theater, plan: &Plan, aws: &mut Option<Aws>) -> Resu
         let recovered = theater.recovered(&deployment, later).await;
         deployment.aws.note("redrive");
         let mut redriven = Drive::redrive(&recovered, &drive.dead);
-        redriven.to_rest().await?;
+        redriven.deliver_all().await?;
         hold!(redriven.dead.is_empty(), "a dead letter after the redrive");
         seen = look(&deployment.client, plan.scene).await.map_err(unavailable)?;
         rescued = ", after a redrive";
