@@ -23,6 +23,10 @@ purity:
 test:
     bash .ci/run test
 
+# Ten thousand seeds of trouble, 200 kills, and a proxy that loses answers
+faults:
+    bash .ci/run faults
+
 # Licences, sources and banned crates
 deny:
     bash .ci/run deny

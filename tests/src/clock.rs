@@ -29,6 +29,12 @@ impl SteppingClock {
         assert!(self.0.idle.set(Box::new(idle)).is_ok(), "one rule a clock");
     }
 
+    /// Lets the time pass until `instant`, unless that is over.
+    pub fn move_to(&self, instant: DateTime<Utc>) {
+        let mut now = self.0.now.lock().unwrap();
+        *now = instant.max(*now);
+    }
+
     /// The same time for a simulator.
     #[must_use]
     pub fn for_simulator(&self) -> simulator::Clock {
@@ -61,8 +67,7 @@ impl Clock for SteppingClock {
                     tokio::task::yield_now().await;
                 }
             }
-            let mut now = self.0.now.lock().unwrap();
-            *now = instant.max(*now);
+            self.move_to(instant);
         })
     }
 }

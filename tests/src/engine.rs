@@ -32,15 +32,16 @@ pub struct Engine {
 impl Engine {
     /// An engine that forgets everything.
     pub async fn memory() -> Self {
-        Self::start(Database::memory().unwrap()).await
+        Self::over(Database::memory().unwrap()).await
     }
 
     /// An engine whose tables are in a file.
     pub async fn file(path: &Path) -> Self {
-        Self::start(Database::new(path.to_str().expect("a path in UTF-8")).unwrap()).await
+        Self::over(Database::new(path.to_str().expect("a path in UTF-8")).unwrap()).await
     }
 
-    async fn start(database: Database) -> Self {
+    /// An engine over what is there.
+    pub async fn over(database: Database) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -70,6 +71,12 @@ impl Engine {
     #[must_use]
     pub fn client(&self) -> Client {
         Client::from_conf(self.config().build())
+    }
+
+    /// A client that asks somebody in between.
+    #[must_use]
+    pub fn client_through(&self, endpoint: &str) -> Client {
+        Client::from_conf(self.config().endpoint_url(endpoint).build())
     }
 
     /// A client that never hears the next `answers` answers to `operation`, e.g. `PutItem`, although the engine does what it is asked.

@@ -5,7 +5,6 @@ use super::item::{Item, Record};
 use super::keys::{self, Key, Series};
 use super::lease::Lease;
 use super::query::Order;
-use super::transaction::pause;
 use super::{ATTEMPTS, Store};
 use crate::domain::connection::Product;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
@@ -168,7 +167,7 @@ impl Store {
             if requests.is_empty() {
                 return Ok(());
             }
-            pause(attempt).await;
+            self.pause(attempt).await;
             let batch = self.client.batch_write_item().request_items(&self.table, requests);
             let answer = batch.send().await?;
             // What the table had no capacity for.

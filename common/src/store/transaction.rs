@@ -2,6 +2,7 @@
 
 use super::error::StoreError;
 use super::{ATTEMPTS, Store};
+use aws_sdk_dynamodb::config::AsyncSleep;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use std::time::Duration;
@@ -28,7 +29,7 @@ impl Store {
     pub(super) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Outcome, StoreError> {
         let mut codes = Vec::new();
         for attempt in 0..ATTEMPTS {
-            pause(attempt).await;
+            self.pause(attempt).await;
             let request = self.client.transact_write_items();
             let Err(error) = request.set_transact_items(Some(actions.clone())).send().await else {
                 return Ok(Outcome::Written);
@@ -54,16 +55,18 @@ impl Store {
         codes.dedup();
         Err(StoreError::unavailable(format!("the transaction was cancelled: {}", codes.join(", "))))
     }
-}
 
-/// Waits before a repeat: nothing at first, then 25 ms and twice as long each time, give or take half.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "milliseconds between repeats of one request, as inside the SDK; no test gets here"
-)]
-pub(super) async fn pause(attempt: u32) {
-    if attempt > 0 {
+    /// Waits before a repeat, as the client waits before its own: nothing at first, then 25 ms and twice as long each time, give or take half.
+    #[expect(clippy::disallowed_methods, reason = "milliseconds between repeats of one request, as inside the SDK")]
+    pub(super) async fn pause(&self, attempt: u32) {
+        if attempt == 0 {
+            return;
+        }
         let longest = 50_u64 << attempt.min(6);
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(longest / 4..longest))).await;
+        let wait = Duration::from_millis(fastrand::u64(longest / 4..longest));
+        match self.client.config().sleep_impl() {
+            Some(injected) => injected.sleep(wait).await,
+            None => tokio::time::sleep(wait).await,
+        }
     }
 }

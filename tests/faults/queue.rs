@@ -1,0 +1,72 @@
+//! SQS as the product sends to it: over HTTP, to whatever deployment the address names.
+
+use crate::aws::Aws;
+use acceptance::clock::SteppingClock;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use common::queue::Queue;
+use common::sdk_http::SdkHttp;
+use common::signed::Service;
+use futures_util::stream;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+
+/// The queues of the last few deployments; no more of them are at work at once.
+const KEPT: usize = 12;
+
+type Known = Arc<Mutex<VecDeque<(u64, Aws)>>>;
+
+/// The server, on the runtime that started it.
+pub struct Queues {
+    endpoint: String,
+    http: SdkHttp,
+    known: Known,
+    next: u64,
+}
+
+impl Queues {
+    pub async fn start() -> Self {
+        let known = Known::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let router = axum::Router::new().route("/{queue}", axum::routing::post(answer)).with_state(Arc::clone(&known));
+        tokio::spawn(axum::serve(listener, router).into_future());
+        Self { endpoint, http: SdkHttp::loopback(), known, next: 0 }
+    }
+
+    /// A queue of its own for a deployment.
+    pub fn of(&mut self, aws: &Aws, clock: &SteppingClock) -> Queue {
+        self.next += 1;
+        let mut known = self.known.lock().unwrap();
+        known.push_back((self.next, aws.clone()));
+        if known.len() > KEPT {
+            known.pop_front();
+        }
+        let url = format!("{}/{}", self.endpoint, self.next);
+        let service = Service {
+            name: "sqs",
+            url: url.parse().unwrap(),
+            region: "us-east-1".to_owned(),
+            credentials: SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "static")),
+            http: self.http.clone(),
+            clock: Arc::new(clock.clone()),
+        };
+        Queue::Sqs { service, url }
+    }
+}
+
+async fn answer(State(known): State<Known>, Path(queue): Path<u64>, body: Bytes) -> Response {
+    let aws = known.lock().unwrap().iter().find(|(number, _)| *number == queue).map(|(_, aws)| aws.clone());
+    let Some(aws) = aws else { panic!("a message to a queue that is gone") };
+    let answer = aws.answer(crate::aws::SEND, &body).await;
+    let (status, body): (u16, Body) = match answer {
+        Some((status, body)) => (status, body.into()),
+        // An answer that breaks off before its first byte.
+        None => (200, Body::from_stream(stream::once(async { Err::<Bytes, _>("the connection was reset") }))),
+    };
+    Response::builder().status(status).header("content-type", "application/x-amz-json-1.0").body(body).unwrap()
+}
