@@ -6,10 +6,11 @@ use crate::huntress::transport::{Timeouts, http_client};
 use crate::queue::Queue;
 use crate::secrets::wrapping::Wrapping;
 use crate::secrets::{Credentials, SecretsManager};
-use crate::settings::{Lookup, Origins, SettingsError, required};
+use crate::settings::{Lookup, Origins, SettingsError, jitter, required};
 use crate::store::Store;
 use crate::sync::collect::Huntress;
 use crate::sync::people::Vault;
+use crate::sync::plan::Planner;
 use crate::telemetry::Telemetry;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
@@ -63,6 +64,15 @@ impl<'a> Aws<'a> {
     pub fn queue(&self) -> Result<Queue, SettingsError> {
         let client = aws_sdk_sqs::Client::new(&self.config);
         Ok(Queue::Sqs { client, url: required(self.lookup, "QUEUE_URL")? })
+    }
+
+    /// Who asks for runs; those of a tick are spread over `JITTER_MINUTES`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn planner(&self) -> Result<Planner, SettingsError> {
+        let (store, queue) = (self.store()?, Arc::new(self.queue()?));
+        Ok(Planner { store, queue, clock: self.clock(), jitter: jitter(self.lookup)? })
     }
 
     /// Secrets below `SECRET_PREFIX`.

@@ -137,7 +137,7 @@ class Deployment:
             "deploy", "--template-file", path, "--stack-name", STACK, "--resolve-s3",
             "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
             "--parameter-overrides", f"JwtIssuer={self.issuer.url}", f"JwtAudience={AUDIENCE}", f"Architecture={architecture}",
-            'ScheduleExpression="rate(1 minute)"', *parameters,
+            'ScheduleExpression="rate(1 minute)"', "JitterMinutes=0", *parameters,
         )
         cloudformation = self.aws("cloudformation")
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]

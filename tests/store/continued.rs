@@ -90,14 +90,15 @@ impl World {
 
     async fn ask(&self) -> RunId {
         let clock = Arc::new(self.clock.clone());
-        let planner = Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock };
+        let planner =
+            Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock, jitter: TimeDelta::zero() };
         let (company, id, _) = ids();
         planner.sync_now(&company, &id, None).await.unwrap().run.id
     }
 
     /// Delivers the next message when it is due, to a new process that has this long.
     async fn deliver(&mut self, time: TimeDelta) -> Option<Part> {
-        let Queued { message, delay } = self.messages.try_recv().ok()?;
+        let Queued { message, delay, .. } = self.messages.try_recv().ok()?;
         self.clock.sleep_until(self.clock.now() + delay).await;
         let began = self.clock.now();
         let owner = format!("request-{}", fastrand());

@@ -6,7 +6,9 @@ mod continued;
 mod ending;
 mod evidence;
 mod leases;
+mod planning;
 mod runs;
+mod unended;
 mod upgrade;
 mod versions;
 
@@ -63,6 +65,7 @@ fn request(number: u32) -> RunRequest {
         trigger: Trigger::OnDemand,
         request_key: None,
         next_run_at: None,
+        not_before: None,
         now: tick(),
     }
 }

@@ -8,6 +8,7 @@ pub mod guidance;
 pub mod id;
 pub mod mapping;
 pub mod number;
+pub mod overdue;
 pub mod quality;
 pub mod run;
 pub mod sat;

@@ -1,10 +1,10 @@
 //! The end of a run: its evidence becomes visible, or its failure is recorded. Either is one transaction under the fencing token.
 
+use super::active::ActiveRun;
 use super::error::StoreError;
 use super::evidence::{Commit, EvidenceRecord};
 use super::item::{Change, Record, number, put, put_new};
 use super::lease::Lease;
-use super::runs::ActiveRun;
 use super::transaction::Outcome;
 use super::{ATTEMPTS, Store, keys};
 use crate::domain::connection::{AUTH_BACKOFF, Connection, ConnectionStatus};

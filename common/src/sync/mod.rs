@@ -5,5 +5,6 @@ pub mod collect;
 pub mod freshness;
 pub mod people;
 pub mod plan;
+pub mod reconcile;
 pub mod test;
 pub mod work;

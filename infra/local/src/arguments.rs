@@ -352,6 +352,9 @@ pub struct Serve {
     /// Runs that are worked on at the same time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
+    /// Minutes that the runs of the daily tick are spread over
+    #[arg(long, value_name = "MINUTES", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=720))]
+    pub jitter_minutes: u16,
     /// Seconds that runs may still take when the process is asked to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub grace_seconds: u32,

@@ -26,7 +26,16 @@ async fn lease(world: &World) -> Lease {
     let (company, connection) = (world.company.clone(), world.id.clone());
     let run_id = RunId::parse(RUN).unwrap();
     let (trigger, now) = (Trigger::OnDemand, world.clock.now());
-    let request = RunRequest { company, connection, run_id, trigger, request_key: None, next_run_at: None, now };
+    let request = RunRequest {
+        company,
+        connection,
+        run_id,
+        trigger,
+        request_key: None,
+        next_run_at: None,
+        not_before: None,
+        now,
+    };
     world.store.request_run(request).await.unwrap();
     take(world, "worker-1").await
 }
