@@ -1,6 +1,7 @@
 //! What every function starts with: its log, its settings and the AWS clients it needs.
 
 use crate::clock::{Clock, SystemClock};
+use crate::dead_letters::DeadLetters;
 use crate::documents::{Bucket, Documents};
 use crate::huntress::transport::{Timeouts, http_client};
 use crate::queue::Queue;
@@ -64,6 +65,15 @@ impl<'a> Aws<'a> {
     pub fn queue(&self) -> Result<Queue, SettingsError> {
         let client = aws_sdk_sqs::Client::new(&self.config);
         Ok(Queue::Sqs { client, url: required(self.lookup, "QUEUE_URL")? })
+    }
+
+    /// What that queue put aside: `DEAD_LETTERS_URL`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn dead_letters(&self) -> Result<DeadLetters, SettingsError> {
+        let client = aws_sdk_sqs::Client::new(&self.config);
+        Ok(DeadLetters { client, url: required(self.lookup, "DEAD_LETTERS_URL")? })
     }
 
     /// Who asks for runs; those of a tick are spread over `JITTER_MINUTES`.

@@ -8,6 +8,8 @@ pub mod api;
 #[cfg(feature = "runtime")]
 pub mod clock;
 #[cfg(feature = "runtime")]
+pub mod dead_letters;
+#[cfg(feature = "runtime")]
 pub mod documents;
 pub mod domain;
 #[cfg(feature = "runtime")]

@@ -156,6 +156,8 @@ class Deployment:
             "SECRET_PREFIX": self.outputs["SecretPrefix"],
             "PEOPLE_KEY_ID": self.outputs["PeopleKeyArn"],
             "CERTIFICATE_BUCKET_URL": self.outputs["CertificateBucketUrl"],
+            "QUEUE_URL": self.outputs["QueueUrl"],
+            "DEAD_LETTERS_URL": self.outputs["RunDeadLettersUrl"],
             "HUNTRESS_API_KEY": "hk_simulator",
             "HUNTRESS_API_SECRET": "hs_simulator",
             "HUNTRESS_EDR_URL": self.gate.url,

@@ -36,6 +36,9 @@ fn usage_errors_are_one_line_that_says_what_to_do() {
         (&["connections", "--aws"], "the environment variable TABLE_NAME is not set"),
         (&["connections", "--aws", "--data", "d"], "cannot be given together"),
         (&["sync", "edr", "--aws"], "the deployed stack has workers of its own"),
+        (&["redrive"], "there are no dead letters on one machine"),
+        (&["redrive", "--dry-run", "--aws"], "the environment variable TABLE_NAME is not set"),
+        (&["serve", "--jitter-minutes", "721"], "--jitter-minutes"),
         (&["serve", "--aws"], "the deployed stack has workers of its own"),
     ] {
         let line = home.run(arguments).refused(2);

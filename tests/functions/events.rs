@@ -158,6 +158,36 @@ async fn a_message_that_is_none_comes_back_and_does_not_block_the_other() {
 }
 
 #[tokio::test]
+async fn only_what_cannot_be_dealt_with_comes_back() {
+    let world = World::with(&["edr-main", "edr-lab"]).await;
+    world.queued("edr-main", MAIN_RUN).await;
+    world.queued("edr-lab", LAB_RUN).await;
+    let mut mixed = batch(BATCH);
+    let (unreadable, good) = (mixed.records[0].clone(), mixed.records[1].clone());
+    let mut unknown = unreadable.clone();
+    unknown.message_id = "unknown".to_owned();
+    unknown.body = unknown.body.replace("edr-main", "edr-gone");
+    // Its record is of a later release.
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let update = world._engine.client().update_item().table_name("evidence");
+    update
+        .key("pk", text(&format!("CONNECTION#{}#edr-main", company())))
+        .key("sk", text("ACTIVE"))
+        .update_expression("SET schema_version = :later")
+        .expression_attribute_values(":later", aws_sdk_dynamodb::types::AttributeValue::N("99".to_owned()))
+        .send()
+        .await
+        .unwrap();
+    mixed.records = vec![unknown, unreadable.clone(), good];
+    let deadline = tick() + TimeDelta::minutes(14);
+    let answer = sync_worker::handle(&world.worker(), &Telemetry::none(), event(mixed, deadline)).await.unwrap();
+    let answer = serde_json::to_value(answer).unwrap();
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": unreadable.message_id}]}));
+    let run = world.store.run(&company(), &connection("edr-lab"), &RunId::parse(LAB_RUN).unwrap()).await;
+    assert_eq!(run.unwrap().unwrap().status, RunStatus::Succeeded);
+}
+
+#[tokio::test]
 async fn a_failed_run_is_done_with_and_its_message_does_not_come_back() {
     let world = World::with(&["edr-main", "edr-lab"]).await;
     world.queued("edr-main", MAIN_RUN).await;

@@ -5,6 +5,8 @@ mod access;
 mod events;
 mod people;
 mod permissions;
+mod pump;
+mod redrive;
 mod scheduler;
 mod services;
 mod telemetry;

@@ -4,6 +4,7 @@ pub mod connection;
 pub mod controls;
 pub mod edr;
 pub mod evidence;
+pub mod forecast;
 pub mod guidance;
 pub mod id;
 pub mod mapping;

@@ -259,6 +259,9 @@ pub struct Run {
     /// Records read, by list.
     #[serde(default)]
     pub records: RecordCounts,
+    /// Pages read, by list, of a run that succeeded.
+    #[serde(default, skip_serializing_if = "RecordCounts::is_empty")]
+    pub pages: RecordCounts,
     /// Bundles made visible.
     #[serde(default)]
     pub bundles: u64,

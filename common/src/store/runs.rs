@@ -163,6 +163,7 @@ impl Store {
             finished_at: None,
             api_calls: 0,
             records: RecordCounts::default(),
+            pages: RecordCounts::default(),
             bundles: 0,
             failure: None,
             waiting_until: request.not_before,

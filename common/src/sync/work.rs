@@ -152,6 +152,7 @@ impl Worker {
             finished_at,
             api_calls: progress.requests(),
             records: gathered.records,
+            pages: progress.pages_of(),
             next_run_at: Some(next_daily(finished_at)),
         };
         let bundles = gathered.evidence.len();
@@ -205,7 +206,7 @@ impl Worker {
             };
             Checkpoint::begin(lists, self.huntress.clock.now())
         });
-        progress.resume(checkpoint.done);
+        progress.resume(checkpoint.done.clone());
         let started_at = checkpoint.started_at;
         let gathered = match (&credential, checkpoint.lists) {
             (Credential::Edr(credential), Lists::Edr(state)) => {

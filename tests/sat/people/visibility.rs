@@ -71,7 +71,13 @@ async fn write(world: &World, lease: &Lease, writes: Vec<PersonWrite>) -> Result
 
 async fn commit(world: &World, lease: &Lease) {
     let finished_at = world.clock.now();
-    let ended = Ended { finished_at, api_calls: 0, records: RecordCounts::default(), next_run_at: None };
+    let ended = Ended {
+        finished_at,
+        api_calls: 0,
+        records: RecordCounts::default(),
+        pages: RecordCounts::default(),
+        next_run_at: None,
+    };
     world.store.commit(lease, ended, Vec::new()).await.unwrap();
 }
 

@@ -228,7 +228,7 @@ impl<'a> EdrClient<'a> {
                     let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
                     let mut state = lock();
                     let page = (list.fold)(body, &mut state.tally, observed_at)?;
-                    self.transport.progress().add_page(page.records);
+                    self.transport.progress().add_page(list.noun, page.records);
                     Ok(cursor(&mut state).advance(page.next, self.max_pages))
                 })
                 .await;

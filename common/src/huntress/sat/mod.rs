@@ -425,7 +425,7 @@ impl<'a> SatClient<'a> {
             self.get_sized(list.path, &number.to_string(), &mut buffer, |body| {
                 let page = R::page(body)?;
                 let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
-                self.transport.progress().add_page(page.records.len() as u64);
+                self.transport.progress().add_page(list.noun, page.records.len() as u64);
                 let (end, first) = (page.end, page.first);
                 let mut state = lock(state);
                 let folded = fold(&mut state, page, observed_at);

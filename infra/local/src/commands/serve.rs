@@ -1,7 +1,5 @@
 //! `serve`: scheduler, queue, worker and HTTP on one machine.
 
-mod pump;
-
 use super::open;
 use crate::arguments::Serve;
 use crate::outcome::Fault;
@@ -14,8 +12,8 @@ use common::api::{Caller, Problem};
 use common::domain::id::CompanyId;
 use common::queue::{Queued, RunMessage};
 use common::sync::plan::{PlanError, Planner};
-use huntress_evidence::scheduler;
 use huntress_evidence::stack::Stack;
+use huntress_evidence::{pump, scheduler};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! The queue of one machine: who gets a message, and how often.
 
+use crate::stack::{Stack, deliver};
 use chrono::TimeDelta;
 use common::queue::{Queued, RunMessage};
 use common::sync::work::Worker;
-use huntress_evidence::stack::{Stack, deliver};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::UnboundedReceiver;
