@@ -1,25 +1,27 @@
 //! Messages that the queue put aside, because no worker could deal with them.
 
 use crate::queue::{QueueError, RunMessage};
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName,
-};
+use crate::signed::{Operation, Service};
 use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 
 /// The most messages that SQS gives, takes or deletes in one request.
-pub const BATCH: i32 = 10;
+const BATCH: usize = 10;
 
 /// Nobody else gets a message for so many seconds after it was received here.
-const HELD_SECONDS: i32 = 300;
+const HELD_SECONDS: u32 = 300;
 
 /// How many seconds a request waits for messages, which also makes it ask all of the queue's servers.
-const WAIT_SECONDS: i32 = 1;
+const WAIT_SECONDS: u32 = 1;
+
+const RECEIVE: Operation = Operation { target: "AmazonSQS.ReceiveMessage", version: "1.0" };
+const DELETE: Operation = Operation { target: "AmazonSQS.DeleteMessageBatch", version: "1.0" };
+const CHANGE_VISIBILITY: Operation = Operation { target: "AmazonSQS.ChangeMessageVisibilityBatch", version: "1.0" };
 
 /// The dead-letter queue of the runs.
 pub struct DeadLetters {
-    /// The client.
-    pub client: Client,
+    /// SQS.
+    pub service: Service,
     /// The queue.
     pub url: String,
 }
@@ -37,36 +39,36 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    fn of(message: Message) -> Option<Self> {
-        let sent_at = message.attributes.as_ref().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
-        let sent_at = sent_at.and_then(|at| DateTime::from_timestamp_millis(at.parse().ok()?));
-        let run = message.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
-        Some(Self { id: message.message_id?, message: run, sent_at, receipt: message.receipt_handle? })
+    fn of(message: &Value) -> Option<Self> {
+        let text = |pointer| message.pointer(pointer).and_then(Value::as_str);
+        let sent_at =
+            text("/Attributes/SentTimestamp").and_then(|at| DateTime::from_timestamp_millis(at.parse().ok()?));
+        let run = text("/Body").and_then(|body| serde_json::from_str(body).ok());
+        let (id, receipt) = (text("/MessageId")?.to_owned(), text("/ReceiptHandle")?.to_owned());
+        Some(Self { id, message: run, sent_at, receipt })
     }
 }
 
-fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> QueueError {
-    QueueError::Unavailable(error.into())
-}
-
 impl DeadLetters {
+    async fn call(&self, operation: Operation, input: &Value) -> Result<Value, QueueError> {
+        self.service.call(operation, input).await.map_err(|error| QueueError::Unavailable(error.into()))
+    }
+
     /// Some of the messages, ten at most, which nobody else gets for five minutes; none when there are no more.
     ///
     /// # Errors
     /// [`QueueError::Unavailable`].
     pub async fn receive(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        let received = self
-            .client
-            .receive_message()
-            .queue_url(&self.url)
-            .max_number_of_messages(BATCH)
-            .visibility_timeout(HELD_SECONDS)
-            .wait_time_seconds(WAIT_SECONDS)
-            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
-            .send()
-            .await
-            .map_err(|error| unavailable(error.into_service_error()))?;
-        Ok(received.messages.unwrap_or_default().into_iter().filter_map(DeadLetter::of).collect())
+        let input = json!({
+            "QueueUrl": self.url,
+            "MaxNumberOfMessages": BATCH,
+            "VisibilityTimeout": HELD_SECONDS,
+            "WaitTimeSeconds": WAIT_SECONDS,
+            "MessageSystemAttributeNames": ["SentTimestamp"],
+        });
+        let received = self.call(RECEIVE, &input).await?;
+        let messages = received.get("Messages").and_then(Value::as_array);
+        Ok(messages.into_iter().flatten().filter_map(DeadLetter::of).collect())
     }
 
     /// Deletes messages that were received.
@@ -74,17 +76,8 @@ impl DeadLetters {
     /// # Errors
     /// [`QueueError`]; those that are left come again.
     pub async fn delete(&self, letters: &[DeadLetter]) -> Result<(), QueueError> {
-        for batch in letters.chunks(BATCH as usize) {
-            let entry = |(position, letter): (usize, &DeadLetter)| {
-                let entry = DeleteMessageBatchRequestEntry::builder().id(position.to_string());
-                entry.receipt_handle(&letter.receipt).build()
-            };
-            let entries = batch.iter().enumerate().map(entry).collect::<Result<_, _>>().map_err(unavailable)?;
-            let deleted = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries)).send();
-            let deleted = deleted.await.map_err(|error| unavailable(error.into_service_error()))?;
-            refused(deleted.failed().len())?;
-        }
-        Ok(())
+        let entry = |id: String, letter: &DeadLetter| json!({"Id": id, "ReceiptHandle": letter.receipt});
+        self.for_all(DELETE, letters, entry).await
     }
 
     /// Gives messages back that were received, at once.
@@ -92,16 +85,21 @@ impl DeadLetters {
     /// # Errors
     /// [`QueueError`]; those that are not given back are so after five minutes.
     pub async fn give_back(&self, letters: &[DeadLetter]) -> Result<(), QueueError> {
-        for batch in letters.chunks(BATCH as usize) {
-            let entry = |(position, letter): (usize, &DeadLetter)| {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(position.to_string());
-                entry.receipt_handle(&letter.receipt).visibility_timeout(0).build()
-            };
-            let entries = batch.iter().enumerate().map(entry).collect::<Result<_, _>>().map_err(unavailable)?;
-            let request = self.client.change_message_visibility_batch().queue_url(&self.url);
-            let given = request.set_entries(Some(entries)).send().await;
-            let given = given.map_err(|error| unavailable(error.into_service_error()))?;
-            refused(given.failed().len())?;
+        let entry =
+            |id: String, it: &DeadLetter| json!({"Id": id, "ReceiptHandle": it.receipt, "VisibilityTimeout": 0});
+        self.for_all(CHANGE_VISIBILITY, letters, entry).await
+    }
+
+    async fn for_all(
+        &self,
+        operation: Operation,
+        letters: &[DeadLetter],
+        entry: fn(String, &DeadLetter) -> Value,
+    ) -> Result<(), QueueError> {
+        for batch in letters.chunks(BATCH) {
+            let entries: Vec<Value> = batch.iter().enumerate().map(|(id, it)| entry(id.to_string(), it)).collect();
+            let answer = self.call(operation, &json!({"QueueUrl": self.url, "Entries": entries})).await?;
+            refused(answer.get("Failed").and_then(Value::as_array).map_or(0, Vec::len))?;
         }
         Ok(())
     }

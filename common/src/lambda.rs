@@ -5,9 +5,11 @@ use crate::dead_letters::DeadLetters;
 use crate::documents::{Bucket, Documents};
 use crate::huntress::transport::{Timeouts, http_client};
 use crate::queue::Queue;
+use crate::sdk_http::SdkHttp;
 use crate::secrets::wrapping::Wrapping;
 use crate::secrets::{Credentials, SecretsManager};
 use crate::settings::{Lookup, Origins, SettingsError, jitter, required};
+use crate::signed::Service;
 use crate::store::Store;
 use crate::sync::collect::Huntress;
 use crate::sync::people::Vault;
@@ -17,6 +19,7 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
+use url::Url;
 
 /// JSON lines on stdout, as Lambda's JSON log format expects them, from the level that the function's own setting `AWS_LAMBDA_LOG_LEVEL` names.
 ///
@@ -31,6 +34,7 @@ pub fn start_logging(lookup: Lookup<'_>) {
 /// AWS as one function sees it. Nothing is asked of it before it is used.
 pub struct Aws<'a> {
     config: aws_config::SdkConfig,
+    http: SdkHttp,
     lookup: Lookup<'a>,
 }
 
@@ -41,13 +45,14 @@ impl<'a> Aws<'a> {
     #[must_use]
     pub fn load(lookup: Lookup<'a>) -> Self {
         let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
+        let http = SdkHttp::https();
         let mut config = aws_config::SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .region(lookup("AWS_REGION").map(aws_config::Region::new))
             .credentials_provider(credentials)
-            .http_client(crate::sdk_http::https());
+            .http_client(http.clone());
         config.set_endpoint_url(lookup("AWS_ENDPOINT_URL"));
-        Self { config: config.build(), lookup }
+        Self { config: config.build(), http, lookup }
     }
 
     /// The table `TABLE_NAME`.
@@ -63,8 +68,16 @@ impl<'a> Aws<'a> {
     /// # Errors
     /// [`SettingsError`] naming the variable.
     pub fn queue(&self) -> Result<Queue, SettingsError> {
-        let client = aws_sdk_sqs::Client::new(&self.config);
-        Ok(Queue::Sqs { client, url: required(self.lookup, "QUEUE_URL")? })
+        let (service, url) = self.sqs("QUEUE_URL")?;
+        Ok(Queue::Sqs { service, url })
+    }
+
+    /// The queue that a variable names, and SQS, which is where the queue is.
+    fn sqs(&self, name: &'static str) -> Result<(Service, String), SettingsError> {
+        let url = required(self.lookup, name)?;
+        let mut service = self.service("sqs", url_of(name, &url)?)?;
+        service.url.set_path("/");
+        Ok((service, url))
     }
 
     /// What that queue put aside: `DEAD_LETTERS_URL`.
@@ -72,8 +85,8 @@ impl<'a> Aws<'a> {
     /// # Errors
     /// [`SettingsError`] naming the variable.
     pub fn dead_letters(&self) -> Result<DeadLetters, SettingsError> {
-        let client = aws_sdk_sqs::Client::new(&self.config);
-        Ok(DeadLetters { client, url: required(self.lookup, "DEAD_LETTERS_URL")? })
+        let (service, url) = self.sqs("DEAD_LETTERS_URL")?;
+        Ok(DeadLetters { service, url })
     }
 
     /// Who asks for runs; those of a tick are spread over `JITTER_MINUTES`.
@@ -95,26 +108,37 @@ impl<'a> Aws<'a> {
         Ok(Arc::new(Credentials::Manager(manager)))
     }
 
-    /// What it takes to keep people: the key `PEOPLE_KEY_ID` of KMS, and the bucket at `CERTIFICATE_BUCKET_URL`, which is asked with `http`: making a
-    /// client of its own would read the system's certificates once more at every start.
+    /// What it takes to keep people: the key `PEOPLE_KEY_ID` of KMS, and the bucket at `CERTIFICATE_BUCKET_URL`.
     ///
     /// # Errors
     /// [`SettingsError`] naming the variable.
-    pub fn vault(&self, http: reqwest::Client) -> Result<Arc<Vault>, SettingsError> {
+    pub fn vault(&self) -> Result<Arc<Vault>, SettingsError> {
         let key_id = required(self.lookup, "PEOPLE_KEY_ID")?;
         let name = "CERTIFICATE_BUCKET_URL";
-        let url = required(self.lookup, name)?.parse();
-        let url = url.map_err(|_| SettingsError::Invalid { name, why: "it is no URL".to_owned() })?;
-        let missing = || SettingsError::Missing("AWS_REGION");
-        let bucket = Bucket {
-            http,
-            clock: self.clock(),
-            credentials: self.config.credentials_provider().ok_or_else(missing)?,
-            region: self.config.region().ok_or_else(missing)?.to_string(),
-            url,
-        };
-        let wrapping = Wrapping::Kms { client: aws_sdk_kms::Client::new(&self.config), key_id };
+        let url = url_of(name, &required(self.lookup, name)?)?;
+        let bucket = Bucket { service: Service { url: url.clone(), ..self.service("s3", url)? } };
+        let region = required(self.lookup, "AWS_REGION")?;
+        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let kms = url_of("AWS_REGION", &format!("https://kms.{region}.{suffix}/"))?;
+        let wrapping = Wrapping::Kms { service: self.service("kms", kms)?, key_id };
         Ok(Arc::new(Vault { wrapping, documents: Documents::Bucket(bucket) }))
+    }
+
+    /// A service at `url`, or at the endpoint that stands for all of them.
+    fn service(&self, name: &'static str, url: Url) -> Result<Service, SettingsError> {
+        let url = match (self.lookup)("AWS_ENDPOINT_URL") {
+            Some(endpoint) => url_of("AWS_ENDPOINT_URL", &endpoint)?,
+            None => url,
+        };
+        let missing = || SettingsError::Missing("AWS_REGION");
+        Ok(Service {
+            name,
+            url,
+            region: required(self.lookup, "AWS_REGION")?,
+            credentials: self.config.credentials_provider().ok_or_else(missing)?,
+            http: self.http.clone(),
+            clock: self.clock(),
+        })
     }
 
     /// The vendor.
@@ -137,4 +161,8 @@ impl<'a> Aws<'a> {
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)
     }
+}
+
+fn url_of(name: &'static str, url: &str) -> Result<Url, SettingsError> {
+    url.parse().map_err(|_| SettingsError::Invalid { name, why: "it is no URL".to_owned() })
 }

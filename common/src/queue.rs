@@ -1,9 +1,10 @@
 //! The queue between who asks for runs and who does them.
 
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use crate::signed::{Operation, Service};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Asks a worker to carry a run to its end. Delivered at least once; the run's lease makes a second delivery harmless.
@@ -35,8 +36,8 @@ pub enum QueueError {
 pub enum Queue {
     /// Amazon SQS.
     Sqs {
-        /// The client.
-        client: aws_sdk_sqs::Client,
+        /// SQS.
+        service: Service,
         /// The queue.
         url: String,
     },
@@ -83,9 +84,9 @@ impl Queue {
     /// [`QueueError`]; some may have been sent, and sending all again does no harm.
     pub async fn send(&self, messages: &[Queued]) -> Result<(), QueueError> {
         match self {
-            Self::Sqs { client, url } => {
+            Self::Sqs { service, url } => {
                 for batch in messages.chunks(BATCH) {
-                    send_batch(client, url, batch).await?;
+                    send_batch(service, url, batch).await?;
                 }
                 Ok(())
             }
@@ -97,21 +98,20 @@ impl Queue {
     }
 }
 
+const SEND_MESSAGE_BATCH: Operation = Operation { target: "AmazonSQS.SendMessageBatch", version: "1.0" };
+
 #[expect(clippy::cast_possible_truncation, reason = "at most 900")]
-async fn send_batch(client: &aws_sdk_sqs::Client, url: &str, batch: &[Queued]) -> Result<(), QueueError> {
-    let unavailable = |error: Box<dyn std::error::Error + Send + Sync>| QueueError::Unavailable(error);
+async fn send_batch(service: &Service, url: &str, batch: &[Queued]) -> Result<(), QueueError> {
     let mut entries = Vec::with_capacity(batch.len());
     for (position, Queued { message, delay, .. }) in batch.iter().enumerate() {
         // Up to the next second, so that it is not early.
-        let delay_seconds = (*delay).clamp(TimeDelta::zero(), LONGEST_DELAY).as_seconds_f64().ceil();
-        let body = serde_json::to_string(message).map_err(|error| unavailable(error.into()))?;
-        let entry = SendMessageBatchRequestEntry::builder().id(position.to_string()).message_body(body);
-        let entry = entry.delay_seconds(delay_seconds as i32).build();
-        entries.push(entry.map_err(|error| unavailable(error.into()))?);
+        let seconds = (*delay).clamp(TimeDelta::zero(), LONGEST_DELAY).as_seconds_f64().ceil();
+        let body = serde_json::to_string(message).map_err(|error| QueueError::Unavailable(error.into()))?;
+        entries.push(json!({"Id": position.to_string(), "MessageBody": body, "DelaySeconds": seconds as i32}));
     }
-    let sent = client.send_message_batch().queue_url(url).set_entries(Some(entries)).send().await;
-    let sent = sent.map_err(|error| unavailable(error.into_service_error().into()))?;
-    match sent.failed().len() {
+    let sent = service.call(SEND_MESSAGE_BATCH, &json!({"QueueUrl": url, "Entries": entries})).await;
+    let sent = sent.map_err(|error| QueueError::Unavailable(error.into()))?;
+    match sent.get("Failed").and_then(Value::as_array).map_or(0, Vec::len) {
         0 => Ok(()),
         refused => Err(QueueError::Refused { refused }),
     }

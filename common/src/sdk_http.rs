@@ -1,30 +1,54 @@
 //! HTTP of the AWS SDK over the same library that asks Huntress: the SDK's own client would bring a second one, HTTP/2 with it, into every bootstrap.
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-/// A client for the endpoints of AWS, built when it is first used.
-#[must_use]
-pub fn https() -> SharedHttpClient {
-    SharedHttpClient::new(SdkHttp { plain: false, client: Arc::default() })
-}
-
-/// A client for an endpoint on this machine. It needs no certificates.
-#[must_use]
-pub fn loopback() -> SharedHttpClient {
-    SharedHttpClient::new(SdkHttp { plain: true, client: Arc::default() })
-}
-
+/// The client, built when it is first used; its copies share it.
 #[derive(Debug, Clone)]
-struct SdkHttp {
+pub struct SdkHttp {
     plain: bool,
     client: Arc<OnceLock<reqwest::Client>>,
+}
+
+/// The longest that it may take to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
+
+impl SdkHttp {
+    /// For the endpoints of AWS.
+    #[must_use]
+    pub fn https() -> Self {
+        Self { plain: false, client: Arc::default() }
+    }
+
+    /// For an endpoint on this machine. It needs no certificates.
+    #[must_use]
+    pub fn loopback() -> Self {
+        Self { plain: true, client: Arc::default() }
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// The TLS library does not start.
+    pub fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        // The checksum of an answer is that of what was sent, so nothing is asked for compressed.
+        let mut client = crate::tls::client().gzip(false).connect_timeout(CONNECT_TIMEOUT);
+        if self.plain {
+            client = client.tls_certs_only([]);
+        }
+        let client = client.build()?;
+        Ok(self.client.get_or_init(|| client))
+    }
 }
 
 impl HttpClient for SdkHttp {
@@ -47,27 +71,12 @@ impl HttpConnector for Connector {
 }
 
 impl Connector {
-    fn client(&self) -> Result<&reqwest::Client, ConnectorError> {
-        if let Some(client) = self.http.client.get() {
-            return Ok(client);
-        }
-        // The checksum of an answer is that of what was sent, so nothing is asked for compressed.
-        let mut client = crate::tls::client().gzip(false);
-        if let Some(timeout) = self.settings.connect_timeout() {
-            client = client.connect_timeout(timeout);
-        }
-        if self.http.plain {
-            client = client.tls_certs_only([]);
-        }
-        let client = client.build().map_err(|error| ConnectorError::user(error.into()))?;
-        Ok(self.http.client.get_or_init(|| client))
-    }
-
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let user = |why: &'static str| ConnectorError::user(why.into());
         let method = request.method().parse().map_err(|_| user("the request has no known method"))?;
         let body = request.body().bytes().ok_or_else(|| user("the request's body is a stream"))?.to_vec();
-        let mut sent = self.client()?.request(method, request.uri()).body(body);
+        let client = self.http.client().map_err(|error| ConnectorError::user(error.into()))?;
+        let mut sent = client.request(method, request.uri()).body(body);
         for (name, value) in request.headers() {
             sent = sent.header(name, value);
         }

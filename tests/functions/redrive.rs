@@ -101,15 +101,9 @@ impl Scene {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&sqs));
         tokio::spawn(axum::serve(listener, router).into_future());
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
-            .http_client(common::sdk_http::loopback())
-            .endpoint_url(&endpoint)
-            .region(aws_sdk_sqs::config::Region::from_static("us-east-1"))
-            .credentials_provider(aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "static"));
-        let client = aws_sdk_sqs::Client::from_conf(config.build());
-        let dead_letters = DeadLetters { client: client.clone(), url: format!("{endpoint}/1/dead") };
-        let queue = Queue::Sqs { client, url: format!("{endpoint}/1/runs") };
+        let service = || super::services::signed("sqs", &endpoint);
+        let dead_letters = DeadLetters { service: service(), url: format!("{endpoint}/1/dead") };
+        let queue = Queue::Sqs { service: service(), url: format!("{endpoint}/1/runs") };
         let redriver = Redriver { store: world.store.clone(), dead_letters, queue };
         let scene = Self { world, sqs, redriver };
         for (id, body) in [

@@ -1,7 +1,9 @@
 //! Secrets Manager and SQS as the functions use them, against a server that writes requests down.
 
 use super::{World, company, connection};
-use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials as AwsCredentials, Region};
+use aws_sdk_secretsmanager::config::{
+    BehaviorVersion, Credentials as AwsCredentials, Region, SharedCredentialsProvider,
+};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -16,8 +18,22 @@ use common::secrets::{Binding, Credential, Credentials, SecretError, SecretsMana
 use common::sync::work::{Processed, Worker};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+
+/// A service for requests that are signed by hand, at a stand-in.
+pub fn signed(name: &'static str, url: &str) -> common::signed::Service {
+    let credentials = AwsCredentials::new("test", "test", None, None, "static");
+    common::signed::Service {
+        name,
+        url: url.parse().unwrap(),
+        region: "eu-central-1".to_owned(),
+        credentials: SharedCredentialsProvider::new(credentials),
+        http: common::sdk_http::SdkHttp::loopback(),
+        clock: Arc::new(common::clock::SystemClock),
+    }
+}
 
 /// An operation, e.g. `secretsmanager.GetSecretValue`, and its input.
 pub type Call = (String, Value);
@@ -48,7 +64,7 @@ impl Service {
     pub fn secrets(&self) -> Credentials {
         let config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(common::sdk_http::loopback())
+            .http_client(common::sdk_http::SdkHttp::loopback())
             .endpoint_url(&self.endpoint)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(AwsCredentials::new("test", "test", None, None, "static"));
@@ -57,14 +73,7 @@ impl Service {
     }
 
     pub fn queue(&self) -> Queue {
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(common::sdk_http::loopback())
-            .endpoint_url(&self.endpoint)
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(AwsCredentials::new("test", "test", None, None, "static"));
-        let client = aws_sdk_sqs::Client::from_conf(config.build());
-        Queue::Sqs { client, url: format!("{}/123456789012/runs", self.endpoint) }
+        Queue::Sqs { service: signed("sqs", &self.endpoint), url: format!("{}/123456789012/runs", self.endpoint) }
     }
 }
 
@@ -264,4 +273,27 @@ async fn a_tick_whose_messages_are_refused_can_be_repeated() {
     assert_eq!((planned.due, planned.new, planned.joined), (1, 0, 1));
     assert_eq!(up.calls().len(), 1, "the message that was lost goes out again");
     assert_eq!(world.store.runs(&company(), &connection("edr-main"), 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn throttling_is_waited_out_and_a_refusal_is_not_repeated() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let message = Queued::now(RunMessage {
+        company: company(),
+        connection: connection("edr-main"),
+        run: RunId::parse("019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11").unwrap(),
+    });
+    let busy = Service::start(|call| match ASKED.fetch_add(1, Ordering::Relaxed) {
+        0 => (400, json!({"__type": "com.amazonaws.sqs#RequestThrottled", "message": "later"})),
+        1 => (503, json!("")),
+        _ => take(call, &[]),
+    })
+    .await;
+    busy.queue().send(std::slice::from_ref(&message)).await.unwrap();
+    assert_eq!(busy.calls().len(), 3);
+
+    let refusing = Service::start(|_| (403, json!({"__type": "AccessDeniedException", "message": "no"}))).await;
+    let Err(QueueError::Unavailable(source)) = refusing.queue().send(&[message]).await else { panic!("sent") };
+    assert_eq!(source.to_string(), "AmazonSQS.SendMessageBatch was refused: AccessDeniedException (status 403)");
+    assert_eq!(refusing.calls().len(), 1);
 }

@@ -1,7 +1,7 @@
 //! The two AWS services behind people: keys wrapped by KMS, and certificates in S3, as far as a stand-in can show.
 
+use super::services::signed;
 use super::{company, connection};
-use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -9,9 +9,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::clock::SystemClock;
 use common::documents::{Bucket, Documents};
-use common::huntress::transport::{Timeouts, http_client};
 use common::secrets::wrapping::{Purpose, WrapError, Wrapping};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -32,6 +30,7 @@ async fn kms() -> (Wrapping, Calls) {
     let calls = Calls::default();
     let answer = async |State(calls): State<Calls>, headers: HeaderMap, body: Bytes| {
         let body: Value = serde_json::from_slice(&body).unwrap();
+        assert!(headers[header::AUTHORIZATION].to_str().unwrap().contains("/eu-central-1/kms/aws4_request"));
         let target = headers["x-amz-target"].to_str().unwrap().to_owned();
         calls.lock().unwrap().push((target.clone(), body.clone()));
         let context = body["EncryptionContext"].to_string();
@@ -55,13 +54,7 @@ async fn kms() -> (Wrapping, Calls) {
         (StatusCode::from_u16(status).unwrap(), kind, answer.to_string())
     };
     let endpoint = serve(Router::new().fallback(answer).with_state(Arc::clone(&calls))).await;
-    let config = aws_sdk_kms::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(common::sdk_http::loopback())
-        .endpoint_url(endpoint)
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "static"));
-    (Wrapping::Kms { client: aws_sdk_kms::Client::from_conf(config.build()), key_id: "alias/people".to_owned() }, calls)
+    (Wrapping::Kms { service: signed("kms", &endpoint), key_id: "alias/people".to_owned() }, calls)
 }
 
 #[tokio::test]
@@ -134,14 +127,7 @@ async fn bucket() -> (Documents, Objects) {
         }
     };
     let endpoint = serve(Router::new().fallback(answer).with_state(Arc::clone(&objects))).await;
-    let credentials = Credentials::new("test", "test", None, None, "static");
-    let bucket = Bucket {
-        http: http_client(Timeouts::default()).unwrap(),
-        clock: Arc::new(SystemClock),
-        credentials: aws_sdk_kms::config::SharedCredentialsProvider::new(credentials),
-        region: "eu-central-1".to_owned(),
-        url: format!("{endpoint}/bucket").parse().unwrap(),
-    };
+    let bucket = Bucket { service: signed("s3", &format!("{endpoint}/bucket")) };
     (Documents::Bucket(bucket), objects)
 }
 
@@ -170,6 +156,6 @@ async fn a_listing_of_something_else_deletes_nothing() {
     };
     let (documents, _) = bucket().await;
     let Documents::Bucket(mut bucket) = documents else { panic!("no bucket") };
-    bucket.url = format!("{}/bucket", serve(Router::new().fallback(answer)).await).parse().unwrap();
+    bucket.service.url = format!("{}/bucket", serve(Router::new().fallback(answer)).await).parse().unwrap();
     assert!(Documents::Bucket(bucket).erase("acme/sat/p1/").await.is_err());
 }

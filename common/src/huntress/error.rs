@@ -67,6 +67,11 @@ pub enum BodyError {
         /// What is wrong there.
         what: String,
     },
+    /// It contradicts what came before it: asking again would not help.
+    Inconsistent {
+        /// How.
+        what: String,
+    },
 }
 
 impl FetchError {

@@ -212,6 +212,20 @@ pub struct PostForm<'a> {
     pub auth: Option<Auth<'a>>,
 }
 
+/// An answer that is worth reading.
+#[derive(Clone, Copy)]
+pub struct Received<'a> {
+    /// Its status: 200, or for a form a client error.
+    pub status: StatusCode,
+    /// Its media type, as the server says it.
+    pub content_type: Option<&'a str>,
+    /// Its body, decompressed.
+    pub body: &'a [u8],
+}
+
+/// Takes an answer. One type for all, so that sending and retrying is compiled once and not for each list.
+pub type Reader<'r> = dyn FnMut(Received<'_>) -> Result<(), BodyError> + Send + 'r;
+
 /// What is sent.
 #[derive(Clone, Copy)]
 enum Ask<'a> {
@@ -263,6 +277,16 @@ impl Trouble {
     }
 }
 
+impl From<BodyError> for Trouble {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::NotJson => Self::Passing { error: not_json(), retry_after: None },
+            BodyError::Shape { path, what } => Self::Final(FetchError::Malformed { path, what }),
+            BodyError::Inconsistent { what } => Self::Final(FetchError::Inconsistent { what }),
+        }
+    }
+}
+
 impl Transport {
     /// A transport to `origin`.
     #[must_use]
@@ -304,52 +328,25 @@ impl Transport {
         &self.progress
     }
 
-    /// Gets one answer and hands its body to `read`, which may be called again after an attempt whose body was cut off.
+    /// Gets one answer and hands it to `read`, which is called again after an attempt whose body was cut off.
     ///
     /// 429, 5xx, resets, time-outs and bodies that are cut off or no JSON are tried four times in all; nothing else is retried.
     ///
     /// # Errors
     /// [`FetchError`], after the last attempt.
-    pub async fn get<T>(
-        &self,
-        get: Get<'_>,
-        buffer: &mut Vec<u8>,
-        mut read: impl FnMut(&[u8]) -> Result<T, BodyError>,
-    ) -> Result<T, FetchError> {
-        self.ask(Ask::Get(get), buffer, |_, _, body| read(body)).await
+    pub async fn get(&self, get: Get<'_>, buffer: &mut Vec<u8>, read: &mut Reader<'_>) -> Result<(), FetchError> {
+        self.ask(Ask::Get(get), buffer, read).await
     }
 
-    /// As [`Self::get`], for an answer of any media type, which `read` is told; it may be no JSON at all.
+    /// Posts a form and hands the answer to `read`, client errors too; with the same retries as [`Self::get`].
     ///
     /// # Errors
     /// [`FetchError`], after the last attempt.
-    pub async fn get_typed<T>(
-        &self,
-        get: Get<'_>,
-        buffer: &mut Vec<u8>,
-        mut read: impl FnMut(Option<&str>, &[u8]) -> Result<T, BodyError>,
-    ) -> Result<T, FetchError> {
-        self.ask(Ask::Get(get), buffer, |_, content_type, body| read(content_type, body)).await
+    pub async fn post_form(&self, post: PostForm<'_>, read: &mut Reader<'_>) -> Result<(), FetchError> {
+        self.ask(Ask::PostForm(post), &mut Vec::new(), read).await
     }
 
-    /// Posts a form and hands status and body of the answer to `read`, client errors too; with the same retries as [`Self::get`].
-    ///
-    /// # Errors
-    /// [`FetchError`], after the last attempt.
-    pub async fn post_form<T>(
-        &self,
-        post: PostForm<'_>,
-        mut read: impl FnMut(StatusCode, &[u8]) -> Result<T, BodyError>,
-    ) -> Result<T, FetchError> {
-        self.ask(Ask::PostForm(post), &mut Vec::new(), |status, _, body| read(status, body)).await
-    }
-
-    async fn ask<T>(
-        &self,
-        ask: Ask<'_>,
-        buffer: &mut Vec<u8>,
-        mut read: impl FnMut(StatusCode, Option<&str>, &[u8]) -> Result<T, BodyError>,
-    ) -> Result<T, FetchError> {
+    async fn ask(&self, ask: Ask<'_>, buffer: &mut Vec<u8>, read: &mut Reader<'_>) -> Result<(), FetchError> {
         let mut attempt = 1;
         loop {
             self.wait_for_turn().await?;
@@ -358,15 +355,13 @@ impl Transport {
             let attempted = tokio::time::timeout(left, self.attempt(ask, buffer)).await;
             let outcome = match attempted.unwrap_or_else(|_| Err(Trouble::passing("it took too long"))) {
                 Ok((status, content_type)) => {
-                    read(status, content_type.as_deref(), buffer).map_err(|error| match error {
-                        BodyError::NotJson => Trouble::Passing { error: not_json(), retry_after: None },
-                        BodyError::Shape { path, what } => Trouble::Final(FetchError::Malformed { path, what }),
-                    })
+                    let received = Received { status, content_type: content_type.as_deref(), body: buffer };
+                    read(received).map_err(Trouble::from)
                 }
                 Err(trouble) => Err(trouble),
             };
             let (error, retry_after) = match outcome {
-                Ok(value) => return Ok(value),
+                Ok(()) => return Ok(()),
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(Trouble::Passing { error, retry_after }) => (error, retry_after),
             };

@@ -2,9 +2,10 @@
 
 use super::sealing::{KEY_BYTES, SealingKey, random_key};
 use crate::domain::id::{CompanyId, ConnectionId};
-use aws_sdk_kms::Client;
-use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::DataKeySpec;
+use crate::signed::{Operation, Service, ServiceError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
 
 /// What a wrapped key is for. It opens for nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,11 @@ impl Purpose<'_> {
                 ("connection", connection.to_string()),
             ],
         }
+    }
+
+    fn encryption_context(&self) -> Value {
+        let pairs = self.context().into_iter().map(|(name, value)| (name.to_owned(), Value::String(value)));
+        Value::Object(pairs.collect::<Map<_, _>>())
     }
 
     fn binding(&self) -> String {
@@ -62,8 +68,8 @@ impl PlainKey {
 pub enum Wrapping {
     /// A key of AWS KMS, which never leaves it.
     Kms {
-        /// The client.
-        client: Client,
+        /// KMS.
+        service: Service,
         /// The key's id, ARN or alias.
         key_id: String,
     },
@@ -78,15 +84,14 @@ impl Wrapping {
     /// [`WrapError::Unavailable`]
     pub async fn generate(&self, purpose: Purpose<'_>) -> Result<(PlainKey, Vec<u8>), WrapError> {
         match self {
-            Self::Kms { client, key_id } => {
-                let mut request = client.generate_data_key().key_id(key_id).key_spec(DataKeySpec::Aes256);
-                for (name, value) in purpose.context() {
-                    request = request.encryption_context(name, value);
-                }
-                let answer =
-                    request.send().await.map_err(|error| WrapError::Unavailable(error.into_service_error().into()))?;
-                let wrapped = answer.ciphertext_blob.ok_or_else(|| WrapError::Unavailable("no key came".into()))?;
-                Ok((plain(answer.plaintext.as_ref().map(AsRef::as_ref))?, wrapped.into_inner()))
+            Self::Kms { service, key_id } => {
+                let input =
+                    json!({"KeyId": key_id, "KeySpec": "AES_256", "EncryptionContext": purpose.encryption_context()});
+                let answer = service.call(GENERATE_DATA_KEY, &input).await;
+                let answer = answer.map_err(|error| WrapError::Unavailable(error.into()))?;
+                let wrapped = bytes_at(&answer, "CiphertextBlob");
+                let wrapped = wrapped.ok_or_else(|| WrapError::Unavailable("no key came".into()))?;
+                Ok((plain(bytes_at(&answer, "Plaintext").as_deref())?, wrapped))
             }
             Self::File(key) => {
                 let cipher = |_| WrapError::Unavailable("the cipher library failed".into());
@@ -103,18 +108,19 @@ impl Wrapping {
     /// [`WrapError::DoesNotOpen`] for one that was made for something else.
     pub async fn unwrap(&self, purpose: Purpose<'_>, wrapped: &[u8]) -> Result<PlainKey, WrapError> {
         match self {
-            Self::Kms { client, key_id } => {
-                let mut request = client.decrypt().key_id(key_id).ciphertext_blob(Blob::new(wrapped));
-                for (name, value) in purpose.context() {
-                    request = request.encryption_context(name, value);
-                }
-                let answer = request.send().await.map_err(|error| match error.into_service_error() {
-                    error if error.is_invalid_ciphertext_exception() || error.is_incorrect_key_exception() => {
+            Self::Kms { service, key_id } => {
+                let input = json!({
+                    "KeyId": key_id,
+                    "CiphertextBlob": STANDARD.encode(wrapped),
+                    "EncryptionContext": purpose.encryption_context(),
+                });
+                let answer = service.call(DECRYPT, &input).await.map_err(|error| match &error {
+                    ServiceError::Refused { code, .. } if DOES_NOT_OPEN.contains(&code.as_str()) => {
                         WrapError::DoesNotOpen
                     }
-                    error => WrapError::Unavailable(error.into()),
+                    _ => WrapError::Unavailable(error.into()),
                 })?;
-                plain(answer.plaintext.as_ref().map(AsRef::as_ref))
+                plain(bytes_at(&answer, "Plaintext").as_deref())
             }
             Self::File(key) => {
                 let opened = key.open(&purpose.binding(), wrapped).map_err(|_| WrapError::DoesNotOpen)?;
@@ -122,6 +128,16 @@ impl Wrapping {
             }
         }
     }
+}
+
+const GENERATE_DATA_KEY: Operation = Operation { target: "TrentService.GenerateDataKey", version: "1.1" };
+const DECRYPT: Operation = Operation { target: "TrentService.Decrypt", version: "1.1" };
+
+/// What KMS answers for a wrapped key that is damaged, for something else, or under another key.
+const DOES_NOT_OPEN: [&str; 2] = ["InvalidCiphertextException", "IncorrectKeyException"];
+
+fn bytes_at(answer: &Value, field: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(answer.get(field)?.as_str()?).ok()
 }
 
 fn plain(bytes: Option<&[u8]>) -> Result<PlainKey, WrapError> {

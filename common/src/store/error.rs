@@ -34,7 +34,7 @@ pub enum StoreError {
     Corrupt {
         /// The kind of record.
         record: &'static str,
-        /// What is wrong with it: a path, never a value.
+        /// What is wrong with it: never a value.
         reason: String,
     },
     /// The record is larger than the table can hold.

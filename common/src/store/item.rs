@@ -39,10 +39,14 @@ pub(super) trait Record: Serialize + DeserializeOwned {
             let reason = "its schema version is not one that this release reads";
             return Err(StoreError::corrupt(Self::KIND, reason));
         }
-        let deserializer = serde_dynamo::Deserializer::from_attribute_value(AttributeValue::M(item).into());
-        serde_path_to_error::deserialize(deserializer)
-            // The error itself may quote a value.
-            .map_err(|error| StoreError::corrupt(Self::KIND, format!("at {}", error.path())))
+        serde_dynamo::from_item(item).map_err(|error| {
+            let error = error.to_string();
+            // Other errors may quote a value.
+            let field = error.strip_prefix("missing field ");
+            let reason =
+                field.map_or("an attribute is not what it has to be".to_owned(), |it| format!("{it} is missing"));
+            StoreError::corrupt(Self::KIND, reason)
+        })
     }
 }
 

@@ -1,7 +1,6 @@
 //! The Lambda function `people-api`.
 
 use common::api::lambda_caller;
-use common::huntress::transport::{Timeouts, http_client};
 use common::lambda::{Aws, start_logging};
 use common::settings::environment;
 use common::sync::people::Desk;
@@ -11,8 +10,7 @@ use std::sync::Arc;
 async fn main() -> Result<(), lambda_http::Error> {
     start_logging(&environment);
     let aws = Aws::load(&environment);
-    let http = http_client(Timeouts::default())?;
-    let desk = Desk { store: aws.store()?, vault: aws.vault(http)?, clock: aws.clock() };
+    let desk = Desk { store: aws.store()?, vault: aws.vault()?, clock: aws.clock() };
     let router = people_api::router(Arc::new(desk)).layer(axum::middleware::from_fn(lambda_caller));
     lambda_http::run(router).await
 }

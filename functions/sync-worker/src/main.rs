@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     let worker = Worker {
         store: aws.store()?,
         credentials: aws.credentials()?,
-        vault: aws.vault(huntress.http.clone())?,
+        vault: aws.vault()?,
         huntress,
         budgets: Arc::default(),
         queue: Arc::new(aws.queue()?),

@@ -138,7 +138,7 @@ impl Stack {
         let stack = Self {
             store: aws.store()?,
             credentials: aws.credentials()?,
-            vault: aws.vault(huntress.http.clone())?,
+            vault: aws.vault()?,
             huntress,
             budgets: Arc::default(),
             data: PathBuf::new(),

@@ -6,8 +6,8 @@ mod test;
 
 pub use test::{PermissionResult, TestReport, TestedAccount};
 
-use super::error::FetchError;
-use super::transport::{Auth, Get, Transport};
+use super::error::{BodyError, FetchError};
+use super::transport::{Auth, Get, Received, Transport};
 use crate::domain::edr::EdrSettings;
 use crate::domain::edr::tally::{EdrList, EdrTally, Inconsistent};
 use crate::domain::id::RecordKey;
@@ -83,7 +83,7 @@ impl EdrState {
 
 impl Cursor {
     /// Goes on to the next page, in one step with the counting of the page before it.
-    fn advance(&mut self, next: NextPage, max_pages: u32) -> Result<(), FetchError> {
+    fn advance(&mut self, next: NextPage, max_pages: u32) -> Result<(), BodyError> {
         self.pages += 1;
         self.token = match next {
             NextPage::None => None,
@@ -91,12 +91,12 @@ impl Cursor {
                 Some(next)
             }
             NextPage::Token(_) => {
-                return Err(FetchError::Inconsistent { what: "a page token came a second time".to_owned() });
+                return Err(BodyError::Inconsistent { what: "a page token came a second time".to_owned() });
             }
         };
         self.ended = self.token.is_none();
         if !self.ended && self.pages >= max_pages {
-            return Err(FetchError::Inconsistent { what: format!("it has not ended after {max_pages} pages") });
+            return Err(BodyError::Inconsistent { what: format!("it has not ended after {max_pages} pages") });
         }
         Ok(())
     }
@@ -222,17 +222,15 @@ impl<'a> EdrClient<'a> {
             };
             let mut query = vec![("limit", PAGE_SIZE), ("sort_field", "id"), ("sort_direction", "asc")];
             query.extend(token.as_deref().map(|token| ("page_token", token)));
-            let folded = self
-                .transport
-                .get(self.request(list.path, &query), &mut buffer, |body| {
-                    let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
-                    let mut state = lock();
-                    let page = (list.fold)(body, &mut state.tally, observed_at)?;
-                    self.transport.progress().add_page(list.noun, page.records);
-                    Ok(cursor(&mut state).advance(page.next, self.max_pages))
-                })
-                .await;
-            folded.and_then(|advanced| advanced).map_err(|error| (error, token))?;
+            let mut fold = |received: Received<'_>| {
+                let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
+                let mut state = lock();
+                let page = (list.fold)(received.body, &mut state.tally, observed_at)?;
+                self.transport.progress().add_page(list.noun, page.records);
+                cursor(&mut state).advance(page.next, self.max_pages)
+            };
+            let folded = self.transport.get(self.request(list.path, &query), &mut buffer, &mut fold).await;
+            folded.map_err(|error| (error, token))?;
         }
     }
 

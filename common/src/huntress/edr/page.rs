@@ -161,8 +161,8 @@ mod tests {
 
     fn next(text: &str) -> Result<NextPage, String> {
         read_page::<Agents>(text.as_bytes()).map(|page| page.next).map_err(|error| match error {
-            BodyError::NotJson => "not json".to_owned(),
             BodyError::Shape { path, .. } => path,
+            BodyError::NotJson | BodyError::Inconsistent { .. } => "not json".to_owned(),
         })
     }
 

@@ -5,6 +5,7 @@ use super::{EdrClient, Instants, request_to};
 use crate::domain::edr::EdrSettings;
 use crate::domain::edr::tally::EdrTally;
 use crate::domain::run::Failure;
+use crate::huntress::transport::Received;
 use serde::{Deserialize, Serialize};
 
 /// Whether one permission is there.
@@ -66,18 +67,18 @@ impl EdrClient<'_> {
 
     async fn test_account(&self) -> PermissionResult {
         let path = "/v1/account";
-        let answer = self.transport.get(self.request(path, &[]), &mut Vec::new(), |_| Ok(())).await;
+        let answer = self.transport.get(self.request(path, &[]), &mut Vec::new(), &mut |_| Ok(())).await;
         result("account", answer.map_err(|error| error.into_failure(&request_to(path), "the account")))
     }
 
     async fn test_list(&self, list: &ListOf) -> PermissionResult {
         let one = self.request(list.path, &[("limit", "1"), ("sort_field", "id"), ("sort_direction", "asc")]);
         // Read as a sync reads it, and dropped.
-        let read = |body: &[u8]| {
+        let mut read = |received: Received<'_>| {
             let Instants { as_of, .. } = Instants::live();
-            (list.fold)(body, &mut EdrTally::new(EdrSettings::default(), as_of), as_of).map(|_| ())
+            (list.fold)(received.body, &mut EdrTally::new(EdrSettings::default(), as_of), as_of).map(|_| ())
         };
-        let answer = self.transport.get(one, &mut Vec::new(), read).await;
+        let answer = self.transport.get(one, &mut Vec::new(), &mut read).await;
         result(list.key, answer.map_err(|error| error.into_failure(&request_to(list.path), list.noun)))
     }
 }

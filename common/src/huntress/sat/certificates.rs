@@ -7,7 +7,7 @@ use super::SatClient;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::roster::LearnerId;
 use crate::huntress::error::{BodyError, FetchError};
-use crate::huntress::transport::{Auth, Get};
+use crate::huntress::transport::{Auth, Get, Received};
 use serde_json::Value;
 use std::fmt;
 
@@ -60,7 +60,13 @@ impl SatClient<'_> {
         let path = format!("/api/v1/assignments/{assignment}/completion-certificate");
         let query = [(LEARNER_PARAMETER, learner.expose())];
         let mut buffer = Vec::new();
-        let answer = self.get_typed(&path, &query, &mut buffer).await;
+        let mut answer = Answer::Nothing("no answer");
+        let mut read = |received: Received<'_>| {
+            answer = read_answer(received.content_type, received.body)?;
+            Ok(())
+        };
+        let got = self.get(&path, &query, ACCEPT, &mut buffer, &mut read).await;
+        let answer = got.map(|()| answer);
         let address = match none_or(answer)? {
             Err(answer) => return Ok(Fetched::NoneAvailable { answer }),
             Ok(Answer::Document(content_type)) => {
@@ -75,7 +81,13 @@ impl SatClient<'_> {
         };
         let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let get = Get { path: &path, query: &query, auth: Auth::None, accept: ACCEPT };
-        let answer = self.transport.get_typed(get, &mut buffer, read_answer).await;
+        let mut answer = Answer::Nothing("no answer");
+        let mut read = |received: Received<'_>| {
+            answer = read_answer(received.content_type, received.body)?;
+            Ok(())
+        };
+        let got = self.transport.get(get, &mut buffer, &mut read).await;
+        let answer = got.map(|()| answer);
         Ok(match none_or(answer)? {
             Err(answer) => Fetched::NoneAvailable { answer: format!("{answer} at the link") },
             Ok(Answer::Document(content_type)) => {
@@ -87,19 +99,6 @@ impl SatClient<'_> {
                 Fetched::NoneAvailable { answer: "no document at the link".to_owned() }
             }
         })
-    }
-
-    /// Gets with the session's token, as every list does.
-    async fn get_typed(&self, path: &str, query: &[(&str, &str)], buffer: &mut Vec<u8>) -> Result<Answer, FetchError> {
-        let token = self.session.token().await;
-        let get = Get { path, query, auth: Auth::Bearer(&token), accept: ACCEPT };
-        match self.transport.get_typed(get, buffer, read_answer).await {
-            Err(FetchError::Unauthorized) => {
-                let renewed = self.session.renew(&token).await?;
-                self.transport.get_typed(Get { auth: Auth::Bearer(&renewed), ..get }, buffer, read_answer).await
-            }
-            other => other,
-        }
     }
 }
 

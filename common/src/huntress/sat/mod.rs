@@ -10,8 +10,8 @@ mod token;
 pub use certificates::Fetched;
 pub use token::SatCredential;
 
-use super::error::FetchError;
-use super::transport::{Auth, Get, Transport};
+use super::error::{BodyError, FetchError};
+use super::transport::{Auth, Get, Reader, Received, Transport};
 use crate::domain::connection::Product;
 use crate::domain::id::RecordKey;
 use crate::domain::run::{Failure, FailureCode};
@@ -113,7 +113,7 @@ struct Cursor {
 
 impl Cursor {
     /// Goes on to the next page.
-    fn advance(&mut self, more_wanted: bool, end: PageEnd, first: Option<RecordKey>) -> Result<(), FetchError> {
+    fn advance(&mut self, more_wanted: bool, end: PageEnd, first: Option<RecordKey>) -> Result<(), BodyError> {
         self.pages += 1;
         self.ended = !more_wanted || end.is_last(self.pages);
         if self.ended {
@@ -121,10 +121,10 @@ impl Cursor {
         }
         // A server that gives its last page for any number would otherwise be read for ever.
         if first.is_some_and(|first| !self.firsts_seen.insert(first)) {
-            return Err(FetchError::Inconsistent { what: "a page came a second time".to_owned() });
+            return Err(BodyError::Inconsistent { what: "a page came a second time".to_owned() });
         }
         if self.pages >= MAX_PAGES {
-            return Err(FetchError::Inconsistent { what: format!("it has not ended after {MAX_PAGES} pages") });
+            return Err(BodyError::Inconsistent { what: format!("it has not ended after {MAX_PAGES} pages") });
         }
         Ok(())
     }
@@ -207,18 +207,18 @@ impl<'a> SatClient<'a> {
     async fn accounts(&self) -> Result<Result<Vec<AccountFields>, DateTime<Utc>>, Failure> {
         let list = Listing { path: "/api/v1/accounts", noun: "accounts", scope: "account:read" };
         let read = Mutex::new((Vec::new(), Cursor::default()));
-        let paused = self
-            .read_list::<Accounts, _>(
-                &list,
-                Instants::live(),
-                &read,
-                |(_, cursor)| cursor,
-                |(accounts, _), page, _| {
-                    accounts.extend(page.records.iter().map(Account::fields));
-                    Ok(true)
-                },
-            )
-            .await?;
+        let mut reading = self.reading::<Accounts, _>(
+            list.noun,
+            Instants::live(),
+            &read,
+            |(_, cursor)| cursor,
+            |(accounts, _), page, _| {
+                accounts.extend(page.records.iter().map(Account::fields));
+                Ok(true)
+            },
+        );
+        let paused = self.read_list(&list, &mut reading).await?;
+        drop(reading);
         let (accounts, _) = read.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(paused.map_or(Ok(accounts), Err))
     }
@@ -229,8 +229,13 @@ impl<'a> SatClient<'a> {
         }
         let path = format!("/api/v1/accounts/{account}");
         let list = Listing { path: &path, noun: "the account", scope: "account:read" };
-        match self.get(&path, &[], &mut Vec::new(), read_account).await {
-            Ok(claimed) => {
+        let mut claimed = None;
+        let mut read = |received: Received<'_>| {
+            claimed = read_account(received.body)?;
+            Ok(())
+        };
+        match self.get(&path, &[], JSON_API, &mut Vec::new(), &mut read).await {
+            Ok(()) => {
                 let mut state = lock(state);
                 state.tally.coverage.claim_active_learners(claimed);
                 state.counts_read = true;
@@ -250,25 +255,25 @@ impl<'a> SatClient<'a> {
     ) -> Result<Paused, Failure> {
         let path = format!("/api/v1/accounts/{account}/assignments");
         let list = Listing { path: &path, noun: "assignments", scope: "assignments:read" };
-        let paused = self
-            .read_list::<Statuses, _>(
-                &list,
-                instants,
-                state,
-                |state| &mut state.assignments,
-                |state, page, _| {
-                    for record in &page.records {
-                        let facts = AssignmentFacts { id: record.id(), status: record.status() };
-                        let unusable = "it has characters that do not belong in a path";
-                        state.tally.assignments.add(&facts).map_err(|_| FetchError::Malformed {
-                            path: "data.id".to_owned(),
-                            what: unusable.to_owned(),
-                        })?;
-                    }
-                    Ok(!state.tally.assignments.capped().is_cut())
-                },
-            )
-            .await?;
+        let mut reading = self.reading::<Statuses, _>(
+            list.noun,
+            instants,
+            state,
+            |state| &mut state.assignments,
+            |state, page, _| {
+                for record in &page.records {
+                    let facts = AssignmentFacts { id: record.id(), status: record.status() };
+                    let unusable = "it has characters that do not belong in a path";
+                    state
+                        .tally
+                        .assignments
+                        .add(&facts)
+                        .map_err(|_| BodyError::Shape { path: "data.id".to_owned(), what: unusable.to_owned() })?;
+                }
+                Ok(!state.tally.assignments.capped().is_cut())
+            },
+        );
+        let paused = self.read_list(&list, &mut reading).await?;
         if paused.is_some() {
             return Ok(paused);
         }
@@ -307,18 +312,18 @@ impl<'a> SatClient<'a> {
             let open = state.open_activity.remove(assignment);
             Mutex::new(open.unwrap_or_else(|| (state.tally.activity(), Cursor::default())))
         };
-        let paused = self
-            .read_list::<Activities, _>(
-                &list,
-                instants,
-                &open,
-                |(_, cursor)| cursor,
-                |(activity, _), page, at| {
-                    page.records.iter().for_each(|record| activity.add(&record.facts(seed), at));
-                    Ok(!activity.capped().is_cut())
-                },
-            )
-            .await?;
+        let mut reading = self.reading::<Activities, _>(
+            list.noun,
+            instants,
+            &open,
+            |(_, cursor)| cursor,
+            |(activity, _), page, at| {
+                page.records.iter().for_each(|record| activity.add(&record.facts(seed), at));
+                Ok(!activity.capped().is_cut())
+            },
+        );
+        let paused = self.read_list(&list, &mut reading).await?;
+        drop(reading);
         let open = open.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut state = lock(state);
         if paused.is_some() {
@@ -341,8 +346,8 @@ impl<'a> SatClient<'a> {
     ) -> Result<Paused, Failure> {
         let path = format!("/api/v1/accounts/{account}/learners");
         let list = Listing { path: &path, noun: "learners", scope: "learners:read" };
-        self.read_list::<Statuses, _>(
-            &list,
+        let mut reading = self.reading::<Statuses, _>(
+            list.noun,
             instants,
             state,
             |state| &mut state.learners,
@@ -350,8 +355,8 @@ impl<'a> SatClient<'a> {
                 page.records.iter().for_each(|record| state.tally.coverage.add_learner(&record.learner(seed)));
                 Ok(true)
             },
-        )
-        .await
+        );
+        self.read_list(&list, &mut reading).await
     }
 
     async fn read_campaigns(
@@ -362,8 +367,8 @@ impl<'a> SatClient<'a> {
     ) -> Result<Paused, Failure> {
         let path = format!("/api/v1/accounts/{account}/phishing-campaigns");
         let list = Listing { path: &path, noun: "phishing campaigns", scope: "phishing-campaigns:read" };
-        self.read_list::<Campaigns, _>(
-            &list,
+        let mut reading = self.reading::<Campaigns, _>(
+            list.noun,
             instants,
             state,
             |state| &mut state.campaigns,
@@ -371,20 +376,39 @@ impl<'a> SatClient<'a> {
                 page.records.iter().for_each(|record| state.tally.phishing.add(&record.facts(), at));
                 Ok(!state.tally.phishing.capped().is_cut())
             },
-        )
-        .await
+        );
+        self.read_list(&list, &mut reading).await
     }
 
-    /// Reads a list on from its cursor, which moves in one step with the folding of each page into `state`.
-    async fn read_list<R: Resource, S>(
+    /// What reads the pages of a list into `state`, on from its cursor, which moves in one step with the folding of each page.
+    fn reading<R: Resource, S: Send>(
         &self,
-        list: &Listing<'_>,
+        noun: &'static str,
         instants: Instants,
         state: &Mutex<S>,
         cursor: fn(&mut S) -> &mut Cursor,
-        fold: impl FnMut(&mut S, Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, FetchError>,
-    ) -> Result<Paused, Failure> {
-        match self.read_pages::<R, S>(list, instants, state, cursor, fold).await {
+        mut fold: impl FnMut(&mut S, Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, BodyError> + Send,
+    ) -> impl Reading {
+        let next = move || {
+            let mut state = lock(state);
+            let cursor = cursor(&mut state);
+            (!cursor.ended).then(|| cursor.pages + 1)
+        };
+        let read = move |body: &[u8]| {
+            let page = R::page(body)?;
+            let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
+            self.transport.progress().add_page(noun, page.records.len() as u64);
+            let (end, first) = (page.end, page.first);
+            let mut state = lock(state);
+            let more_wanted = fold(&mut state, page, observed_at)?;
+            cursor(&mut state).advance(more_wanted, end, first)
+        };
+        (next, read)
+    }
+
+    /// Reads a list until it or the interest in it ends, or the run has to pause.
+    async fn read_list(&self, list: &Listing<'_>, reading: &mut dyn Reading) -> Result<Paused, Failure> {
+        match self.read_pages(list.path, reading).await {
             Ok(()) => Ok(None),
             Err(error) => self.paused_or_failed(list, error),
         }
@@ -395,59 +419,35 @@ impl<'a> SatClient<'a> {
         &self,
         list: &Listing<'_>,
         instants: Instants,
-        mut fold: impl FnMut(Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, FetchError>,
+        mut fold: impl FnMut(Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, BodyError> + Send,
     ) -> Result<(), Failure> {
         let cursor = Mutex::new(Cursor::default());
-        let read =
-            self.read_pages::<R, _>(list, instants, &cursor, |cursor| cursor, |_, page, at| fold(page, at)).await;
-        read.map_err(|error| self.failed(list, error))
+        let mut reading =
+            self.reading::<R, _>(list.noun, instants, &cursor, |cursor| cursor, |_, page, at| fold(page, at));
+        self.read_pages(list.path, &mut reading).await.map_err(|error| self.failed(list, error))
     }
 
-    /// Reads page after page until the list or the interest of `fold` ends.
-    async fn read_pages<R: Resource, S>(
-        &self,
-        list: &Listing<'_>,
-        instants: Instants,
-        state: &Mutex<S>,
-        cursor: fn(&mut S) -> &mut Cursor,
-        mut fold: impl FnMut(&mut S, Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, FetchError>,
-    ) -> Result<(), FetchError> {
+    async fn read_pages(&self, path: &str, reading: &mut dyn Reading) -> Result<(), FetchError> {
         let mut buffer = Vec::new();
-        loop {
-            let number = {
-                let mut state = lock(state);
-                let cursor = cursor(&mut state);
-                if cursor.ended {
-                    return Ok(());
-                }
-                cursor.pages + 1
-            };
-            self.get_sized(list.path, &number.to_string(), &mut buffer, |body| {
-                let page = R::page(body)?;
-                let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
-                self.transport.progress().add_page(list.noun, page.records.len() as u64);
-                let (end, first) = (page.end, page.first);
-                let mut state = lock(state);
-                let folded = fold(&mut state, page, observed_at);
-                Ok(folded.and_then(|more_wanted| cursor(&mut state).advance(more_wanted, end, first)))
-            })
-            .await??;
+        while let Some(number) = reading.next() {
+            self.get_sized(path, &number.to_string(), &mut buffer, &mut |received| reading.read(received.body)).await?;
         }
+        Ok(())
     }
 
     /// Gets a page in the largest size that the server accepts.
-    async fn get_sized<T>(
+    async fn get_sized(
         &self,
         path: &str,
         number: &str,
         buffer: &mut Vec<u8>,
-        mut read: impl FnMut(&[u8]) -> Result<T, super::error::BodyError>,
-    ) -> Result<T, FetchError> {
+        read: &mut Reader<'_>,
+    ) -> Result<(), FetchError> {
         loop {
             let index = self.page_size.load(Ordering::Relaxed);
             let Some(size) = PAGE_SIZES.get(index) else { return Err(FetchError::Refused { status: 400 }) };
             let query = [("page[number]", number), ("page[size]", *size)];
-            match self.get(path, &query, buffer, &mut read).await {
+            match self.get(path, &query, JSON_API, buffer, read).await {
                 Err(FetchError::Refused { status: 400 | 413 | 422 })
                     if number == "1" && index + 1 < PAGE_SIZES.len() =>
                 {
@@ -460,20 +460,20 @@ impl<'a> SatClient<'a> {
     }
 
     /// Gets with the session's token; one that is refused is renewed once in the life of the client.
-    async fn get<T>(
+    async fn get(
         &self,
         path: &str,
         query: &[(&str, &str)],
+        accept: &'static str,
         buffer: &mut Vec<u8>,
-        mut read: impl FnMut(&[u8]) -> Result<T, super::error::BodyError>,
-    ) -> Result<T, FetchError> {
+        read: &mut Reader<'_>,
+    ) -> Result<(), FetchError> {
         let token = self.session.token().await;
-        let get = Get { path, query, auth: Auth::Bearer(&token), accept: JSON_API };
-        match self.transport.get(get, buffer, &mut read).await {
+        let get = Get { path, query, auth: Auth::Bearer(&token), accept };
+        match self.transport.get(get, buffer, read).await {
             Err(FetchError::Unauthorized) => {
                 let renewed = self.session.renew(&token).await?;
-                let get = Get { auth: Auth::Bearer(&renewed), ..get };
-                self.transport.get(get, buffer, &mut read).await
+                self.transport.get(Get { auth: Auth::Bearer(&renewed), ..get }, buffer, read).await
             }
             other => other,
         }
@@ -493,6 +493,27 @@ impl<'a> SatClient<'a> {
     }
 }
 
+/// What a list is read into, page by page. Without a type of its own for each list, so that the asking is compiled once.
+trait Reading: Send {
+    /// The number of the next page, unless the list has ended.
+    fn next(&mut self) -> Option<u32>;
+    /// Takes the body of that page.
+    fn read(&mut self, body: &[u8]) -> Result<(), BodyError>;
+}
+
+impl<N, R> Reading for (N, R)
+where
+    N: FnMut() -> Option<u32> + Send,
+    R: FnMut(&[u8]) -> Result<(), BodyError> + Send,
+{
+    fn next(&mut self) -> Option<u32> {
+        (self.0)()
+    }
+    fn read(&mut self, body: &[u8]) -> Result<(), BodyError> {
+        (self.1)(body)
+    }
+}
+
 type AccountFields = (Option<String>, Option<String>, Option<String>);
 
 /// From when on a paused list may be read on; `None` for one that is read.
@@ -507,6 +528,6 @@ fn inconsistent(error: &Inconsistent) -> Failure {
 }
 
 /// Reads one object leniently.
-fn object<'de, T: Deserialize<'de> + Default>(body: &'de [u8]) -> Result<T, super::error::BodyError> {
+fn object<'de, T: Deserialize<'de> + Default>(body: &'de [u8]) -> Result<T, BodyError> {
     page::read_object(body)
 }

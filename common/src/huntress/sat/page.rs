@@ -198,7 +198,7 @@ mod tests {
     fn what_is_no_page_says_where() {
         let path = |text: &str| match read_page::<Statuses>(text.as_bytes()) {
             Err(BodyError::Shape { path, .. }) => path,
-            Err(BodyError::NotJson) => "no json".to_owned(),
+            Err(BodyError::NotJson | BodyError::Inconsistent { .. }) => "no json".to_owned(),
             Ok(_) => "a page".to_owned(),
         };
         assert_eq!(path(r#"{"meta":{}}"#), "data");

@@ -9,7 +9,7 @@ use crate::domain::sat::id::SatId;
 use crate::domain::sat::pick::AssignmentBook;
 use crate::domain::sat::roster::{LearnerId, Profile, Roster};
 use crate::huntress::edr::Instants;
-use crate::huntress::error::FetchError;
+use crate::huntress::error::BodyError;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::sync::{Mutex, PoisonError};
@@ -147,12 +147,12 @@ impl SatClient<'_> {
         list: &Listing<'_>,
         names: bool,
         instants: Instants,
-        mut add: impl FnMut(Option<LearnerId>, Option<&str>, Profile) -> bool,
+        mut add: impl FnMut(Option<LearnerId>, Option<&str>, Profile) -> bool + Send,
     ) -> Result<(), Failure> {
         fn all<L: Learner>(
             records: &[L],
             add: &mut impl FnMut(Option<LearnerId>, Option<&str>, Profile) -> bool,
-        ) -> Result<bool, FetchError> {
+        ) -> Result<bool, BodyError> {
             Ok(records.iter().all(|record| add(record.learner_id(), record.status_word(), record.profile())))
         }
         if names {

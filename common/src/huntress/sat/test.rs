@@ -3,13 +3,12 @@
 use super::super::edr::{PermissionResult, TestReport, TestedAccount};
 use super::page::Resource;
 use super::token::missing_scopes;
-use super::{Listing, SatClient, SatCredential, page, records};
+use super::{JSON_API, Listing, SatClient, SatCredential, page, records};
 use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::SCOPES;
 use crate::domain::sat::account::{AccountFacts, choose};
 use crate::domain::sat::id::SatId;
-use crate::huntress::transport::Transport;
-use std::sync::Mutex;
+use crate::huntress::transport::{Received, Transport};
 
 impl SatClient<'_> {
     /// Tests a credential: one record of each list of the account that a sync would measure.
@@ -73,16 +72,14 @@ impl SatClient<'_> {
     /// The first assignment, and the first activity of it. Without an assignment the token alone speaks for the second scope.
     async fn test_training(&self, path: &str) -> (PermissionResult, PermissionResult) {
         let list = Listing { path, noun: "assignments", scope: "assignments:read" };
-        let first = Mutex::new(None);
-        let read = |body: &[u8]| {
-            let page = records::Statuses::page(body)?;
-            let id = page.records.first().and_then(|record| record.id()).and_then(|id| SatId::parse(id).ok());
-            *first.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = id;
+        let mut first = None;
+        let mut read = |received: Received<'_>| {
+            let page = records::Statuses::page(received.body)?;
+            first = page.records.first().and_then(|record| record.id()).and_then(|id| SatId::parse(id).ok());
             Ok(())
         };
-        let outcome = self.get(path, &ONE, &mut Vec::new(), read).await.map_err(|error| self.failed(&list, error));
-        let assignments = permission("assignments:read", outcome.err());
-        let first = first.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let outcome = self.get(path, &ONE, JSON_API, &mut Vec::new(), &mut read).await;
+        let assignments = permission("assignments:read", outcome.map_err(|error| self.failed(&list, error)).err());
         let scope = "assignments:learner-activity";
         let activity = match first {
             Some(id) => {
@@ -95,7 +92,8 @@ impl SatClient<'_> {
     }
 
     async fn test_list<R: page::Resource>(&self, list: Listing<'_>) -> PermissionResult {
-        let outcome = self.get(list.path, &ONE, &mut Vec::new(), |body| R::page(body).map(|_| ())).await;
+        let mut read = |received: Received<'_>| R::page(received.body).map(|_| ());
+        let outcome = self.get(list.path, &ONE, JSON_API, &mut Vec::new(), &mut read).await;
         permission(list.scope, outcome.map_err(|error| self.failed(&list, error)).err())
     }
 }

@@ -1,7 +1,7 @@
 //! Access tokens: OAuth 2.0 client credentials, asked for anew by every run.
 
 use super::super::error::{BodyError, FetchError};
-use super::super::transport::{Auth, PostForm, Transport};
+use super::super::transport::{Auth, PostForm, Received, Transport};
 use crate::domain::connection::Product;
 use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::SCOPES;
@@ -175,7 +175,13 @@ async fn post(
             None
         }
     };
-    let answer = transport.post_form(PostForm { path: TOKEN_PATH, form: &form, auth }, read_answer).await;
+    let mut answer = None;
+    let mut read = |received: Received<'_>| {
+        answer = Some(read_answer(received.status, received.body)?);
+        Ok(())
+    };
+    let posted = transport.post_form(PostForm { path: TOKEN_PATH, form: &form, auth }, &mut read).await;
+    let answer = posted.and(answer.ok_or(FetchError::Unavailable { what: "there was no answer" }));
     answer.map_err(|error| error.into_failure(&request(), "an access token").about(Product::Sat))
 }
 
