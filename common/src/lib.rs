@@ -24,6 +24,7 @@ pub mod sdk_http;
 pub mod secrets;
 #[cfg(feature = "runtime")]
 pub mod settings;
+#[cfg(feature = "runtime")]
 pub mod signed;
 #[cfg(feature = "runtime")]
 pub mod store;

@@ -1,6 +1,7 @@
 use crate::*;
 use acceptance::engine::{Engine, TABLE};
 use common::domain::connection::TestOutcome;
+use common::domain::sat::id::SatId;
 use common::store::{ConnectionChange, Scheduling, StoreError};
 use std::collections::BTreeSet;
 
@@ -64,8 +65,12 @@ async fn a_change_touches_nothing_else() {
     assert_eq!(changed.unwrap(), expected);
 
     let outcome = TestOutcome { tested_at: later(2), passed: true };
-    store.record_test(&acme(), &main_connection(), &outcome).await.unwrap();
+    store.record_test(&acme(), &main_connection(), &outcome, None).await.unwrap();
     expected.last_test = Some(outcome.clone());
+    assert_eq!(stored_connection(&store).await, expected);
+    let account = SatId::parse("5121").unwrap();
+    store.record_test(&acme(), &main_connection(), &outcome, Some(account.clone())).await.unwrap();
+    expected.account_id = Some(account);
     assert_eq!(stored_connection(&store).await, expected);
 
     // Neither brings a connection into being.
@@ -73,7 +78,7 @@ async fn a_change_touches_nothing_else() {
     let pause = ConnectionChange { scheduling: Some(Scheduling::Pause), ..ConnectionChange::default() };
     let paused = store.change_connection(&acme(), &absent, pause).await;
     assert!(matches!(paused, Err(StoreError::NotFound { .. })), "{paused:?}");
-    let tested = store.record_test(&acme(), &absent, &outcome).await;
+    let tested = store.record_test(&acme(), &absent, &outcome, None).await;
     assert!(matches!(tested, Err(StoreError::NotFound { .. })), "{tested:?}");
     assert_eq!(store.connections(&acme()).await.unwrap().len(), 1);
 }

@@ -18,13 +18,14 @@ use common::store::{EvidenceOwner, Store};
 use common::sync::collect::Budgets;
 use common::sync::forecast::forecast_of;
 use common::sync::plan::Planner;
+use common::sync::test::Tester;
 use common::sync::work::{Processed, Worker};
 use serde_json::Value;
 use simulator::{
     API_KEY, API_SECRET, Account, AccountSpec, Fault, FaultKind, List, Request, SAT_CLIENT_ID, SAT_CLIENT_SECRET,
     SatSpec, Shape, Simulator, SimulatorBuilder,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -38,6 +39,7 @@ struct World {
     queue: Arc<Queue>,
     messages: UnboundedReceiver<Queued>,
     product: Product,
+    deliveries: usize,
     _engine: Engine,
     folder: TempDir,
 }
@@ -64,7 +66,28 @@ impl World {
         let store = engine.store().await;
         let credentials = Arc::new(Credentials::Sealed(SealedFiles::open(folder.path()).unwrap()));
         let simulator = builder.clock(clock.for_simulator()).start().await.unwrap();
-        let (company, id, client) = ids();
+        let (sender, messages) = mpsc::unbounded_channel();
+        let queue = Arc::new(Queue::InProcess(sender));
+        let deliveries = 0;
+        let world = Self {
+            clock,
+            store,
+            credentials,
+            simulator,
+            queue,
+            messages,
+            product,
+            deliveries,
+            _engine: engine,
+            folder,
+        };
+        world.connect(&ids().1).await;
+        world
+    }
+
+    async fn connect(&self, id: &ConnectionId) {
+        let (company, _, client) = ids();
+        let product = self.product;
         let credential = match product {
             Product::Edr => Credential::Edr(EdrCredential { key: API_KEY.into(), secret: API_SECRET.into() }),
             Product::Sat => Credential::Sat(SatCredential {
@@ -72,12 +95,9 @@ impl World {
                 client_secret: SAT_CLIENT_SECRET.into(),
             }),
         };
-        credentials.put(Binding { company: &company, connection: &id, product }, &credential).await.unwrap();
-        let connection = Connection::new(company, id, product, Mapping::OneClient { client }, start());
-        store.add_connection(&connection).await.unwrap();
-        let (sender, messages) = mpsc::unbounded_channel();
-        let queue = Arc::new(Queue::InProcess(sender));
-        Self { clock, store, credentials, simulator, queue, messages, product, _engine: engine, folder }
+        self.credentials.put(Binding { company: &company, connection: id, product }, &credential).await.unwrap();
+        let connection = Connection::new(company, id.clone(), product, Mapping::OneClient { client }, start());
+        self.store.add_connection(&connection).await.unwrap();
     }
 
     fn worker(&self) -> Worker {
@@ -92,16 +112,21 @@ impl World {
     }
 
     async fn ask(&self) -> RunId {
+        self.ask_for(&ids().1).await
+    }
+
+    async fn ask_for(&self, id: &ConnectionId) -> RunId {
         let clock = Arc::new(self.clock.clone());
         let planner =
             Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock, jitter: TimeDelta::zero() };
-        let (company, id, _) = ids();
-        planner.sync_now(&company, &id, None).await.unwrap().run.id
+        planner.sync_now(&ids().0, id, None).await.unwrap().run.id
     }
 
     /// Delivers the next message when it is due, to a new process that has this long.
     async fn deliver(&mut self, time: TimeDelta) -> Option<Part> {
         let Queued { message, delay, .. } = self.messages.try_recv().ok()?;
+        self.deliveries += 1;
+        assert!(self.deliveries < 1_000, "the run goes on without an end");
         self.clock.sleep_until(self.clock.now() + delay).await;
         let began = self.clock.now();
         let owner = format!("request-{}", fastrand());
@@ -283,7 +308,7 @@ async fn a_run_that_waits_says_so_and_is_neither_begun_twice_nor_early() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_accepted_any_more_begins_the_lists_anew_within_the_run() {
+async fn a_token_that_is_not_accepted_any_more_begins_its_list_anew_within_the_run() {
     let stale =
         Fault { list: Some(List::Agents), from_request: 51, times: 1, kind: FaultKind::Status(422), path: None };
     let mut world = World::of(Product::Edr, endpoints()).await;
@@ -297,10 +322,46 @@ async fn a_token_that_is_not_accepted_any_more_begins_the_lists_anew_within_the_
     let run = broken.run(&id).await;
     let refused = broken.simulator.requests().iter().filter(|it| it.status == Some(422)).count();
     assert_eq!((run.status, refused), (RunStatus::Succeeded, 1), "{:?}", run.failure);
+    // The list begins anew; of the others no page is asked for twice.
     assert!(run.api_calls > 80, "{}", run.api_calls);
+    let requests = broken.simulator.requests();
+    let firsts = requests.iter().filter(|it| it.list == Some(List::Agents) && it.parameter("page_token").is_none());
+    assert_eq!(firsts.count(), 2);
+    let others = requests.iter().filter(|it| it.list != Some(List::Agents)).map(page);
+    assert_eq!(others.clone().collect::<BTreeSet<_>>().len(), others.count());
     let (one, other) = (broken.evidence().await, world.evidence().await);
     for part in ["/metrics", "/extended_metrics", "/metadata/data_quality", "/metadata/records_read"] {
         assert_eq!(one.pointer(part), other.pointer(part), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn two_keys_of_one_account_know_what_the_other_has_sent() {
+    let mut world = World::of(Product::Edr, endpoints()).await;
+    let (company, first, _) = ids();
+    let second = ConnectionId::parse("second").unwrap();
+    world.connect(&second).await;
+    for id in [&first, &second] {
+        let Worker { store, credentials, huntress, budgets, .. } = world.worker();
+        assert!(Tester { store, credentials, huntress, budgets }.test(&company, id).await.unwrap().passed);
+        let account = world.store.connection(&company, id).await.unwrap().unwrap().account_id;
+        assert_eq!(account.unwrap().as_str(), "5121");
+    }
+    world.clock.sleep_until(start() + TimeDelta::minutes(2)).await;
+    let before = world.simulator.requests().len();
+    for (id, sent) in [(&first, 60), (&second, 60)] {
+        world.ask_for(id).await;
+        let message = world.messages.try_recv().unwrap().message;
+        let deadline = world.clock.now() + TimeDelta::minutes(14);
+        let part = world.worker().process(&message, id.as_str(), deadline, Arc::default()).await.unwrap();
+        assert!(matches!(part, Processed::Waiting { .. }), "{part:?}");
+        assert_eq!(world.simulator.requests().len() - before, sent, "{id}");
+    }
+    while world.deliver(TimeDelta::minutes(14)).await.is_some() {}
+    assert!(world.simulator.requests().iter().all(|it| it.status == Some(200)));
+    for id in [&first, &second] {
+        let status = world.store.connection(&company, id).await.unwrap().unwrap().status;
+        assert_eq!(status, ConnectionStatus::Ok, "{id}");
     }
 }
 

@@ -114,7 +114,7 @@ pub struct Connection {
     /// What is kept of people, and the assignments that count.
     #[serde(default)]
     pub people: PeopleSettings,
-    /// The account of the training API, once it is known.
+    /// The account at Huntress, once it is known: a run of training finds it, and a test of an endpoint key.
     #[serde(default)]
     pub account_id: Option<SatId>,
     /// Whose evidence it gathers.

@@ -32,8 +32,11 @@ impl Purpose<'_> {
     }
 
     fn encryption_context(&self) -> Value {
-        let pairs = self.context().into_iter().map(|(name, value)| (name.to_owned(), Value::String(value)));
-        Value::Object(pairs.collect::<Map<_, _>>())
+        let mut pairs = Map::new();
+        for (name, value) in self.context() {
+            pairs.insert(name.to_owned(), Value::String(value));
+        }
+        Value::Object(pairs)
     }
 
     fn binding(&self) -> String {

@@ -185,7 +185,7 @@ impl Store {
         Connection::from_item(self.change_existing(change).await?)
     }
 
-    /// Keeps the outcome of a connection test.
+    /// Keeps the outcome of a connection test, and the account that it found.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -194,8 +194,12 @@ impl Store {
         company: &CompanyId,
         id: &ConnectionId,
         outcome: &TestOutcome,
+        account: Option<SatId>,
     ) -> Result<(), StoreError> {
-        let change = Change::of(keys::connection(company, id)).set("last_test", outcome)?;
+        let mut change = Change::of(keys::connection(company, id)).set("last_test", outcome)?;
+        if let Some(account) = account {
+            change = change.set("account_id", &account)?;
+        }
         self.change_existing(change).await?;
         Ok(())
     }

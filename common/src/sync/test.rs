@@ -2,7 +2,7 @@
 
 use super::collect::{Budgets, Huntress};
 use super::work::credential_of;
-use crate::domain::connection::TestOutcome;
+use crate::domain::connection::{Product, TestOutcome};
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::run::Failure;
 use crate::domain::sat::id::SatId;
@@ -45,8 +45,18 @@ impl Tester {
             Err(failure) => no_credential(failure),
         };
         let outcome = TestOutcome { tested_at: self.huntress.instant(), passed: report.passed };
-        self.store.record_test(company, id, &outcome).await?;
+        self.store.record_test(company, id, &outcome, account_of(connection.product, &report)).await?;
         Ok(report)
+    }
+}
+
+/// The account that an endpoint key is for, which all keys of that account share their request limit with. That of a training credential is found by
+/// its runs, or given.
+#[must_use]
+pub fn account_of(product: Product, report: &TestReport) -> Option<SatId> {
+    match (product, report.accounts.as_slice()) {
+        (Product::Edr, [account]) => SatId::parse(account.id.as_str()).ok(),
+        _ => None,
     }
 }
 

@@ -432,6 +432,26 @@ impl EdrTally {
         }
     }
 
+    /// This and what another tally has read of other lists, for the same instant and by the same settings.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.organizations.extend(other.organizations);
+        for (mine, theirs) in
+            [(&mut self.seen_agents, other.seen_agents), (&mut self.seen_incidents, other.seen_incidents)]
+        {
+            if mine.is_empty() {
+                *mine = theirs;
+            }
+        }
+        for (organization, counts) in &other.counts {
+            self.counts.entry(*organization).or_default().add(counts);
+        }
+        self.read.organizations += other.read.organizations;
+        self.read.agents += other.read.agents;
+        self.read.incident_reports += other.read.incident_reports;
+        self
+    }
+
     /// Checks that the lists, now complete, can be trusted as a whole.
     ///
     /// # Errors

@@ -18,7 +18,6 @@ use records::{AGENTS, INCIDENT_REPORTS, ListOf, ORGANIZATIONS};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 /// The credential of the endpoint API. It cannot be printed, copied or serialized.
 pub struct EdrCredential {
@@ -53,10 +52,22 @@ impl Instants {
 /// How far a collection has come: enough to go on in another process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EdrState {
+    organizations: Reading,
+    agents: Reading,
+    incident_reports: Reading,
+}
+
+/// What was read of one list. Each has a tally of its own, so that one can begin anew without the others.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Reading {
     tally: EdrTally,
-    organizations: Cursor,
-    agents: Cursor,
-    incident_reports: Cursor,
+    cursor: Cursor,
+}
+
+impl Reading {
+    fn new(settings: EdrSettings, as_of: DateTime<Utc>) -> Self {
+        Self { tally: EdrTally::new(settings, as_of), cursor: Cursor::default() }
+    }
 }
 
 /// How far one list was read.
@@ -72,12 +83,8 @@ impl EdrState {
     /// Nothing read so far.
     #[must_use]
     pub fn new(settings: EdrSettings, as_of: DateTime<Utc>) -> Self {
-        Self {
-            tally: EdrTally::new(settings, as_of),
-            organizations: Cursor::default(),
-            agents: Cursor::default(),
-            incident_reports: Cursor::default(),
-        }
+        let list = Reading::new(settings, as_of);
+        Self { organizations: list.clone(), agents: list.clone(), incident_reports: list }
     }
 }
 
@@ -148,90 +155,66 @@ impl<'a> EdrClient<'a> {
 
     /// Reads the three lists to their end, at the same time, and folds every page as it arrives.
     ///
-    /// A run that may pause does so when the next request is not worth waiting for, and goes on from its state. Page tokens that the vendor does not
-    /// accept any more begin the collection anew.
+    /// A run that may pause does so when the next request is not worth waiting for, and goes on from its state. A list whose page token the vendor does
+    /// not accept any more is read anew.
     ///
     /// # Errors
     /// The [`Failure`] of the first list that fails for good, or of lists that contradict each other; then nothing is known.
-    pub async fn collect(&self, state: EdrState, instants: Instants) -> Result<Collected<EdrTally, EdrState>, Failure> {
-        let continued = state.tokens();
-        let afresh = EdrState::new(state.tally.settings(), instants.as_of);
-        let mut collected = self.collect_from(state, instants, continued).await;
-        if let Err(Stopped::StaleToken) = collected {
-            tracing::warn!("a page token of the part before is not accepted any more; the lists are read anew");
-            collected = self.collect_from(afresh, instants, Continued::default()).await;
-        }
-        collected.map_err(|stopped| match stopped {
-            Stopped::Failed(failure) => *failure,
-            // Not after a start without tokens.
-            Stopped::StaleToken => Failure::new(FailureCode::Inconsistent, "a page token was not accepted"),
-        })
-    }
-
-    async fn collect_from(
+    pub async fn collect(
         &self,
-        state: EdrState,
+        mut state: EdrState,
         instants: Instants,
-        continued: Continued,
-    ) -> Result<Collected<EdrTally, EdrState>, Stopped> {
-        let state = Mutex::new(state);
-        let read = async |list, cursor: fn(&mut EdrState) -> &mut Cursor, token: Option<String>| match self
-            .read_pages(list, &state, cursor, instants)
-            .await
-        {
-            Ok(()) => Ok(None),
-            Err((FetchError::Paused { until }, _)) => Ok(Some(until)),
-            Err((FetchError::Refused { status: 400 | 410 | 422 } | FetchError::NotFound, at))
-                if token.is_some() && at == token =>
-            {
-                Err(Stopped::StaleToken)
-            }
-            Err((error, _)) => Err(Stopped::Failed(Box::new(error.into_failure(&request_to(list.path), list.noun)))),
-        };
-        let (organizations, agents, incident_reports) = tokio::try_join!(
-            read(&ORGANIZATIONS, |state| &mut state.organizations, continued.organizations),
-            read(&AGENTS, |state| &mut state.agents, continued.agents),
-            read(&INCIDENT_REPORTS, |state| &mut state.incident_reports, continued.incident_reports),
+    ) -> Result<Collected<EdrTally, EdrState>, Failure> {
+        let paused = tokio::try_join!(
+            self.read_list(&ORGANIZATIONS, &mut state.organizations, instants),
+            self.read_list(&AGENTS, &mut state.agents, instants),
+            self.read_list(&INCIDENT_REPORTS, &mut state.incident_reports, instants),
         )?;
-        let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(until) = [organizations, agents, incident_reports].into_iter().flatten().max() {
+        if let Some(until) = <[_; 3]>::from(paused).into_iter().flatten().max() {
             return Ok(Collected::Paused { state: Box::new(state), until });
         }
-        state.tally.check().map_err(|error| Stopped::Failed(Box::new(inconsistent(&error))))?;
-        Ok(Collected::Whole(state.tally))
+        let tally = state.organizations.tally.and(state.agents.tally).and(state.incident_reports.tally);
+        tally.check().map_err(|error| inconsistent(&error))?;
+        Ok(Collected::Whole(tally))
     }
 
-    /// Reads a list on from its cursor. An error comes with the token that was asked for.
-    async fn read_pages(
+    /// Reads a list on from where it is; with the instant from which on it may be gone on with, if it has to pause.
+    async fn read_list(
         &self,
         list: &ListOf,
-        state: &Mutex<EdrState>,
-        cursor: fn(&mut EdrState) -> &mut Cursor,
+        reading: &mut Reading,
         instants: Instants,
-    ) -> Result<(), (FetchError, Option<String>)> {
-        let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
+    ) -> Result<Option<DateTime<Utc>>, Failure> {
+        let continued = reading.cursor.token.clone();
+        let mut read = self.read_pages(list, reading, instants).await;
+        let refused = matches!(read, Err(FetchError::Refused { status: 400 | 410 | 422 } | FetchError::NotFound));
+        if refused && continued.is_some() && reading.cursor.token == continued {
+            tracing::warn!(list = list.key, "its page token is not accepted any more; the list is read anew");
+            *reading = Reading::new(reading.tally.settings(), reading.tally.as_of());
+            read = self.read_pages(list, reading, instants).await;
+        }
+        match read {
+            Ok(()) => Ok(None),
+            Err(FetchError::Paused { until }) => Ok(Some(until)),
+            Err(error) => Err(error.into_failure(&request_to(list.path), list.noun)),
+        }
+    }
+
+    async fn read_pages(&self, list: &ListOf, reading: &mut Reading, instants: Instants) -> Result<(), FetchError> {
         let mut buffer = Vec::new();
-        loop {
-            let token = {
-                let mut state = lock();
-                let cursor = cursor(&mut state);
-                if cursor.ended {
-                    return Ok(());
-                }
-                cursor.token.clone()
-            };
+        while !reading.cursor.ended {
+            let token = reading.cursor.token.clone();
             let mut query = vec![("limit", PAGE_SIZE), ("sort_field", "id"), ("sort_direction", "asc")];
             query.extend(token.as_deref().map(|token| ("page_token", token)));
             let mut fold = |received: Received<'_>| {
                 let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
-                let mut state = lock();
-                let page = (list.fold)(received.body, &mut state.tally, observed_at)?;
+                let page = (list.fold)(received.body, &mut reading.tally, observed_at)?;
                 self.transport.progress().add_page(list.noun, page.records);
-                cursor(&mut state).advance(page.next, self.max_pages)
+                reading.cursor.advance(page.next, self.max_pages)
             };
-            let folded = self.transport.get(self.request(list.path, &query), &mut buffer, &mut fold).await;
-            folded.map_err(|error| (error, token))?;
+            self.transport.get(self.request(list.path, &query), &mut buffer, &mut fold).await?;
         }
+        Ok(())
     }
 
     fn request<'r>(&'r self, path: &'r str, query: &'r [(&'r str, &'r str)]) -> Get<'r> {
@@ -242,31 +225,6 @@ impl<'a> EdrClient<'a> {
             accept: "application/json",
         }
     }
-}
-
-/// The tokens that a continuation begins with.
-#[derive(Default)]
-struct Continued {
-    organizations: Option<String>,
-    agents: Option<String>,
-    incident_reports: Option<String>,
-}
-
-impl EdrState {
-    fn tokens(&self) -> Continued {
-        Continued {
-            organizations: self.organizations.token.clone(),
-            agents: self.agents.token.clone(),
-            incident_reports: self.incident_reports.token.clone(),
-        }
-    }
-}
-
-/// Why a part of a collection came to nothing.
-enum Stopped {
-    Failed(Box<Failure>),
-    /// The vendor does not accept a token of the part before.
-    StaleToken,
 }
 
 fn request_to(path: &str) -> String {

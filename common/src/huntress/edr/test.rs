@@ -7,6 +7,7 @@ use crate::domain::edr::tally::EdrTally;
 use crate::domain::run::Failure;
 use crate::huntress::transport::Received;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Whether one permission is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ pub struct TestReport {
     pub passed: bool,
     /// Each of them.
     pub permissions: Vec<PermissionResult>,
-    /// The accounts that a training credential sees.
+    /// The accounts that the credential sees, as far as they have an id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<TestedAccount>,
     /// The fewest requests that the server said are left, if it said so.
@@ -35,7 +36,7 @@ pub struct TestReport {
     pub requests_left: Option<u64>,
 }
 
-/// An account that a training credential sees.
+/// An account that a credential sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestedAccount {
     /// Its id.
@@ -62,13 +63,20 @@ impl EdrClient<'_> {
             self.test_list(&AGENTS),
             self.test_list(&INCIDENT_REPORTS),
         );
-        TestReport::new(vec![account, organizations, agents, incident_reports])
+        let (account, seen) = account;
+        let permissions = vec![account, organizations, agents, incident_reports];
+        TestReport { accounts: seen.into_iter().collect(), ..TestReport::new(permissions) }
     }
 
-    async fn test_account(&self) -> PermissionResult {
+    async fn test_account(&self) -> (PermissionResult, Option<TestedAccount>) {
         let path = "/v1/account";
-        let answer = self.transport.get(self.request(path, &[]), &mut Vec::new(), &mut |_| Ok(())).await;
-        result("account", answer.map_err(|error| error.into_failure(&request_to(path), "the account")))
+        let mut seen = None;
+        let mut read = |received: Received<'_>| {
+            seen = account_in(received.body);
+            Ok(())
+        };
+        let answer = self.transport.get(self.request(path, &[]), &mut Vec::new(), &mut read).await;
+        (result("account", answer.map_err(|error| error.into_failure(&request_to(path), "the account"))), seen)
     }
 
     async fn test_list(&self, list: &ListOf) -> PermissionResult {
@@ -81,6 +89,15 @@ impl EdrClient<'_> {
         let answer = self.transport.get(one, &mut Vec::new(), &mut read).await;
         result(list.key, answer.map_err(|error| error.into_failure(&request_to(list.path), list.noun)))
     }
+}
+
+/// The account of an answer `{"account": {"id": …, "name": …}}`. One without an id is no reason to refuse the key.
+fn account_in(body: &[u8]) -> Option<TestedAccount> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let account = answer.get("account")?;
+    let id = account.get("id")?;
+    let id = id.as_str().map(str::to_owned).or_else(|| id.as_u64().map(|id| id.to_string()))?;
+    Some(TestedAccount { id, name: account.get("name").and_then(Value::as_str).map(str::to_owned) })
 }
 
 fn result(permission: &str, answer: Result<(), Failure>) -> PermissionResult {

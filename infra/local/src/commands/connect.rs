@@ -13,8 +13,9 @@ use common::huntress::edr::{EdrCredential, TestReport};
 use common::huntress::sat::SatCredential;
 use common::secrets::{Binding, Credential};
 use common::settings::environment;
+use common::store::ConnectionChange;
 use common::sync::collect::budget_of;
-use common::sync::test::TEST_TIME;
+use common::sync::test::{TEST_TIME, account_of};
 use huntress_evidence::stack::Stack;
 use secrecy::SecretString;
 use std::io::IsTerminal;
@@ -140,14 +141,22 @@ async fn save(
     if credential.product() != connection.product {
         return Err(Fault::usage(format!("the connection {id} is one of {}; choose another --id", connection.product)));
     }
+    let mut connection = connection;
     if !wanted.no_test {
-        refuse_failed(test(&stack, &credential, &connection).await)?;
+        let report = test(&stack, &credential, &connection).await;
+        let account = account_of(connection.product, &report);
+        refuse_failed(report)?;
+        connection.account_id = account.or(connection.account_id);
     }
     let binding = Binding { company, connection: id, product: connection.product };
     let put = stack.credentials.put(binding, &credential).await;
     put.map_err(|error| Fault::other(format!("the credential cannot be saved: {error}")))?;
     if is_new {
         stack.store.add_connection(&connection).await.map_err(|error| stored(error, id))?;
+    } else {
+        // The new key may be for another account.
+        let found = ConnectionChange { account_id: connection.account_id.clone(), ..ConnectionChange::default() };
+        stack.store.change_connection(company, id, found).await.map_err(|error| stored(error, id))?;
     }
     stack.close().await;
     let tested = if wanted.no_test { "saved without a test" } else { "tested and saved" };
