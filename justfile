@@ -56,6 +56,10 @@ bench-init:
 bench-cold:
     bash .ci/run bench-cold
 
+# 10,000 connections at a tick: planned, run and committed, beside the same requests without us
+bench-many:
+    cargo bench --bench many
+
 # What one run uses of AWS, for infra/cost.toml
 bench-usage:
     bash .ci/run bench-usage

@@ -152,7 +152,12 @@ def permissions_of(resources, secrets):
         check(not allows("ConnectionTestRole", action, "CONNECTION#*"), f"the connection test has {action} on runs")
         for role in ("OnDemandSyncRole", "ScheduledSyncRole"):
             check(not allows(role, action, "EVIDENCE#*"), f"{role} has {action} on evidence")
-            check(not allows(role, action, "COMPANY#*"), f"{role} has {action} on connections")
+        check(not allows("OnDemandSyncRole", action, "COMPANY#*"), f"Sync Now has {action} on connections")
+        # That a run ended as abandoned is all that it may say of a connection.
+        told = {"last_failure", "paused", "pk", "schema_version", "sk", "status"}
+        for it in allows("ScheduledSyncRole", action, "COMPANY#*"):
+            limited = action == "dynamodb:UpdateItem" and set(it.get("attributes", [])) == told
+            check(limited, f"ScheduledSyncRole/{it['sid']} has {action} on more of a connection")
     readers = {"SyncWorkerRole", "ConnectionTestRole"}
     for role, statements in found.items():
         for it in statements:
@@ -194,11 +199,17 @@ def keeping(resources):
 
 
 def triggers(resources):
-    schedule = only(resources, "AWS::Scheduler::Schedule")
-    check(schedule["ScheduleExpressionTimezone"] == {"Ref": "ScheduleTimezone"}, "the schedule knows its time zone")
-    check(schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 5, "the schedule is tried again")
-    check(name_of(schedule["Target"]["DeadLetterConfig"]["Arn"]) == "ScheduleDeadLetters", "the schedule's dead letters")
-    check("FlexibleTimeWindow" in schedule, "the schedule has a flexible window")
+    schedules = [it["Properties"] for it in resources.values() if it["Type"] == "AWS::Scheduler::Schedule"]
+    check(len(schedules) == 2, f"{len(schedules)} schedules: one for the day, one for the hour")
+    for schedule in schedules:
+        retries, aside = (schedule["Target"][it] for it in ("RetryPolicy", "DeadLetterConfig"))
+        check(retries["MaximumRetryAttempts"] == 5, "a schedule is tried again")
+        check(name_of(aside["Arn"]) == "ScheduleDeadLetters", "a schedule's dead letters")
+    daily = [it for it in schedules if "task" not in it["Target"]["Input"]]
+    check(len(daily) == 1, "one schedule plans the day")
+    for schedule in daily:
+        check(schedule["ScheduleExpressionTimezone"] == {"Ref": "ScheduleTimezone"}, "the daily one knows its time zone")
+        check("FlexibleTimeWindow" in schedule, "the daily one has a flexible window")
     mapping = only(resources, "AWS::Lambda::EventSourceMapping")
     check(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"], "a batch fails by its items")
     check(1 <= mapping["BatchSize"] <= 10, "1 to 10 messages in a batch")

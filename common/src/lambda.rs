@@ -1,17 +1,19 @@
 //! What every function starts with: its log, its settings and the AWS clients it needs.
 
 use crate::clock::{Clock, SystemClock};
+use crate::dead_letters::DeadLetters;
 use crate::documents::{Bucket, Documents};
 use crate::huntress::transport::{Timeouts, http_client};
 use crate::queue::Queue;
 use crate::sdk_http::SdkHttp;
 use crate::secrets::wrapping::Wrapping;
 use crate::secrets::{Credentials, SealedTable, SecretsManager};
-use crate::settings::{Lookup, Origins, SettingsError, required};
+use crate::settings::{Lookup, Origins, SettingsError, jitter, required};
 use crate::signed::Service;
 use crate::store::Store;
 use crate::sync::collect::Huntress;
 use crate::sync::people::Vault;
+use crate::sync::plan::Planner;
 use crate::telemetry::Telemetry;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
@@ -69,11 +71,34 @@ impl<'a> Aws<'a> {
     /// # Errors
     /// [`SettingsError`] naming the variable.
     pub fn queue(&self) -> Result<Queue, SettingsError> {
-        let url = required(self.lookup, "QUEUE_URL")?;
-        // Where the queue is, SQS is.
-        let mut service = self.service("sqs", url_of("QUEUE_URL", &url)?)?;
-        service.url.set_path("/");
+        let (service, url) = self.sqs("QUEUE_URL")?;
         Ok(Queue::Sqs { service, url })
+    }
+
+    /// The queue that a variable names, and SQS, which is where the queue is.
+    fn sqs(&self, name: &'static str) -> Result<(Service, String), SettingsError> {
+        let url = required(self.lookup, name)?;
+        let mut service = self.service("sqs", url_of(name, &url)?)?;
+        service.url.set_path("/");
+        Ok((service, url))
+    }
+
+    /// What that queue put aside: `DEAD_LETTERS_URL`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn dead_letters(&self) -> Result<DeadLetters, SettingsError> {
+        let (service, url) = self.sqs("DEAD_LETTERS_URL")?;
+        Ok(DeadLetters { service, url })
+    }
+
+    /// Who asks for runs; those of a tick are spread over `JITTER_MINUTES`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn planner(&self) -> Result<Planner, SettingsError> {
+        let (store, queue) = (self.store()?, Arc::new(self.queue()?));
+        Ok(Planner { store, queue, clock: self.clock(), jitter: jitter(self.lookup)? })
     }
 
     /// Secrets below `SECRET_PREFIX`; or the table's sealed credentials, under the key `CREDENTIAL_KEY_ID` of KMS. A stack has one of the two.

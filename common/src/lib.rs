@@ -8,6 +8,8 @@ pub mod api;
 #[cfg(feature = "runtime")]
 pub mod clock;
 #[cfg(feature = "runtime")]
+pub mod dead_letters;
+#[cfg(feature = "runtime")]
 pub mod documents;
 pub mod domain;
 #[cfg(feature = "runtime")]
@@ -22,6 +24,7 @@ pub mod sdk_http;
 pub mod secrets;
 #[cfg(feature = "runtime")]
 pub mod settings;
+#[cfg(feature = "runtime")]
 pub mod signed;
 #[cfg(feature = "runtime")]
 pub mod store;

@@ -45,13 +45,29 @@ pub enum Queue {
     InProcess(UnboundedSender<Queued>),
 }
 
-/// A message in the queue of a process.
+/// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queued {
     /// The message.
     pub message: RunMessage,
     /// It is not to be delivered before so long after it was sent.
     pub delay: TimeDelta,
+    /// How often it was delivered in vain before, where this process is the queue.
+    pub returned: u32,
+}
+
+impl Queued {
+    /// To be delivered at once.
+    #[must_use]
+    pub fn now(message: RunMessage) -> Self {
+        Self::after(TimeDelta::zero(), message)
+    }
+
+    /// To be delivered after a delay; one that is over is none.
+    #[must_use]
+    pub fn after(delay: TimeDelta, message: RunMessage) -> Self {
+        Self { message, delay: delay.max(TimeDelta::zero()), returned: 0 }
+    }
 }
 
 /// The longest time that SQS keeps a message back.
@@ -61,31 +77,21 @@ const LONGEST_DELAY: TimeDelta = TimeDelta::minutes(15);
 const BATCH: usize = 10;
 
 impl Queue {
-    /// Sends messages, ten in a request.
+    /// Sends messages, ten in a request, to arrive after their delays, but not later than the queue can keep them back: a worker that gets one early sends
+    /// it again.
     ///
     /// # Errors
     /// [`QueueError`]; some may have been sent, and sending all again does no harm.
-    pub async fn send(&self, messages: &[RunMessage]) -> Result<(), QueueError> {
-        self.send_later(messages, TimeDelta::zero()).await
-    }
-
-    /// Sends messages that are to arrive after a delay, but not later than the queue can keep them back: a worker that gets one early sends it again.
-    ///
-    /// # Errors
-    /// As [`Self::send`].
-    pub async fn send_later(&self, messages: &[RunMessage], delay: TimeDelta) -> Result<(), QueueError> {
+    pub async fn send(&self, messages: &[Queued]) -> Result<(), QueueError> {
         match self {
             Self::Sqs { service, url } => {
-                // Up to the next second, so that it is not early.
-                let seconds = delay.clamp(TimeDelta::zero(), LONGEST_DELAY).as_seconds_f64().ceil();
                 for batch in messages.chunks(BATCH) {
-                    send_batch(service, url, batch, seconds).await?;
+                    send_batch(service, url, batch).await?;
                 }
                 Ok(())
             }
             Self::InProcess(sender) => {
-                let queued = |message: &RunMessage| Queued { message: message.clone(), delay };
-                let sent = messages.iter().try_for_each(|message| sender.send(queued(message)));
+                let sent = messages.iter().try_for_each(|message| sender.send(message.clone()));
                 sent.map_err(|error| QueueError::Unavailable(error.into()))
             }
         }
@@ -95,11 +101,13 @@ impl Queue {
 const SEND_MESSAGE_BATCH: Operation = Operation { target: "AmazonSQS.SendMessageBatch", version: "1.0" };
 
 #[expect(clippy::cast_possible_truncation, reason = "at most 900")]
-async fn send_batch(service: &Service, url: &str, batch: &[RunMessage], delay_seconds: f64) -> Result<(), QueueError> {
+async fn send_batch(service: &Service, url: &str, batch: &[Queued]) -> Result<(), QueueError> {
     let mut entries = Vec::with_capacity(batch.len());
-    for (position, message) in batch.iter().enumerate() {
+    for (position, Queued { message, delay, .. }) in batch.iter().enumerate() {
+        // Up to the next second, so that it is not early.
+        let seconds = (*delay).clamp(TimeDelta::zero(), LONGEST_DELAY).as_seconds_f64().ceil();
         let body = serde_json::to_string(message).map_err(|error| QueueError::Unavailable(error.into()))?;
-        entries.push(json!({"Id": position.to_string(), "MessageBody": body, "DelaySeconds": delay_seconds as i32}));
+        entries.push(json!({"Id": position.to_string(), "MessageBody": body, "DelaySeconds": seconds as i32}));
     }
     let sent = service.call(SEND_MESSAGE_BATCH, &json!({"QueueUrl": url, "Entries": entries})).await;
     let sent = sent.map_err(|error| QueueError::Unavailable(error.into()))?;

@@ -2,6 +2,7 @@
 
 use crate::domain::connection::Product;
 use crate::huntress::origin::Origin;
+use chrono::TimeDelta;
 
 /// A variable that is missing or cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,21 @@ pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, Settin
     lookup(name).ok_or(SettingsError::Missing(name))
 }
 
+/// The longest window that the runs of a tick are spread over: the rest of the day is left to do them.
+pub const LONGEST_JITTER: TimeDelta = TimeDelta::hours(12);
+
+/// The window that the runs of a tick are spread over: `JITTER_MINUTES`, by default none.
+///
+/// # Errors
+/// [`SettingsError::Invalid`] for what is no number of minutes up to [`LONGEST_JITTER`].
+pub fn jitter(lookup: Lookup<'_>) -> Result<TimeDelta, SettingsError> {
+    let name = "JITTER_MINUTES";
+    let Some(text) = lookup(name) else { return Ok(TimeDelta::zero()) };
+    let minutes = text.parse::<u16>().ok().map(|minutes| TimeDelta::minutes(minutes.into()));
+    let why = || format!("it is no number from 0 to {}", LONGEST_JITTER.num_minutes());
+    minutes.filter(|minutes| *minutes <= LONGEST_JITTER).ok_or_else(|| SettingsError::Invalid { name, why: why() })
+}
+
 /// Where each product is reached.
 #[derive(Debug, Clone)]
 pub struct Origins {
@@ -70,6 +86,18 @@ impl Origins {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn jitter_is_minutes_up_to_half_a_day() {
+        let of = |text: &'static str| jitter(&move |name| (name == "JITTER_MINUTES").then(|| text.to_owned()));
+        assert_eq!((of("0"), of("15")), (Ok(TimeDelta::zero()), Ok(TimeDelta::minutes(15))));
+        assert_eq!(of("720"), Ok(LONGEST_JITTER));
+        for wrong in ["721", "-1", "soon", "1.5"] {
+            let error = of(wrong).unwrap_err().to_string();
+            assert_eq!(error, "the environment variable JITTER_MINUTES cannot be used: it is no number from 0 to 720");
+        }
+        assert_eq!(jitter(&|_| None), Ok(TimeDelta::zero()));
+    }
 
     #[test]
     fn an_origin_that_is_not_allowed_names_its_variable() {

@@ -7,6 +7,7 @@ use crate::domain::connection::Product;
 use crate::domain::run::{Run, RunStatus};
 use crate::sync::freshness::Freshness;
 use crate::sync::plan::Planned;
+use crate::sync::reconcile::Reconciled;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -63,6 +64,16 @@ impl Telemetry {
             values.push(("Connections", Unit::Count, count(freshness.scheduled)));
             values.push(("StaleConnections", Unit::Count, count(freshness.stale)));
         }
+        self.write(at, &[], &[Group { dimensions: &["Service"], values }]);
+    }
+
+    /// Runs that did not end in time, and what was done about them.
+    pub fn reconciled(&self, at: DateTime<Utc>, reconciled: Reconciled) {
+        let values = vec![
+            ("RunsUnended", Unit::Count, count(reconciled.unended)),
+            ("RunsResent", Unit::Count, count(reconciled.resent)),
+            ("RunsAbandoned", Unit::Count, count(reconciled.abandoned)),
+        ];
         self.write(at, &[], &[Group { dimensions: &["Service"], values }]);
     }
 
@@ -139,7 +150,7 @@ mod tests {
         let sink = Arc::clone(&lines);
         let telemetry = Telemetry::new("evidence-prod", move |line| sink.lock().unwrap().push(line.to_owned()));
         let at = parse("2026-03-22T11:00:01Z").unwrap();
-        let planned = Planned { due: 3, new: 2, joined: 1 };
+        let planned = Planned { due: 3, new: 2, joined: 1, passed_over: 0 };
         telemetry.ticked(at, planned, Some(Freshness { scheduled: 4, stale: 1 }));
         let lines = lines.lock().unwrap();
         assert_eq!(lines.len(), 1);

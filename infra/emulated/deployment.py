@@ -127,7 +127,7 @@ class Deployment:
             "deploy", "--template-file", path, "--stack-name", STACK, "--resolve-s3",
             "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
             "--parameter-overrides", f"JwtIssuer={self.issuer.url}", f"JwtAudience={AUDIENCE}", f"Architecture={architecture}",
-            'ScheduleExpression="rate(1 minute)"', *parameters,
+            'ScheduleExpression="rate(1 minute)"', "JitterMinutes=0", *parameters,
         )
         cloudformation = self.aws("cloudformation")
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
@@ -148,6 +148,8 @@ class Deployment:
             "CREDENTIAL_KEY_ID": self.outputs.get("CredentialKeyArn", ""),
             "PEOPLE_KEY_ID": self.outputs["PeopleKeyArn"],
             "CERTIFICATE_BUCKET_URL": self.outputs["CertificateBucketUrl"],
+            "QUEUE_URL": self.outputs["QueueUrl"],
+            "DEAD_LETTERS_URL": self.outputs["RunDeadLettersUrl"],
             "HUNTRESS_API_KEY": "hk_simulator",
             "HUNTRESS_API_SECRET": "hs_simulator",
             "HUNTRESS_EDR_URL": self.gate.url,

@@ -38,6 +38,9 @@ fn usage_errors_are_one_line_that_says_what_to_do() {
         (&["sync", "edr", "--aws"], "the deployed stack has workers of its own"),
         (&["copy-credentials", "sealed"], "is for a deployed stack; add --aws"),
         (&["copy-credentials", "--aws"], "<TO> is missing"),
+        (&["redrive"], "there are no dead letters on one machine"),
+        (&["redrive", "--dry-run", "--aws"], "the environment variable TABLE_NAME is not set"),
+        (&["serve", "--jitter-minutes", "721"], "--jitter-minutes"),
         (&["serve", "--aws"], "the deployed stack has workers of its own"),
     ] {
         let line = home.run(arguments).refused(2);

@@ -53,6 +53,34 @@ fn a_permission_that_is_missing_is_not_saved_either() {
 }
 
 #[test]
+fn a_dry_run_says_what_a_sync_asks_and_asks_nothing() {
+    let home = Home::new(worked_example());
+    home.on_data(&["sync", "edr", "--dry-run"]).refused(4);
+    home.connect();
+    home.simulator.reset_log();
+    let said = home.on_data(&["sync", "edr", "--dry-run"]).done().stdout;
+    assert!(said.contains("no run of edr has succeeded yet"), "{said}");
+    assert_eq!(home.on_data(&["sync", "edr", "--dry-run", "--json"]).json(), json!({"forecast": null}));
+    assert_eq!(home.on_data(&["runs", "edr", "--json"]).json(), json!({"runs": []}));
+    let run = home.on_data(&["sync", "edr", "--json"]).json();
+    let asked = home.simulator.requests().len();
+
+    let foretold = home.on_data(&["sync", "edr", "--dry-run", "--json"]).json()["forecast"].clone();
+    assert_eq!(
+        (&foretold["requests"], &foretold["parts"], &foretold["last_run"], &foretold["basis"]),
+        (&run["api_calls"], &json!(1), &run["id"], &json!("pages"))
+    );
+    let agents = json!({"list": "agents", "records": run["records"]["agents"], "requests": 1});
+    assert!(foretold["lists"].as_array().unwrap().contains(&agents), "{foretold}");
+    // The test of the connection and the sync are still in the account's minute, as far as another process can know.
+    assert!(foretold["left_now"].as_u64().unwrap() < 60, "{foretold}");
+    let said = home.on_data(&["sync", "edr", "--dry-run"]).done().stdout;
+    assert!(said.contains("3 requests in one go") && said.contains("nothing was asked of Huntress"), "{said}");
+    assert_eq!(home.simulator.requests().len(), asked);
+    assert_eq!(home.on_data(&["runs", "edr", "--json"]).json()["runs"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn from_connect_to_history() {
     let home = Home::new(worked_example());
     let said = home.on_data(&["connections"]).done().stdout;

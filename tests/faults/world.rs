@@ -343,7 +343,7 @@ impl Deployment {
 
     pub fn planner(&self) -> Planner {
         let clock = Arc::new(self.clock.clone());
-        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock }
+        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock, jitter: TimeDelta::zero() }
     }
 
     /// In a process of its own: it knows nothing of what others sent but what the table says.

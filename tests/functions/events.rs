@@ -39,10 +39,11 @@ async fn a_tick_plans_what_is_due_and_the_same_tick_makes_no_second_run() {
 
     let plan = async || {
         let deadline = tick() + TimeDelta::minutes(1);
-        scheduled_sync::handle(&world.planner(), &Telemetry::none(), event(scheduled(), deadline)).await.unwrap()
+        let planned = scheduled_sync::handle(&world.planner(), &Telemetry::none(), event(scheduled(), deadline)).await;
+        planned.unwrap().planned.unwrap()
     };
-    assert_eq!(plan().await, Planned { due: 2, new: 2, joined: 0 });
-    assert_eq!(plan().await, Planned { due: 2, new: 0, joined: 2 });
+    assert_eq!(plan().await, Planned { due: 2, new: 2, joined: 0, passed_over: 0 });
+    assert_eq!(plan().await, Planned { due: 2, new: 0, joined: 2, passed_over: 0 });
     for id in ["edr-main", "edr-lab"] {
         let runs = world.store.runs(&company(), &connection(id), 10).await.unwrap();
         assert_eq!(runs.len(), 1, "{id}");
@@ -58,12 +59,50 @@ async fn a_tick_plans_what_is_due_and_the_same_tick_makes_no_second_run() {
 }
 
 #[tokio::test]
+async fn the_hourly_event_looks_after_runs_and_plans_none() {
+    let mut world = World::with(&["edr-main", "edr-lab", "edr-old"]).await;
+    world.queued_at("edr-lab", LAB_RUN, tick() - TimeDelta::hours(2)).await;
+    world.queued_at("edr-old", MAIN_RUN, tick() - TimeDelta::hours(24)).await;
+    let hourly: Tick = serde_json::from_value(sample("scheduled-sync/events/reconcile.json")).unwrap();
+    let answer = scheduled_sync::handle(&world.planner(), &Telemetry::none(), event(hourly, tick())).await.unwrap();
+    let answer = serde_json::to_value(answer).unwrap();
+    assert_eq!(answer, json!({"reconciled": {"unended": 2, "resent": 1, "abandoned": 1}}));
+    assert_eq!(world.sent().into_iter().map(|it| it.run.to_string()).collect::<Vec<_>>(), [LAB_RUN]);
+    assert_eq!(world.store.runs(&company(), &connection("edr-main"), 10).await.unwrap(), []);
+
+    // The daily one does the same first, so that no run is joined that is too old to be gone on with.
+    world.queued_at("edr-old", "older", tick() - TimeDelta::hours(30)).await;
+    let daily = event(scheduled(), tick() + TimeDelta::minutes(1));
+    let answer = scheduled_sync::handle(&world.planner(), &Telemetry::none(), daily).await.unwrap();
+    let answer = serde_json::to_value(answer).unwrap();
+    let reconciled = json!({"unended": 2, "resent": 0, "abandoned": 1});
+    assert_eq!(answer, json!({"due": 3, "new": 2, "joined": 1, "passed_over": 0, "reconciled": reconciled}));
+    let runs = world.store.runs(&company(), &connection("edr-old"), 10).await.unwrap();
+    assert_eq!(runs.iter().filter(|run| run.status == RunStatus::Queued).count(), 1);
+    assert_eq!(runs.iter().filter(|run| run.status == RunStatus::Failed).count(), 2);
+}
+
+#[tokio::test]
+async fn a_run_that_was_away_for_a_day_is_not_gone_on_with() {
+    let world = World::with(&["edr-main"]).await;
+    world.queued("edr-main", MAIN_RUN).await;
+    let (company, connection, run) = (company(), connection("edr-main"), RunId::parse(MAIN_RUN).unwrap());
+    let yesterday = tick() - TimeDelta::hours(24);
+    world.store.take(&company, &connection, &run, "dead", yesterday, TimeDelta::minutes(1)).await.unwrap();
+    let message = common::queue::RunMessage { company: company.clone(), connection: connection.clone(), run };
+    assert!(huntress_evidence::stack::deliver(&world.worker(), &message, TimeDelta::minutes(14)).await);
+    let ended = world.store.run(&company, &connection, &message.run).await.unwrap().unwrap();
+    assert_eq!((ended.status, ended.failure.unwrap().code), (RunStatus::Failed, FailureCode::Abandoned));
+    assert_eq!(world.simulator.requests(), [], "what Huntress says now did not hold then");
+}
+
+#[tokio::test]
 async fn a_tick_that_comes_again_after_the_run_ended_makes_none() {
     let mut world = World::with(&["edr-main"]).await;
     let plan = async |world: &World| {
-        scheduled_sync::handle(&world.planner(), &Telemetry::none(), event(scheduled(), tick() + TimeDelta::minutes(1)))
-            .await
-            .unwrap()
+        let tick = event(scheduled(), tick() + TimeDelta::minutes(1));
+        let planned = scheduled_sync::handle(&world.planner(), &Telemetry::none(), tick).await;
+        planned.unwrap().planned.unwrap()
     };
     assert_eq!(plan(&world).await.new, 1);
     let message = world.sent().remove(0);
@@ -72,7 +111,7 @@ async fn a_tick_that_comes_again_after_the_run_ended_makes_none() {
     assert!(huntress_evidence::stack::deliver(&world.worker(), &message, TimeDelta::minutes(14)).await);
     let failed = world.store.connection(&company(), &connection("edr-main")).await.unwrap().unwrap();
     assert_eq!(failed.status, ConnectionStatus::Error);
-    assert_eq!(plan(&world).await, Planned { due: 1, new: 0, joined: 1 });
+    assert_eq!(plan(&world).await, Planned { due: 1, new: 0, joined: 1, passed_over: 0 });
     assert_eq!(world.sent(), []);
     assert_eq!(world.store.runs(&company(), &connection("edr-main"), 10).await.unwrap().len(), 1);
 }
@@ -116,6 +155,36 @@ async fn a_message_that_is_none_comes_back_and_does_not_block_the_other() {
         let run = world.store.run(&company(), &connection("edr-lab"), &RunId::parse(LAB_RUN).unwrap()).await;
         assert_eq!(run.unwrap().unwrap().status, RunStatus::Succeeded);
     }
+}
+
+#[tokio::test]
+async fn only_what_cannot_be_dealt_with_comes_back() {
+    let world = World::with(&["edr-main", "edr-lab"]).await;
+    world.queued("edr-main", MAIN_RUN).await;
+    world.queued("edr-lab", LAB_RUN).await;
+    let mut mixed = batch(BATCH);
+    let (unreadable, good) = (mixed.records[0].clone(), mixed.records[1].clone());
+    let mut unknown = unreadable.clone();
+    unknown.message_id = "unknown".to_owned();
+    unknown.body = unknown.body.replace("edr-main", "edr-gone");
+    // Its record is of a later release.
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let update = world._engine.client().update_item().table_name("evidence");
+    update
+        .key("pk", text(&format!("CONNECTION#{}#edr-main", company())))
+        .key("sk", text("ACTIVE"))
+        .update_expression("SET schema_version = :later")
+        .expression_attribute_values(":later", aws_sdk_dynamodb::types::AttributeValue::N("99".to_owned()))
+        .send()
+        .await
+        .unwrap();
+    mixed.records = vec![unknown, unreadable.clone(), good];
+    let deadline = tick() + TimeDelta::minutes(14);
+    let answer = sync_worker::handle(&world.worker(), &Telemetry::none(), event(mixed, deadline)).await.unwrap();
+    let answer = serde_json::to_value(answer).unwrap();
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": unreadable.message_id}]}));
+    let run = world.store.run(&company(), &connection("edr-lab"), &RunId::parse(LAB_RUN).unwrap()).await;
+    assert_eq!(run.unwrap().unwrap().status, RunStatus::Succeeded);
 }
 
 #[tokio::test]

@@ -6,6 +6,9 @@ mod credentials;
 mod events;
 mod people;
 mod permissions;
+mod pump;
+mod redrive;
+mod scheduler;
 mod services;
 mod telemetry;
 mod vault;
@@ -117,6 +120,10 @@ impl World {
 
     /// A run as if it had been asked for.
     async fn queued(&self, id: &str, run: &str) {
+        self.queued_at(id, run, tick()).await;
+    }
+
+    async fn queued_at(&self, id: &str, run: &str, now: DateTime<Utc>) {
         let request = RunRequest {
             company: company(),
             connection: connection(id),
@@ -124,7 +131,8 @@ impl World {
             trigger: Trigger::Schedule,
             request_key: None,
             next_run_at: None,
-            now: tick(),
+            not_before: None,
+            now,
         };
         assert!(self.store.request_run(request).await.unwrap().new);
     }
@@ -145,7 +153,8 @@ impl World {
     }
 
     fn planner(&self) -> Planner {
-        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock: Arc::clone(&self.huntress.clock) }
+        let (store, queue) = (self.store.clone(), Arc::clone(&self.queue));
+        Planner { store, queue, clock: Arc::clone(&self.huntress.clock), jitter: TimeDelta::zero() }
     }
 
     fn worker(&self) -> Worker {

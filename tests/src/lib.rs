@@ -13,5 +13,6 @@ pub mod clock;
 pub mod edr;
 pub mod engine;
 pub mod log;
+pub mod many;
 pub mod people;
 pub mod sat;

@@ -6,6 +6,7 @@ use acceptance::sat::huntress_at;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
 use common::domain::connection::{Connection, ConnectionStatus, Product};
+use common::domain::forecast::{Basis, Forecast};
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use common::domain::mapping::Mapping;
 use common::domain::run::{FailureCode, Run, RunStatus};
@@ -14,6 +15,8 @@ use common::huntress::sat::SatCredential;
 use common::queue::{Queue, Queued};
 use common::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::store::{EvidenceOwner, Store};
+use common::sync::collect::Budgets;
+use common::sync::forecast::forecast_of;
 use common::sync::plan::Planner;
 use common::sync::test::Tester;
 use common::sync::work::{Processed, Worker};
@@ -114,13 +117,14 @@ impl World {
 
     async fn ask_for(&self, id: &ConnectionId) -> RunId {
         let clock = Arc::new(self.clock.clone());
-        let planner = Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock };
+        let planner =
+            Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock, jitter: TimeDelta::zero() };
         planner.sync_now(&ids().0, id, None).await.unwrap().run.id
     }
 
     /// Delivers the next message when it is due, to a new process that has this long.
     async fn deliver(&mut self, time: TimeDelta) -> Option<Part> {
-        let Queued { message, delay } = self.messages.try_recv().ok()?;
+        let Queued { message, delay, .. } = self.messages.try_recv().ok()?;
         self.deliveries += 1;
         assert!(self.deliveries < 1_000, "the run goes on without an end");
         self.clock.sleep_until(self.clock.now() + delay).await;
@@ -237,6 +241,50 @@ async fn endpoint_lists_go_on_at_their_tokens() {
     let (_, parts) = whole.sync().await;
     assert_eq!(parts.len(), 1);
     assert_eq!(limited.evidence().await, whole.evidence().await);
+}
+
+/// What was told before a run against what it then did.
+async fn foretold(world: &mut World) -> (Forecast, Run, Vec<Part>) {
+    world.sync().await;
+    let (company, id, _) = ids();
+    if world.product == Product::Sat {
+        // What a first run sent, before it knew the account, is under the connection's name.
+        world.clock.sleep_until(world.clock.now() + TimeDelta::hours(2)).await;
+    }
+    // Another process than those that worked knows what they left word of.
+    let forecast = forecast_of(&world.store, &Budgets::default(), &company, &id, world.clock.now()).await;
+    let before = world.clock.now();
+    let asked = world.simulator.requests().len();
+    let (run, parts) = world.sync().await;
+    assert_eq!(run.status, RunStatus::Succeeded, "{:?}", run.failure);
+    assert_eq!(run.api_calls as usize, world.simulator.requests().len() - asked);
+    let forecast = forecast.unwrap().unwrap();
+    let took = (world.clock.now() - before).num_seconds();
+    let limits = i64::try_from(forecast.limits_seconds).unwrap();
+    // Word of what others sent is to the second.
+    let tolerated = 1 + 2 * i64::try_from(forecast.parts).unwrap();
+    assert!((took - limits).abs() <= tolerated, "{took} s, foretold {limits}, in {} parts", forecast.parts);
+    (forecast, run, parts)
+}
+
+#[tokio::test]
+async fn the_next_run_of_an_account_that_stays_as_it_was_is_foretold_exactly() {
+    let mut world = World::of(Product::Edr, endpoints()).await;
+    let (company, id, _) = ids();
+    let nothing = forecast_of(&world.store, &Budgets::default(), &company, &id, start()).await.unwrap();
+    assert_eq!(nothing, None, "no run has succeeded");
+    assert_eq!(world.simulator.requests(), []);
+    // Pages of the server's own size; the second run begins while the first is in the window.
+    let (forecast, run, parts) = foretold(&mut world).await;
+    assert_eq!((forecast.requests, forecast.parts), (run.api_calls, parts.len() as u64));
+    assert_eq!((forecast.requests, forecast.basis), (80, Basis::Pages));
+    assert!(forecast.parts > 1);
+
+    for assignments in [30, 900] {
+        let mut world = World::of(Product::Sat, training(assignments)).await;
+        let (forecast, run, parts) = foretold(&mut world).await;
+        assert_eq!((forecast.requests, forecast.parts), (run.api_calls, parts.len() as u64), "{assignments}");
+    }
 }
 
 #[tokio::test]

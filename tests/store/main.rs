@@ -6,7 +6,10 @@ mod continued;
 mod ending;
 mod evidence;
 mod leases;
+mod many;
+mod planning;
 mod runs;
+mod unended;
 mod upgrade;
 mod versions;
 
@@ -63,6 +66,7 @@ fn request(number: u32) -> RunRequest {
         trigger: Trigger::OnDemand,
         request_key: None,
         next_run_at: None,
+        not_before: None,
         now: tick(),
     }
 }
@@ -99,6 +103,7 @@ fn ended(now: DateTime<Utc>) -> Ended {
         finished_at: now,
         api_calls: 6,
         records: RecordsRead { organizations: 2, agents: 87, incident_reports: 3 }.into(),
+        pages: RecordsRead { organizations: 1, agents: 1, incident_reports: 1 }.into(),
         next_run_at: None,
     }
 }

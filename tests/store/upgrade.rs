@@ -75,7 +75,10 @@ async fn every_version_that_is_read_is_read_whole_and_gone_on_with() {
         assert_eq!(store.request_run(keyed).await.unwrap().run.id, run_id(3));
         let lease = leased(&store, 3, "worker of the new release", later(60)).await;
         assert_eq!(lease.as_of(), later(4), "the run goes on at the instant of its first start");
+        // From then on it is found among the runs that have not ended, which the first release kept no index of.
+        assert_eq!(store.active_since(later(60)).await.unwrap(), [(acme(), main_connection())]);
         store.commit(&lease, ended(later(61)), bundles(1, "{}")).await.unwrap();
+        assert_eq!(store.active_since(later(10_000)).await.unwrap(), []);
         assert_eq!(bodies(&latest(&store, &client("client-0")).await), ["{}"]);
         assert_eq!(run(&store, 3).await.status, RunStatus::Succeeded);
     }

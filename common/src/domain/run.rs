@@ -3,10 +3,13 @@
 use super::connection::Product;
 use super::guidance;
 use super::id::{CompanyId, ConnectionId, RunId};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// A run that cannot be brought to its end within this, from its first start, has no evidence to give: the next one is due.
+pub const LONGEST_RUN: TimeDelta = TimeDelta::hours(23);
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +103,8 @@ pub enum FailureCode {
     LeaseLost,
     /// The time for the run was up.
     TimedOut,
+    /// No worker brought the run to its end.
+    Abandoned,
     /// Our own storage failed.
     Storage,
 }
@@ -124,6 +129,7 @@ impl FailureCode {
             Self::NotFound => "not_found",
             Self::LeaseLost => "lease_lost",
             Self::TimedOut => "timed_out",
+            Self::Abandoned => "abandoned",
             Self::Storage => "storage",
         }
     }
@@ -165,6 +171,7 @@ impl FailureCode {
             Self::NotFound => "correct the setting named here",
             Self::LeaseLost => "nothing: the other worker's run goes on",
             Self::TimedOut => "start the sync again",
+            Self::Abandoned => "start the sync again; if it stays so, see the log of the worker, and whether one runs",
             Self::Storage => "try again later; the last good evidence is kept",
         }
     }
@@ -252,13 +259,16 @@ pub struct Run {
     /// Records read, by list.
     #[serde(default)]
     pub records: RecordCounts,
+    /// Pages read, by list, of a run that succeeded.
+    #[serde(default, skip_serializing_if = "RecordCounts::is_empty")]
+    pub pages: RecordCounts,
     /// Bundles made visible.
     #[serde(default)]
     pub bundles: u64,
     /// Why it failed.
     #[serde(default)]
     pub failure: Option<Failure>,
-    /// From when on it goes on, while it waits.
+    /// From when on it goes on, while it waits; or begins, where the runs of a tick are spread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_until: Option<DateTime<Utc>>,
 }

@@ -1,7 +1,9 @@
 //! When the daily sync is due.
 
+use super::id::{CompanyId, ConnectionId};
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::America::New_York;
+use sha2::{Digest, Sha256};
 
 /// The hour of the daily sync, in New York.
 pub const DAILY_HOUR: u32 = 7;
@@ -40,11 +42,76 @@ pub fn last_daily(instant: DateTime<Utc>) -> DateTime<Utc> {
     tick
 }
 
+/// The tick to plan once `planned` is: the next one, or the last of those that were missed since. A tick takes all that is due, so the others would add nothing.
+///
+/// ```
+/// use common::domain::{schedule::tick_after, time::parse};
+/// let after = |planned, now| tick_after(parse(planned).unwrap(), parse(now).unwrap()).to_rfc3339();
+/// assert_eq!(after("2026-06-01T11:00:00Z", "2026-06-01T11:00:05Z"), "2026-06-02T11:00:00+00:00");
+/// assert_eq!(after("2026-06-01T11:00:00Z", "2026-06-05T10:00:00Z"), "2026-06-04T11:00:00+00:00"); // asleep for three ticks
+/// ```
+#[must_use]
+pub fn tick_after(planned: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    next_daily(planned).max(last_daily(now))
+}
+
+/// How long after a tick a connection's run begins, so that the runs of a tick do not all begin at once: from zero up to `window`, in whole seconds, and
+/// the same on every day, so that a connection's evidence is a day apart.
+///
+/// ```
+/// use chrono::TimeDelta;
+/// use common::domain::{id::{CompanyId, ConnectionId}, schedule::jitter};
+/// let (company, connection) = (CompanyId::parse("msp-acme").unwrap(), ConnectionId::parse("edr").unwrap());
+/// let quarter = TimeDelta::minutes(15);
+/// assert!(jitter(&company, &connection, quarter) < quarter);
+/// assert_eq!(jitter(&company, &connection, TimeDelta::zero()), TimeDelta::zero());
+/// ```
+#[must_use]
+pub fn jitter(company: &CompanyId, connection: &ConnectionId, window: TimeDelta) -> TimeDelta {
+    let hash = Sha256::digest(format!("jitter#{company}#{connection}"));
+    let hash = hash.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let seconds = u64::try_from(window.num_seconds()).ok().and_then(|window| hash.checked_rem(window));
+    TimeDelta::seconds(seconds.and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::time::parse;
     use chrono::Timelike;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn however_long_it_slept_one_tick_is_planned_and_none_that_is_to_come(minutes in 0_i64..1_000_000, asleep in 0_i64..100_000) {
+            let planned = last_daily(parse("2026-01-01T00:00:00Z").unwrap() + TimeDelta::minutes(minutes));
+            let now = planned + TimeDelta::minutes(asleep);
+            let tick = tick_after(planned, now);
+            prop_assert!(tick > planned);
+            // Once that one is planned, none is left over.
+            prop_assert!(tick_after(tick, now.max(tick)) > now);
+            prop_assert!(tick <= now || tick == next_daily(now));
+        }
+
+        #[test]
+        fn jitter_stays_in_its_window(id in "[a-z]{1,8}", seconds in 0_i64..100_000) {
+            let (company, connection) = (CompanyId::parse("acme").unwrap(), ConnectionId::parse(id).unwrap());
+            let jitter = jitter(&company, &connection, TimeDelta::seconds(seconds));
+            prop_assert!(jitter >= TimeDelta::zero() && jitter < TimeDelta::seconds(seconds.max(1)));
+        }
+    }
+
+    #[test]
+    fn connections_are_spread_over_the_whole_window() {
+        let company = CompanyId::parse("acme").unwrap();
+        let mut minutes = [0_u32; 15];
+        for number in 0..3_000 {
+            let connection = ConnectionId::parse(format!("edr-{number}")).unwrap();
+            minutes[jitter(&company, &connection, TimeDelta::minutes(15)).num_minutes() as usize] += 1;
+        }
+        // 200 each, give or take four times the standard deviation.
+        assert!(minutes.iter().all(|number| (145..=255).contains(number)), "{minutes:?}");
+    }
 
     #[test]
     fn a_year_of_days_has_one_tick_each_at_seven_local_time() {

@@ -1,6 +1,7 @@
 //! Request limits: sliding windows, shared by everything that asks one account.
 
 use crate::clock::Clock;
+use crate::domain::forecast::Allowance;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -169,6 +170,18 @@ impl Budget {
             let others = left.saturating_sub(remaining as usize);
             window.used.extend(std::iter::repeat_n(now, others));
         }
+    }
+
+    /// Every limit, with what is known to be used of it at `now`.
+    #[must_use]
+    pub fn allowances(&self, now: DateTime<Utc>) -> Vec<Allowance> {
+        let mut state = self.state();
+        let allowance = |window: &mut Window| {
+            window.forget_before(now);
+            let Limit { requests, period } = window.limit;
+            Allowance { requests, period: period + MARGIN, used: window.used.iter().copied().collect() }
+        };
+        state.windows.iter_mut().map(allowance).collect()
     }
 
     /// Requests left in the first window; `None` without a limit.

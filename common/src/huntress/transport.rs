@@ -9,6 +9,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -91,12 +92,14 @@ pub struct Progress {
     pages: AtomicU64,
     records: AtomicU64,
     lowest_remaining: AtomicU64,
+    pages_of: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Default for Progress {
     fn default() -> Self {
         let zero = AtomicU64::default;
-        Self { requests: zero(), pages: zero(), records: zero(), lowest_remaining: AtomicU64::new(u64::MAX) }
+        let lowest_remaining = AtomicU64::new(u64::MAX);
+        Self { requests: zero(), pages: zero(), records: zero(), lowest_remaining, pages_of: Mutex::default() }
     }
 }
 
@@ -127,6 +130,7 @@ impl Progress {
         self.pages.fetch_add(before.pages, Ordering::Relaxed);
         self.records.fetch_add(before.records, Ordering::Relaxed);
         self.lowest_remaining.fetch_min(before.lowest_remaining.unwrap_or(u64::MAX), Ordering::Relaxed);
+        *self.lists() = before.pages_of;
     }
 
     /// What was done so far, for a later part of the same run.
@@ -136,18 +140,30 @@ impl Progress {
             pages: self.pages(),
             records: self.records(),
             lowest_remaining: self.lowest_remaining(),
+            pages_of: self.pages_of(),
         }
     }
 
-    /// Counts a page.
-    pub fn add_page(&self, records: u64) {
+    /// Pages read, by list, under the names that a run's records have.
+    pub fn pages_of(&self) -> BTreeMap<String, u64> {
+        self.lists().clone()
+    }
+
+    /// Counts a page of the list that people call `noun`.
+    pub fn add_page(&self, noun: &str, records: u64) {
         self.pages.fetch_add(1, Ordering::Relaxed);
         self.records.fetch_add(records, Ordering::Relaxed);
+        *self.lists().entry(noun.replace(' ', "_")).or_default() += 1;
+    }
+
+    fn lists(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, u64>> {
+        // A count stays usable whatever a panicking holder was at.
+        self.pages_of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What a part of a run has done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// HTTP requests, retries too.
     pub requests: u64,
@@ -157,6 +173,8 @@ pub struct Done {
     pub records: u64,
     /// The fewest requests that the training API said are left.
     pub lowest_remaining: Option<u64>,
+    /// Pages read, by list.
+    pub pages_of: BTreeMap<String, u64>,
 }
 
 /// The credential of a request.

@@ -73,6 +73,9 @@ impl Store {
                     .set("continue_at", &continue_at)?
                     .remove("lease_until")
                     .remove("owner")
+                    // It got on, so its message was sent again in vain so far.
+                    .remove("resent")
+                    .remove("resent_at")
                     .update(&self.table)?,
                 Change::of(keys::run(&lease.company, &lease.connection, &lease.run_id))
                     .set("status", &RunStatus::Waiting)?

@@ -131,6 +131,18 @@ impl Store {
         self.all(&keys::connections(company)).await
     }
 
+    /// These connections, in any order, a hundred in a request; each that is there, or why it cannot be used. What was just written may be missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn connections_of(
+        &self,
+        entries: &[DueConnection],
+    ) -> Result<Vec<Result<Connection, StoreError>>, StoreError> {
+        let keys = entries.iter().map(|due| keys::connection(&due.company, &due.connection));
+        Ok(self.get_items(keys).await?.into_iter().map(Connection::from_item).collect())
+    }
+
     /// Changes settings of a connection and returns it as it is then. How it fared is not touched.
     ///
     /// # Errors

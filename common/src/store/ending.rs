@@ -1,10 +1,10 @@
 //! The end of a run: its evidence becomes visible, or its failure is recorded. Either is one transaction under the fencing token.
 
+use super::active::ActiveRun;
 use super::error::StoreError;
 use super::evidence::{Commit, EvidenceRecord};
 use super::item::{Change, Record, number, put, put_new};
 use super::lease::Lease;
-use super::runs::ActiveRun;
 use super::transaction::Outcome;
 use super::{ATTEMPTS, Store, keys};
 use crate::domain::connection::{AUTH_BACKOFF, Connection, ConnectionStatus};
@@ -30,6 +30,8 @@ pub struct Ended {
     pub api_calls: u64,
     /// Records read.
     pub records: RecordCounts,
+    /// Pages read, by list.
+    pub pages: RecordCounts,
     /// The next tick of the connection, if it has to move; a paused connection stays without one.
     pub next_run_at: Option<DateTime<Utc>>,
 }
@@ -73,6 +75,7 @@ impl Store {
                 .ending(lease, RunStatus::Succeeded, ended.finished_at)?
                 .set("api_calls", &ended.api_calls)?
                 .set("records", &ended.records)?
+                .set("pages", &ended.pages)?
                 .set("bundles", &commit.bundles)?
                 .remove("failure");
             let mut actions = vec![

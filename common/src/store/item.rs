@@ -131,6 +131,13 @@ impl Change {
         self
     }
 
+    /// The same for an attribute as it is in a record.
+    pub fn only_if_is(self, name: &'static str, value: &impl Serialize) -> Result<Self, StoreError> {
+        let value =
+            serde_dynamo::to_attribute_value(value).map_err(|_| StoreError::corrupt(name, "it cannot be written"))?;
+        Ok(self.only_if(name, value))
+    }
+
     /// Whether nothing would change.
     pub fn is_empty(&self) -> bool {
         self.set.is_empty() && self.remove.is_empty()

@@ -11,7 +11,7 @@ use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
-/// The sparse index of the connections that are scheduled.
+/// The sparse index of the connections that are scheduled, and of the runs that have not ended.
 pub const DUE_INDEX: &str = "due";
 
 /// Partitions of [`DUE_INDEX`], so that no single one takes the load of a tick.
@@ -79,10 +79,23 @@ pub(super) fn shard(number: u8) -> String {
     format!("DUE#{number}")
 }
 
+fn number_of(company: &CompanyId, id: &ConnectionId) -> u8 {
+    let first = Sha256::digest(format!("{company}#{id}")).first().copied();
+    first.unwrap_or_default() % DUE_SHARDS
+}
+
 /// The partition of [`DUE_INDEX`] that a connection belongs to, for good.
 pub(super) fn shard_of(company: &CompanyId, id: &ConnectionId) -> String {
-    let first = Sha256::digest(format!("{company}#{id}")).first().copied();
-    shard(first.unwrap_or_default() % DUE_SHARDS)
+    shard(number_of(company, id))
+}
+
+pub(super) fn active_shard(number: u8) -> String {
+    format!("ACTIVE#{number}")
+}
+
+/// The partition of [`DUE_INDEX`] that the active run of a connection belongs to.
+pub(super) fn active_shard_of(company: &CompanyId, id: &ConnectionId) -> String {
+    active_shard(number_of(company, id))
 }
 
 /// Where everything of a connection's runs is.
@@ -100,6 +113,12 @@ pub(super) fn runs(company: &CompanyId, connection: &ConnectionId) -> Range {
 
 pub(super) fn active(company: &CompanyId, connection: &ConnectionId) -> Key {
     Key { pk: of_connection(company, connection), sk: "ACTIVE".to_owned() }
+}
+
+/// The company and the connection that the key of an active run names.
+pub(super) fn parse_active(item: &Item) -> Option<(CompanyId, ConnectionId)> {
+    let (company, connection) = item.get("pk")?.as_s().ok()?.strip_prefix("CONNECTION#")?.split_once('#')?;
+    Some((CompanyId::parse(company).ok()?, ConnectionId::parse(connection).ok()?))
 }
 
 /// The key of a request key, which may be any text: only its hash is stored.

@@ -1,9 +1,9 @@
 //! Taking and keeping a run: one worker at a time, and the fencing token that refuses the one before.
 
+use super::active::ActiveRun;
 use super::checkpoints::CheckpointRef;
 use super::error::StoreError;
 use super::item::{Change, Record, number, text};
-use super::runs::ActiveRun;
 use super::transaction::Outcome;
 use super::{ATTEMPTS, Store, keys};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
@@ -144,15 +144,19 @@ impl Store {
             run.waiting_until = None;
             run.status = RunStatus::Running;
             run.as_of = Some(lease.as_of);
+            let mut taking = Change::of(keys::active(company, connection))
+                .only_if("run_id", text(run_id.as_str()))
+                .only_if("token", number(active.token))
+                .set("token", &lease.token)?
+                .set("owner", &lease.owner)?
+                .set("lease_until", &lease.until)?
+                .remove("continue_at");
+            if active.due_at.is_none() {
+                // An earlier release queued it, which had no such index.
+                taking = taking.indexed(company, connection, active.requested_at);
+            }
             let mut actions = vec![
-                Change::of(keys::active(company, connection))
-                    .only_if("run_id", text(run_id.as_str()))
-                    .only_if("token", number(active.token))
-                    .set("token", &lease.token)?
-                    .set("owner", &lease.owner)?
-                    .set("lease_until", &lease.until)?
-                    .remove("continue_at")
-                    .update(&self.table)?,
+                taking.update(&self.table)?,
                 Change::of(keys::run(company, connection, run_id))
                     .set("status", &run.status)?
                     .set("as_of", &run.as_of)?

@@ -3,6 +3,7 @@
 //! There is one implementation, DynamoDB; on one machine and in tests an embedded engine answers behind the same client. Nothing here
 //! has a clock: who calls says what time it is. Reads that decide something are consistent ones.
 
+mod active;
 mod checkpoints;
 mod connections;
 mod credential;
@@ -13,12 +14,14 @@ mod item;
 mod keys;
 mod lease;
 mod people;
+mod planning;
 mod provider;
 mod query;
 mod runs;
 mod schema;
 mod transaction;
 
+pub use active::{ActiveRun, MESSAGE_LOST_AFTER, UnendedRun};
 pub use checkpoints::{CHECKPOINT_KEPT, CheckpointRef, Suspension};
 pub use connections::{ConnectionChange, DueConnection, Scheduling};
 pub use credential::SealedCredential;
@@ -29,8 +32,9 @@ pub use item::SCHEMA_VERSION;
 pub use keys::{DUE_INDEX, DUE_SHARDS};
 pub use lease::{Lease, Taken};
 pub use people::{Access, Keeping, LoggedEvent, PeopleWritten, PersonRecord, PersonWrite, SealedProfile, StoredPerson};
+pub use planning::PLANNED_TOGETHER;
 pub use provider::Provider;
-pub use runs::{ActiveRun, MESSAGE_LOST_AFTER, REQUEST_KEPT, Requested, RunRequest};
+pub use runs::{REQUEST_KEPT, Requested, RunRequest};
 
 use aws_sdk_dynamodb::Client;
 

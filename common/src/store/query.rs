@@ -1,12 +1,15 @@
 //! One record, or a range of them to its end.
 
-use super::Store;
 use super::error::StoreError;
 use super::evidence::BATCH;
 use super::item::{Item, Record, text};
 use super::keys::{Key, Range};
+use super::{ATTEMPTS, Store};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, WriteRequest};
+
+/// Records that the table gives in one request.
+const GOT_TOGETHER: usize = 100;
 
 /// The direction of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,31 @@ impl Store {
     pub(super) async fn put_item(&self, item: Item) -> Result<(), StoreError> {
         self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
         Ok(())
+    }
+
+    /// The items of so many keys, no two alike, in any order; those that are not there are left out. What was just written may be missing.
+    pub(super) async fn get_items(&self, keys: impl IntoIterator<Item = Key>) -> Result<Vec<Item>, StoreError> {
+        let keys: Vec<Item> = keys.into_iter().map(|key| key.to_item()).collect();
+        let mut items = Vec::with_capacity(keys.len());
+        for together in keys.chunks(GOT_TOGETHER) {
+            let mut wanted = together.to_vec();
+            for attempt in 0..ATTEMPTS {
+                self.pause(attempt).await;
+                let keys = KeysAndAttributes::builder().set_keys(Some(wanted));
+                let keys = keys.build().map_err(StoreError::unavailable)?;
+                let answer = self.client.batch_get_item().request_items(&self.table, keys).send().await?;
+                items.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
+                // What the table had no capacity for.
+                wanted = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys).collect();
+                if wanted.is_empty() {
+                    break;
+                }
+            }
+            if !wanted.is_empty() {
+                return Err(StoreError::unavailable("the table did not give all records of a batch"));
+            }
+        }
+        Ok(items)
     }
 
     /// A query of a range; the page size is the store's.

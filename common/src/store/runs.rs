@@ -1,6 +1,6 @@
 //! Runs: asking for one, and which there are.
 
-use super::checkpoints::CheckpointRef;
+use super::active::ActiveRun;
 use super::error::StoreError;
 use super::item::{Change, Record, number, put_new, text};
 use super::keys::{self, Key};
@@ -15,55 +15,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join;
 use serde::{Deserialize, Serialize};
 
-/// How long a run may wait for its worker before whoever joins it sends another message.
-pub const MESSAGE_LOST_AFTER: TimeDelta = TimeDelta::minutes(15);
-
 /// How long a request key is remembered.
 pub const REQUEST_KEPT: TimeDelta = TimeDelta::days(7);
 
 impl Record for Run {
     const KIND: &'static str = "run";
-}
-
-/// The one run of a connection that is queued or running.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActiveRun {
-    /// Which run.
-    pub run_id: RunId,
-    /// When it was asked for.
-    pub requested_at: DateTime<Utc>,
-    /// The fencing token: how often its lease was taken.
-    pub token: u64,
-    /// The worker that took it last.
-    #[serde(default)]
-    pub owner: Option<String>,
-    /// Until when that worker has it.
-    #[serde(default)]
-    pub lease_until: Option<DateTime<Utc>>,
-    /// How far the run has come, if it was suspended before.
-    #[serde(default)]
-    pub checkpoint: Option<CheckpointRef>,
-    /// From when on it may go on, while it is suspended.
-    #[serde(default)]
-    pub continue_at: Option<DateTime<Utc>>,
-}
-
-impl Record for ActiveRun {
-    const KIND: &'static str = "active run";
-}
-
-impl ActiveRun {
-    /// Whether no worker has it: its lease is over, or nobody took it for so long that its message must be lost.
-    #[must_use]
-    pub fn is_abandoned(&self, now: DateTime<Utc>) -> bool {
-        match self.lease_until {
-            Some(until) => until <= now,
-            None => {
-                let since = self.continue_at.unwrap_or(self.requested_at);
-                now.signed_duration_since(since) > MESSAGE_LOST_AFTER
-            }
-        }
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,6 +48,8 @@ pub struct RunRequest {
     pub request_key: Option<String>,
     /// The next tick of the connection, for the scheduled trigger.
     pub next_run_at: Option<DateTime<Utc>>,
+    /// A new run begins no earlier than this.
+    pub not_before: Option<DateTime<Utc>>,
     /// The time.
     pub now: DateTime<Utc>,
 }
@@ -132,13 +90,15 @@ impl Store {
                 Some(active) => self.joining(&request, &active).await?,
                 None => self.queueing(&request)?,
             };
-            if !requested.new && remembered.is_none() && request.next_run_at.is_none() {
+            // A check alone says no more than the reading did.
+            let changes = actions.iter().any(|action| action.condition_check().is_none());
+            if !changes && remembered.is_none() && request.next_run_at.is_none() {
                 return Ok(requested);
             }
             if let Some(key) = &remembered {
                 actions.push(self.remember(&request, key, &requested.run.id)?);
             }
-            actions.push(self.connection_after(&request, &settings)?);
+            actions.push(self.connection_after(&request, settings.paused)?);
             if self.transact(actions).await? == Outcome::Written {
                 return Ok(requested);
             }
@@ -168,17 +128,29 @@ impl Store {
         request: &RunRequest,
         active: &ActiveRun,
     ) -> Result<(Vec<TransactWriteItem>, Requested), StoreError> {
-        let run = self.existing_run(request, &active.run_id).await?;
+        let mut run = self.existing_run(request, &active.run_id).await?;
         let still = Change::of(keys::active(&request.company, &request.connection))
-            .only_if("run_id", text(active.run_id.as_str()))
-            .check(&self.table)?;
+            .only_if("run_id", text(active.run_id.as_str()));
         // It is our own after a transaction whose answer was lost.
         let new = run.id == request.run_id;
+        let held_back = active.token == 0 && active.continue_at.is_some_and(|start| start > request.now);
+        if request.trigger == Trigger::OnDemand && held_back {
+            // A person does not wait for the turn that the tick gave the run.
+            run.waiting_until = None;
+            let hastened = still.only_if("token", number(0)).remove("continue_at").indexed(
+                &request.company,
+                &request.connection,
+                request.now,
+            );
+            let told = Change::of(keys::run(&request.company, &request.connection, &run.id)).remove("waiting_until");
+            let actions = vec![hastened.update(&self.table)?, told.update(&self.table)?];
+            return Ok((actions, Requested { run, new, needs_message: true }));
+        }
         let needs_message = new || active.is_abandoned(request.now);
-        Ok((vec![still], Requested { run, new, needs_message }))
+        Ok((vec![still.check(&self.table)?], Requested { run, new, needs_message }))
     }
 
-    fn queueing(&self, request: &RunRequest) -> Result<(Vec<TransactWriteItem>, Requested), StoreError> {
+    pub(super) fn queueing(&self, request: &RunRequest) -> Result<(Vec<TransactWriteItem>, Requested), StoreError> {
         let RunRequest { company, connection, .. } = request;
         let run = Run {
             id: request.run_id.clone(),
@@ -191,27 +163,24 @@ impl Store {
             finished_at: None,
             api_calls: 0,
             records: RecordCounts::default(),
+            pages: RecordCounts::default(),
             bundles: 0,
             failure: None,
-            waiting_until: None,
-        };
-        let active = ActiveRun {
-            run_id: run.id.clone(),
-            requested_at: request.now,
-            token: 0,
-            owner: None,
-            lease_until: None,
-            checkpoint: None,
-            continue_at: None,
+            waiting_until: request.not_before,
         };
         let actions = vec![
             put_new(&self.table, run.to_item(&keys::run(company, connection, &run.id))?)?,
-            put_new(&self.table, active.to_item(&keys::active(company, connection))?)?,
+            put_new(&self.table, ActiveRun::queued(request).to_indexed(request)?)?,
         ];
         Ok((actions, Requested { run, new: true, needs_message: true }))
     }
 
-    fn remember(&self, request: &RunRequest, key: &Key, run: &RunId) -> Result<TransactWriteItem, StoreError> {
+    pub(super) fn remember(
+        &self,
+        request: &RunRequest,
+        key: &Key,
+        run: &RunId,
+    ) -> Result<TransactWriteItem, StoreError> {
         let record = RequestKey { run_id: run.clone(), expires_at: (request.now + REQUEST_KEPT).timestamp() };
         let put = Put::builder()
             .table_name(&self.table)
@@ -223,13 +192,12 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// The connection has to be there as it was read; the tick moves on.
-    fn connection_after(&self, request: &RunRequest, settings: &Connection) -> Result<TransactWriteItem, StoreError> {
+    /// The connection has to be there, paused or not as it is known to be; the tick moves on.
+    pub(super) fn connection_after(&self, request: &RunRequest, paused: bool) -> Result<TransactWriteItem, StoreError> {
         let RunRequest { company, connection, .. } = request;
-        let change =
-            Change::of(keys::connection(company, connection)).only_if("paused", AttributeValue::Bool(settings.paused));
+        let change = Change::of(keys::connection(company, connection)).only_if("paused", AttributeValue::Bool(paused));
         match request.next_run_at {
-            Some(at) if !settings.paused => change.next_run(company, connection, at)?.update(&self.table),
+            Some(at) if !paused => change.next_run(company, connection, at)?.update(&self.table),
             _ => change.check(&self.table),
         }
     }
@@ -272,17 +240,5 @@ impl Store {
             runs.push(Run::from_item(item)?);
         }
         Ok(runs)
-    }
-
-    /// The run of a connection that is queued or running.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn active_run(
-        &self,
-        company: &CompanyId,
-        connection: &ConnectionId,
-    ) -> Result<Option<ActiveRun>, StoreError> {
-        self.get(&keys::active(company, connection)).await
     }
 }

@@ -3,17 +3,14 @@
 use crate::huntress::edr::EdrState;
 use crate::huntress::sat::SatState;
 use crate::huntress::transport::Done;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The version that checkpoints are written in. One of another version is not taken up: its run begins anew.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// So many parts in a row may come to an end without a new page.
 pub(super) const IDLE_PARTS: u32 = 3;
-
-/// A run that cannot be brought to its end within this has no evidence to give: the next one is due.
-pub(super) const LONGEST_RUN: TimeDelta = TimeDelta::hours(23);
 
 /// What a later part of a run goes on from.
 #[derive(Debug, Clone, Serialize, Deserialize)]

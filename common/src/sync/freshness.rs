@@ -3,7 +3,6 @@
 use crate::domain::connection::{Age, Connection};
 use crate::store::{Store, StoreError};
 use chrono::{DateTime, Utc};
-use futures_util::{StreamExt, TryStreamExt, stream};
 
 /// The scheduled connections of all companies at an instant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,26 +13,17 @@ pub struct Freshness {
     pub stale: usize,
 }
 
-/// Connections that are read at the same time.
-const CONCURRENCY: usize = 16;
-
-/// Reads every scheduled connection. One that Huntress refuses is passed over by the tick for a day, but is counted here.
+/// Reads every scheduled connection. One that Huntress refuses is passed over by the tick for a day, but is counted here; and one whose record cannot be
+/// used has no run, so it is stale.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn freshness(store: &Store, now: DateTime<Utc>) -> Result<Freshness, StoreError> {
     // Everything that is scheduled at all is due by then.
     let scheduled = store.due(DateTime::<Utc>::MAX_UTC).await?;
-    let connections = stream::iter(scheduled).map(async |due| store.connection(&due.company, &due.connection).await);
-    connections
-        .buffer_unordered(CONCURRENCY)
-        .try_fold(Freshness::default(), async |so_far, connection| {
-            // One that was removed in between is none.
-            let Some(connection) = connection else { return Ok(so_far) };
-            let stale = usize::from(is_stale(&connection, now));
-            Ok(Freshness { scheduled: so_far.scheduled + 1, stale: so_far.stale + stale })
-        })
-        .await
+    let connections = store.connections_of(&scheduled).await?;
+    let stale = connections.iter().filter(|connection| connection.as_ref().map_or(true, |it| is_stale(it, now)));
+    Ok(Freshness { scheduled: connections.len(), stale: stale.count() })
 }
 
 fn is_stale(connection: &Connection, now: DateTime<Utc>) -> bool {

@@ -2,8 +2,11 @@
 
 mod checkpoint;
 pub mod collect;
+pub mod forecast;
 pub mod freshness;
 pub mod people;
 pub mod plan;
+pub mod reconcile;
+pub mod redrive;
 pub mod test;
 pub mod work;

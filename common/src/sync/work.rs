@@ -1,6 +1,6 @@
 //! One run, from its lease to its commit.
 
-use super::checkpoint::{Checkpoint, IDLE_PARTS, LONGEST_RUN, Lists};
+use super::checkpoint::{Checkpoint, IDLE_PARTS, Lists};
 use super::collect::{Budgets, Huntress, Job};
 use super::people::Vault;
 use crate::domain::connection::{Connection, Product};
@@ -8,14 +8,14 @@ use crate::domain::controls::ControlMap;
 use crate::domain::edr::bundle::split;
 use crate::domain::evidence::Tenant;
 use crate::domain::id::{ClientId, RunId};
-use crate::domain::run::{Failure, FailureCode, RecordCounts};
+use crate::domain::run::{Failure, FailureCode, LONGEST_RUN, RecordCounts};
 use crate::domain::sat::bundle::bundle_of;
 use crate::domain::sat::id::SatId;
 use crate::domain::schedule::next_daily;
 use crate::huntress::edr::{Collected, EdrCredential, EdrState};
 use crate::huntress::sat::{SatCredential, SatState};
 use crate::huntress::transport::{Patience, Progress};
-use crate::queue::{Queue, QueueError, RunMessage};
+use crate::queue::{Queue, QueueError, Queued, RunMessage};
 use crate::secrets::{Binding, Credential, Credentials, SecretError};
 use crate::store::{
     ConnectionChange, Ended, EvidenceOwner, EvidenceRecord, Failed, Lease, Store, StoreError, Suspension, Taken,
@@ -101,8 +101,17 @@ impl Worker {
             Err(error) => return Err(error.into()),
         };
         tracing::info!(company = %message.company, connection = %message.connection, run = %message.run, "run started");
-        // Boxed: the futures of requests inside requests would otherwise be one value of many kilobytes.
-        let processed = match Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await? {
+        // Its message was away for a day, or lay among the dead letters: what is read now is not what held then.
+        let gathered = if now.signed_duration_since(lease.as_of()) > LONGEST_RUN {
+            Err(Failure::new(
+                FailureCode::Abandoned,
+                "the run began more than 23 hours ago and did not come to its end",
+            ))
+        } else {
+            // Boxed: the futures of requests inside requests would otherwise be one value of many kilobytes.
+            Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await?
+        };
+        let processed = match gathered {
             Ok(Part::Last(gathered)) => self.commit(&lease, gathered, &progress).await,
             Ok(Part::Paused { state, until }) => self.suspend(&lease, &state, until, &progress).await,
             Err(failure) => self.fail(&lease, failure, &progress).await,
@@ -120,7 +129,7 @@ impl Worker {
     async fn later(&self, message: &RunMessage, until: DateTime<Utc>) -> Result<Processed, WorkError> {
         // Not at once, when this worker is still at it.
         let delay = until.signed_duration_since(self.huntress.clock.now()).max(TimeDelta::seconds(1));
-        self.queue.send_later(std::slice::from_ref(message), delay).await?;
+        self.queue.send(&[Queued::after(delay, message.clone())]).await?;
         Ok(Processed::Waiting { until })
     }
 
@@ -143,6 +152,7 @@ impl Worker {
             finished_at,
             api_calls: progress.requests(),
             records: gathered.records,
+            pages: progress.pages_of(),
             next_run_at: Some(next_daily(finished_at)),
         };
         let bundles = gathered.evidence.len();
@@ -196,7 +206,7 @@ impl Worker {
             };
             Checkpoint::begin(lists, self.huntress.clock.now())
         });
-        progress.resume(checkpoint.done);
+        progress.resume(checkpoint.done.clone());
         let started_at = checkpoint.started_at;
         let gathered = match (&credential, checkpoint.lists) {
             (Credential::Edr(credential), Lists::Edr(state)) => {

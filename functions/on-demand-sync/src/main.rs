@@ -3,14 +3,12 @@
 use common::api::lambda_caller;
 use common::lambda::{Aws, start_logging};
 use common::settings::environment;
-use common::sync::plan::Planner;
 use std::sync::Arc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     start_logging(&environment);
     let aws = Aws::load(&environment);
-    let planner = Planner { store: aws.store()?, queue: Arc::new(aws.queue()?), clock: aws.clock() };
-    let router = on_demand_sync::router(Arc::new(planner)).layer(axum::middleware::from_fn(lambda_caller));
+    let router = on_demand_sync::router(Arc::new(aws.planner()?)).layer(axum::middleware::from_fn(lambda_caller));
     lambda_http::run(router).await
 }

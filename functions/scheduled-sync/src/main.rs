@@ -2,16 +2,13 @@
 
 use common::lambda::{Aws, start_logging};
 use common::settings::environment;
-use common::sync::plan::Planner;
 use lambda_runtime::{Error, service_fn};
-use std::sync::Arc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logging(&environment);
     let aws = Aws::load(&environment);
-    let planner = Planner { store: aws.store()?, queue: Arc::new(aws.queue()?), clock: aws.clock() };
-    let (planner, telemetry) = (&planner, &aws.telemetry());
+    let (planner, telemetry) = (&aws.planner()?, &aws.telemetry());
     lambda_runtime::run(service_fn(async move |event| {
         scheduled_sync::handle(planner, telemetry, event).await.map_err(Error::from)
     }))

@@ -47,7 +47,7 @@ pub enum Command {
     /// Test a saved connection, permission by permission
     Test(OfConnection),
     /// Sync a saved connection now
-    Sync(OfConnection),
+    Sync(Sync),
     /// List the runs of a connection, newest first
     Runs(OfConnection),
     /// Print the latest evidence of a connection's company, or of a client
@@ -82,6 +82,8 @@ pub enum Command {
     Pause(OfConnection),
     /// Sync a paused connection daily again
     Resume(OfConnection),
+    /// Move the runs that a deployed stack's queue put aside back to its workers
+    Redrive(Redrive),
     /// Run scheduler, queue, worker and HTTP on this machine
     Serve(Serve),
 }
@@ -240,6 +242,39 @@ pub struct OfConnection {
 }
 
 #[derive(Debug, Args)]
+pub struct Sync {
+    /// The connection
+    pub connection: ConnectionId,
+    /// Only say what it will ask of Huntress and how long it will take, going by the last run; nothing is asked or stored
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Redrive {
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Look at no more than so many messages
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max: u32,
+    /// The deployed stack whose TABLE_NAME, QUEUE_URL and DEAD_LETTERS_URL the environment names, with AWS_REGION and AWS's credentials
+    #[arg(long)]
+    pub aws: bool,
+    /// Only messages of this company
+    #[arg(long, value_name = "ID")]
+    pub company: Option<CompanyId>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Metrics {
     /// A connection, for its company's own evidence, or a client
     #[arg(value_name = "CONNECTION|CLIENT")]
@@ -279,6 +314,9 @@ pub struct Serve {
     /// Runs that are worked on at the same time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
+    /// Minutes that the runs of the daily tick are spread over
+    #[arg(long, value_name = "MINUTES", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=720))]
+    pub jitter_minutes: u16,
     /// Seconds that runs may still take when the process is asked to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub grace_seconds: u32,

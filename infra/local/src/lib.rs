@@ -2,4 +2,6 @@
 #![warn(missing_docs)]
 
 pub mod engine;
+pub mod pump;
+pub mod scheduler;
 pub mod stack;

@@ -152,7 +152,8 @@ impl Stack {
     /// The handler state of `scheduled-sync` and `on-demand-sync`.
     #[must_use]
     pub fn planner(&self) -> Planner {
-        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock: Arc::clone(&self.huntress.clock) }
+        let (store, queue) = (self.store.clone(), Arc::clone(&self.queue));
+        Planner { store, queue, clock: Arc::clone(&self.huntress.clock), jitter: TimeDelta::zero() }
     }
 
     /// The handler state of `sync-worker`.
@@ -201,7 +202,7 @@ impl Stack {
     ///
     /// # Errors
     /// When the process is ending.
-    pub async fn send(&self, messages: &[RunMessage]) -> Result<(), common::queue::QueueError> {
+    pub async fn send(&self, messages: &[Queued]) -> Result<(), common::queue::QueueError> {
         self.queue.send(messages).await
     }
 

@@ -26,7 +26,16 @@ async fn lease(world: &World) -> Lease {
     let (company, connection) = (world.company.clone(), world.id.clone());
     let run_id = RunId::parse(RUN).unwrap();
     let (trigger, now) = (Trigger::OnDemand, world.clock.now());
-    let request = RunRequest { company, connection, run_id, trigger, request_key: None, next_run_at: None, now };
+    let request = RunRequest {
+        company,
+        connection,
+        run_id,
+        trigger,
+        request_key: None,
+        next_run_at: None,
+        not_before: None,
+        now,
+    };
     world.store.request_run(request).await.unwrap();
     take(world, "worker-1").await
 }
@@ -62,7 +71,13 @@ async fn write(world: &World, lease: &Lease, writes: Vec<PersonWrite>) -> Result
 
 async fn commit(world: &World, lease: &Lease) {
     let finished_at = world.clock.now();
-    let ended = Ended { finished_at, api_calls: 0, records: RecordCounts::default(), next_run_at: None };
+    let ended = Ended {
+        finished_at,
+        api_calls: 0,
+        records: RecordCounts::default(),
+        pages: RecordCounts::default(),
+        next_run_at: None,
+    };
     world.store.commit(lease, ended, Vec::new()).await.unwrap();
 }
 

@@ -81,7 +81,7 @@ impl World {
 
     pub fn planner(&self) -> Planner {
         let clock = Arc::new(self.clock.clone());
-        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock }
+        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock, jitter: TimeDelta::zero() }
     }
 
     pub fn worker(&self) -> Worker {

@@ -209,7 +209,7 @@ impl<'a> EdrClient<'a> {
             let mut fold = |received: Received<'_>| {
                 let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
                 let page = (list.fold)(received.body, &mut reading.tally, observed_at)?;
-                self.transport.progress().add_page(page.records);
+                self.transport.progress().add_page(list.noun, page.records);
                 reading.cursor.advance(page.next, self.max_pages)
             };
             self.transport.get(self.request(list.path, &query), &mut buffer, &mut fold).await?;

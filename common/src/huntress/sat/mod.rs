@@ -208,6 +208,7 @@ impl<'a> SatClient<'a> {
         let list = Listing { path: "/api/v1/accounts", noun: "accounts", scope: "account:read" };
         let read = Mutex::new((Vec::new(), Cursor::default()));
         let mut reading = self.reading::<Accounts, _>(
+            list.noun,
             Instants::live(),
             &read,
             |(_, cursor)| cursor,
@@ -255,6 +256,7 @@ impl<'a> SatClient<'a> {
         let path = format!("/api/v1/accounts/{account}/assignments");
         let list = Listing { path: &path, noun: "assignments", scope: "assignments:read" };
         let mut reading = self.reading::<Statuses, _>(
+            list.noun,
             instants,
             state,
             |state| &mut state.assignments,
@@ -311,6 +313,7 @@ impl<'a> SatClient<'a> {
             Mutex::new(open.unwrap_or_else(|| (state.tally.activity(), Cursor::default())))
         };
         let mut reading = self.reading::<Activities, _>(
+            list.noun,
             instants,
             &open,
             |(_, cursor)| cursor,
@@ -344,6 +347,7 @@ impl<'a> SatClient<'a> {
         let path = format!("/api/v1/accounts/{account}/learners");
         let list = Listing { path: &path, noun: "learners", scope: "learners:read" };
         let mut reading = self.reading::<Statuses, _>(
+            list.noun,
             instants,
             state,
             |state| &mut state.learners,
@@ -364,6 +368,7 @@ impl<'a> SatClient<'a> {
         let path = format!("/api/v1/accounts/{account}/phishing-campaigns");
         let list = Listing { path: &path, noun: "phishing campaigns", scope: "phishing-campaigns:read" };
         let mut reading = self.reading::<Campaigns, _>(
+            list.noun,
             instants,
             state,
             |state| &mut state.campaigns,
@@ -378,6 +383,7 @@ impl<'a> SatClient<'a> {
     /// What reads the pages of a list into `state`, on from its cursor, which moves in one step with the folding of each page.
     fn reading<R: Resource, S: Send>(
         &self,
+        noun: &'static str,
         instants: Instants,
         state: &Mutex<S>,
         cursor: fn(&mut S) -> &mut Cursor,
@@ -391,7 +397,7 @@ impl<'a> SatClient<'a> {
         let read = move |body: &[u8]| {
             let page = R::page(body)?;
             let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
-            self.transport.progress().add_page(page.records.len() as u64);
+            self.transport.progress().add_page(noun, page.records.len() as u64);
             let (end, first) = (page.end, page.first);
             let mut state = lock(state);
             let more_wanted = fold(&mut state, page, observed_at)?;
@@ -416,7 +422,8 @@ impl<'a> SatClient<'a> {
         mut fold: impl FnMut(Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, BodyError> + Send,
     ) -> Result<(), Failure> {
         let cursor = Mutex::new(Cursor::default());
-        let mut reading = self.reading::<R, _>(instants, &cursor, |cursor| cursor, |_, page, at| fold(page, at));
+        let mut reading =
+            self.reading::<R, _>(list.noun, instants, &cursor, |cursor| cursor, |_, page, at| fold(page, at));
         self.read_pages(list.path, &mut reading).await.map_err(|error| self.failed(list, error))
     }
 

@@ -1,7 +1,7 @@
 //! The stored life of a connection.
 
 use super::{mapping, open};
-use crate::arguments::{Listing, Map, OfConnection, Place};
+use crate::arguments::{Listing, Map, OfConnection, Place, Sync};
 use crate::outcome::Fault;
 use crate::{progress, render};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -131,7 +131,7 @@ pub async fn test(options: OfConnection) -> Result<(), Fault> {
     refuse_failed(report)
 }
 
-pub async fn sync(options: OfConnection) -> Result<(), Fault> {
+pub async fn sync(options: Sync) -> Result<(), Fault> {
     super::refuse_deployed(&options.place, "sync")?;
     // The receiving end stays open: this process is the worker of the run that it asks for.
     let (stack, _queue) = open(&options.place).await?;

@@ -69,9 +69,8 @@ async fn show() -> Result<(), Box<dyn Error>> {
     save(&stack, "sat", Credential::Sat(sat), one_client, now).await?;
 
     // The very handlers of the Lambda functions: the tick queues a run for each connection, the worker does them.
-    let planned =
-        scheduled_sync::handle(&stack.planner(), &Telemetry::none(), event(Tick { scheduled_at: now }, now + TIME))
-            .await?;
+    let tick = event(Tick::daily(now), now + TIME);
+    let planned = scheduled_sync::handle(&stack.planner(), &Telemetry::none(), tick).await?.planned.unwrap_or_default();
     let worker = stack.worker();
     let mut ends = String::new();
     for _ in 0..planned.new {

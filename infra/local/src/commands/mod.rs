@@ -6,8 +6,10 @@ mod connections;
 mod credentials;
 mod demo;
 mod evidence;
+mod forecast;
 mod mapping;
 mod people;
+mod redrive;
 mod serve;
 mod signals;
 
@@ -35,6 +37,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Map(options) => connections::map(options).await,
         Command::Connections(options) => connections::list(options).await,
         Command::Test(options) => connections::test(options).await,
+        Command::Sync(options) if options.dry_run => forecast::run(options).await,
         Command::Sync(options) => connections::sync(options).await,
         Command::Runs(options) => connections::runs(options).await,
         Command::Pause(options) => connections::pause(options).await,
@@ -54,6 +57,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Certificate(options) => people::certificate(options).await,
         Command::Erase(options) => people::erase(options).await,
         Command::Provider(options) => people::provider(options).await,
+        Command::Redrive(options) => redrive::run(options).await,
         Command::Serve(options) => serve::run(options).await,
     }
 }

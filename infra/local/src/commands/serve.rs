@@ -10,26 +10,17 @@ use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::api::{Caller, Problem};
 use common::domain::id::CompanyId;
-use common::domain::schedule::{last_daily, next_daily};
 use common::queue::{Queued, RunMessage};
-use common::sync::work::Worker;
-use common::telemetry::Telemetry;
-use huntress_evidence::stack::{Stack, deliver, event};
-use scheduled_sync::Tick;
-use std::collections::{BTreeSet, HashSet};
+use common::sync::plan::{PlanError, Planner};
+use huntress_evidence::stack::Stack;
+use huntress_evidence::{pump, scheduler};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// How long a run may take here; nobody pays for waiting.
-const RUN_TIME: TimeDelta = TimeDelta::hours(6);
-
-/// A message whose run could not be brought to an end comes back after this.
-const REDELIVERY: TimeDelta = TimeDelta::seconds(30);
 
 pub async fn run(options: Serve) -> Result<(), Fault> {
     super::refuse_deployed(&options.place, "serve")?;
@@ -58,8 +49,10 @@ pub async fn run(options: Serve) -> Result<(), Fault> {
     let served = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
     let http = tokio::spawn(served.into_future());
     let runs = TaskTracker::new();
-    let pump = tokio::spawn(pump(Arc::clone(&stack), queue, usize::from(options.workers), runs.clone(), stop.clone()));
-    let scheduler = tokio::spawn(schedule(Arc::clone(&stack), stop.clone()));
+    let pump = pump::run(Arc::clone(&stack), queue, usize::from(options.workers), runs.clone(), stop.clone());
+    let pump = tokio::spawn(pump);
+    let planner = Planner { jitter: TimeDelta::minutes(options.jitter_minutes.into()), ..stack.planner() };
+    let scheduler = tokio::spawn(scheduler::run(planner, stop.clone()));
     tracing::info!(%address, company = %options.place.company, "listening");
     crate::render::text(&format!(
         "listening on http://{address} · token in {}\n",
@@ -101,6 +94,11 @@ async fn asked_to_stop() {
 /// Puts the runs that an earlier process left back into the queue.
 async fn recover(stack: &Stack, company: &CompanyId) -> Result<(), Fault> {
     let fault = |error: common::store::StoreError| Fault::other(format!("the data file cannot be used: {error}"));
+    // What has been lying for a day is not gone on with.
+    stack.planner().reconcile().await.map_err(|error| match error {
+        PlanError::Store(error) => fault(error),
+        error @ PlanError::Queue(_) => Fault::other(error.to_string()),
+    })?;
     // Everything that is scheduled at all is due by then.
     let scheduled = stack.store.due(DateTime::<Utc>::MAX_UTC).await.map_err(fault)?;
     let mut connections: BTreeSet<_> = scheduled.into_iter().map(|due| (due.company, due.connection)).collect();
@@ -112,103 +110,9 @@ async fn recover(stack: &Stack, company: &CompanyId) -> Result<(), Fault> {
         let Some(active) = active else { continue };
         tracing::info!(%company, %connection, run = %active.run_id, "taking up a run");
         let message = RunMessage { company, connection, run: active.run_id };
-        stack.send(&[message]).await.map_err(|error| Fault::other(error.to_string()))?;
+        stack.send(&[Queued::now(message)]).await.map_err(|error| Fault::other(error.to_string()))?;
     }
     Ok(())
-}
-
-/// Takes messages from the queue and works on so many at a time.
-async fn pump(
-    stack: Arc<Stack>,
-    mut queue: UnboundedReceiver<Queued>,
-    workers: usize,
-    runs: TaskTracker,
-    stop: CancellationToken,
-) {
-    let places = Arc::new(tokio::sync::Semaphore::new(workers));
-    let at_work: AtWork = Arc::default();
-    loop {
-        let message = tokio::select! {
-            () = stop.cancelled() => return,
-            message = queue.recv() => message,
-        };
-        let Some(Queued { message, delay }) = message else { return };
-        if delay > TimeDelta::zero() {
-            let (stack, stop) = (Arc::clone(&stack), stop.clone());
-            runs.spawn(async move {
-                let due = stack.huntress.clock.now() + delay;
-                tokio::select! {
-                    // It stands in the table, and is taken up at the next start.
-                    () = stop.cancelled() => {}
-                    () = stack.huntress.clock.sleep_until(due) => drop(stack.send(&[message]).await),
-                }
-            });
-            continue;
-        }
-        // All workers here have one name, so the lease does not tell them apart: a second message of a run would take it from the first.
-        if !begin(&at_work, &message) {
-            continue;
-        }
-        let place = tokio::select! {
-            () = stop.cancelled() => return,
-            place = Arc::clone(&places).acquire_owned() => place,
-        };
-        let Ok(place) = place else { return };
-        let worker: Worker = stack.worker();
-        let stack = Arc::clone(&stack);
-        let (stop, at_work) = (stop.clone(), Arc::clone(&at_work));
-        runs.spawn(async move {
-            let done = deliver(&worker, &message, RUN_TIME).await;
-            drop(place);
-            end(&at_work, &message);
-            if !done {
-                let again = stack.huntress.clock.now() + REDELIVERY;
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = stack.huntress.clock.sleep_until(again) => drop(stack.send(&[message]).await),
-                }
-            }
-        });
-    }
-}
-
-/// The runs that this process is at, or has a worker wanted for.
-type AtWork = Arc<Mutex<HashSet<RunMessage>>>;
-
-/// False if the run is among them already.
-fn begin(at_work: &AtWork, message: &RunMessage) -> bool {
-    at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone())
-}
-
-fn end(at_work: &AtWork, message: &RunMessage) {
-    at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(message);
-}
-
-/// Plans the tick that was missed while nothing ran here, and then every one that comes.
-async fn schedule(stack: Arc<Stack>, stop: CancellationToken) {
-    let planner = stack.planner();
-    let mut tick = last_daily(stack.huntress.clock.now());
-    loop {
-        let deadline = stack.huntress.clock.now() + TimeDelta::minutes(1);
-        match scheduled_sync::handle(&planner, &Telemetry::none(), event(Tick { scheduled_at: tick }, deadline)).await {
-            Ok(_) => tick = next_daily(tick),
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, %tick, "the tick could not be planned; it is tried again")
-            }
-        }
-        // In short steps, so that a machine that slept or changed its clock is not late by more than one of them.
-        loop {
-            let now = stack.huntress.clock.now();
-            let step = now + TimeDelta::seconds(20);
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = stack.huntress.clock.sleep_until(tick.clamp(now, step)) => {}
-            }
-            if stack.huntress.clock.now() >= tick {
-                break;
-            }
-        }
-    }
 }
 
 /// The caller of this machine: who can read the token file.

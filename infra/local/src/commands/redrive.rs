@@ -1,0 +1,66 @@
+//! `redrive`: runs whose messages were put aside, back to the workers.
+
+use crate::arguments::Redrive;
+use crate::outcome::Fault;
+use crate::render;
+use common::lambda::Aws;
+use common::settings::environment;
+use common::sync::redrive::{Done, Redriven, Redriver, Wanted};
+use serde_json::json;
+
+pub async fn run(options: Redrive) -> Result<(), Fault> {
+    if !options.aws {
+        return Err(Fault::usage(
+            "there are no dead letters on one machine: a run that could not be worked on stands in the table, and serve sends it again; --aws looks after a deployed stack",
+        ));
+    }
+    let aws = Aws::load(&environment);
+    let redriver = Redriver { store: aws.store()?, dead_letters: aws.dead_letters()?, queue: aws.queue()? };
+    let wanted = Wanted { company: options.company, most: options.max as usize, dry_run: options.dry_run };
+    let mut all: Vec<Redriven> = Vec::new();
+    let outcome = redriver.redrive(&wanted, |redriven| all.extend_from_slice(redriven)).await;
+    // What was done is said also where the rest failed.
+    let count = |done| all.iter().filter(|it| it.done == done).count();
+    let (moved, dropped, left) = (count(Done::Moved), count(Done::Dropped), count(Done::Left));
+    if options.json {
+        let (dry_run, messages) = (options.dry_run, &all);
+        render::json(
+            &json!({"dry_run": dry_run, "moved": moved, "dropped": dropped, "left": left, "messages": messages}),
+        )?;
+    } else {
+        render::text(&table(&all))?;
+        let would = if options.dry_run { "would be " } else { "" };
+        render::text(&format!(
+            "{moved} {would}moved to the workers, {dropped} {would}dropped because their runs have ended, {left} left because they name no known run\n"
+        ))?;
+    }
+    outcome.map_err(|error| {
+        let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
+        Fault::other(format!("not all messages were dealt with: {error}{cause}; begin again after five minutes"))
+    })
+}
+
+fn table(all: &[Redriven]) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut table = render::table(&["message", "sent", "company", "connection", "run", "status", "done"]);
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    for it in all {
+        table.add_row([
+            it.message_id.clone(),
+            or_dash(it.sent_at.map(render::time)),
+            or_dash(it.company.as_ref().map(ToString::to_string)),
+            or_dash(it.connection.as_ref().map(ToString::to_string)),
+            or_dash(it.run.as_ref().map(ToString::to_string)),
+            or_dash(it.status.map(|status| status.to_string())),
+            match it.done {
+                Done::Moved => "moved",
+                Done::Dropped => "dropped",
+                Done::Left => "left",
+            }
+            .to_owned(),
+        ]);
+    }
+    format!("{table}\n")
+}

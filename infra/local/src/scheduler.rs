@@ -1,0 +1,52 @@
+//! The scheduler of one machine: what EventBridge Scheduler is in AWS.
+
+use crate::stack::event;
+use chrono::{DateTime, TimeDelta, Utc};
+use common::domain::schedule::{last_daily, next_daily, tick_after};
+use common::sync::plan::Planner;
+use common::telemetry::Telemetry;
+use scheduled_sync::Tick;
+use tokio_util::sync::CancellationToken;
+
+/// How often runs without an end are looked after.
+const HOUR: TimeDelta = TimeDelta::hours(1);
+
+/// The longest sleep at once, so that a machine that slept or changed its clock is not late by more.
+const STEP: TimeDelta = TimeDelta::seconds(20);
+
+/// Plans the last tick, in case it was missed while nothing ran here, and then every one that comes; several that were missed are planned as one. A tick
+/// that was planned before makes no second run.
+pub async fn run(planner: Planner, stop: CancellationToken) {
+    let clock = &planner.clock;
+    let mut daily = last_daily(clock.now());
+    let mut hourly = clock.now() + HOUR;
+    loop {
+        let now = clock.now();
+        // A clock that was ahead, and was set right, has planned days that are still to come.
+        (daily, hourly) = (daily.min(next_daily(now)), hourly.min(now + HOUR));
+        let tick = if daily <= now { Some(Tick::daily(daily)) } else { (hourly <= now).then(|| Tick::hourly(hourly)) };
+        if let Some(tick) = tick
+            && handled(&planner, tick, now).await
+        {
+            daily = if daily <= now { tick_after(daily, clock.now()) } else { daily };
+            hourly = clock.now() + HOUR;
+            continue;
+        }
+        let next = daily.min(hourly);
+        // One that could not be handled is over already, and is tried again after the step.
+        let wake = if next > now { next.min(now + STEP) } else { now + STEP };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep_until(wake) => {}
+        }
+    }
+}
+
+async fn handled(planner: &Planner, tick: Tick, now: DateTime<Utc>) -> bool {
+    let handled = scheduled_sync::handle(planner, &Telemetry::none(), event(tick, now + TimeDelta::minutes(1))).await;
+    if let Err(error) = &handled {
+        let error = error as &dyn std::error::Error;
+        tracing::error!(error, scheduled_at = %tick.scheduled_at, "the tick failed; it is tried again");
+    }
+    handled.is_ok()
+}
