@@ -35,6 +35,10 @@ deny:
 template:
     bash .ci/run template
 
+# The commands of docs/lambda-local.md: each function under `cargo lambda watch`
+watch:
+    bash .ci/run watch
+
 # Build, deploy into an emulator of AWS on loopback, and drive it
 deploy:
     bash .ci/run deploy

@@ -4,6 +4,7 @@
 Runs in the environment of aws-sam-cli. Usage: infra/check_template.py [template.yaml]
 """
 
+import copy
 import json
 import os
 import re
@@ -55,6 +56,12 @@ def name_of(value):
     return value
 
 
+def meet(one, other):
+    """Whether some key is in both patterns."""
+    one, other = one.split("*")[0], other.split("*")[0]
+    return one.startswith(other) or other.startswith(one)
+
+
 def listed(value):
     return value if isinstance(value, list) else [value]
 
@@ -68,7 +75,7 @@ def statement(raw):
         "actions": sorted(listed(raw["Action"])),
         "resources": sorted(name_of(it) for it in listed(raw["Resource"])),
     }
-    condition = dict(raw.get("Condition", {}))
+    condition = copy.deepcopy(raw.get("Condition", {}))
     if condition.pop("Null", None) == {"dynamodb:LeadingKeys": "false"}:
         entry["leading_keys"] = condition.pop("ForAllValues:StringLike")["dynamodb:LeadingKeys"]
     attributes = condition.pop("ForAllValues:StringEquals", None)
@@ -84,9 +91,14 @@ def statement(raw):
     return entry
 
 
-def granted(resources):
-    """The statements of each role, its own and those attached to it."""
+# The conditions that the parameter Secrets decides.
+SECRETS = {"SecretsManaged": "manager", "SecretsSealed": "sealed"}
+
+
+def granted(resources, secrets):
+    """The statements of each role, its own and those attached to it, where the parameter Secrets has this value."""
     roles = {}
+    resources = {name: it for name, it in resources.items() if SECRETS.get(it.get("Condition"), secrets) == secrets}
     for name, resource in resources.items():
         if resource["Type"] == "AWS::IAM::Role":
             properties = resource["Properties"]
@@ -100,13 +112,21 @@ def granted(resources):
     return roles
 
 
-def permissions(resources):
+def permissions(template):
+    resources, parameter = template["Resources"], {"Ref": "Secrets"}
+    for condition, value in SECRETS.items():
+        check(template["Conditions"][condition] == {"Fn::Equals": [parameter, value]}, f"{condition} is not Secrets={value}")
+        permissions_of(resources, value)
+
+
+def permissions_of(resources, secrets):
     with open(os.path.join(HERE, "permissions.json")) as file:
         expected = json.load(file)
-    found = granted(resources)
+    found = granted(resources, secrets)
     for role in sorted(set(expected["roles"]) | set(found)):
         wanted = expected["roles"].get(role, {}).get("statements", [])
-        wanted = {it["sid"]: {key: it[key] for key in it if key != "for"} for it in wanted}
+        wanted = [it for it in wanted if it.get("secrets", secrets) == secrets]
+        wanted = {it["sid"]: {key: it[key] for key in it if key not in ("for", "secrets")} for it in wanted}
         there = {it["sid"]: it for it in found.get(role, [])}
         check(len(there) == len(found.get(role, [])), f"{role}: two statements have one Sid")
         for sid in sorted(set(wanted) | set(there)):
@@ -124,7 +144,7 @@ def permissions(resources):
 
     def allows(role, action, key=None):
         statements = [it for it in found[role] if action in it["actions"]]
-        return [it for it in statements if key is None or key in it.get("leading_keys", [key])]
+        return [it for it in statements if key is None or any(meet(key, own) for own in it.get("leading_keys", [key]))]
 
     writes = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"]
     for action in writes:
@@ -133,17 +153,27 @@ def permissions(resources):
         for role in ("OnDemandSyncRole", "ScheduledSyncRole"):
             check(not allows(role, action, "EVIDENCE#*"), f"{role} has {action} on evidence")
             check(not allows(role, action, "COMPANY#*"), f"{role} has {action} on connections")
-    for role in ("OnDemandSyncRole", "ScheduledSyncRole"):
-        check(not allows(role, "secretsmanager:GetSecretValue"), f"{role} reads secrets")
-    for role in ("SyncWorkerRole", "ConnectionTestRole"):
-        for action in ("dynamodb:DeleteItem", "dynamodb:BatchWriteItem"):
-            check(not allows(role, action, "COMPANY#*"), f"{role} could take a connection away with {action}")
+    readers = {"SyncWorkerRole", "ConnectionTestRole"}
+    for role, statements in found.items():
+        for it in statements:
+            what = f"{role}/{it['sid']} with Secrets={secrets}"
+            managed = any(action.startswith("secretsmanager:") for action in it["actions"])
+            # A statement on the table that names no keys reaches all of them.
+            keys = it.get("leading_keys", ["*"] if "Table" in it["resources"] else [])
+            sealed = any(meet(key, "CREDENTIAL#*") for key in keys) or "credential" in it.get("purposes", [])
+            check(not managed or (secrets == "manager" and role in readers), f"{what} reaches secrets")
+            check(not sealed or (secrets == "sealed" and role in readers), f"{what} reaches sealed credentials")
+            check(not sealed or set(it["actions"]) <= {"dynamodb:GetItem", "kms:Decrypt"}, f"{what} does more than read")
+            # Any use of the key but through a service or for a purpose would open every credential.
+            bounded = "Key" not in it["resources"] or it.get("via") or it.get("purposes")
+            check(bounded, f"{what} uses the key for anything")
     owners = {"company", "id", "product", "mapping"}
     for role in found:
-        for action in ("dynamodb:PutItem", "dynamodb:UpdateItem"):
-            for it in allows(role, action, "COMPANY#*"):
-                named = set(it.get("attributes", owners))
-                check(not owners & named, f"{role}/{it['sid']} could change whose a connection is")
+        for action in ("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"):
+            check(not allows(role, action, "COMPANY#*"), f"{role} could replace a connection or take it away with {action}")
+        for it in allows(role, "dynamodb:UpdateItem", "COMPANY#*"):
+            named = set(it.get("attributes", owners))
+            check(not owners & named, f"{role}/{it['sid']} could change whose a connection is")
 
 
 def trust(resources):
@@ -184,13 +214,30 @@ def triggers(resources):
 def api(resources):
     for name, resource in resources.items():
         if resource["Type"] == "AWS::ApiGatewayV2::Route":
-            check(resource["Properties"].get("AuthorizationType") == "JWT", f"{name}: needs no token")
+            route = resource["Properties"]
+            check(route.get("AuthorizationType") == "JWT", f"{name}: needs no token")
+            scope = scope_of(*route["RouteKey"].split(" "), "PeopleApi" in route["Target"]["Fn::Sub"])
+            wanted = {"Fn::If": ["DemandScopes", [{"Fn::Sub": f"${{PeopleScopes}}{scope}"}], {"Ref": "AWS::NoValue"}]}
+            check(route.get("AuthorizationScopes") == (wanted if scope else None), f"{name}: needs the scope {scope}")
     stage = only(resources, "AWS::ApiGatewayV2::Stage")
     for settings in [stage["DefaultRouteSettings"], *stage["RouteSettings"].values()]:
         check({"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(settings), "every route is throttled")
     keys = {it["Properties"]["RouteKey"] for it in resources.values() if it["Type"] == "AWS::ApiGatewayV2::Route"}
     check(set(stage["RouteSettings"]) <= keys, "settings for a route that is not there")
     check(stage.get("AccessLogSettings"), "requests are logged")
+
+
+def scope_of(method, path, about_people):
+    """The scope that a route about people needs: the most that it can do."""
+    end = path.rsplit("/", 1)[1]
+    if end in ("identity", "certificate"):
+        return "open"
+    # A mode that keeps less erases the rest.
+    if end == "privacy" or (method == "DELETE" and "/people" in path):
+        return "erase"
+    if about_people and (method == "GET" or end == "lookup"):
+        return "read"
+    return "change" if about_people or (method, end) == ("PUT", "assignments") else None
 
 
 def hardening(resources):
@@ -252,8 +299,10 @@ def only(resources, kind):
 
 
 def main():
-    resources = transform(sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "template.yaml"))["Resources"]
-    for part in (permissions, trust, keeping, triggers, api, hardening, alarms):
+    template = transform(sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "template.yaml"))
+    resources = template["Resources"]
+    permissions(template)
+    for part in (trust, keeping, triggers, api, hardening, alarms):
         part(resources)
     for problem in problems:
         print(problem, file=sys.stderr)

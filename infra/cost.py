@@ -2,8 +2,10 @@
 """Computes docs/cost.md from infra/cost.toml. Usage: infra/cost.py [--check]"""
 
 import os
-import sys
+import re
 import tomllib
+
+from generated import generated
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = os.path.join(os.path.dirname(HERE), "docs/cost.md")
@@ -11,8 +13,14 @@ CONNECTIONS = (1, 100, 5000)
 GB = 1e9
 
 
-def month(inputs, connections):
-    """Dollars of a month, by what they are paid for."""
+def counted(kind):
+    """Resources of a type in the template."""
+    with open(os.path.join(os.path.dirname(HERE), "template.yaml")) as file:
+        return len(re.findall(rf"^    Type: {kind}$", file.read(), re.M))
+
+
+def month(inputs, connections, secrets="manager"):
+    """Dollars of a month, by what they are paid for, where the parameter Secrets has this value."""
     price, assumed, run, tick = inputs["prices"], inputs["assumed"], inputs["measured"]["run"], inputs["measured"]["tick"]
     runs = connections * assumed["days"]
     worker_s = (run["milliseconds"] + run["huntress_requests"] * assumed["huntress_ms_per_request"]) / 1000
@@ -21,24 +29,27 @@ def month(inputs, connections):
     stored_gb = connections * assumed["days"] * assumed["evidence_months"] * run["stored_bytes"] / GB
     log_gb = runs * (run["log_bytes"] + tick["log_bytes"]) / GB
     sqs = runs * (run["sqs_requests"] + tick["sqs_requests"] + 2) + assumed["days"] * assumed["queue_polls_a_day"]
-    # The table's key is cached, and a data key of the queue serves an hour: 24 of both a day, and one for each secret.
+    # The table's key is cached, and a data key of the queue serves an hour: 24 of both a day, and one for each credential, wherever it is.
     kms = runs * run["secret_requests"] + assumed["days"] * 48
+    # A credential in the table is a record below 4 KB, read consistently; its storage is nothing beside the evidence.
+    reads = run["read_units"] + tick["read_units"] + (run["secret_requests"] if secrets == "sealed" else 0)
+    secret_requests = runs * run["secret_requests"] if secrets == "manager" else 0
     return {
         "Lambda": gb_s * price["lambda_gb_second_arm"] + 2 * runs / 1e6 * price["lambda_million_requests"],
         "DynamoDB, requests": runs
         * (
             (run["write_units"] + tick["write_units"]) / 1e6 * price["dynamodb_million_write_units"]
-            + (run["read_units"] + tick["read_units"]) / 1e6 * price["dynamodb_million_read_units"]
+            + reads / 1e6 * price["dynamodb_million_read_units"]
         ),
         "DynamoDB, a year of evidence and its backup": stored_gb
         * (price["dynamodb_gb_month"] + price["dynamodb_backup_gb_month"]),
-        "Secrets Manager": connections * price["secret_month"]
-        + runs * run["secret_requests"] / 1e4 * price["secrets_ten_thousand_requests"],
-        "KMS": price["kms_key_month"] + kms / 1e4 * price["kms_ten_thousand_requests"],
+        "Secrets Manager": (connections * price["secret_month"] if secrets == "manager" else 0)
+        + secret_requests / 1e4 * price["secrets_ten_thousand_requests"],
+        "KMS": counted("AWS::KMS::Key") * price["kms_key_month"] + kms / 1e4 * price["kms_ten_thousand_requests"],
         "SQS": sqs / 1e6 * price["sqs_million_requests"],
         "Logs": log_gb * (price["logs_gb_ingested"] + assumed["log_retention_months"] * price["logs_gb_month"]),
         "Metrics, alarms, dashboard": assumed["metrics"] * assumed["metric_hours_a_day"] / 24 * price["metric_month"]
-        + assumed["alarms"] * price["alarm_month"]
+        + counted("AWS::CloudWatch::Alarm") * price["alarm_month"]
         + price["dashboard_month"],
         # At most all of them are sampled.
         "Traces": 2 * runs / 1e6 * price["traces_million"],
@@ -49,45 +60,58 @@ def money(dollars):
     return f"{dollars:,.2f}" if dollars >= 0.005 else "0.00"
 
 
-def table(inputs):
-    months = {connections: month(inputs, connections) for connections in CONNECTIONS}
+def table(months):
     lines = [
         "| US dollars a month | " + " | ".join(f"{it:,} connection{'s' if it > 1 else ''}" for it in CONNECTIONS) + " |",
         "|---|" + "---:|" * len(CONNECTIONS),
     ]
     for name in months[1]:
         lines.append(f"| {name} | " + " | ".join(money(months[it][name]) for it in CONNECTIONS) + " |")
-    totals = {it: sum(months[it].values()) for it in CONNECTIONS}
-    lines.append("| **together** | " + " | ".join(f"**{money(totals[it])}**" for it in CONNECTIONS) + " |")
-    lines.append("| for each connection | " + " | ".join(money(totals[it] / it) for it in CONNECTIONS) + " |")
-    return lines, months, totals
+    totals = [sum(months[it].values()) for it in CONNECTIONS]
+    lines.append("| **together** | " + " | ".join(f"**{money(it)}**" for it in totals) + " |")
+    lines.append("| for each connection | " + " | ".join(money(total / it) for total, it in zip(totals, CONNECTIONS)) + " |")
+    return lines
+
+
+def most(costs):
+    """What is paid for most, and its percentage."""
+    name = max(costs, key=costs.get)
+    return f"*{name}*", f"{100 * costs[name] / sum(costs.values()):.0f} %"
 
 
 def inputs_table(inputs):
     lines = ["| input | value |", "|---|---:|"]
     for group, values in (("price", inputs["prices"]), ("assumed", inputs["assumed"])):
         lines += [f"| {group}: {name.replace('_', ' ')} | {value:.10g} |" for name, value in values.items()]
-    for what in ("tick", "run"):
+    for what in ("tick", "run", "large"):
         measured = inputs["measured"][what]
         lines += [f"| measured, {what}: {name.replace('_', ' ')} | {value} |" for name, value in measured.items()]
     return lines
 
 
 def page(inputs):
-    costs, months, totals = table(inputs)
-    most = {it: max(months[it], key=months[it].get) for it in CONNECTIONS}
-    share = {it: 100 * months[it][most[it]] / totals[it] for it in CONNECTIONS}
+    managed, sealed = ({it: month(inputs, it, secrets) for it in CONNECTIONS} for secrets in ("manager", "sealed"))
     small, middle, large = CONNECTIONS
+    first, second, third, last = (most(it) for it in (managed[small], managed[middle], managed[large], sealed[large]))
+    peak = inputs["measured"]["large"]
     return "\n".join([
         "# Cost",
         "",
         "A month of daily collection, computed by `infra/cost.py` from the inputs below; CI fails when this page is not what they give. Prices are list prices without any",
         "free tier, so a small stack costs less than this. A connection is one key that sees 25 organizations with 2,000 agents, each organization with a client of its own.",
         "",
-        *costs,
+        "With credentials in Secrets Manager (`Secrets=manager`):",
         "",
-        f"With one connection the fixed part is everything: *{most[small]}* is {share[small]:.0f} %. With {middle} it is *{most[middle]}*, {share[middle]:.0f} %.",
-        f"With {large:,} connections *{most[large]}* dominates with {share[large]:.0f} %: one secret for each connection has a price of its own, whatever it is used for.",
+        *table(managed),
+        "",
+        f"With one connection the fixed part is everything: {first[0]} is {first[1]}. With {middle} it is {second[0]}, {second[1]}.",
+        f"With {large:,} connections {third[0]} dominates with {third[1]}: one secret for each connection has a price of its own, whatever it is used for.",
+        "",
+        "With credentials sealed in the table (`Secrets=sealed`, [operations.md](operations.md#credentials)):",
+        "",
+        *table(sealed),
+        "",
+        f"With {large:,} connections {last[0]} is then most of it, {last[1]}. A run asks KMS for one data key, as Secrets Manager would for it.",
         "Computing is next to nothing, because a run is a few requests and the worker waits for Huntress more than it works.",
         "",
         "## What changes it",
@@ -99,8 +123,8 @@ def page(inputs):
         "",
         "## Inputs",
         "",
-        "Measured: release bootstraps under the Lambda runtime emulator, requests metered between them and an emulated AWS (`just bench-usage`). Memory is that of the process;",
-        "the smallest setting, 128 MB, serves. A tick is counted as if it planned each connection alone, which is more than it costs.",
+        "Measured: release bootstraps under the Lambda runtime emulator, requests metered between them and an emulated AWS (`just bench-usage`). Memory is that of the process:",
+        f"a run over {peak['agents']:,} agents takes {peak['peak_mb']} MB at its peak, so the smallest setting, 128 MB, serves. A tick is counted as if it planned each connection alone, which is more than it costs.",
         "",
         *inputs_table(inputs),
         "",
@@ -109,14 +133,7 @@ def page(inputs):
 
 def main():
     with open(os.path.join(HERE, "cost.toml"), "rb") as file:
-        computed = page(tomllib.load(file))
-    if sys.argv[1:] == ["--check"]:
-        with open(PAGE) as file:
-            if file.read() != computed:
-                sys.exit("docs/cost.md is not what infra/cost.toml gives: run infra/cost.py")
-    else:
-        with open(PAGE, "w") as file:
-            file.write(computed)
+        generated(PAGE, page(tomllib.load(file)))
 
 
 if __name__ == "__main__":

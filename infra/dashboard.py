@@ -7,9 +7,9 @@ Runs in the environment of aws-sam-cli. Usage: infra/dashboard.py [--check]
 import json
 import os
 import re
-import sys
 from xml.sax.saxutils import escape
 
+from generated import generated
 from samcli.yamlhelper import yaml_parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -85,16 +85,5 @@ def picture():
     return "\n".join([*lines, "</svg>", ""])
 
 
-def main():
-    drawing = picture()
-    if sys.argv[1:] == ["--check"]:
-        with open(PICTURE) as file:
-            if file.read() != drawing:
-                sys.exit("docs/dashboard.svg is not what the template says: run infra/dashboard.py")
-    else:
-        with open(PICTURE, "w") as file:
-            file.write(drawing)
-
-
 if __name__ == "__main__":
-    main()
+    generated(PICTURE, picture())

@@ -6,7 +6,7 @@ use crate::huntress::transport::{Timeouts, http_client};
 use crate::queue::Queue;
 use crate::sdk_http::SdkHttp;
 use crate::secrets::wrapping::Wrapping;
-use crate::secrets::{Credentials, SecretsManager};
+use crate::secrets::{Credentials, SealedTable, SecretsManager};
 use crate::settings::{Lookup, Origins, SettingsError, required};
 use crate::signed::Service;
 use crate::store::Store;
@@ -18,6 +18,9 @@ use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
+
+const SECRET_PREFIX: &str = "SECRET_PREFIX";
+const CREDENTIAL_KEY_ID: &str = "CREDENTIAL_KEY_ID";
 
 /// JSON lines on stdout, as Lambda's JSON log format expects them, from the level that the function's own setting `AWS_LAMBDA_LOG_LEVEL` names.
 ///
@@ -73,14 +76,43 @@ impl<'a> Aws<'a> {
         Ok(Queue::Sqs { service, url })
     }
 
-    /// Secrets below `SECRET_PREFIX`.
+    /// Secrets below `SECRET_PREFIX`; or the table's sealed credentials, under the key `CREDENTIAL_KEY_ID` of KMS. A stack has one of the two.
     ///
     /// # Errors
     /// [`SettingsError`] naming the variable.
     pub fn credentials(&self) -> Result<Arc<Credentials>, SettingsError> {
+        let [prefix, key_id] = [SECRET_PREFIX, CREDENTIAL_KEY_ID].map(self.lookup);
+        Ok(Arc::new(match (prefix, key_id) {
+            (Some(_), None) => self.managed()?,
+            (None, Some(_)) => self.sealed()?,
+            _ => return Err(SettingsError::OneOf(SECRET_PREFIX, CREDENTIAL_KEY_ID)),
+        }))
+    }
+
+    /// Secrets below `SECRET_PREFIX`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn managed(&self) -> Result<Credentials, SettingsError> {
         let client = aws_sdk_secretsmanager::Client::new(&self.config);
-        let manager = SecretsManager::new(client, required(self.lookup, "SECRET_PREFIX")?);
-        Ok(Arc::new(Credentials::Manager(manager)))
+        Ok(Credentials::Manager(SecretsManager::new(client, required(self.lookup, SECRET_PREFIX)?)))
+    }
+
+    /// Credentials in the table `TABLE_NAME`, sealed under the key `CREDENTIAL_KEY_ID` of KMS.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn sealed(&self) -> Result<Credentials, SettingsError> {
+        Ok(Credentials::Table(Box::new(SealedTable::new(self.store()?, self.wrapping(CREDENTIAL_KEY_ID)?))))
+    }
+
+    /// Keys wrapped under the key of KMS that a variable names.
+    fn wrapping(&self, name: &'static str) -> Result<Wrapping, SettingsError> {
+        let key_id = required(self.lookup, name)?;
+        let region = required(self.lookup, "AWS_REGION")?;
+        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let kms = url_of("AWS_REGION", &format!("https://kms.{region}.{suffix}/"))?;
+        Ok(Wrapping::Kms { service: self.service("kms", kms)?, key_id })
     }
 
     /// What it takes to keep people: the key `PEOPLE_KEY_ID` of KMS, and the bucket at `CERTIFICATE_BUCKET_URL`.
@@ -88,14 +120,10 @@ impl<'a> Aws<'a> {
     /// # Errors
     /// [`SettingsError`] naming the variable.
     pub fn vault(&self) -> Result<Arc<Vault>, SettingsError> {
-        let key_id = required(self.lookup, "PEOPLE_KEY_ID")?;
+        let wrapping = self.wrapping("PEOPLE_KEY_ID")?;
         let name = "CERTIFICATE_BUCKET_URL";
         let url = url_of(name, &required(self.lookup, name)?)?;
         let bucket = Bucket { service: Service { url: url.clone(), ..self.service("s3", url)? } };
-        let region = required(self.lookup, "AWS_REGION")?;
-        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let kms = url_of("AWS_REGION", &format!("https://kms.{region}.{suffix}/"))?;
-        let wrapping = Wrapping::Kms { service: self.service("kms", kms)?, key_id };
         Ok(Arc::new(Vault { wrapping, documents: Documents::Bucket(bucket) }))
     }
 

@@ -9,6 +9,9 @@ pub enum SettingsError {
     /// It is not set.
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
+    /// Exactly one of two is to be set, and both are, or none is.
+    #[error("one of the environment variables {0} and {1} has to be set, and not the other")]
+    OneOf(&'static str, &'static str),
     /// It is set to something that cannot be used.
     #[error("the environment variable {name} cannot be used: {why}")]
     Invalid {

@@ -16,23 +16,13 @@ from contextlib import contextmanager
 
 import boto3
 from samcli.yamlhelper import yaml_dump, yaml_parse
-from servers import Gate, Issuer, Process, free_port, wait_for
+from servers import Gate, Issuer, Process, expect, free_port, say, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 STACK = "huntress-evidence"
 COMPANY = "msp-acme"
 AUDIENCE = "huntress-evidence"
-BEGUN = time.monotonic()
-
-
-def say(text):
-    print(f"{time.monotonic() - BEGUN:6.1f} s  {text}", flush=True)
-
-
-def expect(found, wanted, what):
-    if found != wanted:
-        raise AssertionError(f"{what}: {found!r}, not {wanted!r}")
 
 
 def merged(base, over):
@@ -149,17 +139,20 @@ class Deployment:
 
     # --- what a person does ---
 
-    def command(self, *arguments, code=0):
+    def command(self, *arguments, code=0, **variables):
         env = {
             **self.env,
             "TABLE_NAME": self.outputs["TableName"],
-            "SECRET_PREFIX": self.outputs["SecretPrefix"],
+            # The stack has one of the two.
+            "SECRET_PREFIX": self.outputs.get("SecretPrefix", ""),
+            "CREDENTIAL_KEY_ID": self.outputs.get("CredentialKeyArn", ""),
             "PEOPLE_KEY_ID": self.outputs["PeopleKeyArn"],
             "CERTIFICATE_BUCKET_URL": self.outputs["CertificateBucketUrl"],
             "HUNTRESS_API_KEY": "hk_simulator",
             "HUNTRESS_API_SECRET": "hs_simulator",
             "HUNTRESS_EDR_URL": self.gate.url,
             "HUNTRESS_ALLOW_LOOPBACK": "1",
+            **variables,
         }
         command = [self.options.command, *arguments, "--aws", "--company", COMPANY]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
@@ -172,13 +165,13 @@ class Deployment:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read()
 
-    def ask(self, method, path, company=COMPANY, headers=None):
+    def ask(self, method, path, company=COMPANY, headers=None, scope=None):
         """Status and body of a request to the API, in the name of a company; None comes without a token."""
         api = self.outputs["ApiUrl"].split("//")[1].split(".")[0]
         request = urllib.request.Request(f"{self.env['AWS_ENDPOINT_URL']}{path}", method=method, headers=headers or {})
         request.add_header("Host", f"{api}.execute-api.localhost:{self.port}")
         if company:
-            request.add_header("Authorization", f"Bearer {self.issuer.token(company, AUDIENCE)}")
+            request.add_header("Authorization", f"Bearer {self.issuer.token(company, AUDIENCE, scope)}")
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, json.load(answer)

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -17,10 +18,28 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 
+BEGUN = time.monotonic()
+
+
+def say(text):
+    print(f"{time.monotonic() - BEGUN:6.1f} s  {text}", flush=True)
+
+
+def expect(found, wanted, what):
+    if found != wanted:
+        raise AssertionError(f"{what}: {found!r}, not {wanted!r}")
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on. Not one of those that outgoing connections take: one of them could have it before its server does."""
+    while True:
+        port = random.randint(15000, 30000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_for(what, holds, seconds):
@@ -38,10 +57,10 @@ def wait_for(what, holds, seconds):
 class Process:
     """A server that was started here, and is ended by its id, with everything that it started."""
 
-    def __init__(self, command, log, env=None):
+    def __init__(self, command, log, env=None, folder=None):
         self.log = open(log, "w+b")
         self.child = subprocess.Popen(
-            command, stdout=self.log, stderr=subprocess.STDOUT, env=env, start_new_session=True, stdin=subprocess.DEVNULL
+            command, stdout=self.log, stderr=subprocess.STDOUT, env=env, cwd=folder, start_new_session=True, stdin=subprocess.DEVNULL
         )
 
     def text(self):
@@ -56,6 +75,9 @@ class Process:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
 
         wait_for(f"port {port}", answers, seconds)
+        # Who answers may be another program that was there first. Then ours has ended, or is about to.
+        time.sleep(0.2)
+        expect(self.child.poll(), None, f"{self.child.args[0]}, which ended: {self.text()[-2000:]}")
 
     def stop(self):
         # Its session is its own, so the group holds what it started and nothing else.
@@ -122,9 +144,10 @@ class Issuer(Server):
             body = {"keys": [{"kid": "1", "kty": "RSA", "alg": "RS256", "n": number(numbers.n), "e": number(numbers.e)}]}
         return 200, {"content-type": "application/json"}, json.dumps(body).encode()
 
-    def token(self, company, audience):
+    def token(self, company, audience, scope):
         now = int(time.time())
         claims = {"iss": self.url, "aud": audience, "sub": "user-1", "company_id": company, "iat": now - 5, "exp": now + 3600}
+        claims |= {"scope": scope} if scope else {}
         signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "1"}, claims))
         signature = self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{encoded(signature)}"

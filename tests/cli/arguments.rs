@@ -36,6 +36,8 @@ fn usage_errors_are_one_line_that_says_what_to_do() {
         (&["connections", "--aws"], "the environment variable TABLE_NAME is not set"),
         (&["connections", "--aws", "--data", "d"], "cannot be given together"),
         (&["sync", "edr", "--aws"], "the deployed stack has workers of its own"),
+        (&["copy-credentials", "sealed"], "is for a deployed stack; add --aws"),
+        (&["copy-credentials", "--aws"], "<TO> is missing"),
         (&["serve", "--aws"], "the deployed stack has workers of its own"),
     ] {
         let line = home.run(arguments).refused(2);

@@ -9,6 +9,7 @@
 mod arguments;
 mod collect;
 mod damage;
+mod deployed;
 mod failures;
 mod people;
 mod recovery;

@@ -3,7 +3,6 @@
 use crate::aws::{Aws, Interrupt};
 use crate::sight::newest;
 use crate::world::{Deployment, company, connection_id};
-use aws_lambda_events::event::sqs::SqsBatchResponse;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
 use common::queue::RunMessage;
@@ -14,7 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use sync_worker::{Batch, Delivery};
+use sync_worker::{Batch, BatchAnswer, Delivery};
 use tokio::sync::Notify;
 
 /// As the template has them.
@@ -29,7 +28,7 @@ const LONGEST_STEP: Duration = Duration::from_secs(120);
 /// What a process came to.
 pub enum Outcome {
     Asked(Box<Result<Asked, PlanError>>),
-    Handled(SqsBatchResponse),
+    Handled(BatchAnswer),
 }
 
 type Process = Pin<Box<dyn Future<Output = Outcome>>>;

@@ -4,6 +4,7 @@
 
 use super::services::Service;
 use super::{World, ask, connection, sample, tick};
+use acceptance::aws::Aws;
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use axum::Router;
@@ -13,8 +14,10 @@ use common::api::lambda_caller;
 use common::domain::connection::Product;
 use common::domain::id::ClientId;
 use common::domain::mapping::Mapping;
+use common::huntress::edr::EdrCredential;
+use common::huntress::sat::SatCredential;
 use common::queue::RunMessage;
-use common::secrets::Credentials;
+use common::secrets::{Binding, Credential, Credentials};
 use common::store::{ConnectionChange, Store};
 use common::sync::plan::Planner;
 use common::sync::test::Tester;
@@ -50,6 +53,9 @@ struct Statement {
     resources: Vec<String>,
     leading_keys: Option<Vec<String>>,
     attributes: Option<BTreeSet<String>>,
+    purposes: Option<BTreeSet<String>>,
+    /// Only where the parameter `Secrets` has this value.
+    secrets: Option<String>,
 }
 
 /// One thing that is asked of AWS, as IAM sees it.
@@ -61,6 +67,8 @@ struct Use {
     key: Option<String>,
     /// The attributes that a put or an update names.
     attributes: BTreeSet<String>,
+    /// The purpose in the encryption context, for keys.
+    purpose: String,
 }
 
 impl Statement {
@@ -72,15 +80,17 @@ impl Statement {
             && self.resources.contains(&wanted.resource)
             && self.leading_keys.as_ref().is_none_or(|patterns| patterns.iter().any(begins))
             && self.attributes.as_ref().is_none_or(names)
+            && self.purposes.as_ref().is_none_or(|purposes| purposes.contains(&wanted.purpose))
     }
 }
 
-/// Compares what was asked for with the role of a function.
-fn compare(role: &str, uses: BTreeSet<Use>) {
+/// Compares what was asked for with the role of a function in a stack that keeps credentials so.
+fn compare(role: &str, secrets: &str, uses: BTreeSet<Use>) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../permissions.json");
     let permissions: Permissions = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let mut unused: BTreeSet<(&str, &str)> = BTreeSet::new();
-    let statements = &permissions.roles[role].statements;
+    let there = |statement: &&Statement| statement.secrets.as_deref().is_none_or(|value| value == secrets);
+    let statements: Vec<&Statement> = permissions.roles[role].statements.iter().filter(there).collect();
     for statement in statements.iter().filter(|statement| statement.used_by == "code") {
         unused.extend(statement.actions.iter().map(|action| (statement.sid.as_str(), action.as_str())));
     }
@@ -106,7 +116,7 @@ impl Recorder {
     fn note(&self, action: &str, resource: &str, key: &Value, attributes: BTreeSet<String>) {
         let key = Some(key["S"].as_str().unwrap().to_owned());
         let (action, resource) = (format!("dynamodb:{action}"), resource.to_owned());
-        self.0.lock().unwrap().insert(Use { action, resource, key, attributes });
+        self.0.lock().unwrap().insert(Use { action, resource, key, attributes, ..Default::default() });
     }
 
     fn write(&self, action: &str, request: &Value) {
@@ -188,6 +198,8 @@ struct Watched {
     table: Recorder,
     queue: Service,
     secrets: Service,
+    /// KMS, where credentials are sealed in the table, and how often it was asked in preparation.
+    sealed: Option<(Aws, usize)>,
 }
 
 impl World {
@@ -260,6 +272,7 @@ impl Recorder {
 }
 
 impl Watched {
+    /// With these connections, and their credentials in Secrets Manager.
     async fn over(connections: &[&str]) -> Self {
         let world = World::with(connections).await;
         let table = Recorder::default();
@@ -283,7 +296,21 @@ impl Watched {
             };
             (200, json!({"ARN": "arn", "Name": name, "SecretString": content.to_string()}))
         });
-        Self { world, store, table, queue: queue.await, secrets: secrets.await }
+        Self { world, store, table, queue: queue.await, secrets: secrets.await, sealed: None }
+    }
+
+    /// From now on credentials are sealed in the table.
+    async fn seal(mut self, connections: &[(&str, Credential)]) -> Self {
+        let aws = Aws::start().await;
+        let credentials = aws.sealed(self.world.store.clone());
+        for (id, credential) in connections {
+            let (company, connection) = (super::company(), connection(id));
+            let binding = Binding { company: &company, connection: &connection, product: credential.product() };
+            credentials.put(binding, credential).await.unwrap();
+        }
+        let asked = aws.calls().len();
+        self.sealed = Some((aws, asked));
+        self
     }
 
     fn planner(&self) -> Planner {
@@ -300,10 +327,13 @@ impl Watched {
     }
 
     fn credentials(&self) -> Arc<Credentials> {
-        Arc::new(self.secrets.secrets())
+        Arc::new(match &self.sealed {
+            Some((aws, _)) => aws.sealed(self.store.clone()),
+            None => self.secrets.secrets(),
+        })
     }
 
-    /// Everything that was asked for, of all three services.
+    /// Everything that was asked for, of all services.
     fn uses(&self) -> BTreeSet<Use> {
         let mut uses = self.table.0.lock().unwrap().clone();
         let of = |action: &str, resource: &str| Use {
@@ -321,6 +351,11 @@ impl Watched {
             let secret =
                 "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SecretPrefix}/*";
             uses.insert(of("secretsmanager:GetSecretValue", secret));
+        }
+        for (operation, input) in self.sealed.iter().flat_map(|(aws, asked)| aws.calls().split_off(*asked)) {
+            assert_eq!(operation, "TrentService.Decrypt");
+            let purpose = input["EncryptionContext"]["purpose"].as_str().unwrap().to_owned();
+            uses.insert(Use { purpose, ..of("kms:Decrypt", "Key") });
         }
         uses
     }
@@ -350,7 +385,7 @@ async fn scheduled_sync() {
         let tick = event(Tick { scheduled_at: tick() }, tick() + TimeDelta::minutes(1));
         scheduled_sync::handle(&planner, &Telemetry::none(), tick).await.unwrap();
     }
-    compare("ScheduledSyncRole", watched.uses());
+    compare("ScheduledSyncRole", "manager", watched.uses());
 }
 
 #[tokio::test]
@@ -372,22 +407,27 @@ async fn on_demand_sync() {
         state["requestContext"]["http"]["path"] = json!(path);
         assert!([200, 404].contains(&ask(function(), &state).await.0));
     }
-    compare("OnDemandSyncRole", watched.uses());
+    compare("OnDemandSyncRole", "manager", watched.uses());
 }
 
 #[tokio::test]
 async fn connection_test() {
-    let watched = Watched::over(&["edr-main"]).await;
-    let function = connection_test::router(Arc::new(watched.tester())).layer(from_fn(lambda_caller));
-    let (status, answer) = ask(function, &sample("connection-test/events/test.json")).await;
-    assert_eq!((status, &answer["passed"]), (200, &json!(true)));
     let people = People::followed().await.connection_test.heard();
-    compare("ConnectionTestRole", watched.uses().into_iter().chain(people).collect());
+    for secrets in ["manager", "sealed"] {
+        let mut watched = Watched::over(&["edr-main"]).await;
+        if secrets == "sealed" {
+            watched = watched.seal(&[("edr-main", edr())]).await;
+        }
+        let function = connection_test::router(Arc::new(watched.tester())).layer(from_fn(lambda_caller));
+        let (status, answer) = ask(function, &sample("connection-test/events/test.json")).await;
+        assert_eq!((status, &answer["passed"]), (200, &json!(true)));
+        compare("ConnectionTestRole", secrets, watched.uses().into_iter().chain(people.clone()).collect());
+    }
 }
 
 #[tokio::test]
 async fn people_api() {
-    compare("PeopleApiRole", People::followed().await.people_api.heard());
+    compare("PeopleApiRole", "manager", People::followed().await.people_api.heard());
 }
 
 #[tokio::test]
@@ -415,5 +455,23 @@ async fn sync_worker() {
     watched.world.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Forbidden)]);
     assert_eq!(watched.work("edr-off").await, Processed::AlreadyOver);
     let people = People::followed().await.worker.heard();
-    compare("SyncWorkerRole", watched.uses().into_iter().chain(people).collect());
+    compare("SyncWorkerRole", "manager", watched.uses().into_iter().chain(people.clone()).collect());
+
+    // The same from sealed credentials, which nothing but their reading tells apart.
+    let (all, asked) = (watched.uses(), watched.secrets.calls());
+    watched.table.0.lock().unwrap().clear();
+    watched.world.simulator.set_faults(Vec::new());
+    let sat = SatCredential { client_id: SAT_CLIENT_ID.into(), client_secret: SAT_CLIENT_SECRET.into() };
+    let watched = watched.seal(&[("edr-main", edr()), ("sat-main", Credential::Sat(sat))]).await;
+    for id in ["edr-main", "sat-main"] {
+        assert_eq!(watched.work(id).await, Processed::AlreadyOver);
+    }
+    assert_eq!(watched.secrets.calls(), asked, "Secrets Manager is left alone");
+    let of_both = |it: &Use| !it.action.starts_with("secretsmanager:");
+    let uses = all.into_iter().filter(of_both).chain(watched.uses().into_iter().filter(of_both)).chain(people);
+    compare("SyncWorkerRole", "sealed", uses.collect());
+}
+
+fn edr() -> Credential {
+    Credential::Edr(EdrCredential { key: API_KEY.into(), secret: API_SECRET.into() })
 }

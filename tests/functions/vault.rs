@@ -2,16 +2,15 @@
 
 use super::services::signed;
 use super::{company, connection};
+use acceptance::aws::Aws;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::IntoResponse;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use common::documents::{Bucket, Documents};
-use common::secrets::wrapping::{Purpose, WrapError, Wrapping};
-use serde_json::{Value, json};
+use common::secrets::wrapping::{Purpose, WrapError};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -23,53 +22,22 @@ async fn serve(router: Router) -> String {
     format!("http://{address}")
 }
 
-type Calls = Arc<Mutex<Vec<(String, Value)>>>;
-
-/// A KMS whose wrapped keys are the plain ones with their context, and which opens them for that context alone.
-async fn kms() -> (Wrapping, Calls) {
-    let calls = Calls::default();
-    let answer = async |State(calls): State<Calls>, headers: HeaderMap, body: Bytes| {
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        assert!(headers[header::AUTHORIZATION].to_str().unwrap().contains("/eu-central-1/kms/aws4_request"));
-        let target = headers["x-amz-target"].to_str().unwrap().to_owned();
-        calls.lock().unwrap().push((target.clone(), body.clone()));
-        let context = body["EncryptionContext"].to_string();
-        let (status, answer) = if target == "TrentService.GenerateDataKey" {
-            let number = calls.lock().unwrap().len();
-            let key = [u8::try_from(number).unwrap(); 32];
-            let wrapped = [&key[..], context.as_bytes()].concat();
-            (
-                200,
-                json!({"Plaintext": STANDARD.encode(key), "CiphertextBlob": STANDARD.encode(wrapped), "KeyId": "key"}),
-            )
-        } else {
-            let wrapped = STANDARD.decode(body["CiphertextBlob"].as_str().unwrap()).unwrap();
-            if wrapped[32..] == *context.as_bytes() {
-                (200, json!({"Plaintext": STANDARD.encode(&wrapped[..32]), "KeyId": "key"}))
-            } else {
-                (400, json!({"__type": "InvalidCiphertextException"}))
-            }
-        };
-        let kind = [(header::CONTENT_TYPE, "application/x-amz-json-1.1")];
-        (StatusCode::from_u16(status).unwrap(), kind, answer.to_string())
-    };
-    let endpoint = serve(Router::new().fallback(answer).with_state(Arc::clone(&calls))).await;
-    (Wrapping::Kms { service: signed("kms", &endpoint), key_id: "alias/people".to_owned() }, calls)
-}
-
 #[tokio::test]
 async fn a_data_key_is_bound_to_its_connection_and_opens_for_no_other() {
-    let (wrapping, calls) = kms().await;
+    let aws = Aws::start().await;
+    let wrapping = aws.wrapping();
     let (company, sat, other) = (company(), connection("sat"), connection("sat-2"));
     let purpose = Purpose::People(&company, &sat);
     let (plain, wrapped) = wrapping.generate(purpose).await.unwrap();
     assert_eq!(wrapping.unwrap(purpose, &wrapped).await.unwrap().bytes(), plain.bytes());
-    for elsewhere in [Purpose::People(&company, &other), Purpose::PersonHash(&company)] {
+    let elsewhere =
+        [Purpose::People(&company, &other), Purpose::PersonHash(&company), Purpose::Credential(&company, &sat)];
+    for elsewhere in elsewhere {
         assert!(matches!(wrapping.unwrap(elsewhere, &wrapped).await, Err(WrapError::DoesNotOpen)));
     }
-    let calls = calls.lock().unwrap();
+    let calls = aws.calls();
     let context = json!({"purpose": "people", "company": "msp-acme", "connection": "sat"});
-    let asked = json!({"KeyId": "alias/people", "KeySpec": "AES_256", "EncryptionContext": context});
+    let asked = json!({"KeyId": acceptance::aws::KEY_ID, "KeySpec": "AES_256", "EncryptionContext": context});
     assert_eq!(calls[0], ("TrentService.GenerateDataKey".to_owned(), asked));
     assert_eq!((calls[1].0.as_str(), &calls[1].1["EncryptionContext"]), ("TrentService.Decrypt", &context));
 }

@@ -4,9 +4,11 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "test support: a failure here is a failed test"
 )]
 
+pub mod aws;
 pub mod clock;
 pub mod edr;
 pub mod engine;

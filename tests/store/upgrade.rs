@@ -60,6 +60,16 @@ async fn every_version_that_is_read_is_read_whole_and_gone_on_with() {
         assert_eq!(bodies(&latest(&store, &client("client-0")).await), [r#"{"metrics":[]}"#]);
         assert_eq!(bodies(&history(&store, &EvidenceOwner::Company).await), [r#"{"metrics":[1]}"#]);
 
+        // What was beside the connections is read there, and written apart from them.
+        assert_eq!(store.hash_key(&acme()).await.unwrap().as_deref(), Some("d3JhcHBlZA=="));
+        let provider = async || store.provider(&acme(), &ClientId::parse("client-0").unwrap()).await.unwrap();
+        let named = provider().await.unwrap();
+        assert_eq!((named.connection.as_str(), named.by.as_str()), ("main", "operator-7"));
+        store.forget_provider(&acme(), &named.client, tick(), "operator-8").await.unwrap();
+        assert_eq!(provider().await, None);
+        store.name_provider(&acme(), named.clone()).await.unwrap();
+        assert_eq!(provider().await, Some(named));
+
         // The request key leads to its run, whose worker is dead; another takes it, and commits.
         let keyed = RunRequest { request_key: Some("key".to_owned()), now: later(60), ..request(9) };
         assert_eq!(store.request_run(keyed).await.unwrap().run.id, run_id(3));

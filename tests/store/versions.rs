@@ -125,12 +125,12 @@ async fn evidence_of_a_later_release_is_not_shown() {
 }
 
 #[tokio::test]
-async fn an_error_names_the_place_and_not_the_value() {
+async fn an_error_names_the_kind_of_record_and_no_value() {
     let engine = Engine::memory().await;
     let (store, _) = full(&engine).await;
     let secret = AttributeValue::S("marker".to_owned());
     alter(&engine, "CONNECTION#", "status", secret).await;
     let error = store.connection(&acme(), &main_connection()).await.unwrap_err();
-    assert_eq!(error.to_string(), "a stored connection cannot be used: at status");
+    assert_eq!(error.to_string(), "a stored connection cannot be used: an attribute is not what it has to be");
     assert!(!format!("{error:?}").contains("marker"), "{error:?}");
 }

@@ -3,11 +3,13 @@
 mod manager;
 mod sealed;
 pub mod sealing;
+mod table;
 pub mod wrapping;
 
 pub use manager::SecretsManager;
 pub use sealed::SealedFiles;
 pub use sealing::SealingError;
+pub use table::SealedTable;
 
 use crate::domain::connection::Product;
 use crate::domain::id::{CompanyId, ConnectionId};
@@ -69,6 +71,8 @@ pub enum Credentials {
     Manager(SecretsManager),
     /// Sealed files, on one machine.
     Sealed(SealedFiles),
+    /// Sealed in the table.
+    Table(Box<SealedTable>),
 }
 
 impl Credentials {
@@ -80,6 +84,7 @@ impl Credentials {
         let content = match self {
             Self::Manager(manager) => manager.get(binding).await?,
             Self::Sealed(files) => files.get(binding)?,
+            Self::Table(table) => table.get(binding).await?,
         };
         parse(&content, binding)
     }
@@ -93,6 +98,7 @@ impl Credentials {
         match self {
             Self::Manager(manager) => manager.put(binding, &content).await,
             Self::Sealed(files) => files.put(binding, &content),
+            Self::Table(table) => table.put(binding, &content).await,
         }
     }
 }
@@ -128,6 +134,11 @@ fn parse(content: &SecretString, binding: Binding<'_>) -> Result<Credential, Sec
             .map(|(client_id, client_secret)| Credential::Sat(SatCredential { client_id, client_secret })),
     };
     credential.ok_or(SecretError::Malformed)
+}
+
+/// What was opened, which is text if it was sealed here.
+fn utf8(opened: Vec<u8>) -> Result<SecretString, SecretError> {
+    String::from_utf8(opened).map(SecretString::from).map_err(|_| SecretError::Malformed)
 }
 
 /// The content of the secret of a connection.

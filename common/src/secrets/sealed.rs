@@ -1,7 +1,7 @@
 //! Credentials on one machine: one file each, sealed with AES-256-GCM under a key file.
 
 use super::sealing::{SealingError, SealingKey, write_private};
-use super::{Binding, SecretError};
+use super::{Binding, SecretError, utf8};
 use secrecy::{ExposeSecret, SecretString};
 use std::fs;
 use std::io;
@@ -35,8 +35,7 @@ impl SealedFiles {
             Err(error) => return Err(SecretError::Unavailable(error.into())),
         };
         let opened = self.key.open(&associated(binding), &bytes).map_err(|_| SecretError::Malformed)?;
-        let text = String::from_utf8(opened).map_err(|_| SecretError::Malformed)?;
-        Ok(SecretString::from(text))
+        utf8(opened)
     }
 
     pub(super) fn put(&self, binding: Binding<'_>, content: &SecretString) -> Result<(), SecretError> {

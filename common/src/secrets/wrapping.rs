@@ -14,21 +14,20 @@ pub enum Purpose<'a> {
     PersonHash(&'a CompanyId),
     /// Seals the people of a connection.
     People(&'a CompanyId, &'a ConnectionId),
+    /// Seals the credential of a connection.
+    Credential(&'a CompanyId, &'a ConnectionId),
 }
 
 impl Purpose<'_> {
     /// The pairs that KMS binds and logs.
     fn context(&self) -> Vec<(&'static str, String)> {
-        match self {
-            Self::PersonHash(company) => {
-                vec![("purpose", "person-hash".to_owned()), ("company", company.to_string())]
-            }
-            Self::People(company, connection) => vec![
-                ("purpose", "people".to_owned()),
-                ("company", company.to_string()),
-                ("connection", connection.to_string()),
-            ],
-        }
+        let (purpose, company, connection) = match self {
+            Self::PersonHash(company) => ("person-hash", company, None),
+            Self::People(company, connection) => ("people", company, Some(connection)),
+            Self::Credential(company, connection) => ("credential", company, Some(connection)),
+        };
+        let pairs = [("purpose", purpose.to_owned()), ("company", company.to_string())];
+        pairs.into_iter().chain(connection.map(|connection| ("connection", connection.to_string()))).collect()
     }
 
     fn encryption_context(&self) -> Value {

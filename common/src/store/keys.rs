@@ -70,6 +70,11 @@ pub(super) fn parse_connection(item: &Item) -> Option<(CompanyId, ConnectionId)>
     Some((CompanyId::parse(part("pk", "COMPANY#")?).ok()?, ConnectionId::parse(part("sk", "CONNECTION#")?).ok()?))
 }
 
+/// The sealed credential of a connection, apart from the connection itself: who may read the one need not read the other.
+pub(super) fn credential(company: &CompanyId, id: &ConnectionId) -> Key {
+    Key { pk: format!("CREDENTIAL#{company}"), sk: format!("CONNECTION#{id}") }
+}
+
 pub(super) fn shard(number: u8) -> String {
     format!("DUE#{number}")
 }
@@ -194,13 +199,27 @@ pub(super) fn all_of_people(company: &CompanyId, connection: &ConnectionId) -> R
     Range { pk: people_of(company, connection), from: "#".to_owned(), to: "~".to_owned() }
 }
 
+/// The key of a company's hashes. Not beside its connections: who writes the one must not reach the others.
 pub(super) fn hash_key(company: &CompanyId) -> Key {
-    Key { pk: format!("COMPANY#{company}"), sk: "HASHKEY".to_owned() }
+    Key { pk: format!("HASHKEY#{company}"), sk: "HASHKEY".to_owned() }
 }
 
-/// The setting that names a client's provider of training.
+/// The setting that names a client's provider of training, apart from the connections, too.
 pub(super) fn provider(company: &CompanyId, client: &ClientId) -> Key {
-    Key { pk: format!("COMPANY#{company}"), sk: format!("PROVIDER#{client}") }
+    Key { pk: format!("PROVIDER#{company}"), sk: format!("CLIENT#{client}") }
+}
+
+/// Where the two were at first, beside the connections. They are read there, and written there no more.
+pub(super) mod at_first {
+    use super::{ClientId, CompanyId, Key};
+
+    pub fn hash_key(company: &CompanyId) -> Key {
+        Key { pk: format!("COMPANY#{company}"), sk: "HASHKEY".to_owned() }
+    }
+
+    pub fn provider(company: &CompanyId, client: &ClientId) -> Key {
+        Key { pk: format!("COMPANY#{company}"), sk: format!("PROVIDER#{client}") }
+    }
 }
 
 /// All evidence of one owner.

@@ -5,6 +5,7 @@
 
 mod checkpoints;
 mod connections;
+mod credential;
 mod ending;
 mod error;
 mod evidence;
@@ -20,6 +21,7 @@ mod transaction;
 
 pub use checkpoints::{CHECKPOINT_KEPT, CheckpointRef, Suspension};
 pub use connections::{ConnectionChange, DueConnection, Scheduling};
+pub use credential::SealedCredential;
 pub use ending::{Ended, Failed, TRANSACTION_BYTES, TRANSACTION_RECORDS};
 pub use error::StoreError;
 pub use evidence::{BODY_LIMIT, EvidenceOwner, EvidenceRecord, StoredEvidence};

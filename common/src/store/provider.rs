@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The setting of one client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Provider {
     /// The client.
     pub client: ClientId,
@@ -21,7 +21,16 @@ pub struct Provider {
     pub by: String,
 }
 
-impl Record for Provider {
+/// What is stored: also that there is no provider any more, since when and by whom.
+#[derive(Serialize, Deserialize)]
+struct ProviderItem {
+    client: ClientId,
+    connection: Option<ConnectionId>,
+    since: DateTime<Utc>,
+    by: String,
+}
+
+impl Record for ProviderItem {
     const KIND: &'static str = "provider of training";
 }
 
@@ -31,26 +40,40 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub async fn provider(&self, company: &CompanyId, client: &ClientId) -> Result<Option<Provider>, StoreError> {
-        self.get(&keys::provider(company, client)).await
+        let stored: Option<ProviderItem> = match self.get(&keys::provider(company, client)).await? {
+            Some(stored) => Some(stored),
+            None => self.get(&keys::at_first::provider(company, client)).await?,
+        };
+        Ok(stored.and_then(|ProviderItem { client, connection, since, by }| {
+            Some(Provider { client, connection: connection?, since, by })
+        }))
     }
 
     /// Names the provider of a client's training, in place of an earlier one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn name_provider(&self, company: &CompanyId, provider: &Provider) -> Result<(), StoreError> {
-        let item = provider.to_item(&keys::provider(company, &provider.client))?;
-        self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
-        Ok(())
+    pub async fn name_provider(&self, company: &CompanyId, provider: Provider) -> Result<(), StoreError> {
+        let Provider { client, connection, since, by } = provider;
+        self.put_provider(company, ProviderItem { client, connection: Some(connection), since, by }).await
     }
 
-    /// Names no provider of a client's training any more.
+    /// Names no provider of a client's training any more; since when and by whom is kept.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn forget_provider(&self, company: &CompanyId, client: &ClientId) -> Result<(), StoreError> {
-        let key = keys::provider(company, client).to_item();
-        self.client.delete_item().table_name(&self.table).set_key(Some(key)).send().await?;
-        Ok(())
+    pub async fn forget_provider(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        since: DateTime<Utc>,
+        by: &str,
+    ) -> Result<(), StoreError> {
+        let nobody = ProviderItem { client: client.clone(), connection: None, since, by: by.to_owned() };
+        self.put_provider(company, nobody).await
+    }
+
+    async fn put_provider(&self, company: &CompanyId, item: ProviderItem) -> Result<(), StoreError> {
+        self.put_item(item.to_item(&keys::provider(company, &item.client))?).await
     }
 }

@@ -1,4 +1,4 @@
-//! Reading one record, or a range of them to its end.
+//! One record, or a range of them to its end.
 
 use super::Store;
 use super::error::StoreError;
@@ -32,6 +32,12 @@ impl Store {
 
     pub(super) async fn get<R: Record>(&self, key: &Key) -> Result<Option<R>, StoreError> {
         self.get_item(key).await?.map(R::from_item).transpose()
+    }
+
+    /// Puts a record, in place of what is there.
+    pub(super) async fn put_item(&self, item: Item) -> Result<(), StoreError> {
+        self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
+        Ok(())
     }
 
     /// A query of a range; the page size is the store's.

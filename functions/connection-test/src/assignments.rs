@@ -1,12 +1,11 @@
 //! The assignments that count for the training of people: listed and picked while the caller waits, because a choice is checked at Huntress.
 
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use common::api::{Caller, Problem};
-use common::domain::id::{CompanyId, ConnectionId};
+use common::api::{AtConnection, Problem};
 use common::domain::sat::pick::Picks;
 use common::sync::people::{Choice, Picker};
 use serde::Deserialize;
@@ -28,11 +27,8 @@ fn unreadable() -> Problem {
 /// The assignments that can be picked, as Huntress lists them now.
 async fn assignments(
     State(picker): State<Arc<Picker>>,
-    caller: Caller,
-    Path((company, connection)): Path<(String, String)>,
+    AtConnection { company, connection, .. }: AtConnection,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
     let (assignments, gone) = picker.assignments(&company, &connection).await?;
     Ok(Json(json!({"assignments": assignments, "picked_but_missing": gone})).into_response())
 }
@@ -54,16 +50,13 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Opt
 /// Saves which assignments count, and when people must certify again; a field that is not given stays as it is.
 async fn pick(
     State(picker): State<Arc<Picker>>,
-    caller: Caller,
-    Path((company, connection)): Path<(String, String)>,
+    AtConnection { company, connection, subject }: AtConnection,
     body: Result<Json<PickBody>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
     let Json(body) = body.map_err(|_| unreadable())?;
     let PickBody { assignments: picks, recertify_after_days, max_activity } = body;
     let choice = Choice { picks, recertify_after_days, max_activity };
     let saved = picker.pick(&company, &connection, choice).await?;
-    tracing::info!(%company, %connection, subject = caller.subject, "assignments picked");
+    tracing::info!(%company, %connection, subject, "assignments picked");
     Ok(Json(json!({"connection": saved})).into_response())
 }

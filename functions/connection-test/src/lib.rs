@@ -2,12 +2,11 @@
 
 pub mod assignments;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use common::api::{Caller, Problem};
-use common::domain::id::{CompanyId, ConnectionId};
+use common::api::{AtConnection, Problem};
 use common::sync::test::Tester;
 use std::sync::Arc;
 
@@ -18,12 +17,9 @@ pub fn router(tester: Arc<Tester>) -> Router {
 
 async fn test(
     State(tester): State<Arc<Tester>>,
-    caller: Caller,
-    Path((company, connection)): Path<(String, String)>,
+    AtConnection { company, connection, subject }: AtConnection,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
     let report = tester.test(&company, &connection).await?;
-    tracing::info!(%company, %connection, subject = caller.subject, passed = report.passed, "connection tested");
+    tracing::info!(%company, %connection, subject, passed = report.passed, "connection tested");
     Ok(Json(report).into_response())
 }

@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use common::api::{Caller, Problem};
-use common::domain::id::{CompanyId, ConnectionId, RunId};
+use common::api::{AtConnection, Problem};
+use common::domain::id::RunId;
 use common::sync::plan::Planner;
 use serde::Deserialize;
 use serde_json::json;
@@ -25,14 +25,11 @@ pub fn router(planner: Arc<Planner>) -> Router {
 /// Asks for a run at once and answers 202 with its id. An `Idempotency-Key` makes a repeated request the same run.
 async fn sync_now(
     State(planner): State<Arc<Planner>>,
-    caller: Caller,
-    Path((company, connection)): Path<(String, String)>,
+    AtConnection { company, connection, subject }: AtConnection,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
     let asked = planner.sync_now(&company, &connection, idempotency_key(&headers)?).await?;
-    tracing::info!(%company, %connection, run = %asked.run.id, subject = caller.subject, joined = asked.joined, "sync asked for");
+    tracing::info!(%company, %connection, run = %asked.run.id, subject, joined = asked.joined, "sync asked for");
     let location = format!("/v1/companies/{company}/connections/{connection}/runs/{}", asked.run.id);
     let body = Json(json!({"run_id": asked.run.id, "joined": asked.joined, "run": asked.run}));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response())
@@ -56,26 +53,26 @@ struct Paging {
 /// The runs of a connection, newest first.
 async fn runs(
     State(planner): State<Arc<Planner>>,
-    caller: Caller,
-    Path((company, connection)): Path<(String, String)>,
+    AtConnection { company, connection, .. }: AtConnection,
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
     let limit = paging.ok().map(|Query(paging)| paging.limit.unwrap_or(20)).filter(|limit| (1..=100).contains(limit));
     let limit = limit.ok_or_else(|| Problem::bad_request("limit must be 1 to 100"))?;
     let runs = planner.store.runs(&company, &connection, limit as usize).await?;
     Ok(Json(json!({"runs": runs})).into_response())
 }
 
+#[derive(Deserialize)]
+struct Named {
+    run: String,
+}
+
 /// One run.
 async fn run(
     State(planner): State<Arc<Planner>>,
-    caller: Caller,
-    Path((company, connection, run)): Path<(String, String, String)>,
+    AtConnection { company, connection, .. }: AtConnection,
+    Path(Named { run }): Path<Named>,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
     let run = planner.store.run(&company, &connection, &RunId::parse(run)?).await?;
     let run = run.ok_or_else(|| Problem::not_found("run"))?;
     Ok(Json(json!({"run": run})).into_response())

@@ -1,20 +1,17 @@
 //! What a company decides about the people of a connection.
 
-use super::unreadable;
+use super::Body;
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use common::api::{Caller, Problem};
-use common::domain::id::{ClientId, CompanyId, ConnectionId};
+use common::api::{AtClient, AtConnection, Problem};
+use common::domain::id::ConnectionId;
 use common::domain::sat::person::PrivacyMode;
 use common::sync::people::Desk;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
-
-type OfConnection = Path<(String, String)>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,28 +24,19 @@ pub struct PrivacyBody {
 /// Sets what is kept of people. A mode that keeps less erases the rest, and only with `erase`.
 pub async fn privacy(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, connection)): OfConnection,
-    body: Result<Json<PrivacyBody>, JsonRejection>,
+    AtConnection { company, connection, subject }: AtConnection,
+    Body(body): Body<PrivacyBody>,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
-    let Json(body) = body.map_err(unreadable)?;
     let saved = desk.set_mode(&company, &connection, body.mode, body.erase).await?;
-    tracing::info!(%company, %connection, subject = caller.subject, mode = %body.mode, "privacy mode set");
+    tracing::info!(%company, %connection, subject, mode = %body.mode, "privacy mode set");
     Ok(Json(json!({"connection": saved})).into_response())
 }
-
-type OfClient = Path<(String, String)>;
 
 /// The connection that provides the client's training; null when none is named.
 pub async fn provider(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, client)): OfClient,
+    AtClient { company, client, .. }: AtClient,
 ) -> Result<Response, Problem> {
-    let (company, client) = (CompanyId::parse(company)?, ClientId::parse(client)?);
-    caller.act_for(&company)?;
     let provider = desk.store.provider(&company, &client).await?;
     Ok(Json(json!({"client": client, "provider": provider})).into_response())
 }
@@ -62,25 +50,18 @@ pub struct ProviderBody {
 /// Names the connection that provides the client's training, in place of an earlier one.
 pub async fn name_provider(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, client)): OfClient,
-    body: Result<Json<ProviderBody>, JsonRejection>,
+    AtClient { company, client, subject }: AtClient,
+    Body(body): Body<ProviderBody>,
 ) -> Result<Response, Problem> {
-    let (company, client) = (CompanyId::parse(company)?, ClientId::parse(client)?);
-    caller.act_for(&company)?;
-    let Json(body) = body.map_err(unreadable)?;
-    let named = desk.name_provider(&company, &client, &body.connection, &caller.subject).await?;
+    let named = desk.name_provider(&company, &client, &body.connection, &subject).await?;
     Ok(Json(json!({"client": client, "provider": named})).into_response())
 }
 
 /// Names no provider any more.
 pub async fn forget_provider(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, client)): OfClient,
+    AtClient { company, client, subject }: AtClient,
 ) -> Result<Response, Problem> {
-    let (company, client) = (CompanyId::parse(company)?, ClientId::parse(client)?);
-    caller.act_for(&company)?;
-    desk.store.forget_provider(&company, &client).await?;
+    desk.forget_provider(&company, &client, &subject).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -3,12 +3,16 @@
 mod choices;
 mod looking;
 
-use axum::Router;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
 use axum::routing::{get, post, put};
-use common::api::Problem;
+use axum::{Json, Router};
+use common::api::{AtConnection, Problem, named};
+use common::domain::id::{CompanyId, ConnectionId};
 use common::domain::sat::person::PersonId;
 use common::sync::people::Desk;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// The routes of this function, below the root.
@@ -30,14 +34,43 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .with_state(desk)
 }
 
-/// The person of a path. Only ids of ours: a path is in many logs, and a learner's id must be in none.
-fn person_of(path: &str) -> Result<PersonId, Problem> {
-    PersonId::parse(path).map_err(|_| Problem::not_found("person"))
+/// A person of a connection of the caller's own company.
+struct AtPerson {
+    company: CompanyId,
+    connection: ConnectionId,
+    person: PersonId,
+    subject: String,
 }
 
-/// A body that is not what the route takes. The parser's own words may quote it.
-fn unreadable(_: JsonRejection) -> Problem {
-    Problem::bad_request(
-        "the body must be JSON with the fields that the route is documented with, sent as application/json",
-    )
+impl<S: Send + Sync> FromRequestParts<S> for AtPerson {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct Named {
+            person: String,
+        }
+        let AtConnection { company, connection, subject } = AtConnection::from_request_parts(parts, state).await?;
+        let Named { person } = named(parts, state).await?;
+        // Only ids of ours: a path is in many logs, and a learner's id must be in none.
+        let person = PersonId::parse(&person).map_err(|_| Problem::not_found("person"))?;
+        Ok(Self { company, connection, person, subject })
+    }
+}
+
+/// A body in JSON.
+struct Body<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        // The parser's own words may quote the body.
+        let body = Json::from_request(request, state).await.map_err(|_| {
+            Problem::bad_request(
+                "the body must be JSON with the fields that the route is documented with, sent as application/json",
+            )
+        })?;
+        Ok(Self(body.0))
+    }
 }

@@ -1,13 +1,12 @@
 //! People, one by one and in pages.
 
-use super::{person_of, unreadable};
+use super::{AtPerson, Body};
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use common::api::{Caller, Problem};
-use common::domain::id::{CompanyId, ConnectionId};
+use common::api::{AtConnection, Problem};
 use common::domain::sat::id::SatId;
 use common::domain::sat::people::PersonStatus;
 use common::domain::sat::person::PersonId;
@@ -20,9 +19,6 @@ use std::sync::Arc;
 /// The most people in one answer.
 const LARGEST_PAGE: usize = 500;
 
-type OfConnection = Path<(String, String)>;
-type OfPerson = Path<(String, String, String)>;
-
 #[derive(Deserialize)]
 pub struct Listing {
     status: Option<PersonStatus>,
@@ -33,12 +29,9 @@ pub struct Listing {
 /// People by their id, a page at a time; those of one status with `status`.
 pub async fn people(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, connection)): OfConnection,
+    AtConnection { company, connection, .. }: AtConnection,
     listing: Result<Query<Listing>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
     let Listing { status, limit, after } = listing.map(|Query(listing)| listing).map_err(|_| {
         Problem::bad_request(
             "status must be compliant, not_compliant, not_enrolled or unknown, after the id of a person",
@@ -75,12 +68,8 @@ fn event(logged: &LoggedEvent) -> Value {
 /// One person, and what happened to them.
 pub async fn person(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, connection, person)): OfPerson,
+    AtPerson { company, connection, person, .. }: AtPerson,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
-    let person = person_of(&person)?;
     let found = desk.person(&company, &connection, person.as_str()).await?;
     let events = desk.events(&company, &connection, &found.person).await?;
     let history: Vec<Value> = events.iter().map(event).collect();
@@ -90,12 +79,8 @@ pub async fn person(
 /// What a page tells a person who has to be trained.
 pub async fn onboarding(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, connection, person)): OfPerson,
+    AtPerson { company, connection, person, .. }: AtPerson,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
-    let person = person_of(&person)?;
     let prompt = desk.onboarding(&company, &connection, person.as_str()).await?;
     Ok(Json(prompt).into_response())
 }
@@ -109,13 +94,9 @@ pub struct Lookup {
 /// The person that a learner of Huntress is kept as.
 pub async fn lookup(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, connection)): OfConnection,
-    body: Result<Json<Lookup>, JsonRejection>,
+    AtConnection { company, connection, .. }: AtConnection,
+    Body(Lookup { learner_id }): Body<Lookup>,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
-    let Json(Lookup { learner_id }) = body.map_err(unreadable)?;
     let found = desk.person(&company, &connection, &learner_id).await?;
     Ok(Json(json!({"person": record(&found)})).into_response())
 }
@@ -129,31 +110,21 @@ pub struct Why {
 /// Puts a person back, until the next run judges them. The caller and the reason are kept.
 pub async fn reset(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, connection, person)): OfPerson,
-    body: Result<Json<Why>, JsonRejection>,
+    AtPerson { company, connection, person, subject }: AtPerson,
+    Body(Why { reason }): Body<Why>,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
-    let person = person_of(&person)?;
-    let Json(Why { reason }) = body.map_err(unreadable)?;
-    let reset = desk.reset(&company, &connection, person.as_str(), &caller.subject, &reason).await?;
+    let reset = desk.reset(&company, &connection, person.as_str(), &subject, &reason).await?;
     Ok(Json(json!({"person": record(&reset)})).into_response())
 }
 
 /// Opens name and e-mail of a person. The caller and the reason are kept.
 pub async fn identity(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, connection, person)): OfPerson,
-    body: Result<Json<Why>, JsonRejection>,
+    AtPerson { company, connection, person, subject }: AtPerson,
+    Body(Why { reason }): Body<Why>,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
-    let person = person_of(&person)?;
-    let Json(Why { reason }) = body.map_err(unreadable)?;
     let found = desk.person(&company, &connection, person.as_str()).await?;
-    let opened = desk.identity(&company, &connection, &found, &caller.subject, &reason).await?;
+    let opened = desk.identity(&company, &connection, &found, &subject, &reason).await?;
     Ok((uncached(), Json(json!({"person": found.person, "identity": opened}))).into_response())
 }
 
@@ -167,15 +138,10 @@ pub struct WhichAndWhy {
 /// Opens a person's newest certificate, of one assignment if it is named. The caller and the reason are kept.
 pub async fn certificate(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, connection, person)): OfPerson,
-    body: Result<Json<WhichAndWhy>, JsonRejection>,
+    AtPerson { company, connection, person, subject }: AtPerson,
+    Body(WhichAndWhy { reason, assignment }): Body<WhichAndWhy>,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
-    let person = person_of(&person)?;
-    let Json(WhichAndWhy { reason, assignment }) = body.map_err(unreadable)?;
-    let who = (caller.subject.as_str(), reason.as_str());
+    let who = (subject.as_str(), reason.as_str());
     let opened = desk.certificate(&company, &connection, person.as_str(), assignment.as_ref(), who).await?;
     // Whatever the source called it, a browser is to keep it and not to show it.
     let headers = [
@@ -194,12 +160,8 @@ fn uncached() -> [(header::HeaderName, &'static str); 1] {
 /// Erases a person.
 pub async fn erase(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, connection, person)): OfPerson,
+    AtPerson { company, connection, person, .. }: AtPerson,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
-    let person = person_of(&person)?;
     desk.erase_person(&company, &connection, person.as_str()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -207,11 +169,8 @@ pub async fn erase(
 /// Erases everybody of a connection, with the key of what was sealed. The evidence stays.
 pub async fn erase_everybody(
     State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path((company, connection)): OfConnection,
+    AtConnection { company, connection, .. }: AtConnection,
 ) -> Result<Response, Problem> {
-    let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
-    caller.act_for(&company)?;
     desk.erase_everybody(&company, &connection).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

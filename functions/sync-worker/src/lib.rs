@@ -1,13 +1,12 @@
 //! The worker: takes runs from the queue and carries each to its end.
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::queue::RunMessage;
 use common::store::StoreError;
 use common::sync::work::{Processed, Worker};
 use common::telemetry::Telemetry;
 use lambda_runtime::LambdaEvent;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -32,6 +31,22 @@ pub struct Delivery {
     pub body: String,
 }
 
+/// What Lambda wants to hear of a batch, with `ReportBatchItemFailures`.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchAnswer {
+    /// The messages that come back; the others are done with.
+    pub batch_item_failures: Vec<FailedDelivery>,
+}
+
+/// One message that comes back.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedDelivery {
+    /// The name of its delivery.
+    pub item_identifier: String,
+}
+
 /// Does the runs of a batch, one after the other. Only messages whose run could not be brought to an end, or that are no messages, come back.
 ///
 /// # Errors
@@ -40,10 +55,10 @@ pub async fn handle(
     worker: &Worker,
     telemetry: &Telemetry,
     event: LambdaEvent<Batch>,
-) -> Result<SqsBatchResponse, Infallible> {
+) -> Result<BatchAnswer, Infallible> {
     let deadline = i64::try_from(event.context.deadline).ok().and_then(DateTime::<Utc>::from_timestamp_millis);
     let deadline = deadline.unwrap_or(DateTime::<Utc>::MAX_UTC) - RESERVE;
-    let mut response = SqsBatchResponse::default();
+    let mut response = BatchAnswer::default();
     for message in event.payload.records {
         let id = message.message_id;
         let processed = match serde_json::from_str::<RunMessage>(&message.body) {
@@ -62,9 +77,7 @@ pub async fn handle(
             }
             Err(error) => {
                 tracing::error!(message = %id, error = error.as_ref() as &dyn std::error::Error, "the message goes back to the queue");
-                let mut failure = BatchItemFailure::default();
-                failure.item_identifier = id;
-                response.batch_item_failures.push(failure);
+                response.batch_item_failures.push(FailedDelivery { item_identifier: id });
             }
         }
     }

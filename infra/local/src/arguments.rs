@@ -1,7 +1,9 @@
 //! The command line.
 
+mod connect;
 mod people;
 
+pub use connect::*;
 pub use people::*;
 
 use chrono::{DateTime, Utc};
@@ -9,7 +11,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use common::domain::edr::EdrSettings;
 use common::domain::id::{ClientId, CompanyId, ConnectionId};
 use common::domain::sat::Caps;
-use common::domain::sat::id::SatId;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -37,6 +38,8 @@ pub enum Command {
     /// Save a connection
     #[command(subcommand)]
     Connect(Connect),
+    /// Copy the credentials of a deployed stack's connections to where its parameter Secrets is to have them
+    CopyCredentials(CopyCredentials),
     /// Change which client each organization's evidence belongs to
     Map(Map),
     /// List the saved connections
@@ -169,71 +172,12 @@ pub struct Place {
     /// Folder of the data
     #[arg(long, value_name = "DIR", default_value = "huntress-evidence-data")]
     pub data: PathBuf,
-    /// Look after a deployed stack instead: TABLE_NAME, SECRET_PREFIX, PEOPLE_KEY_ID and CERTIFICATE_BUCKET_URL name what is its own, AWS_REGION and AWS's credentials come from the environment, too
+    /// Look after a deployed stack instead: TABLE_NAME, SECRET_PREFIX or CREDENTIAL_KEY_ID, PEOPLE_KEY_ID and CERTIFICATE_BUCKET_URL name what is its own, AWS_REGION and AWS's credentials come from the environment, too
     #[arg(long, conflicts_with = "data")]
     pub aws: bool,
     /// The company that runs the connector
     #[arg(long, value_name = "ID", default_value = "local")]
     pub company: CompanyId,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Connect {
-    /// The endpoint API; key and secret from HUNTRESS_API_KEY and HUNTRESS_API_SECRET, or asked for
-    Edr(ConnectEdr),
-    /// The training API; client id and secret from HUNTRESS_SAT_CLIENT_ID and HUNTRESS_SAT_CLIENT_SECRET, or asked for
-    Sat(ConnectSat),
-}
-
-#[derive(Debug, Args)]
-pub struct ConnectEdr {
-    /// Id of the connection
-    #[arg(long, value_name = "ID", default_value = "edr")]
-    pub id: ConnectionId,
-    #[command(flatten)]
-    pub mapping: MappingArguments,
-    #[command(flatten)]
-    pub rules: Rules,
-    /// Give a connection that is there a new key; its other settings stay
-    #[arg(
-        long,
-        conflicts_with_all = ["client", "map", "map_file", "ignore", "online_within_hours", "missing_after_days"]
-    )]
-    pub replace_key: bool,
-    /// Save without testing the key first
-    #[arg(long)]
-    pub no_test: bool,
-    /// Print the connection as JSON
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub place: Place,
-}
-
-#[derive(Debug, Args)]
-pub struct ConnectSat {
-    /// Id of the connection
-    #[arg(long, value_name = "ID", default_value = "sat")]
-    pub id: ConnectionId,
-    /// The client whose training it is; the company's id when none is given
-    #[arg(long, value_name = "ID")]
-    pub client: Option<ClientId>,
-    /// The account to measure; found by itself when the API client sees only one
-    #[arg(long, value_name = "ID", value_parser = account)]
-    pub account: Option<SatId>,
-    #[command(flatten)]
-    pub rules: TrainingRules,
-    /// Give a connection that is there a new API client; its other settings stay
-    #[arg(long)]
-    pub replace_key: bool,
-    /// Save without testing the API client first
-    #[arg(long)]
-    pub no_test: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub place: Place,
 }
 
 #[derive(Debug, Args)]
@@ -260,23 +204,6 @@ pub struct OfClient {
     pub json: bool,
     #[command(flatten)]
     pub place: Place,
-}
-
-/// Which client each organization's evidence belongs to.
-#[derive(Debug, Args)]
-pub struct MappingArguments {
-    /// All organizations belong to this client; the company's id when neither this nor a mapping is given
-    #[arg(long, value_name = "ID", conflicts_with_all = ["map", "map_file", "ignore"])]
-    pub client: Option<ClientId>,
-    /// An organization's client; can be repeated
-    #[arg(long, value_name = "ORGANIZATION=CLIENT")]
-    pub map: Vec<String>,
-    /// A file with a line `organization,client` for each organization
-    #[arg(long, value_name = "FILE")]
-    pub map_file: Option<PathBuf>,
-    /// An organization that is left out of all evidence; can be repeated
-    #[arg(long, value_name = "ORGANIZATION")]
-    pub ignore: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -357,10 +284,6 @@ pub struct Serve {
     pub grace_seconds: u32,
     #[command(flatten)]
     pub place: Place,
-}
-
-fn account(text: &str) -> Result<SatId, String> {
-    SatId::parse(text).map_err(|error| error.to_string())
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>, String> {

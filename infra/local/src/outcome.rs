@@ -50,7 +50,7 @@ impl From<SettingsError> for Fault {
                 "; make a key in Huntress under API Credentials and set both HUNTRESS_API_KEY and HUNTRESS_API_SECRET"
             }
             SettingsError::Missing(_) => "; set it",
-            SettingsError::Invalid { .. } => "",
+            SettingsError::OneOf(..) | SettingsError::Invalid { .. } => "",
         };
         Self::usage(format!("{error}{remedy}"))
     }

@@ -122,7 +122,7 @@ impl Stack {
         Ok((stack, receiver))
     }
 
-    /// A deployed stack: the table `TABLE_NAME`, the secrets below `SECRET_PREFIX`, the key `PEOPLE_KEY_ID` and the bucket `CERTIFICATE_BUCKET_URL`,
+    /// A deployed stack: the table `TABLE_NAME`, the secrets below `SECRET_PREFIX` or the key `CREDENTIAL_KEY_ID` of its sealed credentials, the key `PEOPLE_KEY_ID` and the bucket `CERTIFICATE_BUCKET_URL`,
     /// with region and credentials of the environment.
     ///
     /// Its queue and its workers are its own; what is sent here reaches nobody.

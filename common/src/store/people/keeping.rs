@@ -108,7 +108,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub async fn hash_key(&self, company: &CompanyId) -> Result<Option<String>, StoreError> {
-        let item: Option<HashKeyItem> = self.get(&keys::hash_key(company)).await?;
+        let item: Option<HashKeyItem> = match self.get(&keys::hash_key(company)).await? {
+            Some(item) => Some(item),
+            None => self.get(&keys::at_first::hash_key(company)).await?,
+        };
         Ok(item.map(|item| item.wrapped))
     }
 

@@ -302,11 +302,6 @@ impl Store {
         self.put_item(own_event(company, connection, person, at, event)?).await
     }
 
-    async fn put_item(&self, item: Item) -> Result<(), StoreError> {
-        self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
-        Ok(())
-    }
-
     /// What happened to a person, oldest first.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// Certificates that one run asks for, at most: each costs a request or two of an hour's 1,500. The next run goes on.
 pub const CERTIFICATES_PER_RUN: usize = 200;
 
-/// The time that one run gives to certificates, waiting for the request limit included.
+/// The time that one run gives to certificates.
 const TIME: TimeDelta = TimeDelta::seconds(60);
 
 /// What asking takes.
@@ -33,7 +33,8 @@ pub(super) async fn fetch(huntress: &Huntress, asked: &Asked<'_>, candidates: &m
         return;
     }
     let until = (huntress.clock.now() + TIME).min(asked.job.patience.deadline);
-    let patience = Patience { deadline: until, longest_wait: TimeDelta::seconds(10), pause_above: None };
+    // The next run goes on with what would have to be waited for.
+    let patience = Patience::until(until).pausing();
     let job = asked.job.again();
     let transport = huntress.transport(&huntress.origins.sat, job.budget, patience, job.progress);
     let client = match SatClient::open(&transport, asked.credential).await {

@@ -358,7 +358,15 @@ impl Desk {
             since: self.clock.now().trunc_subsecs(0),
             by: by.to_owned(),
         };
-        self.store.name_provider(company, &provider).await?;
+        self.store.name_provider(company, provider.clone()).await?;
         Ok(provider)
+    }
+
+    /// Names no provider of a client's training any more.
+    ///
+    /// # Errors
+    /// [`DeskError::Store`]
+    pub async fn forget_provider(&self, company: &CompanyId, client: &ClientId, by: &str) -> Result<(), DeskError> {
+        Ok(self.store.forget_provider(company, client, self.clock.now().trunc_subsecs(0), by).await?)
     }
 }

@@ -3,6 +3,7 @@
 mod collect;
 mod connect;
 mod connections;
+mod credentials;
 mod demo;
 mod evidence;
 mod mapping;
@@ -30,6 +31,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Collect(Collect::Training(options)) => collect::training(options).await,
         Command::Connect(Connect::Edr(options)) => connect::edr(options).await,
         Command::Connect(Connect::Sat(options)) => connect::sat(options).await,
+        Command::CopyCredentials(options) => credentials::copy(options).await,
         Command::Map(options) => connections::map(options).await,
         Command::Connections(options) => connections::list(options).await,
         Command::Test(options) => connections::test(options).await,

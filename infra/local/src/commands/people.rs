@@ -239,7 +239,8 @@ pub async fn provider(options: ProviderOf) -> Result<(), Fault> {
             Some(named.map_err(|error| fault(error, id))?)
         }
         None if options.none => {
-            stack.store.forget_provider(company, client).await.map_err(unusable)?;
+            let now = stack.huntress.instant();
+            stack.store.forget_provider(company, client, now, &by(&options.who)).await.map_err(unusable)?;
             None
         }
         None => stack.store.provider(company, client).await.map_err(unusable)?,

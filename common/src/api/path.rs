@@ -1,0 +1,74 @@
+//! What a path names, once the caller may act for its company.
+
+use super::caller::Caller;
+use super::problem::Problem;
+use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// A connection of the caller's own company, in a path below `/v1/companies/{company}/connections/{connection}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtConnection {
+    /// The company.
+    pub company: CompanyId,
+    /// The connection, which need not be there.
+    pub connection: ConnectionId,
+    /// Who calls.
+    pub subject: String,
+}
+
+/// A client of the caller's own company, in a path below `/v1/companies/{company}/clients/{client}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtClient {
+    /// The company.
+    pub company: CompanyId,
+    /// The client, which need not be there.
+    pub client: ClientId,
+    /// Who calls.
+    pub subject: String,
+}
+
+/// Parts of the path by their names; a path has the names of its route.
+///
+/// # Errors
+/// A [`Problem`] with status 400.
+pub async fn named<T: DeserializeOwned + Send, S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<T, Problem> {
+    let found = Path::<T>::from_request_parts(parts, state).await;
+    found.map(|Path(named)| named).map_err(|_| Problem::bad_request("the path cannot be read"))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AtConnection {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct Named {
+            company: String,
+            connection: String,
+        }
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let Named { company, connection } = named(parts, state).await?;
+        let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
+        caller.act_for(&company)?;
+        Ok(Self { company, connection, subject: caller.subject })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AtClient {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct Named {
+            company: String,
+            client: String,
+        }
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let Named { company, client } = named(parts, state).await?;
+        let (company, client) = (CompanyId::parse(company)?, ClientId::parse(client)?);
+        caller.act_for(&company)?;
+        Ok(Self { company, client, subject: caller.subject })
+    }
+}
