@@ -3,7 +3,6 @@
 use crate::aws::{Aws, Interrupt};
 use crate::sight::newest;
 use crate::world::{Deployment, company, connection_id};
-
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
 use common::queue::RunMessage;
