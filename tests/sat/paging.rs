@@ -118,6 +118,15 @@ async fn a_page_that_comes_a_second_time_fails_the_run() {
 }
 
 #[tokio::test]
+async fn a_repeated_page_in_place_of_the_last_leaves_nobody_out_without_a_word() {
+    let scene = SatScene::of(serve(five())).simulator(|it| it.sat_max_page(2));
+    let outcome = scene.fault(List::Learners, 3, 1, FaultKind::RepeatToken).collect().await;
+    let request = "GET /api/v1/accounts/pXk93Lq/learners";
+    outcome.assert_failure(FailureCode::Inconsistent, request, &["learners", "second time"]);
+    assert_eq!(outcome.requests_to(List::Learners).len(), 3);
+}
+
+#[tokio::test]
 async fn assignments_that_hold_no_completions_cost_no_request_and_old_ones_do() {
     let mut records = five();
     for status in ["draft", "staged", "launching", "canceled"] {

@@ -115,15 +115,12 @@ impl Cursor {
     /// Goes on to the next page.
     fn advance(&mut self, more_wanted: bool, end: PageEnd, first: Option<RecordKey>) -> Result<(), BodyError> {
         self.pages += 1;
-        self.ended = !more_wanted || end.is_last(self.pages);
-        if self.ended {
-            return Ok(());
-        }
-        // A server that gives its last page for any number would otherwise be read for ever.
+        // A server that gives one page for any number would otherwise be read for ever, or, if that is the last, leave out another without a word.
         if first.is_some_and(|first| !self.firsts_seen.insert(first)) {
             return Err(BodyError::Inconsistent { what: "a page came a second time".to_owned() });
         }
-        if self.pages >= MAX_PAGES {
+        self.ended = !more_wanted || end.is_last(self.pages);
+        if !self.ended && self.pages >= MAX_PAGES {
             return Err(BodyError::Inconsistent { what: format!("it has not ended after {MAX_PAGES} pages") });
         }
         Ok(())
