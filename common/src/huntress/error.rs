@@ -74,6 +74,12 @@ pub enum BodyError {
     },
 }
 
+/// The failure that the account's request limit is for a run which cannot go on later.
+#[must_use]
+pub fn used_up(until: DateTime<Utc>) -> Failure {
+    Failure::new(FailureCode::RateLimited, format!("the request limit of the account is used up until {until}"))
+}
+
 impl FetchError {
     /// The failure of a request for `noun`, e.g. `agents`, for people. `request` is method and path.
     #[must_use]
@@ -105,9 +111,7 @@ impl FetchError {
                 FailureCode::RateLimited,
                 "the request limit of the account stayed used up over every retry".to_owned(),
             ),
-            Self::Paused { until } => {
-                (FailureCode::RateLimited, format!("the request limit of the account is used up until {until}"))
-            }
+            Self::Paused { until } => return used_up(until).at(request),
             Self::Unavailable { what } => {
                 (FailureCode::Unavailable, format!("Huntress gave no usable answer for {noun}: {what}"))
             }

@@ -136,13 +136,25 @@ impl HashingKey {
     /// The first 128 bits of the HMAC-SHA-256 of some parts, which are told apart by their lengths.
     #[must_use]
     pub fn hash(&self, parts: &[&str]) -> u128 {
+        let first = self.mac(parts).as_ref().first_chunk().copied();
+        u128::from_be_bytes(first.unwrap_or_default())
+    }
+
+    /// A key of its own for what some parts say, which are told apart by their lengths.
+    ///
+    /// # Errors
+    /// [`CipherFailed`]
+    pub fn derive(&self, parts: &[&str]) -> Result<SealingKey, CipherFailed> {
+        SealingKey::new(self.mac(parts).as_ref())
+    }
+
+    fn mac(&self, parts: &[&str]) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.0);
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         }
-        let first = context.sign().as_ref().first_chunk().copied();
-        u128::from_be_bytes(first.unwrap_or_default())
+        context.sign()
     }
 }
 

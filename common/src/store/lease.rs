@@ -30,6 +30,12 @@ impl Lease {
         &self.company
     }
 
+    /// Which run.
+    #[must_use]
+    pub fn run(&self) -> &RunId {
+        &self.run_id
+    }
+
     /// Which connection.
     #[must_use]
     pub fn connection(&self) -> &ConnectionId {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The version that checkpoints are written in. One of another version is not taken up: its run begins anew.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// So many parts in a row may come to an end without a new page.
 pub(super) const IDLE_PARTS: u32 = 3;
@@ -26,7 +26,8 @@ pub(super) struct Checkpoint {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Lists {
     Edr(Box<EdrState>),
-    Sat(Box<SatState>),
+    /// The lists of the signals, and, sealed, those of people, once these are whole.
+    Sat(Box<SatState>, Option<Vec<u8>>),
 }
 
 impl Checkpoint {

@@ -6,10 +6,11 @@ use crate::domain::edr::EdrSettings;
 use crate::domain::edr::bundle::Collection;
 use crate::domain::edr::tally::EdrTally;
 use crate::domain::id::RunId;
-use crate::domain::run::{Failure, FailureCode};
+use crate::domain::run::Failure;
 use crate::domain::sat::SatSettings;
 use crate::domain::sat::bundle::{RateLimitWarning, SatCollection, SatTally};
 use crate::huntress::edr::{Collected, EdrClient, EdrCredential, EdrState, Instants, TestReport};
+use crate::huntress::error::used_up;
 use crate::huntress::limits::{Budget, Limit};
 use crate::huntress::origin::Origin;
 use crate::huntress::sat::{SatClient, SatCredential, SatState};
@@ -131,9 +132,7 @@ pub struct Job {
 fn whole<W, S>(collected: Collected<W, S>) -> Result<W, Failure> {
     match collected {
         Collected::Whole(whole) => Ok(whole),
-        Collected::Paused { until, .. } => {
-            Err(Failure::new(FailureCode::RateLimited, format!("the request limit is used up until {until}")))
-        }
+        Collected::Paused { until, .. } => Err(used_up(until)),
     }
 }
 
@@ -204,36 +203,36 @@ impl Huntress {
         configured: Option<&str>,
         job: Job,
     ) -> Result<(SatTally, SatCollection), Failure> {
-        let state = SatState::new(settings, job.as_of);
-        whole(self.continue_sat(credential, state, self.clock.now(), configured, job).await?)
+        let (state, started_at) = (SatState::new(settings, job.as_of), self.clock.now());
+        let transport = self.sat_transport(&job);
+        let client = SatClient::open(&transport, credential).await?;
+        let (state, collection) = whole(self.continue_sat(&client, state, started_at, configured, job).await?)?;
+        Ok((state.into(), collection))
+    }
+
+    /// What the requests of one part of a run to the training API go through, so that their waits count together.
+    pub(super) fn sat_transport(&self, job: &Job) -> Transport {
+        let (budget, progress) = (Arc::clone(&job.budget), Arc::clone(&job.progress));
+        self.transport(&self.origins.sat, budget, job.patience, progress)
     }
 
     /// Reads an account of the training API on from `state`, for a run that started at `started_at`.
     ///
     /// # Errors
     /// The [`Failure`] that leaves nothing to be said.
-    pub async fn continue_sat(
+    pub(super) async fn continue_sat(
         &self,
-        credential: &SatCredential,
+        client: &SatClient<'_>,
         state: SatState,
         started_at: DateTime<Utc>,
         configured: Option<&str>,
         job: Job,
-    ) -> Result<Collected<(SatTally, SatCollection), SatState>, Failure> {
-        let transport = self.transport(&self.origins.sat, job.budget, job.patience, Arc::clone(&job.progress));
+    ) -> Result<Collected<(SatState, SatCollection), SatState>, Failure> {
         let instants = Instants { as_of: job.as_of, observed_at: job.as_of_given.then_some(job.as_of) };
         // Learners are told apart by hashes that no other run can be compared with.
         let seed = job.run.as_ref().map_or_else(|| format!("{:032x}", fastrand::u128(..)), ToString::to_string);
-        let client = match SatClient::open(&transport, credential).await {
-            Ok(client) => client,
-            // Not even the token could be asked for yet.
-            Err(failure) => match transport.paused_until() {
-                Some(until) => return Ok(Collected::Paused { state: Box::new(state), until }),
-                None => return Err(failure),
-            },
-        };
         let collected = client.collect(state, instants, configured, &seed).await?;
-        Ok(collected.map(|(tally, account)| {
+        Ok(collected.map(|(state, account)| {
             let lowest_remaining = job.progress.lowest_remaining();
             if let Some(warning) = RateLimitWarning::of(lowest_remaining) {
                 tracing::warn!(
@@ -250,7 +249,7 @@ impl Huntress {
                 account,
                 lowest_remaining,
             };
-            (tally, collection)
+            (state, collection)
         }))
     }
 

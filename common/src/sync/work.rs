@@ -13,7 +13,7 @@ use crate::domain::sat::bundle::bundle_of;
 use crate::domain::sat::id::SatId;
 use crate::domain::schedule::next_daily;
 use crate::huntress::edr::{Collected, EdrCredential, EdrState};
-use crate::huntress::sat::{SatCredential, SatState};
+use crate::huntress::sat::{SatClient, SatCredential, SatState};
 use crate::huntress::transport::{Patience, Progress};
 use crate::queue::{Queue, QueueError, Queued, RunMessage};
 use crate::secrets::{Binding, Credential, Credentials, SecretError};
@@ -202,7 +202,7 @@ impl Worker {
         let mut checkpoint = kept.and_then(|bytes| Checkpoint::decode(&bytes)).unwrap_or_else(|| {
             let lists = match connection.product {
                 Product::Edr => Lists::Edr(EdrState::new(connection.edr, job.as_of).into()),
-                Product::Sat => Lists::Sat(SatState::new(connection.sat, job.as_of).into()),
+                Product::Sat => Lists::Sat(SatState::new(connection.sat, job.as_of).into(), None),
             };
             Checkpoint::begin(lists, self.huntress.clock.now())
         });
@@ -212,8 +212,8 @@ impl Worker {
             (Credential::Edr(credential), Lists::Edr(state)) => {
                 self.collect_edr(credential, &connection, *state, started_at, job).await
             }
-            (Credential::Sat(credential), Lists::Sat(state)) => {
-                self.collect_sat(lease, credential, &connection, *state, started_at, job).await
+            (Credential::Sat(credential), Lists::Sat(state, people)) => {
+                self.collect_sat(lease, credential, &connection, (*state, people), started_at, job).await
             }
             // A credential is bound to its product.
             _ => Err(Failure::new(FailureCode::CredentialMissing, "the credential is for another product")),
@@ -273,24 +273,39 @@ impl Worker {
         lease: &Lease,
         credential: &SatCredential,
         connection: &Connection,
-        state: SatState,
+        (state, people): (SatState, Option<Vec<u8>>),
         started_at: DateTime<Utc>,
         job: Job,
     ) -> Result<Collected<Gathered, Lists>, Failure> {
-        let configured = connection.account_id.as_ref().map(SatId::as_str);
-        let (for_people, progress) = (job.again(), Arc::clone(&job.progress));
-        let collected = self.huntress.continue_sat(credential, state, started_at, configured, job).await?;
-        let (tally, mut collection) = match collected {
-            Collected::Whole(whole) => whole,
-            Collected::Paused { state, until } => {
-                return Ok(Collected::Paused { state: Box::new(Lists::Sat(state)), until });
-            }
+        let paused = |state, people, until| {
+            Ok(Collected::Paused { state: Box::new(Lists::Sat(Box::new(state), people)), until })
         };
-        let people = self.follow(lease, connection, credential, &collection.account.id, for_people).await?;
+        let (as_of, progress) = (job.as_of, Arc::clone(&job.progress));
+        let transport = self.huntress.sat_transport(&job);
+        let client = match SatClient::open(&transport, credential).await {
+            Ok(client) => client,
+            // Not even the token could be asked for yet.
+            Err(failure) => match transport.paused_until() {
+                Some(until) => return paused(state, people, until),
+                None => return Err(failure),
+            },
+        };
+        let configured = connection.account_id.as_ref().map(SatId::as_str);
+        let collected = self.huntress.continue_sat(&client, state, started_at, configured, job).await?;
+        let (state, mut collection) = match collected {
+            Collected::Whole(whole) => whole,
+            Collected::Paused { state, until } => return paused(*state, people, until),
+        };
+        let account = &collection.account.id;
+        let people = match self.follow(lease, connection, &client, account, as_of, people.as_deref()).await? {
+            Collected::Whole(people) => people,
+            Collected::Paused { state: people, until } => return paused(state, Some(*people), until),
+        };
+        let tally = state.tally();
         collection.api_calls = progress.requests();
         let evidence = connection.mapping.clients().into_iter().map(|client| {
             let tenant = Tenant { company_id: Some(connection.company.clone()), client_id: Some(client.clone()) };
-            let bundle = bundle_of(&tally, &collection, tenant, ControlMap::current());
+            let bundle = bundle_of(tally, &collection, tenant, ControlMap::current());
             let bundle = match &people {
                 Some(people) => bundle.with_people(people.evidence.clone(), &people.quality),
                 None => bundle,

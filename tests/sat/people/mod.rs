@@ -4,6 +4,7 @@ mod certificates;
 mod collect;
 mod follow;
 mod measure;
+mod parts;
 mod privacy;
 mod visibility;
 mod world;

@@ -30,6 +30,12 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
+/// One delivery of a run's message.
+pub struct Part {
+    pub processed: Processed,
+    pub waited: TimeDelta,
+}
+
 pub struct World {
     pub clock: SteppingClock,
     pub engine: Engine,
@@ -95,12 +101,26 @@ impl World {
         }
     }
 
-    pub async fn sync(&mut self) -> Processed {
+    /// Asks for a run.
+    pub async fn ask(&self) {
         self.simulator.reset_log();
         self.planner().sync_now(&self.company, &self.id, None).await.unwrap();
-        let Queued { message, .. } = self.messages.try_recv().unwrap();
-        let deadline = self.clock.now() + TimeDelta::minutes(14);
-        self.worker().process(&message, "worker-1", deadline, Arc::default()).await.unwrap()
+    }
+
+    /// Delivers the next message when it is due, to a new process.
+    pub async fn part(&mut self) -> Option<Part> {
+        let Queued { message, delay, .. } = self.messages.try_recv().ok()?;
+        self.wait(delay).await;
+        let began = self.clock.now();
+        let deadline = began + TimeDelta::minutes(14);
+        let processed = self.worker().process(&message, "worker-1", deadline, Arc::default()).await.unwrap();
+        Some(Part { processed, waited: self.clock.now() - began })
+    }
+
+    /// A run that ends in one part.
+    pub async fn sync(&mut self) -> Processed {
+        self.ask().await;
+        self.part().await.unwrap().processed
     }
 
     /// A sync that succeeds, a day after whatever was before.

@@ -6,7 +6,7 @@ use super::list::{Capped, Inconsistent, SatList};
 use crate::domain::quality::{Quality, QualityCode, normalized};
 use crate::domain::time::{Moment, Stamp};
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -47,7 +47,7 @@ pub struct PickableAssignment {
 }
 
 /// Where a picked assignment is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// The account lists it.
     Listed,
@@ -95,7 +95,7 @@ fn spoken(state: AssignmentState) -> &'static str {
 }
 
 /// The assignments of an account, with what is shown of them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AssignmentBook {
     capped: Capped,
     listed: BTreeMap<SatId, Listed>,
@@ -104,7 +104,7 @@ pub struct AssignmentBook {
     pub quality: Quality,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Listed {
     state: AssignmentState,
     deleted: bool,

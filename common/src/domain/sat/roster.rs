@@ -11,11 +11,12 @@ use crate::domain::quality::{Quality, QualityCode};
 use crate::domain::seen::SeenIds;
 use crate::domain::time::{Moment, Stamp, is_future};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A learner's id as the source writes it. It is held in memory while a run lasts and kept nowhere; a log shows nothing of it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A learner's id as the source writes it. It is held in memory, and sealed between the parts of a run; a log shows nothing of it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LearnerId(String);
 
 impl LearnerId {
@@ -40,7 +41,7 @@ impl fmt::Debug for LearnerId {
 }
 
 /// A learner's name and address, while a run lasts.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// First and last name.
     pub name: Option<String>,
@@ -55,7 +56,7 @@ impl fmt::Debug for Profile {
 }
 
 /// One person, as the lists know them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Listed {
     state: Option<LearnerState>,
     profile: Profile,
@@ -71,16 +72,17 @@ impl Listed {
 }
 
 /// A person and a pick.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Cell {
     enrolled: bool,
     rows: Rows,
 }
 
 /// One picked assignment and its two lists.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Pick {
     id: SatId,
+    /// Gone until the account's list is read.
     place: Place,
     learners: Capped,
     named: bool,
@@ -104,8 +106,8 @@ pub struct Judged {
     pub truncated: bool,
 }
 
-/// Everybody that the lists of one run name.
-#[derive(Debug, Clone)]
+/// Everybody that the lists of one run name. It is serialized only to be sealed until the next part of the run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Roster {
     as_of: DateTime<Utc>,
     picks: Vec<Pick>,
@@ -117,21 +119,36 @@ pub struct Roster {
 impl Roster {
     /// Nobody yet. `cap` is that of the activity records of one assignment; who is enrolled is read to the end.
     #[must_use]
-    pub fn new(as_of: DateTime<Utc>, picks: &Picks, book: &AssignmentBook, cap: u64) -> Self {
+    pub fn new(as_of: DateTime<Utc>, picks: &Picks, cap: u64) -> Self {
         let pick = |id: &SatId| Pick {
             id: id.clone(),
-            place: book.place(id),
+            place: Place::Gone,
             learners: Capped::at(MAX_CAP),
             named: false,
             activity: Capped::at(cap),
             usable: false,
             seen: SeenIds::default(),
         };
-        let picks: Vec<Pick> = picks.iter().map(pick).collect();
-        let mut quality = Quality::default();
-        let gone = picks.iter().filter(|pick| pick.place == Place::Gone).count();
-        quality.note_many(QualityCode::PickedAssignmentMissing, gone as u64);
-        Self { as_of, picks, people: BTreeMap::new(), learners_read: 0, quality }
+        let picks = picks.iter().map(pick).collect();
+        Self { as_of, picks, people: BTreeMap::new(), learners_read: 0, quality: Quality::default() }
+    }
+
+    /// The same, with the place of each pick in the account's list.
+    #[must_use]
+    pub fn placed(mut self, book: &AssignmentBook) -> Self {
+        self.place(book);
+        self
+    }
+
+    /// Finds the place of each pick in the account's list, which is complete.
+    pub fn place(&mut self, book: &AssignmentBook) {
+        self.picks.iter_mut().for_each(|pick| pick.place = book.place(&pick.id));
+    }
+
+    /// The assignments that it is about.
+    #[must_use]
+    pub fn picks(&self) -> Picks {
+        self.picks.iter().map(|pick| pick.id.clone()).collect()
     }
 
     /// The picks that the account lists, by their places in the roster.
@@ -346,6 +363,7 @@ impl Roster {
     pub fn quality(&self) -> Quality {
         let mut quality = self.quality.clone();
         let left_out = self.people.values().filter(|listed| self.inclusion(listed) == Inclusion::LeftOut).count();
+        quality.note_many(QualityCode::PickedAssignmentMissing, self.gone().len() as u64);
         quality.note_many(QualityCode::InactivePeople, left_out as u64);
         quality.note_many(QualityCode::TruncatedList, self.lists_cut());
         quality
@@ -376,7 +394,7 @@ mod tests {
             book.add(&DescribedAssignment { facts, ..Default::default() });
         }
         let picks = ["A", "B"].map(|id| SatId::parse(id).unwrap()).into();
-        Roster::new(at("2026-03-22T12:00:00Z"), &picks, &book, cap)
+        Roster::new(at("2026-03-22T12:00:00Z"), &picks, cap).placed(&book)
     }
 
     fn done(roster: &mut Roster, pick: usize, who: &str) {

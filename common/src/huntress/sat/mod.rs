@@ -8,6 +8,7 @@ mod test;
 mod token;
 
 pub use certificates::Fetched;
+pub use people::PeopleState;
 pub use token::SatCredential;
 
 use super::error::{BodyError, FetchError};
@@ -40,7 +41,7 @@ const JSON_API: &str = "application/vnd.api+json";
 /// it cuts down is as good, since its count of pages goes by its own size.
 const PAGE_SIZES: [&str; 3] = ["1000", "500", "100"];
 
-/// Lists of learner activity that are read at the same time.
+/// Lists of one kind that are read at the same time.
 const CONCURRENCY: usize = 8;
 
 /// More pages than any list can have: a list that goes on is broken.
@@ -75,7 +76,7 @@ impl Listing<'_> {
 pub struct SatState {
     tally: SatTally,
     account: Option<Chosen>,
-    /// The place in [`PAGE_SIZES`]: pages of another size would not go on where these end.
+    /// The place in [`PAGE_SIZES`] of the largest size that no list has refused.
     page_size: usize,
     counts_read: bool,
     assignments: Cursor,
@@ -101,20 +102,41 @@ impl SatState {
             open_activity: BTreeMap::new(),
         }
     }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn tally(&self) -> &SatTally {
+        &self.tally
+    }
+}
+
+impl From<SatState> for SatTally {
+    fn from(state: SatState) -> Self {
+        state.tally
+    }
 }
 
 /// How far one list was read.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Cursor {
     pages: u32,
+    /// The place in [`PAGE_SIZES`] of its first page: pages of another size would not go on where that ended.
+    size: usize,
     firsts_seen: HashSet<RecordKey>,
     ended: bool,
 }
 
 impl Cursor {
     /// Goes on to the next page.
-    fn advance(&mut self, more_wanted: bool, end: PageEnd, first: Option<RecordKey>) -> Result<(), BodyError> {
+    fn advance(
+        &mut self,
+        size: usize,
+        more_wanted: bool,
+        end: PageEnd,
+        first: Option<RecordKey>,
+    ) -> Result<(), BodyError> {
         self.pages += 1;
+        self.size = size;
         // A server that gives one page for any number would otherwise be read for ever, or, if that is the last, leave out another without a word.
         if first.is_some_and(|first| !self.firsts_seen.insert(first)) {
             return Err(BodyError::Inconsistent { what: "a page came a second time".to_owned() });
@@ -144,8 +166,8 @@ impl<'a> SatClient<'a> {
         Ok(Self { transport, session, page_size: AtomicUsize::new(0) })
     }
 
-    /// Reads the account and its lists to their ends or caps, on from `state`. `configured` is the account's id, if the connection knows it; `seed`
-    /// makes the hashes of learners those of this run alone.
+    /// Reads the account and its lists to their ends or caps, on from `state`, which asks for nothing once it is whole. `configured` is the account's id,
+    /// if the connection knows it; `seed` makes the hashes of learners those of this run alone.
     ///
     /// # Errors
     /// The [`Failure`] of the first list that fails for good; then nothing is known.
@@ -155,7 +177,7 @@ impl<'a> SatClient<'a> {
         instants: Instants,
         configured: Option<&str>,
         seed: &str,
-    ) -> Result<Collected<(SatTally, Chosen), SatState>, Failure> {
+    ) -> Result<Collected<(SatState, Chosen), SatState>, Failure> {
         self.page_size.store(state.page_size, Ordering::Relaxed);
         let account = match &state.account {
             Some(account) => account.clone(),
@@ -173,12 +195,12 @@ impl<'a> SatClient<'a> {
             self.read_campaigns(id, instants, &state),
         )?;
         let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        state.page_size = self.page_size.load(Ordering::Relaxed);
         if let Some(until) = <[_; 4]>::from(paused).into_iter().flatten().max() {
-            state.page_size = self.page_size.load(Ordering::Relaxed);
             return Ok(Collected::Paused { state: Box::new(state), until });
         }
         state.tally.check().map_err(|error| inconsistent(&error))?;
-        Ok(Collected::Whole((state.tally, account)))
+        Ok(Collected::Whole((state, account)))
     }
 
     /// The account to measure, unless the run has to pause before it is known.
@@ -192,12 +214,7 @@ impl<'a> SatClient<'a> {
             Err(until) => return Ok(Err(until)),
         };
         tally.accounts_read = accounts.len() as u64;
-        let facts: Vec<AccountFacts<'_>> = accounts
-            .iter()
-            .map(|(id, name, kind)| AccountFacts { id: id.as_deref(), name: name.as_deref(), kind: kind.as_deref() })
-            .collect();
-        let chosen = choose(&facts, configured);
-        chosen.map(Ok).map_err(|error| Failure::from(error).at("GET /api/v1/accounts").about(Product::Sat))
+        chosen(&accounts, configured).map(Ok)
     }
 
     /// Every visible account: id, name and kind; unless the run has to pause before they are all known.
@@ -279,20 +296,7 @@ impl<'a> SatClient<'a> {
             let to_read = state.tally.assignments.to_read().iter();
             to_read.filter(|assignment| !state.activity_read.contains(*assignment)).cloned().collect()
         };
-        // Once one has to pause, none is begun any more.
-        let paused = AtomicBool::new(false);
-        stream::iter(to_read)
-            .map(async |assignment| {
-                if paused.load(Ordering::Relaxed) {
-                    return Ok(None);
-                }
-                let until = self.read_activity(&assignment, seed, instants, state).await?;
-                paused.fetch_or(until.is_some(), Ordering::Relaxed);
-                Ok(until)
-            })
-            .buffer_unordered(CONCURRENCY)
-            .try_fold(None, async |latest: Paused, until| Ok(latest.max(until)))
-            .await
+        read_each(to_read, |it| async move { self.read_activity(&it, seed, instants, state).await }).await
     }
 
     async fn read_activity(
@@ -383,22 +387,22 @@ impl<'a> SatClient<'a> {
         noun: &'static str,
         instants: Instants,
         state: &Mutex<S>,
-        cursor: fn(&mut S) -> &mut Cursor,
+        cursor: impl Fn(&mut S) -> &mut Cursor + Copy + Send,
         mut fold: impl FnMut(&mut S, Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, BodyError> + Send,
     ) -> impl Reading {
         let next = move || {
             let mut state = lock(state);
             let cursor = cursor(&mut state);
-            (!cursor.ended).then(|| cursor.pages + 1)
+            (!cursor.ended).then(|| Next { number: cursor.pages + 1, size: (cursor.pages > 0).then_some(cursor.size) })
         };
-        let read = move |body: &[u8]| {
+        let read = move |size: usize, body: &[u8]| {
             let page = R::page(body)?;
             let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
             self.transport.progress().add_page(noun, page.records.len() as u64);
             let (end, first) = (page.end, page.first);
             let mut state = lock(state);
             let more_wanted = fold(&mut state, page, observed_at)?;
-            cursor(&mut state).advance(more_wanted, end, first)
+            cursor(&mut state).advance(size, more_wanted, end, first)
         };
         (next, read)
     }
@@ -411,42 +415,31 @@ impl<'a> SatClient<'a> {
         }
     }
 
-    /// Reads a list to its end that is not gone on with later: a pause is a failure.
-    async fn read_whole<R: Resource>(
-        &self,
-        list: &Listing<'_>,
-        instants: Instants,
-        mut fold: impl FnMut(Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, BodyError> + Send,
-    ) -> Result<(), Failure> {
-        let cursor = Mutex::new(Cursor::default());
-        let mut reading =
-            self.reading::<R, _>(list.noun, instants, &cursor, |cursor| cursor, |_, page, at| fold(page, at));
-        self.read_pages(list.path, &mut reading).await.map_err(|error| self.failed(list, error))
-    }
-
     async fn read_pages(&self, path: &str, reading: &mut dyn Reading) -> Result<(), FetchError> {
         let mut buffer = Vec::new();
-        while let Some(number) = reading.next() {
-            self.get_sized(path, &number.to_string(), &mut buffer, &mut |received| reading.read(received.body)).await?;
+        while let Some(next) = reading.next() {
+            self.read_page(path, next, &mut buffer, reading).await?;
         }
         Ok(())
     }
 
-    /// Gets a page in the largest size that the server accepts.
-    async fn get_sized(
+    /// Reads a page in its list's size, or, of a list that begins, in the largest that the server accepts.
+    async fn read_page(
         &self,
         path: &str,
-        number: &str,
+        next: Next,
         buffer: &mut Vec<u8>,
-        read: &mut Reader<'_>,
+        reading: &mut dyn Reading,
     ) -> Result<(), FetchError> {
+        let number = next.number.to_string();
         loop {
-            let index = self.page_size.load(Ordering::Relaxed);
+            let index = next.size.unwrap_or_else(|| self.page_size.load(Ordering::Relaxed));
             let Some(size) = PAGE_SIZES.get(index) else { return Err(FetchError::Refused { status: 400 }) };
-            let query = [("page[number]", number), ("page[size]", *size)];
-            match self.get(path, &query, JSON_API, buffer, read).await {
+            let query = [("page[number]", number.as_str()), ("page[size]", *size)];
+            let mut read = |received: Received<'_>| reading.read(index, received.body);
+            match self.get(path, &query, JSON_API, buffer, &mut read).await {
                 Err(FetchError::Refused { status: 400 | 413 | 422 })
-                    if number == "1" && index + 1 < PAGE_SIZES.len() =>
+                    if next.size.is_none() && index + 1 < PAGE_SIZES.len() =>
                 {
                     // Another list may have found out at the same time; the size goes down once.
                     let _ = self.page_size.compare_exchange(index, index + 1, Ordering::Relaxed, Ordering::Relaxed);
@@ -490,24 +483,31 @@ impl<'a> SatClient<'a> {
     }
 }
 
+/// The page of a list that comes next.
+struct Next {
+    number: u32,
+    /// The place of the list's size in [`PAGE_SIZES`], once it has one.
+    size: Option<usize>,
+}
+
 /// What a list is read into, page by page. Without a type of its own for each list, so that the asking is compiled once.
 trait Reading: Send {
-    /// The number of the next page, unless the list has ended.
-    fn next(&mut self) -> Option<u32>;
-    /// Takes the body of that page.
-    fn read(&mut self, body: &[u8]) -> Result<(), BodyError>;
+    /// The next page, unless the list has ended.
+    fn next(&mut self) -> Option<Next>;
+    /// Takes the body of that page, which was asked for in this size.
+    fn read(&mut self, size: usize, body: &[u8]) -> Result<(), BodyError>;
 }
 
 impl<N, R> Reading for (N, R)
 where
-    N: FnMut() -> Option<u32> + Send,
-    R: FnMut(&[u8]) -> Result<(), BodyError> + Send,
+    N: FnMut() -> Option<Next> + Send,
+    R: FnMut(usize, &[u8]) -> Result<(), BodyError> + Send,
 {
-    fn next(&mut self) -> Option<u32> {
+    fn next(&mut self) -> Option<Next> {
         (self.0)()
     }
-    fn read(&mut self, body: &[u8]) -> Result<(), BodyError> {
-        (self.1)(body)
+    fn read(&mut self, size: usize, body: &[u8]) -> Result<(), BodyError> {
+        (self.1)(size, body)
     }
 }
 
@@ -518,6 +518,39 @@ type Paused = Option<DateTime<Utc>>;
 
 fn lock<S>(state: &Mutex<S>) -> std::sync::MutexGuard<'_, S> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads many lists, some at the same time. Once one has to pause, none is begun any more.
+async fn read_each<T, F: Future<Output = Result<Paused, Failure>> + Send>(
+    lists: Vec<T>,
+    read: impl Fn(T) -> F,
+) -> Result<Paused, Failure> {
+    let paused = AtomicBool::new(false);
+    let unless_paused = |reading: F| {
+        let paused = &paused;
+        async move {
+            if paused.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let until = reading.await?;
+            paused.fetch_or(until.is_some(), Ordering::Relaxed);
+            Ok(until)
+        }
+    };
+    stream::iter(lists)
+        .map(|list| unless_paused(read(list)))
+        .buffer_unordered(CONCURRENCY)
+        .try_fold(None, async |latest: Paused, until| Ok(latest.max(until)))
+        .await
+}
+
+/// The account that is meant, of those that are visible.
+fn chosen(accounts: &[AccountFields], configured: Option<&str>) -> Result<Chosen, Failure> {
+    let facts: Vec<AccountFacts<'_>> = accounts
+        .iter()
+        .map(|(id, name, kind)| AccountFacts { id: id.as_deref(), name: name.as_deref(), kind: kind.as_deref() })
+        .collect();
+    choose(&facts, configured).map_err(|error| Failure::from(error).at("GET /api/v1/accounts").about(Product::Sat))
 }
 
 fn inconsistent(error: &Inconsistent) -> Failure {

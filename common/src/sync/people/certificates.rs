@@ -2,15 +2,14 @@
 
 use super::follow::Candidate;
 use super::vault::Keeper;
+use crate::clock::Clock;
 use crate::documents::Documents;
 use crate::domain::sat::person::PersonId;
 use crate::domain::sat::person::{Certificate, CertificateOutcome, StoredCertificate};
 use crate::domain::sat::roster::LearnerId;
 use crate::huntress::error::FetchError;
-use crate::huntress::sat::{Fetched, SatClient, SatCredential};
-use crate::huntress::transport::Patience;
-use crate::sync::collect::{Huntress, Job};
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::huntress::sat::{Fetched, SatClient};
+use chrono::{SubsecRound, TimeDelta};
 
 /// Certificates that one run asks for, at most: each costs a request or two of an hour's 1,500. The next run goes on.
 pub const CERTIFICATES_PER_RUN: usize = 200;
@@ -20,40 +19,26 @@ const TIME: TimeDelta = TimeDelta::seconds(60);
 
 /// What asking takes.
 pub(super) struct Asked<'a> {
-    pub credential: &'a SatCredential,
+    pub client: &'a SatClient<'a>,
+    pub clock: &'a dyn Clock,
     pub documents: &'a Documents,
     pub keeper: &'a Keeper<'a>,
-    pub job: Job,
 }
 
 /// Asks for the certificates that are due, as far as number and time allow. Trouble leaves the rest for the next run.
-pub(super) async fn fetch(huntress: &Huntress, asked: &Asked<'_>, candidates: &mut [Candidate]) {
+pub(super) async fn fetch(asked: &Asked<'_>, candidates: &mut [Candidate]) {
     let is_due = |certificate: &Certificate| certificate.outcome == CertificateOutcome::Due;
-    if !candidates.iter().any(|candidate| candidate.record.state.is_owed_a_certificate()) {
-        return;
-    }
-    let until = (huntress.clock.now() + TIME).min(asked.job.patience.deadline);
-    // The next run goes on with what would have to be waited for.
-    let patience = Patience::until(until).pausing();
-    let job = asked.job.again();
-    let transport = huntress.transport(&huntress.origins.sat, job.budget, patience, job.progress);
-    let client = match SatClient::open(&transport, asked.credential).await {
-        Ok(client) => client,
-        Err(failure) => {
-            tracing::warn!(%failure, "no certificates in this run");
-            return;
-        }
-    };
+    let until = asked.clock.now() + TIME;
     let mut left = CERTIFICATES_PER_RUN;
     for candidate in candidates {
         let Candidate { learner, record, .. } = candidate;
         for certificate in record.state.certificates.iter_mut().filter(|certificate| is_due(certificate)) {
-            if left == 0 || huntress.clock.now() >= until {
+            if left == 0 || asked.clock.now() >= until {
                 tracing::info!("certificates are left for the next run");
                 return;
             }
             left -= 1;
-            match fetch_one(&client, asked, learner, &record.person, certificate, huntress.instant()).await {
+            match fetch_one(asked, learner, &record.person, certificate).await {
                 Ok(outcome) => certificate.outcome = outcome,
                 Err(Trouble::WithTheSource(error)) => {
                     // Whatever it is, the next one would meet it too.
@@ -75,14 +60,13 @@ enum Trouble {
 }
 
 async fn fetch_one(
-    client: &SatClient<'_>,
     asked: &Asked<'_>,
     learner: &LearnerId,
     person: &PersonId,
     certificate: &Certificate,
-    now: DateTime<Utc>,
 ) -> Result<CertificateOutcome, Trouble> {
-    let fetched = client.certificate(&certificate.assignment, learner).await.map_err(Trouble::WithTheSource)?;
+    let now = asked.clock.now().trunc_subsecs(0);
+    let fetched = asked.client.certificate(&certificate.assignment, learner).await.map_err(Trouble::WithTheSource)?;
     let (bytes, content_type, source) = match fetched {
         Fetched::NoneAvailable { answer } => {
             return Ok(CertificateOutcome::NoneAvailable { asked_at: now, answer });

@@ -13,16 +13,14 @@ use crate::domain::sat::person::{
     PrivacyMode,
 };
 use crate::domain::sat::roster::{LearnerId, Listed, Roster};
-use crate::huntress::edr::Instants;
-use crate::huntress::sat::{SatClient, SatCredential};
-use crate::huntress::transport::Patience;
+use crate::huntress::edr::{Collected, Instants};
+use crate::huntress::sat::{PeopleState, SatClient};
 use crate::secrets::wrapping::WrapError;
 use crate::store::{Lease, PeopleWritten, PersonRecord, PersonWrite, StoreError, StoredPerson};
-use crate::sync::collect::Job;
 use crate::sync::work::Worker;
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a run did about people.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,22 +31,6 @@ pub struct Followed {
     pub quality: Quality,
     /// What was written.
     pub written: PeopleWritten,
-}
-
-impl Job {
-    /// The same for another part of the run.
-    #[must_use]
-    pub fn again(&self) -> Self {
-        Self {
-            as_of: self.as_of,
-            as_of_given: self.as_of_given,
-            run: self.run.clone(),
-            budget: Arc::clone(&self.budget),
-            // What is read of people is not kept between parts of a run, so it is waited for.
-            patience: Patience::until(self.patience.deadline),
-            progress: Arc::clone(&self.progress),
-        }
-    }
 }
 
 /// A person whom this run looks at.
@@ -171,7 +153,8 @@ fn want_certificates(state: &mut PersonState) {
 }
 
 impl Worker {
-    /// Brings the people of a connection up to date, if it follows any. What is written is visible once the run is committed.
+    /// Brings the people of a connection up to date, if it follows any. What is written is visible once the run is committed. `kept` is what an earlier
+    /// part of the run left; what this part leaves when it has to pause is sealed.
     ///
     /// # Errors
     /// The [`Failure`] of the first list that fails for good, or of the store; then nobody has changed.
@@ -179,72 +162,36 @@ impl Worker {
         &self,
         lease: &Lease,
         connection: &Connection,
-        credential: &SatCredential,
+        client: &SatClient<'_>,
         account: &SatId,
-        job: Job,
-    ) -> Result<Option<Followed>, Failure> {
+        as_of: DateTime<Utc>,
+        kept: Option<&[u8]>,
+    ) -> Result<Collected<Option<Followed>, Vec<u8>>, Failure> {
         if !connection.people.is_on() {
-            return Ok(None);
+            return Ok(Collected::Whole(None));
         }
         let (company, id, mode) = (&connection.company, &connection.id, connection.people.mode);
         let keeper = self.vault.keeper(&self.store, company, id, mode).await.map_err(|error| failed(&error))?;
         let stored = self.store.stored_people(company, id).await.map_err(|error| failed(&error.into()))?;
         let is_first = stored.values().all(|stored| stored.visible.is_none());
-        let rules = Rules { settings: &connection.people, as_of: job.as_of, stored, is_first };
-        let (roster, lists_read) = self.read(&rules, connection, credential, account, &keeper, job.again()).await?;
-        let mut candidates = candidates(&rules, &roster, &keeper, lists_read).map_err(|error| failed(&error))?;
-        if keeper.seals() {
-            let asked = Asked { credential, documents: &self.vault.documents, keeper: &keeper, job };
-            fetch(&self.huntress, &asked, &mut candidates).await;
-        }
-        self.write(lease, connection, &rules, &roster, &keeper, candidates).await.map(Some)
-    }
-
-    /// The lists that are needed: nothing of any assignment while everybody who is known or active is settled.
-    async fn read(
-        &self,
-        rules: &Rules<'_>,
-        connection: &Connection,
-        credential: &SatCredential,
-        account: &SatId,
-        keeper: &Keeper<'_>,
-        job: Job,
-    ) -> Result<(Roster, bool), Failure> {
-        let transport = self.huntress.transport(&self.huntress.origins.sat, job.budget, job.patience, job.progress);
-        let instants = Instants { as_of: rules.as_of, observed_at: None };
-        let client = SatClient::open(&transport, credential).await?;
-        let (account, caps, names) = (account.as_str(), connection.sat.caps(), keeper.seals());
-        let book = client.assignments(account, caps.assignments, instants).await?;
-        let mut roster = Roster::new(rules.as_of, &rules.settings.picks, &book, caps.activity_per_assignment);
-        client.read_everybody(account, &mut roster, names, instants).await?;
-        let hasher = &keeper.hasher;
-        let inactive = |(learner, listed)| roster.is_inactive(listed).then(|| hasher.person(learner));
-        let inactive: HashSet<PersonId> = roster.everybody().filter_map(inactive).collect();
-        let new = roster.everybody().any(|(learner, listed)| {
-            roster.inclusion(listed) == Inclusion::Included && rules.needs_judging(&hasher.person(learner))
-        });
-        let known = rules.stored.iter().any(|(person, stored)| {
-            let open = |record: &PersonRecord| !record.state.inactive && !rules.is_settled(record.state.standing);
-            stored.visible.as_ref().is_some_and(open) && !inactive.contains(person)
-        });
-        // A certificate takes the learner's id, and who is not among the account's learners is named by the lists of assignments alone.
-        let owed = |record: &PersonRecord| keeper.seals() && record.state.is_owed_a_certificate();
-        let listed: HashSet<PersonId> = roster.everybody().map(|(learner, _)| hasher.person(learner)).collect();
-        let mut visible = rules.stored.values().filter_map(|stored| stored.visible.as_ref());
-        let owed = visible.any(|record| owed(record) && !listed.contains(&record.person));
-        // Nobody is known yet: then those who are enrolled and not active are to be found, too.
-        let lists_read = new || known || owed || rules.is_first;
-        if !lists_read {
-            return Ok((roster, false));
-        }
-        let roster = Mutex::new(roster);
-        client.read_enrollments(&roster, names, instants).await?;
-        let wanted = |learner: &LearnerId| {
-            let person = hasher.person(learner);
-            !inactive.contains(&person) && rules.needs_judging(&person)
+        let rules = Rules { settings: &connection.people, as_of, stored, is_first };
+        let lists = Mutex::new(begin(lease, connection, &keeper, as_of, kept));
+        let lists_read = match read(&rules, client, account, &keeper, &lists).await? {
+            Collected::Whole(lists_read) => lists_read,
+            Collected::Paused { until, .. } => {
+                let sealed = keeper.seal_lists(lease.run(), &lock(&lists)).map_err(|error| failed(&error.into()))?;
+                return Ok(Collected::Paused { state: Box::new(sealed), until });
+            }
         };
-        client.read_progress(&roster, wanted, instants).await?;
-        Ok((roster.into_inner().unwrap_or_else(PoisonError::into_inner), true))
+        let lists = lists.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let roster = lists.roster();
+        let mut candidates = candidates(&rules, roster, &keeper, lists_read).map_err(|error| failed(&error))?;
+        if keeper.seals() {
+            let asked =
+                Asked { client, clock: &*self.huntress.clock, documents: &self.vault.documents, keeper: &keeper };
+            fetch(&asked, &mut candidates).await;
+        }
+        self.write(lease, connection, &rules, roster, &keeper, candidates).await.map(Some).map(Collected::Whole)
     }
 
     async fn write(
@@ -287,6 +234,86 @@ impl Worker {
         );
         Ok(Followed { evidence, quality: roster.quality(), written })
     }
+}
+
+/// What an earlier part of the run has read, or nothing.
+fn begin(
+    lease: &Lease,
+    connection: &Connection,
+    keeper: &Keeper<'_>,
+    as_of: DateTime<Utc>,
+    kept: Option<&[u8]>,
+) -> PeopleState {
+    let (picks, names) = (&connection.people.picks, keeper.seals());
+    let kept = kept.and_then(|sealed| keeper.open_lists(lease.run(), sealed).ok().filter(|it| it.is_for(picks, names)).or_else(|| {
+        tracing::warn!(connection = %connection.id, "people, or how they are kept, were changed while the run was waiting; their lists are read anew");
+        None
+    }));
+    let caps = connection.sat.caps();
+    kept.unwrap_or_else(|| {
+        PeopleState::new(Roster::new(as_of, picks, caps.activity_per_assignment), caps.assignments, names)
+    })
+}
+
+/// Reads the lists that are needed: nothing of any assignment while everybody who is known or active is settled. Tells whether those were.
+async fn read(
+    rules: &Rules<'_>,
+    client: &SatClient<'_>,
+    account: &SatId,
+    keeper: &Keeper<'_>,
+    lists: &Mutex<PeopleState>,
+) -> Result<Collected<bool, ()>, Failure> {
+    let instants = Instants { as_of: rules.as_of, observed_at: None };
+    let paused = |until| Ok(Collected::Paused { state: Box::new(()), until });
+    if let Some(until) = client.read_everybody(account.as_str(), lists, instants).await? {
+        return paused(until);
+    }
+    let hasher = &keeper.hasher;
+    let (inactive, lists_read) = {
+        let lists = lock(lists);
+        let roster = lists.roster();
+        let inactive = |(learner, listed)| roster.is_inactive(listed).then(|| hasher.person(learner));
+        let inactive: HashSet<PersonId> = roster.everybody().filter_map(inactive).collect();
+        let lists_read = needs_lists(rules, keeper, roster, &inactive);
+        (inactive, lists_read)
+    };
+    if !lists_read {
+        return Ok(Collected::Whole(false));
+    }
+    if let Some(until) = client.read_enrollments(lists, instants).await? {
+        return paused(until);
+    }
+    let wanted = |learner: &LearnerId| {
+        let person = hasher.person(learner);
+        !inactive.contains(&person) && rules.needs_judging(&person)
+    };
+    match client.read_progress(lists, wanted, instants).await? {
+        Some(until) => paused(until),
+        None => Ok(Collected::Whole(true)),
+    }
+}
+
+/// Whether anybody is to be judged, or found, by the lists of assignments.
+fn needs_lists(rules: &Rules<'_>, keeper: &Keeper<'_>, roster: &Roster, inactive: &HashSet<PersonId>) -> bool {
+    let hasher = &keeper.hasher;
+    let new = roster.everybody().any(|(learner, listed)| {
+        roster.inclusion(listed) == Inclusion::Included && rules.needs_judging(&hasher.person(learner))
+    });
+    let known = rules.stored.iter().any(|(person, stored)| {
+        let open = |record: &PersonRecord| !record.state.inactive && !rules.is_settled(record.state.standing);
+        stored.visible.as_ref().is_some_and(open) && !inactive.contains(person)
+    });
+    // A certificate takes the learner's id, and who is not among the account's learners is named by the lists of assignments alone.
+    let owed = |record: &PersonRecord| keeper.seals() && record.state.is_owed_a_certificate();
+    let listed: HashSet<PersonId> = roster.everybody().map(|(learner, _)| hasher.person(learner)).collect();
+    let mut visible = rules.stored.values().filter_map(|stored| stored.visible.as_ref());
+    let owed = visible.any(|record| owed(record) && !listed.contains(&record.person));
+    // Nobody is known yet: then those who are enrolled and not active are to be found, too.
+    new || known || owed || rules.is_first
+}
+
+fn lock(lists: &Mutex<PeopleState>) -> MutexGuard<'_, PeopleState> {
+    lists.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Everybody whom this run has something to say about.

@@ -21,7 +21,6 @@ use crate::domain::sat::training::TrainingCollection;
 use crate::huntress::edr::Instants;
 use crate::huntress::sat::{SatClient, SatCredential};
 use chrono::SubsecRound;
-use std::sync::{Mutex, PoisonError};
 
 impl Huntress {
     /// Reads who is enrolled in `picks` and how far everybody is.
@@ -46,13 +45,9 @@ impl Huntress {
         let caps = settings.caps();
         let book = client.assignments(id, caps.assignments, instants).await?;
         check_choice(&book, picks, id)?;
-        let mut roster = Roster::new(job.as_of, picks, &book, caps.activity_per_assignment);
-        client.read_everybody(id, &mut roster, false, instants).await?;
-        let roster = Mutex::new(roster);
-        client.read_enrollments(&roster, false, instants).await?;
-        client.read_progress(&roster, |_| true, instants).await?;
+        let roster = Roster::new(job.as_of, picks, caps.activity_per_assignment).placed(&book);
         Ok(TrainingCollection {
-            roster: roster.into_inner().unwrap_or_else(PoisonError::into_inner),
+            roster: client.read_roster(id, roster, instants).await?,
             quality: book.quality,
             picks: picks.clone(),
             account,

@@ -1,9 +1,10 @@
 //! What it takes to keep people: keys, and a place for certificates. Everything that opens something sealed is here.
 
 use crate::documents::{DocumentError, Documents, certificate_key, prefix_of_connection, prefix_of_person};
-use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::sat::person::{Certificate, Column, PersonEvent, PersonId, PrivacyMode, StoredCertificate};
 use crate::domain::sat::roster::{LearnerId, Profile};
+use crate::huntress::sat::PeopleState;
 use crate::secrets::sealing::{CipherFailed, DoesNotOpen, HashingKey, SealingKey};
 use crate::secrets::wrapping::{PlainKey, Purpose, WrapError, Wrapping};
 use crate::store::{Access, Keeping, PersonRecord, SealedProfile, Store, StoreError};
@@ -334,6 +335,34 @@ impl Keeper<'_> {
             email: seal(&profile.email, Column::Email)?,
             tag: Some(tag),
         })
+    }
+
+    /// Seals how far the lists of a run were read, for its next part. Once the people of the connection are erased, nobody can open it any more.
+    ///
+    /// # Errors
+    /// [`CipherFailed`]; also for what cannot be written, which no state is known to be.
+    pub fn seal_lists(&self, run: &RunId, lists: &PeopleState) -> Result<Vec<u8>, CipherFailed> {
+        let bytes = postcard::to_allocvec(lists).map_err(|_| CipherFailed)?;
+        self.lists_key()?.seal(&self.lists_binding(run), &bytes)
+    }
+
+    /// What [`Self::seal_lists`] sealed for this run.
+    ///
+    /// # Errors
+    /// [`DoesNotOpen`] for what is of another run or keeping, or damaged.
+    pub fn open_lists(&self, run: &RunId, sealed: &[u8]) -> Result<PeopleState, DoesNotOpen> {
+        let key = self.lists_key().map_err(|_| DoesNotOpen)?;
+        let bytes = key.open(&self.lists_binding(run), sealed)?;
+        postcard::from_bytes(&bytes).map_err(|_| DoesNotOpen)
+    }
+
+    /// Of the company's key and the id of the keeping, which is erased with the people: names or not, the key is gone then.
+    fn lists_key(&self) -> Result<SealingKey, CipherFailed> {
+        self.hasher.0.derive(&["lists", self.company.as_str(), self.connection.as_str(), &self.keeping.id])
+    }
+
+    fn lists_binding(&self, run: &RunId) -> String {
+        format!("lists/{}/{}/{run}", self.company, self.connection)
     }
 
     /// Whether names and certificates are kept.

@@ -1,0 +1,146 @@
+//! Lists of people that the request limit does not allow to read in one part of a run: they wait, sealed, for the next one.
+
+use super::collect::picks;
+use super::world::{Part, World, contains};
+use acceptance::people::{ACCOUNT, Workforce};
+use chrono::TimeDelta;
+use common::domain::run::RunStatus;
+use common::domain::sat::people::PersonStatus::{self, Compliant, NotCompliant, NotEnrolled};
+use common::domain::sat::person::{PeopleSummary, PrivacyMode};
+use common::sync::people::Opening;
+use common::sync::work::Processed;
+use simulator::{List, Request};
+use std::collections::{BTreeMap, BTreeSet};
+
+const PICKS: [&str; 4] = ["P1", "P2", "P3", "P4"];
+const LEARNERS: [&str; 6] = ["l-done", "l-partly", "l-never", "l-one-of-one", "l-in-none", "l-left"];
+const STATUSES: [Option<PersonStatus>; 6] =
+    [Some(Compliant), Some(NotCompliant), Some(NotCompliant), Some(Compliant), Some(NotEnrolled), None];
+
+/// Requests of the signals besides one for each assignment: a token, accounts, the account, assignments, learners and campaigns.
+const BESIDES: usize = 6;
+
+/// Requests of people: assignments, learners, and two lists of each pick.
+const OF_PEOPLE: usize = 2 + 2 * PICKS.len();
+
+/// An account of so many assignments with activity, the picks among them.
+fn account(assignments: usize) -> Workforce {
+    let mut account = PICKS.iter().fold(Workforce::new(), |account, id| account.assignment(id, "in-progress"));
+    for n in PICKS.len()..assignments {
+        account = account.assignment(&format!("other-{n}"), "completed");
+    }
+    for learner in LEARNERS {
+        account = account.learner(learner, if learner == "l-left" { "inactive" } else { "active" });
+    }
+    for pick in PICKS {
+        account = account.completed(pick, "l-done");
+        account = ["l-done", "l-partly", "l-never", "l-left"]
+            .iter()
+            .fold(account, |account, who| account.enrolled(pick, who));
+    }
+    account.completed("P1", "l-partly").enrolled("P1", "l-one-of-one").completed("P1", "l-one-of-one")
+}
+
+/// A run of which the limit of a minute, 200 requests, ends the first part when so many requests of people are made.
+async fn paused_after(requests: usize, mode: PrivacyMode) -> World {
+    let mut world = World::new(&account(200 - BESIDES - requests), mode, &PICKS).await;
+    world.ask().await;
+    let part = world.part().await.unwrap();
+    assert!(matches!(part.processed, Processed::Waiting { .. }), "{requests}: {:?}", part.processed);
+    assert_eq!(world.simulator.requests().len(), 200, "{requests}");
+    world
+}
+
+async fn go_on(world: &mut World) -> Vec<Part> {
+    let mut parts = Vec::new();
+    while let Some(part) = world.part().await {
+        parts.push(part);
+    }
+    assert_eq!(parts.last().unwrap().processed, Processed::Succeeded { bundles: 1 });
+    parts
+}
+
+fn asked(requests: &[Request], list: List) -> usize {
+    requests.iter().filter(|request| request.list == Some(list)).count()
+}
+
+#[tokio::test]
+async fn a_run_goes_on_in_any_list_of_people_and_asks_for_no_page_twice() {
+    let mut cut_at = BTreeSet::new();
+    for requests in 0..OF_PEOPLE {
+        let mut world = paused_after(requests, PrivacyMode::Pseudonymous).await;
+        let before = world.simulator.requests().len();
+        let parts = go_on(&mut world).await;
+        assert_eq!(parts.len(), 1, "{requests}");
+        assert!(parts.iter().all(|part| part.waited < TimeDelta::seconds(10)), "{requests}");
+        let all = world.simulator.requests();
+        let rest = &all[before..];
+        assert_eq!((rest[0].list, asked(rest, List::Token)), (Some(List::Token), 1));
+        assert_eq!(rest.len(), 1 + OF_PEOPLE - requests, "{requests}");
+        cut_at.insert(rest[1].path.clone());
+
+        // The signals and people read three kinds of lists each for themselves.
+        let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+        all.iter().filter(|it| it.list != Some(List::Token)).for_each(|it| *times.entry(&it.path).or_default() += 1);
+        let twice = |path: &str| {
+            let lists = ["assignments", "learners"].map(|list| format!("/api/v1/accounts/{ACCOUNT}/{list}"));
+            let activity = PICKS.map(|pick| format!("/api/v1/assignments/{pick}/learner-activity"));
+            lists.iter().chain(&activity).any(|it| it == path)
+        };
+        assert!(times.iter().all(|(path, times)| *times == 1 + usize::from(twice(path))), "{requests}: {times:?}");
+
+        let run = world.store.runs(&world.company, &world.id, 1).await.unwrap().remove(0);
+        assert_eq!((run.status, run.api_calls), (RunStatus::Succeeded, all.len() as u64));
+        assert_eq!(world.statuses(LEARNERS).await, STATUSES, "{requests}");
+        let people = world.bundle().await.people.unwrap();
+        assert_eq!(people.summary, PeopleSummary { compliant: 2, not_compliant: 2, not_enrolled: 1, unknown: 0 });
+    }
+    let kinds: BTreeSet<&str> = cut_at.iter().filter_map(|path| path.rsplit('/').next()).collect();
+    assert_eq!(kinds, BTreeSet::from(["assignments", "learner-activity", "learners"]));
+    assert!(cut_at.contains(&format!("/api/v1/accounts/{ACCOUNT}/learners")));
+}
+
+#[tokio::test]
+async fn nobody_can_be_told_from_what_waits() {
+    for mode in [PrivacyMode::Pseudonymous, PrivacyMode::Full] {
+        let world = paused_after(OF_PEOPLE - 1, mode).await;
+        let active = world.store.active_run(&world.company, &world.id).await.unwrap().unwrap();
+        assert!(active.checkpoint.is_some());
+        let bytes = world.end().await;
+        for learner in LEARNERS {
+            assert!(!contains(&bytes, learner), "{learner}, mode {mode}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_waits_does_not_outlive_the_people_that_it_names() {
+    let mut world = paused_after(OF_PEOPLE - 1, PrivacyMode::Full).await;
+    world.vault.erase_people(&world.store, &world.company, &world.id).await.unwrap();
+    let before = world.simulator.requests().len();
+    go_on(&mut world).await;
+    let rest = &world.simulator.requests()[before..];
+    assert_eq!(
+        asked(rest, List::AssignmentLearners),
+        PICKS.len(),
+        "the lists are read anew, as in a run after an erasure"
+    );
+    assert_eq!(world.statuses(LEARNERS).await, STATUSES);
+}
+
+#[tokio::test]
+async fn names_and_picks_that_are_changed_meanwhile_count() {
+    let mut world = paused_after(OF_PEOPLE - 1, PrivacyMode::Pseudonymous).await;
+    world.configure(|people| people.mode = PrivacyMode::Full).await;
+    go_on(&mut world).await;
+    let record = world.person("l-done").await.unwrap();
+    let opening = Opening { by: "auditor", reason: "audit", at: common::clock::Clock::now(&world.clock) };
+    let opened = world.vault.open_identity(&world.store, &world.company, &world.id, &record, opening).await.unwrap();
+    assert_eq!(opened.name.as_deref(), Some("First-l-done Last-l-done"));
+
+    let mut world = paused_after(OF_PEOPLE - 1, PrivacyMode::Pseudonymous).await;
+    world.configure(|people| people.picks = picks(&["P1"])).await;
+    go_on(&mut world).await;
+    assert_eq!(world.status("l-partly").await.map(|(status, _)| status), Some(Compliant));
+    assert_eq!(world.bundle().await.people.unwrap().assignments, picks(&["P1"]));
+}
