@@ -271,6 +271,7 @@ impl Aws {
             "UpdateItem" => call(body, |it| database.update_item(it)),
             "DeleteItem" => call(body, |it| database.delete_item(it)),
             "Query" => call(body, |it| database.query(it)),
+            "BatchGetItem" => call(body, |it| database.batch_get_item(it)),
             "BatchWriteItem" => call(body, |it| database.batch_write_item(it)),
             "TransactWriteItems" => call(body, |it| database.transact_write_items(it)),
             "CreateTable" => call(body, |it| database.create_table(it)),

@@ -9,6 +9,7 @@ use common::queue::RunMessage;
 use common::sync::plan::{Asked, PlanError};
 use common::telemetry::Telemetry;
 use lambda_runtime::{Context, LambdaEvent};
+use scheduled_sync::{Answer, Tick};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,9 +26,14 @@ const INVOCATION: TimeDelta = TimeDelta::seconds(900);
 const MOST_DELIVERIES: u32 = 250;
 const LONGEST_STEP: Duration = Duration::from_secs(120);
 
+/// Looks after a run, one an hour: it ends within a day.
+const MOST_LOOKS: u32 = 36;
+const HOUR: TimeDelta = TimeDelta::hours(1);
+
 /// What a process came to.
 pub enum Outcome {
     Asked(Box<Result<Asked, PlanError>>),
+    Ticked(Box<Result<Answer, PlanError>>),
     Handled(BatchAnswer),
 }
 
@@ -56,6 +62,8 @@ pub struct Drive<'a> {
     deliveries: u32,
     doubled: Option<u32>,
     resumes_after: u32,
+    /// When the schedule looks after the runs the next time, once it has asked for one.
+    next_look: Option<DateTime<Utc>>,
     /// Processes that died or stalled.
     pub interrupts: u32,
 }
@@ -71,6 +79,7 @@ impl<'a> Drive<'a> {
             deliveries: 0,
             doubled,
             resumes_after,
+            next_look: None,
             interrupts: 0,
         }
     }
@@ -144,6 +153,61 @@ impl<'a> Drive<'a> {
         Err("nobody can ask for a run, though nothing goes wrong any more".to_owned())
     }
 
+    /// The daily tick of an instant, which EventBridge Scheduler sends again until it is done with.
+    pub async fn tick(&mut self, scheduled_at: DateTime<Utc>) -> Result<(), String> {
+        self.deployment.clock.move_to(scheduled_at);
+        for attempt in 0..12 {
+            if attempt == 10 {
+                self.aws.set_armed(false);
+            }
+            if self.ticked(Tick::daily(scheduled_at)).await? {
+                self.next_look = Some(scheduled_at + HOUR);
+                self.aws.set_armed(true);
+                return Ok(());
+            }
+            self.deployment.clock.move_to(self.now() + TimeDelta::minutes(1));
+        }
+        Err("the tick is never done with, though nothing goes wrong any more".to_owned())
+    }
+
+    /// Looks after the run each hour until it is over; whether that took a look.
+    pub async fn look_after(&mut self) -> Result<bool, String> {
+        for look in 0..MOST_LOOKS {
+            let armed = self.aws.set_armed(false);
+            let active = self.deployment.store.active_run(&company(), &connection_id()).await;
+            self.aws.set_armed(armed);
+            if active.map_err(|error| error.to_string())?.is_none() {
+                return Ok(look > 0);
+            }
+            self.look(self.now() + HOUR).await?;
+            self.deliver_all().await?;
+        }
+        Err(format!("the run has not ended after {MOST_LOOKS} hours"))
+    }
+
+    async fn look(&mut self, at: DateTime<Utc>) -> Result<(), String> {
+        self.deployment.clock.move_to(at);
+        self.next_look = Some(at + HOUR);
+        self.ticked(Tick::hourly(at)).await.map(drop)
+    }
+
+    /// Whether a tick was done with.
+    async fn ticked(&mut self, tick: Tick) -> Result<bool, String> {
+        self.aws.note(format_args!("tick: {tick:?}"));
+        let planner = self.deployment.planner();
+        let ticking = async move {
+            let event = LambdaEvent::new(tick, Context::default());
+            Outcome::Ticked(Box::new(scheduled_sync::handle(&planner, &Telemetry::none(), event).await))
+        };
+        match self.step(Box::pin(ticking)).await? {
+            Some(Outcome::Ticked(answer)) => {
+                self.aws.note(format_args!("ticked: {answer:?}"));
+                Ok(answer.is_ok())
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Delivers until the queue is empty and everybody is at rest.
     pub async fn deliver_all(&mut self) -> Result<(), String> {
         loop {
@@ -159,6 +223,10 @@ impl<'a> Drive<'a> {
             let Some(place) = (0..self.queue.len()).min_by_key(|place| self.queue[*place].visible_at) else {
                 return Ok(());
             };
+            if let Some(at) = self.next_look.filter(|at| *at < self.queue[place].visible_at) {
+                self.look(at).await?;
+                continue;
+            }
             let message = self.queue.remove(place);
             self.deliver(message).await?;
             if self.deliveries > MOST_DELIVERIES {

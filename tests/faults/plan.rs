@@ -22,22 +22,25 @@ pub enum Scene {
     TrainingInParts,
     /// Training with people followed, whose rows are written before the commit.
     People,
+    /// The same in parts, between which the lists of people wait sealed.
+    PeopleInParts,
 }
 
 impl Scene {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Endpoints,
         Self::EndpointsInParts,
         Self::ManyClients,
         Self::Training,
         Self::TrainingInParts,
         Self::People,
+        Self::PeopleInParts,
     ];
 
     pub fn product(self) -> Product {
         match self {
             Self::Endpoints | Self::EndpointsInParts | Self::ManyClients => Product::Edr,
-            Self::Training | Self::TrainingInParts | Self::People => Product::Sat,
+            Self::Training | Self::TrainingInParts | Self::People | Self::PeopleInParts => Product::Sat,
         }
     }
 
@@ -46,6 +49,7 @@ impl Scene {
         match self {
             Self::EndpointsInParts => Self::Endpoints,
             Self::TrainingInParts => Self::Training,
+            Self::PeopleInParts => Self::People,
             other => other,
         }
     }
@@ -54,14 +58,19 @@ impl Scene {
         self != self.in_one_go()
     }
 
+    pub fn follows_people(self) -> bool {
+        self.in_one_go() == Self::People
+    }
+
     fn draw(rng: &mut Rng) -> Self {
         match rng.u32(0..100) {
-            0..35 => Self::Endpoints,
-            35..55 => Self::EndpointsInParts,
-            55..57 => Self::ManyClients,
-            57..75 => Self::Training,
-            75..90 => Self::TrainingInParts,
-            _ => Self::People,
+            0..30 => Self::Endpoints,
+            30..48 => Self::EndpointsInParts,
+            48..50 => Self::ManyClients,
+            50..65 => Self::Training,
+            65..78 => Self::TrainingInParts,
+            78..88 => Self::People,
+            _ => Self::PeopleInParts,
         }
     }
 
@@ -76,6 +85,8 @@ impl Scene {
                 List::Learners,
                 List::LearnerActivity,
                 List::PhishingCampaigns,
+                // Asked for where people are followed.
+                List::AssignmentLearners,
             ],
         }
     }
@@ -117,6 +128,8 @@ pub struct Plan {
     pub scene: Scene,
     /// Whether there is evidence of an earlier run.
     pub earlier: bool,
+    /// Whether the schedule asks for the run, and looks after it each hour; otherwise a caller asks.
+    pub scheduled: bool,
     pub requests: Vec<Request>,
     pub strikes: Vec<Strike>,
     /// The delivery whose message comes twice.
@@ -135,6 +148,7 @@ impl Plan {
             seed,
             scene,
             earlier: rng.u32(0..10) < 7,
+            scheduled: rng.u32(0..10) < 3,
             requests: Vec::new(),
             strikes: Vec::new(),
             doubled: (rng.u32(0..8) == 0).then(|| rng.u32(1..4)),
@@ -150,7 +164,7 @@ impl Plan {
             if rng.u32(0..10) < 3 {
                 plan.requests.push(request(scene, rng));
             } else {
-                plan.strikes.push(strike(scene, rng));
+                plan.strikes.push(strike(scene, plan.scheduled, rng));
             }
         }
         plan
@@ -193,18 +207,21 @@ fn request(scene: Scene, rng: &mut Rng) -> Request {
     Request { list, from, times, answer }
 }
 
-fn strike(scene: Scene, rng: &mut Rng) -> Strike {
-    let calls = match scene {
-        Scene::Endpoints | Scene::Training => 18,
-        Scene::ManyClients | Scene::People => 30,
-        Scene::EndpointsInParts | Scene::TrainingInParts => 50,
-    };
+fn strike(scene: Scene, scheduled: bool, rng: &mut Rng) -> Strike {
+    // Over all shards: a look at who has not ended, at who is due, and at who is stale.
+    let before = if scheduled { 50 } else { 0 };
+    let calls = before
+        + match scene {
+            Scene::Endpoints | Scene::Training => 18,
+            Scene::ManyClients | Scene::People => 30,
+            Scene::EndpointsInParts | Scene::TrainingInParts | Scene::PeopleInParts => 50,
+        };
     let (operation, from) = match rng.u32(0..10) {
         0..5 => (None, rng.u32(1..=calls)),
         5..8 => (Some("TransactWriteItems"), rng.u32(1..=if scene.is_limited() { 8 } else { 4 })),
         8 => (Some(SEND), rng.u32(1..=if scene.is_limited() { 4 } else { 2 })),
         _ => {
-            let operations = ["GetItem", "Query", "PutItem", "BatchWriteItem", "UpdateItem"];
+            let operations = ["GetItem", "Query", "PutItem", "BatchWriteItem", "BatchGetItem", "UpdateItem"];
             (Some(operations[rng.usize(0..operations.len())]), rng.u32(1..=6))
         }
     };

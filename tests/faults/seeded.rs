@@ -42,8 +42,16 @@ async fn play(theater: &mut Theater, plan: &Plan, aws: &mut Option<Aws>) -> Resu
     deployment.aws.arm(&plan.strikes);
     deployment.answer(&plan.requests);
     let mut drive = Drive::new(&deployment, plan.doubled, plan.resumes_after);
-    drive.ask("the one").await?;
+    if plan.scheduled {
+        drive.tick(before.connection.next_run_at.ok_or("the connection is never due")?).await?;
+    } else {
+        drive.ask("the one").await?;
+    }
     drive.deliver_all().await?;
+    let mut rescued = "";
+    if plan.scheduled && drive.look_after().await? {
+        rescued = ", after the hourly look";
+    }
     deployment.aws.set_armed(false);
     let told = |ending: String| Told {
         ending,
@@ -53,8 +61,8 @@ async fn play(theater: &mut Theater, plan: &Plan, aws: &mut Option<Aws>) -> Resu
 
     let mut seen = look(&deployment.client, plan.scene).await.map_err(unavailable)?;
     hold!(seen.runs.len() == before.runs.len() + 1, "{} runs, and one was asked for", seen.runs.len());
-    let mut rescued = "";
     if !seen.runs[0].status.is_final() {
+        hold!(!plan.scheduled, "the run is {} for ever, though somebody looks after it each hour", seen.runs[0].status);
         hold!(!drive.dead.is_empty(), "the run is {} for ever: no message is left", seen.runs[0].status);
         hold!(seen.evidence == before.evidence && seen.people == before.people, "evidence of a run that is not over");
         hold!(seen.active.as_ref() == Some(&seen.runs[0].id), "the run that is not over is not the active one");
@@ -277,6 +285,7 @@ fn all_has_happened(told: &[Told]) {
     let names = aws.iter().map(|it| name(format!("{it:?}"))).chain(vendor.iter().map(|it| name(format!("{it:?}"))));
     let missing: Vec<String> = names.chain(["several processes".to_owned()]).filter(|it| !has(it.clone())).collect();
     assert!(missing.is_empty(), "what never happened: {missing:?}");
+    assert!(told.iter().any(|it| it.ending.contains("after the hourly look")), "nobody was ever looked after");
     for scene in Scene::ALL {
         assert!(told.iter().any(|it| it.scene == Some(scene)), "{scene:?} was never played");
     }

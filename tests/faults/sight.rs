@@ -47,7 +47,7 @@ pub async fn look(client: &Client, scene: Scene) -> Result<Sight, StoreError> {
         evidence.insert(owner, pieces);
     }
     let mut people: Vec<String> = Vec::new();
-    if scene == Scene::People {
+    if scene.follows_people() {
         people = store.people(&company, &id).await?.iter().map(|person| format!("{:?}", person.state)).collect();
         people.sort();
     }

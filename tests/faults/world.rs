@@ -70,7 +70,7 @@ impl Scene {
 
     /// With people, somebody has done something since the earlier run.
     fn training(self, earlier: bool) -> SatAccount {
-        if self == Self::People {
+        if self.follows_people() {
             let four = Workforce::four_people();
             return if earlier { four.account() } else { four.completed("B", "person-4").account() };
         }
@@ -100,7 +100,7 @@ impl Scene {
         };
         let mut connection = Connection::new(company(), connection_id(), self.product(), mapping, start());
         connection.next_run_at = Some(second());
-        if self == Self::People {
+        if self.follows_people() {
             let picks = ["A", "B"].into_iter().map(|id| SatId::parse(id).unwrap()).collect();
             connection.people = PeopleSettings { mode: PrivacyMode::Pseudonymous, picks, recertify_after_days: None };
         }
@@ -113,7 +113,7 @@ impl Scene {
         let mut owners: Vec<EvidenceOwner> = match self {
             Self::Endpoints | Self::EndpointsInParts => named(&["client-a", "client-b"]),
             Self::ManyClients => named(&["c0", "c24", "c50", "c94"]),
-            Self::Training | Self::TrainingInParts | Self::People => return named(&["client-a"]),
+            Self::Training | Self::TrainingInParts | Self::People | Self::PeopleInParts => return named(&["client-a"]),
         };
         owners.push(EvidenceOwner::Company);
         owners
