@@ -9,6 +9,8 @@ use chrono::TimeDelta;
 use common::domain::run::RunStatus;
 use common::domain::sat::people::PersonStatus::{self, Compliant, NotCompliant, NotEnrolled};
 use common::domain::sat::person::{PeopleSummary, PrivacyMode};
+use common::sync::collect::Budgets;
+use common::sync::forecast::forecast_of;
 use common::sync::people::Opening;
 use common::sync::work::Processed;
 use simulator::{List, Request};
@@ -158,4 +160,22 @@ async fn names_and_picks_that_are_changed_meanwhile_count() {
     go_on(&mut world).await;
     assert_eq!(world.status("l-partly").await.map(|(status, _)| status), Some(Compliant));
     assert_eq!(world.bundle().await.people.unwrap().assignments, picks(&["P1"]));
+}
+
+#[tokio::test]
+async fn the_next_run_is_foretold_to_the_request() {
+    let mut world = World::new(&account(195), PrivacyMode::Pseudonymous, &PICKS).await;
+    world.ask().await;
+    go_on(&mut world).await;
+    // What the first run sent, before it knew the account, is under the connection's name.
+    world.wait(TimeDelta::days(1)).await;
+    let now = common::clock::Clock::now(&world.clock);
+    let forecast = forecast_of(&world.store, &Budgets::default(), &world.company, &world.id, now).await.unwrap();
+    let forecast = forecast.unwrap();
+    world.ask().await;
+    let parts = go_on(&mut world).await;
+    assert_eq!(forecast.requests, world.simulator.requests().len() as u64);
+    assert_eq!((forecast.parts, parts.len()), (2, 2));
+    let of_people = forecast.lists.iter().find(|it| it.list == "learners_of_the_assignment").unwrap();
+    assert_eq!(of_people.requests, PICKS.len() as u64);
 }
