@@ -143,6 +143,7 @@ fn help_shows_every_command_and_no_value_of_the_environment() {
         "history",
         "pause",
         "resume",
+        "disconnect",
         "serve",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");

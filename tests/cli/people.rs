@@ -223,6 +223,19 @@ fn a_client_has_one_provider() {
 }
 
 #[test]
+fn people_are_erased_before_their_connection_goes_and_it_provides_nothing_any_more() {
+    let home = Home::following("full");
+    home.run(&["provider", "acme", "sat"]).done();
+    let line = home.run(&["disconnect", "sat"]).refused(4);
+    assert!(line.contains("huntress-evidence erase sat --everybody"), "{line}");
+    assert_eq!(home.statuses().len(), 4);
+    home.run(&["erase", "sat", "--everybody"]).done();
+    home.run(&["disconnect", "sat"]).done();
+    assert_eq!(home.run(&["provider", "acme", "--json"]).json()["provider"], Value::Null);
+    assert!(home.run(&["signals", "acme"]).done().stdout.contains("workforce_coverage"), "the evidence stays");
+}
+
+#[test]
 fn a_connection_of_the_endpoint_api_knows_no_people() {
     let home = Home::new();
     let line = home.run(&["people", "other"]).refused(4);

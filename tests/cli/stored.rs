@@ -169,6 +169,7 @@ fn what_is_not_there_is_said() {
         &["metrics", "nobody"],
         &["pause", "nobody"],
         &["resume", "nobody"],
+        &["disconnect", "nobody"],
         &["map", "nobody", "--client", "a"],
         &["connect", "edr", "--id", "nobody", "--replace-key"],
     ] {
@@ -264,6 +265,30 @@ fn pause_and_resume() {
     assert_eq!(resumed["paused"], false);
     assert_eq!(time(&resumed["next_run_at"]), common::domain::schedule::next_daily(now()));
     assert!(home.on_data(&["pause", "edr"]).done().stdout.contains("paused"));
+}
+
+#[test]
+fn what_is_disconnected_keeps_its_evidence_and_not_its_credential() {
+    let home = Home::new(worked_example());
+    home.connect();
+    home.on_data(&["connect", "edr", "--id", "second"]).done();
+    home.on_data(&["sync", "edr"]).done();
+    let sealed = |id: &str| home.data().join("credentials").join(format!("{id}@local.sealed"));
+    let bundle = || home.on_data(&["metrics", "edr", "--json"]).json()["evidence"][0]["bundle"].take();
+    let before = bundle();
+    assert!(before.is_object() && sealed("edr").exists());
+    let said = home.on_data(&["disconnect", "edr"]).done().stdout;
+    assert!(said.contains("its runs and its evidence stay"), "{said}");
+    assert!(!sealed("edr").exists() && sealed("second").exists());
+    let left = home.on_data(&["connections", "--json"]).json();
+    assert_eq!((left["connections"].as_array().unwrap().len(), &left["connections"][0]["id"]), (1, &json!("second")));
+    home.on_data(&["sync", "edr"]).refused(4);
+    home.on_data(&["disconnect", "edr"]).refused(4);
+    // Connected anew, it is what it was, with all that it has proved.
+    home.connect();
+    let line = home.on_data(&["runs", "edr"]).done().stdout;
+    assert!(line.contains("succeeded"), "{line}");
+    assert_eq!(bundle(), before);
 }
 
 #[test]

@@ -134,6 +134,25 @@ async fn a_credential_is_kept_and_replaced() {
 }
 
 #[tokio::test]
+async fn a_removed_credential_is_gone_alone_and_can_be_kept_anew() {
+    for place in Place::all().await {
+        let company = CompanyId::parse("acme").unwrap();
+        let one = connection("one");
+        let binding = Binding { company: &company, connection: &one, product: Product::Edr };
+        for of in [("acme", "one"), ("acme", "two")] {
+            put_for(&place, of, &edr(MARKERS)).await;
+        }
+        for _ in ["there", "gone already"] {
+            place.credentials().remove(binding).await.unwrap();
+            assert!(matches!(get(&place, ("acme", "one"), Product::Edr).await, Err(SecretError::Missing)));
+        }
+        assert!(get(&place, ("acme", "two"), Product::Edr).await.is_ok());
+        put_for(&place, ("acme", "one"), &edr(MARKERS)).await;
+        assert_eq!(get(&place, ("acme", "one"), Product::Edr).await.unwrap(), MARKERS);
+    }
+}
+
+#[tokio::test]
 async fn what_is_moved_or_damaged_does_not_open() {
     for place in Place::all().await {
         put_for(&place, ("acme", "one"), &edr(MARKERS)).await;

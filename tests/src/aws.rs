@@ -174,10 +174,15 @@ impl Services {
                 secrets.insert(text("SecretId"), text("SecretString"));
                 (200, json!({"Name": input["SecretId"]}))
             }
+            "secretsmanager.DeleteSecret" if secrets.contains_key(&text("SecretId")) => {
+                assert_eq!(input["ForceDeleteWithoutRecovery"], true);
+                secrets.remove(&text("SecretId"));
+                (200, json!({"Name": input["SecretId"]}))
+            }
             "secretsmanager.GetSecretValue" if secrets.contains_key(&text("SecretId")) => {
                 (200, json!({"Name": input["SecretId"], "SecretString": secrets[&text("SecretId")]}))
             }
-            "secretsmanager.PutSecretValue" | "secretsmanager.GetSecretValue" => {
+            "secretsmanager.PutSecretValue" | "secretsmanager.GetSecretValue" | "secretsmanager.DeleteSecret" => {
                 (400, json!({"__type": "ResourceNotFoundException", "message": "no such secret"}))
             }
             // A wrapped key is the plain one with its context, and opens for that context alone.

@@ -2,6 +2,7 @@
 
 use super::{Binding, SecretError};
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretError;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use secrecy::{ExposeSecret, SecretString};
@@ -41,6 +42,15 @@ impl SecretsManager {
                 let create = self.client.create_secret().name(name).secret_string(content.expose_secret()).send().await;
                 create.map(|_| ()).map_err(|error| SecretError::Unavailable(error.into_service_error().into()))
             }
+            Err(error) => Err(SecretError::Unavailable(error.into())),
+        }
+    }
+
+    pub(super) async fn remove(&self, binding: Binding<'_>) -> Result<(), SecretError> {
+        // At once: a name that waits for its deletion could not be given a new credential.
+        let delete = self.client.delete_secret().secret_id(self.name(binding)).force_delete_without_recovery(true);
+        match delete.send().await.map_err(aws_sdk_secretsmanager::error::SdkError::into_service_error) {
+            Ok(_) | Err(DeleteSecretError::ResourceNotFoundException(_)) => Ok(()),
             Err(error) => Err(SecretError::Unavailable(error.into())),
         }
     }

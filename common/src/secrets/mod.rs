@@ -101,6 +101,18 @@ impl Credentials {
             Self::Table(table) => table.put(binding, &content).await,
         }
     }
+
+    /// Removes the credential of a connection for good, if there is one.
+    ///
+    /// # Errors
+    /// [`SecretError::Unavailable`].
+    pub async fn remove(&self, binding: Binding<'_>) -> Result<(), SecretError> {
+        match self {
+            Self::Manager(manager) => manager.remove(binding).await,
+            Self::Sealed(files) => files.remove(binding),
+            Self::Table(table) => table.remove(binding).await,
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -43,6 +43,13 @@ impl SealedFiles {
         let sealed = sealed.map_err(|error| SecretError::Unavailable(error.into()))?;
         write_private(&self.file(binding), &sealed).map_err(|error| SecretError::Unavailable(error.into()))
     }
+
+    pub(super) fn remove(&self, binding: Binding<'_>) -> Result<(), SecretError> {
+        match fs::remove_file(self.file(binding)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SecretError::Unavailable(error.into())),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What a sealed file is bound to: renamed to another connection's, it does not open.

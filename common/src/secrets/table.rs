@@ -39,6 +39,10 @@ impl SealedTable {
         let stored = SealedCredential { data_key: STANDARD.encode(wrapped), content: STANDARD.encode(sealed) };
         Ok(self.store.keep_credential(binding.company, binding.connection, &stored).await?)
     }
+
+    pub(super) async fn remove(&self, binding: Binding<'_>) -> Result<(), SecretError> {
+        Ok(self.store.remove_credential(binding.company, binding.connection).await?)
+    }
 }
 
 /// What the data key is for: KMS opens it for no other connection.

@@ -218,13 +218,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn remove_connection(&self, company: &CompanyId, id: &ConnectionId) -> Result<(), StoreError> {
-        self.client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(keys::connection(company, id).to_item()))
-            .send()
-            .await?;
-        Ok(())
+        self.delete_item(&keys::connection(company, id)).await
     }
 
     /// Every connection, of all companies, whose next run is not after `now`, longest due first.

@@ -45,4 +45,12 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.put_item(credential.to_item(&keys::credential(company, connection))?).await
     }
+
+    /// Removes the sealed credential of a connection, and its key with it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn remove_credential(&self, company: &CompanyId, connection: &ConnectionId) -> Result<(), StoreError> {
+        self.delete_item(&keys::credential(company, connection)).await
+    }
 }

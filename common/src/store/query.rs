@@ -43,6 +43,12 @@ impl Store {
         Ok(())
     }
 
+    /// Removes a record, if it is there.
+    pub(super) async fn delete_item(&self, key: &Key) -> Result<(), StoreError> {
+        self.client.delete_item().table_name(&self.table).set_key(Some(key.to_item())).send().await?;
+        Ok(())
+    }
+
     /// The items of so many keys, no two alike, in any order; those that are not there are left out. What was just written may be missing.
     pub(super) async fn get_items(&self, keys: impl IntoIterator<Item = Key>) -> Result<Vec<Item>, StoreError> {
         let keys: Vec<Item> = keys.into_iter().map(|key| key.to_item()).collect();

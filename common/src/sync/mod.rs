@@ -2,6 +2,7 @@
 
 mod checkpoint;
 pub mod collect;
+pub mod disconnect;
 pub mod forecast;
 pub mod freshness;
 pub mod people;

@@ -82,6 +82,8 @@ pub enum Command {
     Pause(OfConnection),
     /// Sync a paused connection daily again
     Resume(OfConnection),
+    /// Remove a connection and its credential; its runs and its evidence stay
+    Disconnect(Disconnect),
     /// Move the runs that a deployed stack's queue put aside back to its workers
     Redrive(Redrive),
     /// Run scheduler, queue, worker and HTTP on this machine

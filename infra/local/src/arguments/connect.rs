@@ -1,6 +1,6 @@
 //! The commands that save connections and their credentials.
 
-use super::{Place, Rules, TrainingRules};
+use super::{Place, Rules, TrainingRules, Who};
 use clap::{Args, Subcommand, ValueEnum};
 use common::domain::id::{ClientId, ConnectionId};
 use common::domain::sat::id::SatId;
@@ -59,6 +59,19 @@ pub struct ConnectSat {
     #[arg(long)]
     pub no_test: bool,
     /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Disconnect {
+    /// The connection
+    pub connection: ConnectionId,
+    #[command(flatten)]
+    pub who: Who,
+    /// Print the connection as it was, as JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

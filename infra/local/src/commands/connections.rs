@@ -1,7 +1,8 @@
 //! The stored life of a connection.
 
+use super::people::by;
 use super::{mapping, open};
-use crate::arguments::{Listing, Map, OfConnection, Place, Sync};
+use crate::arguments::{Disconnect, Listing, Map, OfConnection, Place, Sync};
 use crate::outcome::Fault;
 use crate::{progress, render};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,6 +14,7 @@ use common::domain::schedule::next_daily;
 use common::huntress::edr::TestReport;
 use common::queue::RunMessage;
 use common::store::{ConnectionChange, Scheduling, StoreError};
+use common::sync::disconnect::{DisconnectError, disconnect as disconnected};
 use common::sync::work::{Processed, WorkError};
 use huntress_evidence::stack::{OWNER, Stack};
 use std::sync::Arc;
@@ -59,6 +61,22 @@ pub async fn resume(options: OfConnection) -> Result<(), Fault> {
     let resume = ConnectionChange { scheduling: Some(resume), ..Default::default() };
     let resumed = change(&options.place, &options.connection, resume).await?;
     said(&resumed, options.json, "is synced daily again")
+}
+
+pub async fn disconnect(options: Disconnect) -> Result<(), Fault> {
+    let (stack, _) = open(&options.place).await?;
+    let (company, id) = (&options.place.company, &options.connection);
+    let (by, now) = (by(&options.who), common::clock::Clock::now(&common::clock::SystemClock));
+    let removed = disconnected(&stack.store, &stack.credentials, company, id, (&by, now)).await;
+    let removed = removed.map_err(|error| match error {
+        DisconnectError::Store(error) => stored(error, id),
+        DisconnectError::Secret(error) => Fault::other(format!("the credential of {id} cannot be removed: {error}")),
+        DisconnectError::KeepsPeople => Fault::other(format!(
+            "{id} keeps people, whom nobody could erase without it; erase them first: huntress-evidence erase {id} --everybody"
+        )),
+    })?;
+    stack.close().await;
+    said(&removed, options.json, "and its credential are removed; its runs and its evidence stay")
 }
 
 async fn change(place: &Place, connection: &ConnectionId, change: ConnectionChange) -> Result<Connection, Fault> {

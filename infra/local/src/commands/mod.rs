@@ -57,6 +57,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Certificate(options) => people::certificate(options).await,
         Command::Erase(options) => people::erase(options).await,
         Command::Provider(options) => people::provider(options).await,
+        Command::Disconnect(options) => connections::disconnect(options).await,
         Command::Redrive(options) => redrive::run(options).await,
         Command::Serve(options) => serve::run(options).await,
     }

@@ -38,7 +38,7 @@ fn fault(error: DeskError, connection: &ConnectionId) -> Fault {
 }
 
 /// Who does it: as given, or as the machine knows them.
-fn by(who: &Who) -> String {
+pub(super) fn by(who: &Who) -> String {
     who.by.clone().or_else(|| environment("USER")).unwrap_or_else(|| "local".to_owned())
 }
 
