@@ -46,6 +46,12 @@ impl PeopleState {
         self.roster.picks() == *picks && self.names == names
     }
 
+    /// Whether a list of a pick was asked for.
+    #[must_use]
+    pub fn are_picks_begun(&self) -> bool {
+        !self.enrolled.is_empty()
+    }
+
     /// Everybody, as far as they are read.
     #[must_use]
     pub fn roster(&self) -> &Roster {

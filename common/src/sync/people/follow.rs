@@ -245,14 +245,17 @@ fn begin(
     kept: Option<&[u8]>,
 ) -> PeopleState {
     let (picks, names) = (&connection.people.picks, keeper.seals());
-    let kept = kept.and_then(|sealed| keeper.open_lists(lease.run(), sealed).ok().filter(|it| it.is_for(picks, names)).or_else(|| {
-        tracing::warn!(connection = %connection.id, "people, or how they are kept, were changed while the run was waiting; their lists are read anew");
-        None
-    }));
+    if let Some(sealed) = kept {
+        match keeper.open_lists(lease.run(), sealed) {
+            Ok(lists) if lists.is_for(picks, names) => return lists,
+            _ => tracing::warn!(
+                connection = %connection.id,
+                "people, or what is kept of them, were changed while the run was waiting; their lists are read anew"
+            ),
+        }
+    }
     let caps = connection.sat.caps();
-    kept.unwrap_or_else(|| {
-        PeopleState::new(Roster::new(as_of, picks, caps.activity_per_assignment), caps.assignments, names)
-    })
+    PeopleState::new(Roster::new(as_of, picks, caps.activity_per_assignment), caps.assignments, names)
 }
 
 /// Reads the lists that are needed: nothing of any assignment while everybody who is known or active is settled. Tells whether those were.
@@ -274,7 +277,8 @@ async fn read(
         let roster = lists.roster();
         let inactive = |(learner, listed)| roster.is_inactive(listed).then(|| hasher.person(learner));
         let inactive: HashSet<PersonId> = roster.everybody().filter_map(inactive).collect();
-        let lists_read = needs_lists(rules, keeper, roster, &inactive);
+        // Whom the picks' lists have named since does not change what an earlier part found that it needs.
+        let lists_read = lists.are_picks_begun() || needs_lists(rules, keeper, roster, &inactive);
         (inactive, lists_read)
     };
     if !lists_read {
