@@ -69,6 +69,14 @@ impl Listing<'_> {
         };
         failure.about(Product::Sat)
     }
+
+    /// Checks a list once it is read.
+    fn checked(&self, paused: Paused, check: impl FnOnce() -> Result<(), Inconsistent>) -> Result<Paused, Failure> {
+        if paused.is_none() {
+            check().map_err(|error| inconsistent(&error).at(format!("GET {}", self.path)))?;
+        }
+        Ok(paused)
+    }
 }
 
 /// How far a collection has come: enough to go on in another process. Learners are in it as the hashes of this run.

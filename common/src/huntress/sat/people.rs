@@ -1,7 +1,7 @@
 //! The lists that statuses of people are made of: assignments as they are shown, learners, and the two lists of each pick.
 
 use super::records::{Activities, Descriptions, Learner, Names, Statuses};
-use super::{Cursor, Listing, Paused, SatClient, chosen, inconsistent, lock, read_each};
+use super::{Cursor, Listing, Paused, SatClient, chosen, lock, read_each};
 use crate::domain::run::Failure;
 use crate::domain::sat::account::Chosen;
 use crate::domain::sat::id::SatId;
@@ -120,10 +120,7 @@ impl SatClient<'_> {
             },
         );
         let paused = self.read_list(&list, &mut reading).await?;
-        if paused.is_none() {
-            lock(book).0.check().map_err(|error| inconsistent(&error).at(format!("GET {path}")))?;
-        }
-        Ok(paused)
+        list.checked(paused, || lock(book).0.check())
     }
 
     /// Reads everybody that is enrolled in the listed picks of `roster`, and how far they are, in one go and without names.
@@ -163,10 +160,7 @@ impl SatClient<'_> {
         let path = format!("/api/v1/accounts/{account}/learners");
         let list = Listing { path: &path, noun: "learners", scope: "learners:read" };
         let paused = self.read_people(&list, instants, state, None).await?;
-        if paused.is_none() {
-            lock(state).roster.check_everybody().map_err(|error| inconsistent(&error).at(format!("GET {path}")))?;
-        }
-        Ok(paused)
+        list.checked(paused, || lock(state).roster.check_everybody())
     }
 
     /// Reads who is enrolled in each listed pick.
@@ -188,10 +182,7 @@ impl SatClient<'_> {
         let path = format!("/api/v1/assignments/{id}/learners");
         let list = Listing { path: &path, noun: "learners of the assignment", scope: "learners:read" };
         let paused = self.read_people(&list, instants, state, Some(pick)).await?;
-        if paused.is_none() {
-            lock(state).roster.check_learners(pick).map_err(|error| inconsistent(&error).at(format!("GET {path}")))?;
-        }
-        Ok(paused)
+        list.checked(paused, || lock(state).roster.check_learners(pick))
     }
 
     /// Reads the activity of the picks in which somebody of `wanted` is enrolled.
@@ -231,10 +222,7 @@ impl SatClient<'_> {
             },
         );
         let paused = self.read_list(&list, &mut reading).await?;
-        if paused.is_none() {
-            lock(state).roster.check_activity(pick).map_err(|error| inconsistent(&error).at(format!("GET {path}")))?;
-        }
-        Ok(paused)
+        list.checked(paused, || lock(state).roster.check_activity(pick))
     }
 
     /// Reads the learners of the account, or of a pick.
