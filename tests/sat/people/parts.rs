@@ -6,9 +6,12 @@ use acceptance::engine::TABLE;
 use acceptance::people::{ACCOUNT, Workforce};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::TimeDelta;
+use common::domain::id::{ConnectionId, RunId};
 use common::domain::run::RunStatus;
 use common::domain::sat::people::PersonStatus::{self, Compliant, NotCompliant, NotEnrolled};
 use common::domain::sat::person::{PeopleSummary, PrivacyMode};
+use common::domain::sat::roster::Roster;
+use common::huntress::sat::PeopleState;
 use common::sync::collect::Budgets;
 use common::sync::forecast::forecast_of;
 use common::sync::people::Opening;
@@ -178,4 +181,23 @@ async fn the_next_run_is_foretold_to_the_request() {
     assert_eq!((forecast.parts, parts.len()), (2, 2));
     let of_people = forecast.lists.iter().find(|it| it.list == "learners_of_the_assignment").unwrap();
     assert_eq!(of_people.requests, PICKS.len() as u64);
+}
+
+#[tokio::test]
+async fn what_waits_opens_for_its_run_and_its_connection_alone() {
+    let world = World::new(&account(5), PrivacyMode::Full, &PICKS).await;
+    let lists = PeopleState::new(Roster::new(acceptance::edr::as_of(), &picks(&PICKS), 10), 10, true);
+    let keeper = async |connection| {
+        world.vault.keeper(&world.store, &world.company, connection, PrivacyMode::Full).await.unwrap()
+    };
+    let (own, other) = (RunId::parse("run-1").unwrap(), RunId::parse("run-2").unwrap());
+    let sealed = keeper(&world.id).await.seal_lists(&own, &lists).unwrap();
+    assert!(keeper(&world.id).await.open_lists(&own, &sealed).is_ok_and(|it| it.is_for(&picks(&PICKS), true)));
+    assert!(keeper(&world.id).await.open_lists(&other, &sealed).is_err());
+    let elsewhere = ConnectionId::parse("sat-2").unwrap();
+    // Even with the record of the keeping copied.
+    let keeping = world.store.keeping(&world.company, &world.id).await.unwrap().unwrap();
+    let mut keeper = keeper(&elsewhere).await;
+    keeper.keeping = keeping;
+    assert!(keeper.open_lists(&own, &sealed).is_err());
 }
