@@ -1,5 +1,7 @@
-//! A line on stderr that says how far a collection is, when stderr is a terminal.
+//! A line on stderr that says how far a collection is, or until when it waits, when stderr is a terminal.
 
+use crate::render;
+use chrono::{DateTime, Utc};
 use common::clock::Clock;
 use common::huntress::limits::Budget;
 use common::huntress::transport::Progress;
@@ -9,16 +11,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The line; it goes when this is dropped.
-pub struct Display(Option<(ProgressBar, tokio::task::JoinHandle<()>)>);
+pub struct Display(Option<(ProgressBar, Option<tokio::task::JoinHandle<()>>)>);
 
-/// Shows pages, records and the requests left in the window until the value is dropped.
-pub fn show(progress: &Arc<Progress>, budget: &Arc<Budget>, clock: &Arc<dyn Clock>) -> Display {
+fn line() -> Option<ProgressBar> {
     if !std::io::stderr().is_terminal() {
-        return Display(None);
+        return None;
     }
     let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     let bar = ProgressBar::new_spinner().with_style(style);
     bar.enable_steady_tick(Duration::from_millis(120));
+    Some(bar)
+}
+
+/// Shows until when a run waits, until the value is dropped.
+pub fn waiting(until: DateTime<Utc>) -> Display {
+    let bar = line();
+    if let Some(bar) = &bar {
+        bar.set_message(format!("waiting for the request limit until {}; what is read is kept", render::time(until)));
+    }
+    Display(bar.map(|bar| (bar, None)))
+}
+
+/// Shows pages, records and the requests left in the window until the value is dropped.
+pub fn show(progress: &Arc<Progress>, budget: &Arc<Budget>, clock: &Arc<dyn Clock>) -> Display {
+    let Some(bar) = line() else { return Display(None) };
     let (shown, progress, budget, clock) = (bar.clone(), Arc::clone(progress), Arc::clone(budget), Arc::clone(clock));
     let update = async move {
         let mut tick = tokio::time::interval(Duration::from_millis(200));
@@ -30,13 +46,13 @@ pub fn show(progress: &Arc<Progress>, budget: &Arc<Budget>, clock: &Arc<dyn Cloc
             shown.set_message(format!("{} pages, {} records, {left}", progress.pages(), progress.records()));
         }
     };
-    Display(Some((bar, tokio::spawn(update))))
+    Display(Some((bar, Some(tokio::spawn(update)))))
 }
 
 impl Drop for Display {
     fn drop(&mut self) {
         if let Some((bar, task)) = self.0.take() {
-            task.abort();
+            task.iter().for_each(tokio::task::JoinHandle::abort);
             bar.finish_and_clear();
         }
     }

@@ -206,6 +206,7 @@ async fn work(stack: &Stack, message: &RunMessage) -> Result<Option<Run>, Fault>
             // It goes on from its checkpoint, here or, should this process end, wherever it is taken up.
             Ok(Processed::Waiting { until }) => {
                 tracing::info!(%until, "waiting for the request limit");
+                let _shown = progress::waiting(until);
                 stack.huntress.clock.sleep_until(until).await;
             }
             Ok(_) => break,
