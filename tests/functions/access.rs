@@ -11,10 +11,11 @@ struct Route {
 }
 
 /// Every route of the HTTP API.
-const ROUTES: [Route; 19] = [
+const ROUTES: [Route; 20] = [
     Route { key: "POST /v1/companies/{company}/connections/{connection}/sync", function: World::on_demand_sync },
     Route { key: "GET /v1/companies/{company}/connections/{connection}/runs", function: World::on_demand_sync },
     Route { key: "GET /v1/companies/{company}/connections/{connection}/runs/{run}", function: World::on_demand_sync },
+    Route { key: "GET /v1/companies/{company}/connections/{connection}/forecast", function: World::on_demand_sync },
     Route { key: "POST /v1/companies/{company}/connections/{connection}/test", function: World::connection_test },
     Route { key: "GET /v1/companies/{company}/connections/{connection}/assignments", function: World::connection_test },
     Route { key: "PUT /v1/companies/{company}/connections/{connection}/assignments", function: World::connection_test },
@@ -138,11 +139,11 @@ async fn the_own_company_gets_in() {
     for route in &ROUTES {
         statuses.push(ask((route.function)(&world), &event(route, "msp-acme", &claims)).await.0);
     }
-    assert_eq!(statuses[..4], [202, 200, 404, 200], "there is no such run");
+    assert_eq!(statuses[..5], [202, 200, 404, 200, 200], "there is no such run");
     // The connection is one of the endpoint API, which knows no people: what it is asked about them is refused, or not there. Bodies are empty.
-    assert_eq!(statuses[4..7], [400, 400, 400]);
-    assert_eq!(statuses[7..16], [400, 204, 400, 400, 400, 400, 400, 400, 400]);
-    assert_eq!(statuses[16..], [200, 400, 204]);
+    assert_eq!(statuses[5..8], [400, 400, 400]);
+    assert_eq!(statuses[8..17], [400, 204, 400, 400, 400, 400, 400, 400, 400]);
+    assert_eq!(statuses[17..], [200, 400, 204]);
 }
 
 async fn nothing_happened(world: &mut World) {

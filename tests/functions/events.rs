@@ -229,6 +229,26 @@ async fn sync_now_and_the_state_of_its_run() {
 }
 
 #[tokio::test]
+async fn the_forecast_is_told_from_the_last_run_and_asks_nothing() {
+    let mut world = World::with(&["edr-main"]).await;
+    let mut event = sample("on-demand-sync/events/run-state.json");
+    let path = json!("/v1/companies/msp-acme/connections/edr-main/forecast");
+    (event["rawPath"], event["requestContext"]["http"]["path"]) = (path.clone(), path);
+    assert_eq!(ask(world.on_demand_sync(), &event).await, (200, json!({"forecast": null})));
+    let (_, asked) = ask(world.on_demand_sync(), &sample("on-demand-sync/events/sync-now.json")).await;
+    let message = world.sent().remove(0);
+    assert!(huntress_evidence::stack::deliver(&world.worker(), &message, TimeDelta::minutes(14)).await);
+    let requests = world.simulator.requests().len();
+    let (status, body) = ask(world.on_demand_sync(), &event).await;
+    assert_eq!((status, &body["forecast"]["last_run"], &body["forecast"]["parts"]), (200, &asked["run_id"], &json!(1)));
+    assert_eq!(body["forecast"]["requests"], json!(requests));
+    assert_eq!(body["forecast"]["left_now"], json!(60 - requests), "what the worker left word of is known");
+    assert_eq!(world.simulator.requests().len(), requests);
+    let other = event.to_string().replace("edr-main", "edr-none");
+    assert_eq!(ask(world.on_demand_sync(), &serde_json::from_str(&other).unwrap()).await.0, 404);
+}
+
+#[tokio::test]
 async fn a_repeated_idempotency_key_is_the_same_run() {
     let world = World::with(&["edr-main"]).await;
     let mut asked = sample("on-demand-sync/events/sync-now.json");

@@ -410,9 +410,8 @@ async fn on_demand_sync() {
         asked["headers"]["idempotency-key"] = json!("order-1");
         assert_eq!(ask(function(), &asked).await.0, 202);
     }
-    for path in
-        ["/v1/companies/msp-acme/connections/edr-main/runs", "/v1/companies/msp-acme/connections/edr-main/runs/r"]
-    {
+    for path in ["runs", "runs/r", "forecast"] {
+        let path = format!("/v1/companies/msp-acme/connections/edr-main/{path}");
         let mut state = sample("on-demand-sync/events/run-state.json");
         state["rawPath"] = json!(path);
         state["requestContext"]["http"]["path"] = json!(path);

@@ -1,4 +1,4 @@
-//! Sync Now over HTTP, and the state of runs.
+//! Sync Now over HTTP, the state of runs, and what the next one will ask.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -8,6 +8,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use common::api::{AtConnection, Problem};
 use common::domain::id::RunId;
+use common::sync::collect::Budgets;
+use common::sync::forecast::forecast_of;
 use common::sync::plan::Planner;
 use serde::Deserialize;
 use serde_json::json;
@@ -19,6 +21,7 @@ pub fn router(planner: Arc<Planner>) -> Router {
         .route("/v1/companies/{company}/connections/{connection}/sync", post(sync_now))
         .route("/v1/companies/{company}/connections/{connection}/runs", get(runs))
         .route("/v1/companies/{company}/connections/{connection}/runs/{run}", get(run))
+        .route("/v1/companies/{company}/connections/{connection}/forecast", get(forecast))
         .with_state(planner)
 }
 
@@ -76,4 +79,15 @@ async fn run(
     let run = planner.store.run(&company, &connection, &RunId::parse(run)?).await?;
     let run = run.ok_or_else(|| Problem::not_found("run"))?;
     Ok(Json(json!({"run": run})).into_response())
+}
+
+/// What the next run will ask of Huntress and how long that takes, told from the last one; null if none has succeeded lately.
+async fn forecast(
+    State(planner): State<Arc<Planner>>,
+    AtConnection { company, connection, .. }: AtConnection,
+) -> Result<Response, Problem> {
+    let (store, now) = (&planner.store, planner.clock.now());
+    // This process sends nothing to Huntress: what others sent, they left word of.
+    let forecast = forecast_of(store, &Budgets::default(), &company, &connection, now).await?;
+    Ok(Json(json!({"forecast": forecast})).into_response())
 }
