@@ -3,7 +3,7 @@ use acceptance::engine::{Engine, SENDS, TABLE};
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::domain::connection::AUTH_BACKOFF;
 use common::domain::run::RunStatus;
-use common::store::{ConnectionChange, Scheduling, StoreError, TRANSACTION_BYTES, TRANSACTION_RECORDS};
+use common::store::{ConnectionChange, Scheduling, StoreError, Suspension, TRANSACTION_BYTES, TRANSACTION_RECORDS};
 
 async fn prepared(engine: &Engine) -> Store {
     let store = engine.store().await;
@@ -114,6 +114,26 @@ async fn a_repeated_failure_changes_nothing() {
     let refused = store.commit(&lease, ended(later(3)), bundles(1, "late")).await;
     assert!(matches!(refused, Err(StoreError::LeaseLost)), "{refused:?}");
     assert_eq!(latest(&store, &client("client-0")).await, []);
+}
+
+#[tokio::test]
+async fn a_repeated_suspension_changes_nothing() {
+    let engine = Engine::memory().await;
+    let store = prepared(&engine).await;
+    let lease = started(&store, 1, tick()).await;
+    let suspension = Suspension { state: b"so far", continue_at: later(5), api_calls: 1, now: later(1) };
+    let deaf = Store::new(engine.client_losing(SENDS, "TransactWriteItems"), TABLE);
+    let unheard = deaf.suspend(&lease, suspension).await;
+    assert!(matches!(unheard, Err(StoreError::Unavailable { .. })), "{unheard:?}");
+    let before = store.active_run(&acme(), &main_connection()).await.unwrap();
+    store.suspend(&lease, suspension).await.unwrap();
+    assert_eq!(store.active_run(&acme(), &main_connection()).await.unwrap(), before);
+    // Who goes on finds it, and then it is too late for the one before.
+    let next = leased(&store, 1, "another worker", later(5)).await;
+    assert_eq!(store.checkpoint(&next).await.unwrap().as_deref(), Some(&b"so far"[..]));
+    let late = store.suspend(&lease, suspension).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+    assert_eq!(store.checkpoint(&next).await.unwrap().as_deref(), Some(&b"so far"[..]));
 }
 
 #[tokio::test]

@@ -88,19 +88,13 @@ impl Store {
                     self.forget_checkpoint(lease).await;
                     return Ok(());
                 }
-                refused if refused.refused(0) => return self.suspended_before(lease).await,
+                // A repeat whose first answer was lost finds its own token there; another one is of who has taken the run since.
+                refused if refused.refused(0) => return Err(StoreError::LeaseLost),
                 // Reading the run tells what is wrong.
                 _ => self.run(&lease.company, &lease.connection, &lease.run_id).await?,
             };
         }
         Err(StoreError::Conflict { record: <Run as super::item::Record>::KIND })
-    }
-
-    /// `Ok` if the checkpoint is this very lease's, and the answer to its writing was lost.
-    async fn suspended_before(&self, lease: &Lease) -> Result<(), StoreError> {
-        let active = self.active_run(&lease.company, &lease.connection).await?;
-        let ours = active.and_then(|active| active.checkpoint).is_some_and(|it| it.token == lease.token);
-        if ours { Ok(()) } else { Err(StoreError::LeaseLost) }
     }
 
     /// What [`Store::suspend`] kept last for the run of this lease; `None` if it was never suspended, or its checkpoint is gone or damaged.
