@@ -1,6 +1,6 @@
 //! The certificates of who is newly compliant: fetched once, sealed and kept. That there is none is a fact, and no trouble with them fails a run.
 
-use super::follow::Candidate;
+use super::candidate::Candidate;
 use super::vault::Keeper;
 use crate::clock::Clock;
 use crate::documents::Documents;

@@ -1,5 +1,6 @@
 //! Following people from run to run: whoever is settled is left alone, everybody else is judged by the lists, and only what changed is written.
 
+use super::candidate::Candidate;
 use super::certificates::{Asked, fetch};
 use super::vault::{Keeper, VaultError};
 use crate::domain::connection::{Connection, Product};
@@ -9,8 +10,7 @@ use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::people::{Inclusion, PersonStatus, Standing, next};
 use crate::domain::sat::person::{
-    Certificate, CertificateOutcome, PeopleEvidence, PeopleSettings, PeopleSummary, PersonEvent, PersonId, PersonState,
-    PrivacyMode,
+    Certificate, CertificateOutcome, PeopleEvidence, PeopleSettings, PeopleSummary, PersonId, PersonState, PrivacyMode,
 };
 use crate::domain::sat::roster::{LearnerId, Listed, Roster};
 use crate::huntress::edr::{Collected, Instants};
@@ -31,35 +31,6 @@ pub struct Followed {
     pub quality: Quality,
     /// What was written.
     pub written: PeopleWritten,
-}
-
-/// A person whom this run looks at.
-pub(super) struct Candidate {
-    pub learner: LearnerId,
-    pub record: PersonRecord,
-    read: Option<StoredPerson>,
-}
-
-impl Candidate {
-    fn previous(&self) -> Option<&PersonRecord> {
-        self.read.as_ref().and_then(|read| read.visible.as_ref())
-    }
-
-    /// What is to be written, if anything changed.
-    fn write(self) -> Option<PersonWrite> {
-        if self.previous() == Some(&self.record) {
-            return None;
-        }
-        let before = self.previous().map(|previous| previous.state.standing);
-        let now = &self.record.state;
-        let event = (before != Some(now.standing)).then(|| PersonEvent::StatusChanged {
-            from: before.map(|before| before.status),
-            to: now.standing.status,
-            completed: now.completed.clone(),
-            missing: now.missing.clone(),
-        });
-        Some(PersonWrite { record: self.record, event, read: self.read })
-    }
 }
 
 /// The rules of one run.

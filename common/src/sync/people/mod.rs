@@ -1,5 +1,6 @@
 //! The training of people: read without a memory for who asks, or followed from run to run on a connection that opted in.
 
+mod candidate;
 mod certificates;
 mod desk;
 mod follow;

@@ -1,7 +1,6 @@
 //! The stored life of a connection.
 
-use super::people::by;
-use super::{mapping, open};
+use super::{by, mapping, open};
 use crate::arguments::{Disconnect, Listing, Map, OfConnection, Place, Sync};
 use crate::outcome::Fault;
 use crate::{progress, render};

@@ -13,7 +13,7 @@ mod redrive;
 mod serve;
 mod signals;
 
-use crate::arguments::{Arguments, Collect, Command, Connect, Place, ProductName};
+use crate::arguments::{Arguments, Collect, Command, Connect, Place, ProductName, Who};
 use crate::outcome::Fault;
 use crate::render;
 use common::clock::SystemClock;
@@ -70,6 +70,11 @@ fn setup(product: ProductName) -> Result<(), Fault> {
         ProductName::Sat => Product::Sat,
     };
     render::text(&render::setup(product))
+}
+
+/// Who does it: as given, or as the machine knows them.
+fn by(who: &Who) -> String {
+    who.by.clone().or_else(|| environment("USER")).unwrap_or_else(|| "local".to_owned())
 }
 
 /// Refuses what a deployed stack does itself.

@@ -1,15 +1,12 @@
 //! The training of people: picking, looking, resetting, certificates, erasing.
 
 use super::connections::{said, stored};
-use super::open;
-use crate::arguments::{
-    CertificateOf, Erase, OfConnection, OfPerson, People, Pick, Place, Privacy, ProviderOf, Reset, Who,
-};
+use super::{by, open};
+use crate::arguments::{CertificateOf, Erase, OfConnection, OfPerson, People, Pick, Place, Privacy, ProviderOf, Reset};
 use crate::outcome::Fault;
 use crate::render;
 use common::domain::id::ConnectionId;
 use common::domain::sat::person::PrivacyMode;
-use common::settings::environment;
 use common::store::StoreError;
 use common::sync::people::{Choice, Desk, DeskError, VaultError};
 use huntress_evidence::stack::Stack;
@@ -35,11 +32,6 @@ fn fault(error: DeskError, connection: &ConnectionId) -> Fault {
         }
         DeskError::Vault(error) => Fault::other(error.to_string()),
     }
-}
-
-/// Who does it: as given, or as the machine knows them.
-pub(super) fn by(who: &Who) -> String {
-    who.by.clone().or_else(|| environment("USER")).unwrap_or_else(|| "local".to_owned())
 }
 
 async fn desk(place: &Place) -> Result<(Stack, Desk), Fault> {
