@@ -19,7 +19,7 @@ use common::sync::collect::Budgets;
 use common::sync::forecast::forecast_of;
 use common::sync::plan::Planner;
 use common::sync::test::Tester;
-use common::sync::work::{Processed, Worker};
+use common::sync::work::{Processed, WorkError, Worker};
 use serde_json::Value;
 use simulator::{
     API_KEY, API_SECRET, Account, AccountSpec, Fault, FaultKind, List, Request, SAT_CLIENT_ID, SAT_CLIENT_SECRET,
@@ -241,6 +241,27 @@ async fn endpoint_lists_go_on_at_their_tokens() {
     let (_, parts) = whole.sync().await;
     assert_eq!(parts.len(), 1);
     assert_eq!(limited.evidence().await, whole.evidence().await);
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_sent_again_keeps_the_message_that_it_has() {
+    let mut world = World::of(Product::Edr, endpoints()).await;
+    let id = world.ask().await;
+    let Queued { message, .. } = world.messages.try_recv().unwrap();
+    let (nowhere, _) = mpsc::unbounded_channel();
+    let worker = Worker { queue: Arc::new(Queue::InProcess(nowhere)), ..world.worker() };
+    let deadline = world.clock.now() + TimeDelta::minutes(14);
+    let refused = worker.process(&message, "request-1", deadline, Arc::default()).await;
+    assert!(matches!(refused, Err(WorkError::Queue(_))), "{refused:?}");
+    assert_eq!(world.run(&id).await.status, RunStatus::Waiting);
+    // It comes again, while the run may not go on yet, and is sent for when it may.
+    let again = world.worker().process(&message, "request-2", deadline, Arc::default()).await.unwrap();
+    assert!(matches!(again, Processed::Waiting { .. }), "{again:?}");
+    while let Some(part) = world.deliver(TimeDelta::minutes(14)).await {
+        assert!(matches!(part.processed, Processed::Waiting { .. } | Processed::Succeeded { .. }));
+    }
+    assert_eq!(world.run(&id).await.status, RunStatus::Succeeded);
+    assert!(world.pages().values().all(|times| *times == 1));
 }
 
 /// What was told before a run against what it then did.
