@@ -151,7 +151,12 @@ impl Aws {
             Interrupt::Died => "the process dies",
             Interrupt::Stalled(_) => "the process stalls",
         });
-        self.state().interrupt = Some(interrupt);
+        // Of requests that it makes at the same time, another may have stopped it already: who is dead does not stall.
+        let mut state = self.state();
+        if !matches!(state.interrupt, Some(Interrupt::Died)) {
+            state.interrupt = Some(interrupt);
+        }
+        drop(state);
         self.0.interrupted.notify_one();
     }
 
@@ -255,7 +260,11 @@ impl Aws {
     }
 
     async fn stall(&self) {
-        let resumed = Arc::new(Notify::new());
+        // Requests that stall at the same time go on together.
+        let resumed = match &self.state().interrupt {
+            Some(Interrupt::Stalled(resumed)) => Arc::clone(resumed),
+            _ => Arc::new(Notify::new()),
+        };
         self.interrupt(Interrupt::Stalled(Arc::clone(&resumed)));
         resumed.notified().await;
     }

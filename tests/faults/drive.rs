@@ -215,7 +215,7 @@ impl<'a> Drive<'a> {
             if let Some(place) = self.stalled.iter().position(due) {
                 let Stalled { process, resumed, .. } = self.stalled.remove(place);
                 self.aws.note("a process goes on that had stalled");
-                resumed.notify_one();
+                resumed.notify_waiters();
                 // What it comes to is the same to everybody: its message has been delivered again, or will be.
                 self.step(process).await?;
                 continue;
