@@ -1,6 +1,6 @@
 //! Ten thousand runs with seeded trouble at every step, each of which ends in the clean run's evidence or in a failure that has a name.
 
-use crate::aws::{Aws, Trouble};
+use crate::aws::{Aws, Strike, Trouble};
 use crate::drive::Drive;
 use crate::number;
 use crate::plan::{Answer, Plan, Scene};
@@ -175,12 +175,16 @@ impl Player {
     }
 
     fn play(&mut self, seed: u64) -> Result<Told, String> {
-        let plan = Plan::of(seed);
+        self.play_plan(&Plan::of(seed))
+    }
+
+    fn play_plan(&mut self, plan: &Plan) -> Result<Told, String> {
+        let seed = plan.seed;
         // Waits with a share of chance are the seed's, too.
         fastrand::seed(seed);
         let mut aws = None;
         let Self { runtime, theater } = self;
-        let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(play(theater, &plan, &mut aws))));
+        let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(play(theater, plan, &mut aws))));
         let told = played.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             Err(format!("a panic: {}", text.or_else(|| panic.downcast_ref().copied()).unwrap_or("of no words")))
@@ -190,6 +194,23 @@ impl Player {
             format!("FAULT_SEED={seed} cargo test --workspace --test faults -- seeded\n{why}\n{plan:#?}\n{steps}")
         })
     }
+}
+
+#[test]
+fn what_the_table_leaves_undone_of_a_batch_is_asked_for_again() {
+    let strike = Strike { operation: Some("BatchWriteItem"), from: 1, times: 3, trouble: Trouble::Partial };
+    let plan = Plan {
+        seed: 0,
+        scene: Scene::ManyClients,
+        earlier: false,
+        scheduled: false,
+        requests: Vec::new(),
+        strikes: vec![strike],
+        doubled: None,
+        resumes_after: 0,
+    };
+    let told = Player::new().play_plan(&plan).unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!((told.ending.as_str(), told.troubles.as_slice()), ("succeeded", &["Partial".to_owned()][..]));
 }
 
 /// So many are played unless somebody asks for more, or for one.
