@@ -284,6 +284,7 @@ fn what_is_disconnected_keeps_its_evidence_and_not_its_credential() {
     assert_eq!((left["connections"].as_array().unwrap().len(), &left["connections"][0]["id"]), (1, &json!("second")));
     home.on_data(&["sync", "edr"]).refused(4);
     home.on_data(&["disconnect", "edr"]).refused(4);
+    assert_eq!(bundle(), before);
     // Connected anew, it is what it was, with all that it has proved.
     home.connect();
     let line = home.on_data(&["runs", "edr"]).done().stdout;

@@ -28,26 +28,30 @@ pub async fn metrics(options: Metrics) -> Result<(), Fault> {
     let (stack, _) = open(&options.place).await?;
     let company = &options.place.company;
     let connections = stack.store.connections(company).await.map_err(|error| unusable(&error))?;
-    let connection = ConnectionId::parse(&options.subject)
-        .ok()
-        .filter(|id| connections.iter().any(|connection| connection.id == *id));
-    let owner = match &connection {
-        Some(_) => EvidenceOwner::Company,
-        None => {
-            EvidenceOwner::Client(ClientId::parse(&options.subject).map_err(|error| Fault::usage(error.to_string()))?)
-        }
+    let named = ConnectionId::parse(&options.subject).ok();
+    let is_connection = named.as_ref().is_some_and(|id| connections.iter().any(|connection| connection.id == *id));
+    let latest = async |owner: EvidenceOwner| {
+        let mut latest = stack.store.latest(company, &owner).await.map_err(|error| unusable(&error))?;
+        latest.retain(|evidence| {
+            let is_meant = owner != EvidenceOwner::Company || named.as_ref() == Some(&evidence.connection);
+            evidence.product == Product::Edr && is_meant
+        });
+        Ok::<_, Fault>(latest)
     };
-    let latest = stack.store.latest(company, &owner).await.map_err(|error| unusable(&error))?;
-    let latest: Vec<StoredEvidence> = latest
-        .into_iter()
-        .filter(|evidence| {
-            evidence.product == Product::Edr && connection.as_ref().is_none_or(|id| evidence.connection == *id)
-        })
-        .collect();
+    let mut found: Vec<StoredEvidence> = Vec::new();
+    if !is_connection {
+        let client = ClientId::parse(&options.subject).map_err(|error| Fault::usage(error.to_string()))?;
+        found = latest(EvidenceOwner::Client(client)).await?;
+    }
+    // Also of a connection that was removed: what it has proved stays.
+    if found.is_empty() {
+        found = latest(EvidenceOwner::Company).await?;
+    }
+    let latest = found;
     let now = stack.huntress.clock.now();
     stack.close().await;
     if latest.is_empty() {
-        return Err(Fault::other(nothing_yet(&options.subject, connection.is_some())));
+        return Err(Fault::other(nothing_yet(&options.subject, is_connection)));
     }
     let of = |evidence: &StoredEvidence| connections.iter().find(|connection| connection.id == evidence.connection);
     if options.json {
