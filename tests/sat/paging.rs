@@ -93,6 +93,20 @@ async fn a_page_size_that_is_refused_is_not_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_begun_keeps_its_page_size_when_another_has_to_fall_back() {
+    let scene = SatScene::of(serve(workforce(1_000, 900))).simulator(|builder| builder.sat_max_page(10));
+    let outcome = scene.fault(List::LearnerActivity, 1, 1, FaultKind::Status(413)).collect().await;
+    let sizes = |list| {
+        let asked = outcome.requests_to(list).into_iter().filter(|it| it.status == Some(200));
+        asked.filter_map(|it| it.parameter("page[size]").map(str::to_owned)).collect::<std::collections::BTreeSet<_>>()
+    };
+    // The learners have a hundred pages, most of them after the refusal.
+    assert_eq!(sizes(List::Learners), ["1000".to_owned()].into());
+    assert!(sizes(List::LearnerActivity).contains("500"), "what begins later is asked for in the smaller size");
+    assert_eq!((outcome.quality(), outcome.bundle().metadata.records_read.learners), (vec![], 1_000));
+}
+
+#[tokio::test]
 async fn a_server_that_refuses_every_page_size_is_a_failure_that_names_the_list() {
     let outcome = SatScene::of(serve(five())).simulator(|it| it.sat_refuses_pages_above(10, 400)).collect().await;
     let failure = outcome.failure();

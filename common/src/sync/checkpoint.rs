@@ -26,7 +26,7 @@ pub(super) struct Checkpoint {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Lists {
     Edr(Box<EdrState>),
-    /// The lists of the signals, and, sealed, those of people, once these are whole.
+    /// The lists of the signals, and, once they are whole, those of people, sealed.
     Sat(Box<SatState>, Option<Vec<u8>>),
 }
 

@@ -15,13 +15,13 @@ pub enum DisconnectError {
     /// The place of the credential.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// Without their connection nobody could erase them.
+    /// They would stay, and nobody would look after them any more.
     #[error("the connection keeps people")]
     KeepsPeople,
 }
 
-/// Removes a connection and its credential; `by` names no provider of training any more where it was one. Runs and evidence stay, and a run that is under
-/// way ends as `not_found`. Repeated after an interruption it goes on.
+/// Removes a connection and its credential; `by` names no provider of training any more where it was one. Runs and evidence stay. A run that a
+/// worker is at comes to its end, one that is queued or waiting ends as `not_found`. Repeated after an interruption it goes on.
 ///
 /// # Errors
 /// [`DisconnectError`], and [`StoreError::NotFound`] for a connection that is not there.

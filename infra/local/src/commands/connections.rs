@@ -71,7 +71,7 @@ pub async fn disconnect(options: Disconnect) -> Result<(), Fault> {
         DisconnectError::Store(error) => stored(error, id),
         DisconnectError::Secret(error) => Fault::other(format!("the credential of {id} cannot be removed: {error}")),
         DisconnectError::KeepsPeople => Fault::other(format!(
-            "{id} keeps people, whom nobody could erase without it; erase them first: huntress-evidence erase {id} --everybody"
+            "{id} keeps people, who would be left behind; erase them first: huntress-evidence erase {id} --everybody"
         )),
     })?;
     stack.close().await;
