@@ -108,3 +108,29 @@ fn credentials_are_copied_from_one_place_to_the_other() {
     let line = stack.run(&[MANAGER, SEALED], &["copy-credentials", "manager", "--aws"]).refused(4);
     assert!(line.contains("the credential of edr cannot be copied: the store of secrets does not answer"), "{line}");
 }
+
+#[test]
+fn a_connection_is_removed_with_its_credential_or_not_at_all() {
+    for (mode, service) in [(MANAGER, "secretsmanager"), (SEALED, "")] {
+        let stack = Deployed::new();
+        for id in ["edr", "lab"] {
+            stack.run(&[mode], &["connect", "edr", "--aws", "--id", id]).done();
+        }
+        let connections = || stack.run(&[mode], &["connections", "--aws", "--json"]).json()["connections"].take();
+        if !service.is_empty() {
+            stack.aws.refuse(service);
+            let line = stack.run(&[mode], &["disconnect", "edr", "--aws"]).refused(4);
+            assert!(line.contains("the credential of edr cannot be removed"), "{line}");
+            assert_eq!(connections().as_array().unwrap().len(), 2, "it is found again, and goes on");
+            stack.aws.refuse("nothing");
+        }
+        stack.run(&[mode], &["disconnect", "edr", "--aws"]).done();
+        let left = connections();
+        assert_eq!((left.as_array().unwrap().len(), &left[0]["id"]), (1, &json!("lab")));
+        let [table, secrets] = stack.stored();
+        let kept =
+            if mode == SEALED { table.matches("\"data_key\"").count() } else { secrets.matches("/acme/").count() };
+        assert_eq!(kept, 1, "one credential is left, the other's");
+        stack.run(&[mode], &["test", "lab", "--aws"]).done();
+    }
+}
