@@ -1,5 +1,6 @@
 //! The lists that statuses of people are made of: assignments as they are shown, learners, and the two lists of each pick.
 
+use super::page::Resource;
 use super::records::{Activities, Descriptions, Learner, Names, Statuses};
 use super::{Cursor, Listing, Paused, SatClient, chosen, lock, read_each};
 use crate::domain::run::Failure;
@@ -233,25 +234,30 @@ impl SatClient<'_> {
         state: &Mutex<PeopleState>,
         pick: Option<usize>,
     ) -> Result<Paused, Failure> {
-        let noun = list.noun;
         if lock(state).names {
-            let mut reading = self.reading::<Names, _>(
-                noun,
-                instants,
-                state,
-                |it| it.cursor(pick),
-                |state, page, _| Ok(page.records.iter().all(|record| state.add(pick, record))),
-            );
-            self.read_list(list, &mut reading).await
+            self.read_people_as::<Names>(list, instants, state, pick).await
         } else {
-            let mut reading = self.reading::<Statuses, _>(
-                noun,
-                instants,
-                state,
-                |it| it.cursor(pick),
-                |state, page, _| Ok(page.records.iter().all(|record| state.add(pick, record))),
-            );
-            self.read_list(list, &mut reading).await
+            self.read_people_as::<Statuses>(list, instants, state, pick).await
         }
+    }
+
+    async fn read_people_as<R: Resource>(
+        &self,
+        list: &Listing<'_>,
+        instants: Instants,
+        state: &Mutex<PeopleState>,
+        pick: Option<usize>,
+    ) -> Result<Paused, Failure>
+    where
+        for<'a> R::Of<'a>: Learner,
+    {
+        let mut reading = self.reading::<R, _>(
+            list.noun,
+            instants,
+            state,
+            |state| state.cursor(pick),
+            |state, page, _| Ok(page.records.iter().all(|record| state.add(pick, record))),
+        );
+        self.read_list(list, &mut reading).await
     }
 }
