@@ -295,7 +295,7 @@ def alarms(resources):
 
 def metrics():
     """The metrics that the code writes."""
-    with open(os.path.join(ROOT, "common/src/telemetry.rs")) as file:
+    with open(os.path.join(ROOT, "common/src/aws/telemetry.rs")) as file:
         return set(re.findall(r'\("(\w+)", Unit::', file.read()))
 
 

@@ -9,9 +9,9 @@
 use acceptance::engine::TABLE;
 use acceptance::many::{Many, Worked};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use common::app::collection::worker::Processed;
+use common::app::runs::freshness::freshness;
 use common::store::PLANNED_TOGETHER;
-use common::sync::freshness::freshness;
-use common::sync::work::Processed;
 use futures_util::{StreamExt, stream};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ async fn measure(connections: usize, workers: usize) {
     let fresh = per_thousand(reads(&many.counted.take()), connections);
     println!("counted stale {:>8.2} s   {fresh:.1} reads per 1,000 connections", counting.as_secs_f64());
     let (looked, looking) = timed(many.planner.reconcile()).await;
-    let looked = (looked.unwrap().unended, per_thousand(reads(&many.counted.take()), connections));
+    let looked = (looked.unwrap().stalled, per_thousand(reads(&many.counted.take()), connections));
     println!(
         "reconciled    {:>8.2} s   {} overdue, {:.1} reads per 1,000 connections",
         looking.as_secs_f64(),

@@ -3,6 +3,7 @@
 use super::server::Server;
 use super::{Home, eventually, now, wait, worked_example};
 use chrono::TimeDelta;
+use common::app::collection::collect::Huntress;
 use common::clock::SystemClock;
 use common::domain::connection::Product;
 use common::domain::id::{CompanyId, ConnectionId};
@@ -11,8 +12,7 @@ use common::huntress::origin::Origin;
 use common::huntress::transport::{Timeouts, http_client};
 use common::settings::Origins;
 use common::store::{ConnectionChange, Scheduling};
-use common::sync::collect::Huntress;
-use huntress_evidence::stack::Stack;
+use huntress_evidence::stack::LocalStack;
 use serde_json::{Value, json};
 use simulator::{Fault, FaultKind, List};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ fn make_due(home: &Home, connections: &[&str], ago: TimeDelta) {
         let origins = Origins { edr: origin(Product::Edr), sat: origin(Product::Sat) };
         let huntress =
             Huntress { http: http_client(Timeouts::default()).unwrap(), clock: Arc::new(SystemClock), origins };
-        let (stack, _queue) = Stack::open(&home.data(), huntress).await.unwrap();
+        let (stack, _queue) = LocalStack::open(&home.data(), huntress).await.unwrap();
         for connection in connections {
             let due = Scheduling::Resume { next_run_at: now() - ago };
             let change = ConnectionChange { scheduling: Some(due), ..Default::default() };

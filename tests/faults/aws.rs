@@ -17,8 +17,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use chrono::TimeDelta;
+use common::aws::queue::RunMessage;
 use common::clock::Clock;
-use common::queue::RunMessage;
 use dynoxide::Database;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -59,7 +59,7 @@ pub enum Trouble {
 
 /// Which calls something goes wrong with.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Strike {
+pub struct FaultRule {
     /// Of this operation; `None` for any of the table's.
     pub operation: Option<&'static str>,
     /// The first of them, from 1.
@@ -97,7 +97,7 @@ struct Shared {
 struct State {
     armed: bool,
     /// Each with the calls that it has seen.
-    strikes: Vec<(Strike, u32)>,
+    strikes: Vec<(FaultRule, u32)>,
     interrupt: Option<Interrupt>,
     sent: Vec<Sent>,
     struck: Vec<Trouble>,
@@ -114,7 +114,7 @@ impl Aws {
     }
 
     /// From now on these go wrong.
-    pub fn arm(&self, strikes: &[Strike]) {
+    pub fn arm(&self, strikes: &[FaultRule]) {
         let mut state = self.state();
         state.armed = true;
         state.strikes = strikes.iter().map(|strike| (*strike, 0)).collect();

@@ -2,6 +2,7 @@
 
 use crate::number;
 use chrono::{DateTime, Utc};
+use common::app::collection::collect::Huntress;
 use common::clock::SystemClock;
 use common::domain::connection::Product;
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
@@ -10,9 +11,8 @@ use common::huntress::origin::Origin;
 use common::huntress::transport::{Timeouts, http_client};
 use common::settings::Origins;
 use common::store::{EvidenceOwner, Store};
-use common::sync::collect::Huntress;
 use fastrand::Rng;
-use huntress_evidence::stack::Stack;
+use huntress_evidence::stack::LocalStack;
 use serde_json::Value;
 use simulator::{
     API_KEY, API_SECRET, AccountSpec, Fault, FaultKind, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SatSpec, Shape, Simulator,
@@ -110,11 +110,11 @@ impl Home {
         std::fs::read_to_string(self.data().join("api-token")).unwrap()
     }
 
-    async fn stack(&self) -> Stack {
+    async fn stack(&self) -> LocalStack {
         let origin = |product| Origin::parse(&self.simulator.origin(), product, true).unwrap();
         let origins = Origins { edr: origin(Product::Edr), sat: origin(Product::Sat) };
         let http = http_client(Timeouts::default()).unwrap();
-        Stack::open(&self.data(), Huntress { http, clock: Arc::new(SystemClock), origins }).await.unwrap().0
+        LocalStack::open(&self.data(), Huntress { http, clock: Arc::new(SystemClock), origins }).await.unwrap().0
     }
 }
 
@@ -227,7 +227,7 @@ fn log(home: &Home) -> String {
 }
 
 /// The table once every run in it is over, and the runs of each connection.
-async fn books(home: &Home) -> (Stack, Vec<Vec<Run>>) {
+async fn books(home: &Home) -> (LocalStack, Vec<Vec<Run>>) {
     let company = CompanyId::parse("local").unwrap();
     for _ in 0..LONGEST_END / 8 {
         let stack = home.stack().await;

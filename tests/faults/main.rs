@@ -8,15 +8,15 @@
 )]
 
 mod aws;
-mod drive;
+mod executor;
 mod killed;
 mod plan;
 mod proxied;
 mod queue;
+mod scenario;
 mod seeded;
-mod sight;
+mod snapshot;
 mod workers;
-mod world;
 
 /// A number that whoever runs the tests has given in the environment.
 fn number(name: &str) -> Option<u64> {

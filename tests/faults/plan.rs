@@ -1,6 +1,6 @@
 //! What a seed decides: the account, what goes wrong, and where.
 
-use crate::aws::{SEND, Strike, Trouble};
+use crate::aws::{FaultRule, SEND, Trouble};
 use chrono::TimeDelta;
 use common::domain::connection::Product;
 use fastrand::Rng;
@@ -58,7 +58,7 @@ impl Scene {
         self != self.in_one_go()
     }
 
-    pub fn follows_people(self) -> bool {
+    pub fn tracks_people(self) -> bool {
         self.in_one_go() == Self::People
     }
 
@@ -131,7 +131,7 @@ pub struct Plan {
     /// Whether the schedule asks for the run, and looks after it each hour; otherwise a caller asks.
     pub scheduled: bool,
     pub requests: Vec<Request>,
-    pub strikes: Vec<Strike>,
+    pub strikes: Vec<FaultRule>,
     /// The delivery whose message comes twice.
     pub doubled: Option<u32>,
     /// What stalls goes on after so many deliveries.
@@ -207,7 +207,7 @@ fn request(scene: Scene, rng: &mut Rng) -> Request {
     Request { list, from, times, answer }
 }
 
-fn strike(scene: Scene, scheduled: bool, rng: &mut Rng) -> Strike {
+fn strike(scene: Scene, scheduled: bool, rng: &mut Rng) -> FaultRule {
     // Over all shards: a look at who has not ended, at who is due, and at who is stale.
     let before = if scheduled { 50 } else { 0 };
     let calls = before
@@ -245,5 +245,5 @@ fn strike(scene: Scene, scheduled: bool, rng: &mut Rng) -> Strike {
         Trouble::DiesBefore | Trouble::DiesAfter => [1, 1, 1, 2, 8][rng.usize(0..5)],
         _ => [1, 2, 3, 4, 9, 30][rng.usize(0..6)],
     };
-    Strike { operation, from, times, trouble }
+    FaultRule { operation, from, times, trouble }
 }

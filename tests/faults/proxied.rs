@@ -1,10 +1,10 @@
 //! The same over a socket: `microburst`, a proxy that knows the protocol of AWS, between the SDK and the embedded engine.
 
-use crate::drive::Drive;
+use crate::executor::Executor;
 use crate::plan::{Plan, Scene};
-use crate::seeded::judge;
-use crate::sight::look;
-use crate::world::Theater;
+use crate::scenario::Harness;
+use crate::seeded::evaluate;
+use crate::snapshot::look;
 use acceptance::engine::Engine;
 use chrono::TimeDelta;
 use common::clock::Clock;
@@ -87,13 +87,13 @@ impl Drop for Proxy {
 async fn microburst_between_the_sdk_and_the_table() {
     let program = std::env::vars().find(|(name, _)| name == "MICROBURST").expect("MICROBURST names the program").1;
     let rounds = crate::number("FAULT_ROUNDS").unwrap_or(1);
-    let mut theater = Theater::open().await;
+    let mut harness = Harness::open().await;
     let mut endings: BTreeMap<(&str, String), u32> = BTreeMap::new();
     for scene in [Scene::Endpoints, Scene::ManyClients, Scene::Training] {
         let plan = Plan { scene, earlier: true, requests: Vec::new(), strikes: Vec::new(), ..Plan::of(0) };
-        let engine = Engine::over(theater.table_before(&plan).await).await;
+        let engine = Engine::over(harness.table_before(&plan).await).await;
         let proxy = Proxy::start(&program, engine.endpoint()).await;
-        let mut deployment = theater.troubled(&plan).await;
+        let mut deployment = harness.troubled(&plan).await;
         deployment.use_table(engine.client_through(&proxy.endpoint));
         let direct = engine.client();
         for (name, rule) in rules() {
@@ -104,7 +104,7 @@ async fn microburst_between_the_sdk_and_the_table() {
                 let before = look(&direct, scene).await.unwrap();
                 deployment.clock.move_to(deployment.clock.now() + TimeDelta::days(1));
                 proxy.set(std::slice::from_ref(&rule)).await;
-                let mut drive = Drive::new(&deployment, None, 0);
+                let mut drive = Executor::new(&deployment, None, 0);
                 // As often as it takes; what is not done in the end is redriven without faults.
                 let asked = drive.ask(&format!("{name} {round}")).await;
                 if asked.is_ok() {
@@ -112,12 +112,12 @@ async fn microburst_between_the_sdk_and_the_table() {
                 }
                 fired += proxy.fired().await;
                 proxy.set(&[]).await;
-                let mut drive = Drive::redrive(&deployment, &drive.dead);
+                let mut drive = Executor::redrive(&deployment, &drive.dead);
                 drive.ask(&format!("{name} {round}")).await.unwrap();
                 drive.deliver_all().await.unwrap();
                 let seen = look(&direct, scene).await.unwrap();
                 assert_eq!(seen.runs.len(), before.runs.len() + 1, "{name}: one run was asked for");
-                let ending = judge(&mut theater, &plan, &before, &seen).await;
+                let ending = evaluate(&mut harness, &plan, &before, &seen).await;
                 let ending = ending.unwrap_or_else(|why| panic!("{name}, {scene:?}: {why}"));
                 *endings.entry((name, ending)).or_default() += 1;
             }

@@ -1,11 +1,11 @@
 //! Ten thousand runs with seeded trouble at every step, each of which ends in the clean run's evidence or in a failure that has a name.
 
-use crate::aws::{Aws, Strike, Trouble};
-use crate::drive::Drive;
+use crate::aws::{Aws, FaultRule, Trouble};
+use crate::executor::Executor;
 use crate::number;
 use crate::plan::{Answer, Plan, Scene};
-use crate::sight::{Sight, look};
-use crate::world::{Theater, third};
+use crate::scenario::{Harness, third};
+use crate::snapshot::{Snapshot, look};
 use chrono::TimeDelta;
 use common::clock::Clock;
 use common::domain::connection::ConnectionStatus;
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How a seed ended, and what went wrong on the way.
 #[derive(Debug, Default)]
-struct Told {
+struct Report {
     ending: String,
     troubles: Vec<String>,
     scene: Option<Scene>,
@@ -34,14 +34,14 @@ macro_rules! hold {
 }
 
 /// Plays a seed to its end, and past it.
-async fn play(theater: &mut Theater, plan: &Plan, aws: &mut Option<Aws>) -> Result<Told, String> {
+async fn play(harness: &mut Harness, plan: &Plan, aws: &mut Option<Aws>) -> Result<Report, String> {
     let unavailable = |error: common::store::StoreError| error.to_string();
-    let (_, before) = theater.before(plan.scene, plan.earlier).await;
-    let deployment = theater.troubled(plan).await;
+    let (_, before) = harness.before(plan.scene, plan.earlier).await;
+    let deployment = harness.troubled(plan).await;
     *aws = Some(deployment.aws.clone());
     deployment.aws.arm(&plan.strikes);
     deployment.answer(&plan.requests);
-    let mut drive = Drive::new(&deployment, plan.doubled, plan.resumes_after);
+    let mut drive = Executor::new(&deployment, plan.doubled, plan.resumes_after);
     if plan.scheduled {
         drive.tick(before.connection.next_run_at.ok_or("the connection is never due")?).await?;
     } else {
@@ -53,7 +53,7 @@ async fn play(theater: &mut Theater, plan: &Plan, aws: &mut Option<Aws>) -> Resu
         rescued = ", after the hourly look";
     }
     deployment.aws.set_armed(false);
-    let told = |ending: String| Told {
+    let report = |ending: String| Report {
         ending,
         troubles: troubles(plan, &deployment.aws, &deployment.simulator.requests(), &drive),
         scene: Some(plan.scene),
@@ -67,32 +67,37 @@ async fn play(theater: &mut Theater, plan: &Plan, aws: &mut Option<Aws>) -> Resu
         hold!(seen.evidence == before.evidence && seen.people == before.people, "evidence of a run that is not over");
         hold!(seen.active.as_ref() == Some(&seen.runs[0].id), "the run that is not over is not the active one");
         let later = deployment.clock.now() + TimeDelta::hours(2);
-        let recovered = theater.recovered(&deployment, later).await;
+        let recovered = harness.recovered(&deployment, later).await;
         deployment.aws.note("redrive");
-        let mut redriven = Drive::redrive(&recovered, &drive.dead);
+        let mut redriven = Executor::redrive(&recovered, &drive.dead);
         redriven.deliver_all().await?;
         hold!(redriven.dead.is_empty(), "a dead letter after the redrive");
         seen = look(&deployment.client, plan.scene).await.map_err(unavailable)?;
         rescued = ", after a redrive";
     }
-    let told = told(format!("{}{rescued}", judge(theater, plan, &before, &seen).await?));
+    let report = report(format!("{}{rescued}", evaluate(harness, plan, &before, &seen).await?));
 
-    let all_well = theater.recovered(&deployment, third()).await;
+    let all_well = harness.recovered(&deployment, third()).await;
     all_well.aws.note("all is well");
     all_well.sync().await?;
     let after = look(&deployment.client, plan.scene).await.map_err(unavailable)?;
     hold!(after.runs.len() == seen.runs.len() + 1, "the next run is no new one");
-    judge_success(theater, plan, &seen, &after).await.map_err(|why| format!("afterwards: {why}"))?;
-    Ok(told)
+    evaluate_success(harness, plan, &seen, &after).await.map_err(|why| format!("afterwards: {why}"))?;
+    Ok(report)
 }
 
 /// The run that is over: its evidence or none, and nothing else has changed.
-pub async fn judge(theater: &mut Theater, plan: &Plan, before: &Sight, seen: &Sight) -> Result<String, String> {
+pub async fn evaluate(
+    harness: &mut Harness,
+    plan: &Plan,
+    before: &Snapshot,
+    seen: &Snapshot,
+) -> Result<String, String> {
     hold!(seen.runs[1..] == before.runs, "an earlier run has changed");
     match seen.runs[0].status {
         RunStatus::Succeeded => {
-            judge_success(theater, plan, before, seen).await?;
-            let clean = theater.clean(plan.scene, plan.earlier, seen.runs[0].as_of.unwrap()).await;
+            evaluate_success(harness, plan, before, seen).await?;
+            let clean = harness.clean(plan.scene, plan.earlier, seen.runs[0].as_of.unwrap()).await;
             hold!(seen.people == clean.people, "people: {:#?}, and not {:#?}", seen.people, clean.people);
             Ok("succeeded".to_owned())
         }
@@ -117,13 +122,18 @@ pub async fn judge(theater: &mut Theater, plan: &Plan, before: &Sight, seen: &Si
 }
 
 /// Exactly the clean run's evidence has come, whole, once, and of this run.
-async fn judge_success(theater: &mut Theater, plan: &Plan, before: &Sight, seen: &Sight) -> Result<(), String> {
+async fn evaluate_success(
+    harness: &mut Harness,
+    plan: &Plan,
+    before: &Snapshot,
+    seen: &Snapshot,
+) -> Result<(), String> {
     let run = &seen.runs[0];
     hold!(run.status == RunStatus::Succeeded, "the run is {}: {:?}", run.status, run.failure);
     hold!(seen.active.is_none(), "the run is over, and active");
     hold!(run.failure.is_none() && run.waiting_until.is_none(), "{run:?}");
     let as_of = run.as_of.ok_or("a run without an instant of evaluation")?;
-    let clean = theater.clean(plan.scene, plan.earlier, as_of).await;
+    let clean = harness.clean(plan.scene, plan.earlier, as_of).await;
     hold!(run.records == clean.runs[0].records, "records read: {:?}", run.records);
     hold!(run.bundles == plan.scene.bundles(), "{} bundles", run.bundles);
     hold!(seen.commits == before.commits + 1, "{} commits", seen.commits);
@@ -141,7 +151,7 @@ async fn judge_success(theater: &mut Theater, plan: &Plan, before: &Sight, seen:
     Ok(())
 }
 
-fn troubles(plan: &Plan, aws: &Aws, requests: &[Request], drive: &Drive<'_>) -> Vec<String> {
+fn troubles(plan: &Plan, aws: &Aws, requests: &[Request], drive: &Executor<'_>) -> Vec<String> {
     let mut troubles: Vec<String> = aws.struck().iter().map(|trouble| format!("{trouble:?}")).collect();
     for planned in &plan.requests {
         let sent = requests.iter().filter(|it| it.list == Some(planned.list)).count();
@@ -164,32 +174,32 @@ fn troubles(plan: &Plan, aws: &Aws, requests: &[Request], drive: &Drive<'_>) -> 
 /// What one thread's seeds are played in.
 struct Player {
     runtime: tokio::runtime::Runtime,
-    theater: Theater,
+    harness: Harness,
 }
 
 impl Player {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let theater = runtime.block_on(Theater::open());
-        Self { runtime, theater }
+        let harness = runtime.block_on(Harness::open());
+        Self { runtime, harness }
     }
 
-    fn play(&mut self, seed: u64) -> Result<Told, String> {
+    fn play(&mut self, seed: u64) -> Result<Report, String> {
         self.play_plan(&Plan::of(seed))
     }
 
-    fn play_plan(&mut self, plan: &Plan) -> Result<Told, String> {
+    fn play_plan(&mut self, plan: &Plan) -> Result<Report, String> {
         let seed = plan.seed;
         // Waits with a share of chance are the seed's, too.
         fastrand::seed(seed);
         let mut aws = None;
-        let Self { runtime, theater } = self;
-        let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(play(theater, plan, &mut aws))));
-        let told = played.unwrap_or_else(|panic| {
+        let Self { runtime, harness } = self;
+        let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(play(harness, plan, &mut aws))));
+        let report = played.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             Err(format!("a panic: {}", text.or_else(|| panic.downcast_ref().copied()).unwrap_or("of no words")))
         });
-        told.map_err(|why| {
+        report.map_err(|why| {
             let steps = aws.map(|aws| aws.trace()).unwrap_or_default();
             format!("FAULT_SEED={seed} cargo test --workspace --test faults -- seeded\n{why}\n{plan:#?}\n{steps}")
         })
@@ -198,7 +208,7 @@ impl Player {
 
 #[test]
 fn what_the_table_leaves_undone_of_a_batch_is_asked_for_again() {
-    let strike = Strike { operation: Some("BatchWriteItem"), from: 1, times: 3, trouble: Trouble::Partial };
+    let strike = FaultRule { operation: Some("BatchWriteItem"), from: 1, times: 3, trouble: Trouble::Partial };
     let plan = Plan {
         seed: 0,
         scene: Scene::ManyClients,
@@ -209,8 +219,8 @@ fn what_the_table_leaves_undone_of_a_batch_is_asked_for_again() {
         doubled: None,
         resumes_after: 0,
     };
-    let told = Player::new().play_plan(&plan).unwrap_or_else(|why| panic!("{why}"));
-    assert_eq!((told.ending.as_str(), told.troubles.as_slice()), ("succeeded", &["Partial".to_owned()][..]));
+    let report = Player::new().play_plan(&plan).unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!((report.ending.as_str(), report.troubles.as_slice()), ("succeeded", &["Partial".to_owned()][..]));
 }
 
 /// So many are played unless somebody asks for more, or for one.
@@ -222,12 +232,12 @@ const ALL_SEEDS: u64 = 2_000;
 #[test]
 fn seeded_trouble_ends_in_the_clean_evidence_or_in_a_failure_with_a_name() {
     if let Some(seed) = number("FAULT_SEED") {
-        let told = Player::new().play(seed).unwrap_or_else(|why| panic!("{why}"));
-        println!("{told:?}");
+        let report = Player::new().play(seed).unwrap_or_else(|why| panic!("{why}"));
+        println!("{report:?}");
         return;
     }
     let seeds = number("FAULT_SEEDS").unwrap_or(DEFAULT_SEEDS);
-    let (next, told, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let (next, report, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(2, NonZero::get).min(8);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -239,7 +249,7 @@ fn seeded_trouble_ends_in_the_clean_evidence_or_in_a_failure_with_a_name() {
                         return;
                     }
                     match player.play(seed) {
-                        Ok(it) => told.lock().unwrap().push(it),
+                        Ok(it) => report.lock().unwrap().push(it),
                         Err(why) => {
                             failed.lock().unwrap().push(why);
                             player = Player::new();
@@ -249,33 +259,33 @@ fn seeded_trouble_ends_in_the_clean_evidence_or_in_a_failure_with_a_name() {
             });
         }
     });
-    let (told, failed) = (told.into_inner().unwrap(), failed.into_inner().unwrap());
+    let (report, failed) = (report.into_inner().unwrap(), failed.into_inner().unwrap());
     let (mut endings, mut troubles) = (BTreeMap::<_, u64>::new(), BTreeMap::<_, u64>::new());
-    for it in &told {
+    for it in &report {
         *endings.entry(it.ending.clone()).or_default() += 1;
         it.troubles.iter().for_each(|trouble| *troubles.entry(trouble.clone()).or_default() += 1);
     }
-    println!("{} seeds: {endings:#?}\n{troubles:#?}", told.len());
+    println!("{} seeds: {endings:#?}\n{troubles:#?}", report.len());
     assert!(failed.is_empty(), "{} seeds failed\n{}", failed.len(), failed.join("\n\n"));
     if seeds >= DEFAULT_SEEDS {
-        all_ends_have_come(&told);
+        all_ends_have_come(&report);
     }
     if seeds >= ALL_SEEDS {
-        all_has_happened(&told);
+        all_has_happened(&report);
     }
 }
 
 /// Runs that all end the same way prove nothing.
-fn all_ends_have_come(told: &[Told]) {
+fn all_ends_have_come(report: &[Report]) {
     for ending in ["succeeded", "failed: ", "after a redrive"] {
-        let so = told.iter().filter(|it| it.ending.contains(ending)).count();
-        assert!(so >= 3 && so < told.len(), "{so} times {ending:?}");
+        let so = report.iter().filter(|it| it.ending.contains(ending)).count();
+        assert!(so >= 3 && so < report.len(), "{so} times {ending:?}");
     }
 }
 
 /// Neither does trouble that never strikes.
-fn all_has_happened(told: &[Told]) {
-    let has = |trouble: String| told.iter().any(|it| it.troubles.contains(&trouble));
+fn all_has_happened(report: &[Report]) {
+    let has = |trouble: String| report.iter().any(|it| it.troubles.contains(&trouble));
     let name = |debug: String| debug.split('(').next().unwrap_or_default().to_owned();
     let aws = [
         Trouble::Throttled,
@@ -306,8 +316,8 @@ fn all_has_happened(told: &[Told]) {
     let names = aws.iter().map(|it| name(format!("{it:?}"))).chain(vendor.iter().map(|it| name(format!("{it:?}"))));
     let missing: Vec<String> = names.chain(["several processes".to_owned()]).filter(|it| !has(it.clone())).collect();
     assert!(missing.is_empty(), "what never happened: {missing:?}");
-    assert!(told.iter().any(|it| it.ending.contains("after the hourly look")), "nobody was ever looked after");
+    assert!(report.iter().any(|it| it.ending.contains("after the hourly look")), "nobody was ever looked after");
     for scene in Scene::ALL {
-        assert!(told.iter().any(|it| it.scene == Some(scene)), "{scene:?} was never played");
+        assert!(report.iter().any(|it| it.scene == Some(scene)), "{scene:?} was never played");
     }
 }

@@ -1,15 +1,15 @@
 //! Two workers on one connection, one of them paused beyond its lease: the table refuses the late one, whatever it was about to write.
 
-use crate::aws::{Interrupt, Strike, Trouble};
-use crate::drive::Drive;
+use crate::aws::{FaultRule, Interrupt, Trouble};
+use crate::executor::Executor;
 use crate::plan::{Plan, Scene};
-use crate::sight::{Sight, look};
-use crate::world::{Deployment, Theater};
+use crate::scenario::{Deployment, Harness};
+use crate::snapshot::{Snapshot, look};
 use chrono::{TimeDelta, Timelike};
+use common::app::collection::worker::{Processed, WorkError};
+use common::aws::queue::RunMessage;
 use common::clock::Clock;
 use common::domain::run::RunStatus;
-use common::queue::RunMessage;
-use common::sync::work::{Processed, WorkError};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,24 +21,24 @@ const INVOCATION: TimeDelta = TimeDelta::minutes(14);
 
 /// A run that was asked for, in a deployment where something stalls.
 struct Race {
-    theater: Theater,
+    harness: Harness,
     plan: Plan,
     deployment: Deployment,
-    before: Sight,
+    before: Snapshot,
     message: RunMessage,
 }
 
 impl Race {
     async fn of(scene: Scene) -> Self {
         let plan = Plan { scene, earlier: true, requests: Vec::new(), strikes: Vec::new(), ..Plan::of(0) };
-        let mut theater = Theater::open().await;
-        let (_, before) = theater.before(scene, true).await;
-        let deployment = theater.troubled(&plan).await;
-        Drive::new(&deployment, None, 0).ask("the one").await.unwrap();
+        let mut harness = Harness::open().await;
+        let (_, before) = harness.before(scene, true).await;
+        let deployment = harness.troubled(&plan).await;
+        Executor::new(&deployment, None, 0).ask("the one").await.unwrap();
         let run = look(&deployment.client, scene).await.unwrap().active.unwrap();
-        let Sight { connection, .. } = &before;
+        let Snapshot { connection, .. } = &before;
         let message = RunMessage { company: connection.company.clone(), connection: connection.id.clone(), run };
-        Self { theater, plan, deployment, before, message }
+        Self { harness, plan, deployment, before, message }
     }
 
     fn worker(&self, owner: &'static str) -> Working {
@@ -49,7 +49,7 @@ impl Race {
 
     /// Starts a worker that stalls at the `from`-th call of an operation.
     async fn stalled(&self, operation: &'static str, from: u32, trouble: Trouble) -> (Working, Arc<Notify>) {
-        self.deployment.aws.arm(&[Strike { operation: Some(operation), from, times: 1, trouble }]);
+        self.deployment.aws.arm(&[FaultRule { operation: Some(operation), from, times: 1, trouble }]);
         let mut working = self.worker("late");
         let resumed = tokio::select! {
             biased;
@@ -68,7 +68,7 @@ impl Race {
         self.deployment.clock.move_to(self.deployment.clock.now() + INVOCATION + TimeDelta::minutes(2));
     }
 
-    async fn see(&self) -> Sight {
+    async fn see(&self) -> Snapshot {
         look(&self.deployment.client, self.plan.scene).await.unwrap()
     }
 
@@ -79,7 +79,7 @@ impl Race {
         assert_eq!((seen.commits, seen.active.as_ref()), (self.before.commits + 1, None));
         let as_of = seen.runs[0].as_of.unwrap();
         assert_eq!(as_of.nanosecond(), 0);
-        let clean = self.theater.clean(self.plan.scene, true, as_of).await;
+        let clean = self.harness.clean(self.plan.scene, true, as_of).await;
         for (owner, pieces) in &seen.evidence {
             assert_eq!(pieces[..pieces.len() - 1], self.before.evidence[owner]);
             let last = pieces.last().unwrap();
@@ -140,7 +140,7 @@ async fn a_commit_that_was_carried_out_is_known_as_ones_own_however_late_its_ans
     let mut race = Race::of(Scene::Endpoints).await;
     let (late, resumed) = race.stalled("TransactWriteItems", 2, Trouble::StallsAfter).await;
     race.wait_out_the_lease();
-    assert_eq!(race.worker("quick").await.unwrap(), Processed::AlreadyOver);
+    assert_eq!(race.worker("quick").await.unwrap(), Processed::AlreadyFinished);
     resumed.notify_one();
     let done = late.await.unwrap();
     assert!(matches!(done, Processed::Succeeded { .. }), "{done:?}");

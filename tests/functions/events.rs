@@ -2,16 +2,16 @@
 
 use super::{World, ask, ask_for_all, batch, company, connection, sample, tick};
 use chrono::TimeDelta;
+use common::app::collection::collect::Huntress;
+use common::app::runs::plan::Planned;
+use common::aws::telemetry::Telemetry;
 use common::clock::SystemClock;
 use common::domain::connection::ConnectionStatus;
 use common::domain::id::{ClientId, RunId};
 use common::domain::run::{FailureCode, RunStatus};
 use common::huntress::edr::EdrCredential;
-use common::huntress::limits::Budget;
+use common::huntress::limits::RateLimiter;
 use common::store::EvidenceOwner;
-use common::sync::collect::Huntress;
-use common::sync::plan::Planned;
-use common::telemetry::Telemetry;
 use huntress_evidence::stack::event;
 use scheduled_sync::Tick;
 use serde_json::json;
@@ -66,7 +66,7 @@ async fn the_hourly_event_looks_after_runs_and_plans_none() {
     let hourly: Tick = serde_json::from_value(sample("scheduled-sync/events/reconcile.json")).unwrap();
     let answer = scheduled_sync::handle(&world.planner(), &Telemetry::none(), event(hourly, tick())).await.unwrap();
     let answer = serde_json::to_value(answer).unwrap();
-    assert_eq!(answer, json!({"reconciled": {"unended": 2, "resent": 1, "abandoned": 1}}));
+    assert_eq!(answer, json!({"reconciled": {"stalled": 2, "resent": 1, "abandoned": 1}}));
     assert_eq!(world.sent().into_iter().map(|it| it.run.to_string()).collect::<Vec<_>>(), [LAB_RUN]);
     assert_eq!(world.store.runs(&company(), &connection("edr-main"), 10).await.unwrap(), []);
 
@@ -75,7 +75,7 @@ async fn the_hourly_event_looks_after_runs_and_plans_none() {
     let daily = event(scheduled(), tick() + TimeDelta::minutes(1));
     let answer = scheduled_sync::handle(&world.planner(), &Telemetry::none(), daily).await.unwrap();
     let answer = serde_json::to_value(answer).unwrap();
-    let reconciled = json!({"unended": 2, "resent": 0, "abandoned": 1});
+    let reconciled = json!({"stalled": 2, "resent": 0, "abandoned": 1});
     assert_eq!(answer, json!({"due": 3, "new": 2, "joined": 1, "passed_over": 0, "reconciled": reconciled}));
     let runs = world.store.runs(&company(), &connection("edr-old"), 10).await.unwrap();
     assert_eq!(runs.iter().filter(|run| run.status == RunStatus::Queued).count(), 1);
@@ -89,7 +89,7 @@ async fn a_run_that_was_away_for_a_day_is_not_gone_on_with() {
     let (company, connection, run) = (company(), connection("edr-main"), RunId::parse(MAIN_RUN).unwrap());
     let yesterday = tick() - TimeDelta::hours(24);
     world.store.take(&company, &connection, &run, "dead", yesterday, TimeDelta::minutes(1)).await.unwrap();
-    let message = common::queue::RunMessage { company: company.clone(), connection: connection.clone(), run };
+    let message = common::aws::queue::RunMessage { company: company.clone(), connection: connection.clone(), run };
     assert!(huntress_evidence::stack::deliver(&world.worker(), &message, TimeDelta::minutes(14)).await);
     let ended = world.store.run(&company, &connection, &message.run).await.unwrap().unwrap();
     assert_eq!((ended.status, ended.failure.unwrap().code), (RunStatus::Failed, FailureCode::Abandoned));
@@ -254,7 +254,7 @@ async fn a_repeated_idempotency_key_is_the_same_run() {
     let mut asked = sample("on-demand-sync/events/sync-now.json");
     asked["headers"]["idempotency-key"] = json!("order-1");
     let (_, first) = ask(world.on_demand_sync(), &asked).await;
-    let message = common::queue::RunMessage {
+    let message = common::aws::queue::RunMessage {
         company: company(),
         connection: connection("edr-main"),
         run: RunId::parse(first["run_id"].as_str().unwrap()).unwrap(),
@@ -273,7 +273,7 @@ async fn a_test_of_an_account_that_does_not_answer_ends_at_its_deadline() {
     let huntress = Huntress { clock: Arc::new(SystemClock), ..world.huntress.clone() };
     let credential = EdrCredential { key: API_KEY.into(), secret: API_SECRET.into() };
     let deadline = huntress.clock.now() + TimeDelta::seconds(2);
-    let test = huntress.test_edr(&credential, Arc::new(Budget::per_minute(0)), deadline);
+    let test = huntress.test_edr(&credential, Arc::new(RateLimiter::per_minute(0)), deadline);
     // The client's own patience with a silent account is 30 seconds.
     let report = tokio::time::timeout(Duration::from_secs(20), test).await.unwrap();
     let granted: Vec<bool> = report.permissions.iter().map(|it| it.granted).collect();

@@ -3,20 +3,27 @@
 
 mod access;
 mod credentials;
+mod dispatcher;
 mod events;
+mod keyring;
 mod people;
 mod permissions;
-mod pump;
 mod redrive;
 mod scheduler;
 mod services;
 mod telemetry;
-mod vault;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::api::lambda_caller;
+use common::app::collection::collect::Huntress;
+use common::app::collection::worker::Worker;
+use common::app::connections::test::Tester;
+use common::app::people::{AssignmentSelector, PeopleService};
+use common::app::runs::plan::Planner;
+use common::aws::queue::{Queue, Queued, RunMessage};
+use common::aws::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::clock::Clock;
 use common::domain::connection::{Connection, Product};
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
@@ -25,15 +32,8 @@ use common::domain::run::Trigger;
 use common::huntress::edr::EdrCredential;
 use common::huntress::origin::Origin;
 use common::huntress::transport::{Timeouts, http_client};
-use common::queue::{Queue, Queued, RunMessage};
-use common::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::settings::Origins;
 use common::store::{RunRequest, Store};
-use common::sync::collect::Huntress;
-use common::sync::people::{Desk, Picker};
-use common::sync::plan::Planner;
-use common::sync::test::Tester;
-use common::sync::work::Worker;
 use huntress_evidence::engine::Engine;
 use lambda_http::request::LambdaRequest;
 use serde_json::Value;
@@ -185,7 +185,7 @@ impl World {
     /// `connection-test` as its `main` puts it together.
     fn connection_test(&self) -> Router {
         let Tester { store, credentials, huntress, budgets } = self.tester();
-        let picker = Picker { store, credentials, huntress, budgets };
+        let picker = AssignmentSelector { store, credentials, huntress, budgets };
         connection_test::router(Arc::new(self.tester()))
             .merge(connection_test::assignments::router(Arc::new(picker)))
             .layer(axum::middleware::from_fn(lambda_caller))
@@ -194,7 +194,7 @@ impl World {
     /// `people-api` as its `main` puts it together.
     fn people_api(&self) -> Router {
         let vault = acceptance::people::vault(&self.folder.path().join("people"));
-        let desk = Desk { store: self.store.clone(), vault, clock: Arc::clone(&self.huntress.clock) };
+        let desk = PeopleService { store: self.store.clone(), vault, clock: Arc::clone(&self.huntress.clock) };
         people_api::router(Arc::new(desk)).layer(axum::middleware::from_fn(lambda_caller))
     }
 

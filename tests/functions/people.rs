@@ -2,13 +2,13 @@
 
 use super::{World, ask, ask_for_all, company, connection, sample};
 use acceptance::people::Workforce;
+use common::app::collection::worker::Processed;
+use common::aws::queue::RunMessage;
+use common::aws::secrets::{Binding, Credential};
 use common::domain::connection::{Connection, Product};
 use common::domain::id::ClientId;
 use common::domain::mapping::Mapping;
 use common::huntress::sat::SatCredential;
-use common::queue::RunMessage;
-use common::secrets::{Binding, Credential};
-use common::sync::work::Processed;
 use serde_json::{Value, json};
 use simulator::{SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator};
 use std::sync::Arc;

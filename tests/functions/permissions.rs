@@ -11,18 +11,18 @@ use axum::Router;
 use axum::middleware::from_fn;
 use chrono::TimeDelta;
 use common::api::lambda_caller;
+use common::app::collection::worker::{Processed, Worker};
+use common::app::connections::test::Tester;
+use common::app::runs::plan::Planner;
+use common::aws::queue::RunMessage;
+use common::aws::secrets::{Binding, Credential, Credentials};
+use common::aws::telemetry::Telemetry;
 use common::domain::connection::Product;
 use common::domain::id::ClientId;
 use common::domain::mapping::Mapping;
 use common::huntress::edr::EdrCredential;
 use common::huntress::sat::SatCredential;
-use common::queue::RunMessage;
-use common::secrets::{Binding, Credential, Credentials};
 use common::store::{ConnectionChange, Store};
-use common::sync::plan::Planner;
-use common::sync::test::Tester;
-use common::sync::work::{Processed, Worker};
-use common::telemetry::Telemetry;
 use huntress_evidence::stack::event;
 use scheduled_sync::Tick;
 use serde::Deserialize;
@@ -460,10 +460,10 @@ async fn sync_worker() {
     watched.world.make_training("sat-main").await;
 
     for id in ["edr-main", "edr-big", "sat-main"] {
-        assert_eq!(watched.work(id).await, Processed::AlreadyOver);
+        assert_eq!(watched.work(id).await, Processed::AlreadyFinished);
     }
     watched.world.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Forbidden)]);
-    assert_eq!(watched.work("edr-off").await, Processed::AlreadyOver);
+    assert_eq!(watched.work("edr-off").await, Processed::AlreadyFinished);
     let people = People::followed().await.worker.heard();
     compare("SyncWorkerRole", "manager", watched.uses().into_iter().chain(people.clone()).collect());
 
@@ -474,7 +474,7 @@ async fn sync_worker() {
     let sat = SatCredential { client_id: SAT_CLIENT_ID.into(), client_secret: SAT_CLIENT_SECRET.into() };
     let watched = watched.seal(&[("edr-main", edr()), ("sat-main", Credential::Sat(sat))]).await;
     for id in ["edr-main", "sat-main"] {
-        assert_eq!(watched.work(id).await, Processed::AlreadyOver);
+        assert_eq!(watched.work(id).await, Processed::AlreadyFinished);
     }
     assert_eq!(watched.secrets.calls(), asked, "Secrets Manager is left alone");
     let of_both = |it: &Use| !it.action.starts_with("secretsmanager:");

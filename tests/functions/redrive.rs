@@ -5,11 +5,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use chrono::TimeDelta;
-use common::dead_letters::DeadLetters;
+use common::app::runs::redrive::{RedriveAction, Redriven, Redriver, Wanted};
+use common::aws::dead_letters::DeadLetters;
+use common::aws::queue::{Queue, RunMessage};
 use common::domain::id::{CompanyId, RunId};
 use common::domain::run::RunStatus;
-use common::queue::{Queue, RunMessage};
-use common::sync::redrive::{Done, Redriven, Redriver, Wanted};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -155,7 +155,7 @@ fn everything() -> Wanted {
     Wanted { company: None, most: 1_000, dry_run: false }
 }
 
-fn dealt_with(redriven: &[Redriven]) -> Vec<(&str, Option<RunStatus>, Done)> {
+fn dealt_with(redriven: &[Redriven]) -> Vec<(&str, Option<RunStatus>, RedriveAction)> {
     redriven.iter().map(|it| (it.message_id.as_str(), it.status, it.done)).collect()
 }
 
@@ -163,12 +163,12 @@ fn dealt_with(redriven: &[Redriven]) -> Vec<(&str, Option<RunStatus>, Done)> {
 async fn runs_that_have_not_ended_go_back_to_the_workers() {
     let scene = Scene::new().await;
     let expected = [
-        ("a-queued", Some(RunStatus::Queued), Done::Moved),
-        ("b-dead", Some(RunStatus::Running), Done::Moved),
-        ("c-ended", Some(RunStatus::Succeeded), Done::Dropped),
-        ("d-unknown", None, Done::Left),
-        ("e-garbage", None, Done::Left),
-        ("f-other", None, Done::Left),
+        ("a-queued", Some(RunStatus::Queued), RedriveAction::Moved),
+        ("b-dead", Some(RunStatus::Running), RedriveAction::Moved),
+        ("c-ended", Some(RunStatus::Succeeded), RedriveAction::Dropped),
+        ("d-unknown", None, RedriveAction::Left),
+        ("e-garbage", None, RedriveAction::Left),
+        ("f-other", None, RedriveAction::Left),
     ];
     let all = ["a-queued", "b-dead", "c-ended", "d-unknown", "e-garbage", "f-other"];
     // First only to see: everything is there for the next one at once.
@@ -197,7 +197,7 @@ async fn another_companys_messages_are_left_alone_and_no_more_are_looked_at_than
     let scene = Scene::new().await;
     let other = Some(CompanyId::parse("msp-other").unwrap());
     let seen = scene.redrive(Wanted { company: other, ..everything() }).await;
-    assert_eq!(dealt_with(&seen), [("f-other", None, Done::Left)]);
+    assert_eq!(dealt_with(&seen), [("f-other", None, RedriveAction::Left)]);
     assert_eq!((scene.free("dead").len(), scene.free("runs").len()), (6, 0));
     for number in 0..25 {
         scene.put_aside(&format!("0-{number:02}"), text(&message_of("edr-old", "ended")));

@@ -2,13 +2,13 @@
 
 use super::{World, company, connection};
 use chrono::{DateTime, TimeDelta, Utc};
+use common::app::runs::plan::Planner;
+use common::aws::queue::{Queue, Queued};
 use common::clock::Clock;
 use common::domain::connection::Connection;
 use common::domain::run::{Failure, FailureCode, RecordCounts};
 use common::domain::time::parse;
-use common::queue::{Queue, Queued};
-use common::store::{Failed, Store, Taken};
-use common::sync::plan::Planner;
+use common::store::{LeaseOutcome, RunFailure, Store};
 use huntress_evidence::scheduler;
 use std::future::Future;
 use std::pin::Pin;
@@ -40,9 +40,9 @@ impl Clock for Days {
                 let lease_for = TimeDelta::minutes(1);
                 let (company, connection, run) = (&message.company, &message.connection, &message.run);
                 let taken = self.store.take(company, connection, run, "worker", now, lease_for).await.unwrap();
-                let Taken::Leased { lease, .. } = taken else { continue };
+                let LeaseOutcome::Acquired { lease, .. } = taken else { continue };
                 let failure = Failure::new(FailureCode::Unavailable, "Huntress did not answer");
-                let failed = Failed { finished_at: now, failure, api_calls: 1, records: RecordCounts::default() };
+                let failed = RunFailure { finished_at: now, failure, api_calls: 1, records: RecordCounts::default() };
                 self.store.fail(&lease, failed).await.unwrap();
             }
             let asleep = |instant| self.sleeps.iter().find(|(from, to)| (*from..*to).contains(&instant));

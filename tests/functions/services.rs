@@ -9,13 +9,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use chrono::TimeDelta;
+use common::app::collection::worker::{Processed, Worker};
+use common::aws::queue::{Queue, QueueError, Queued, RunMessage};
+use common::aws::secrets::{Binding, Credential, Credentials, SecretError, SecretsManager};
 use common::domain::connection::Product;
 use common::domain::id::RunId;
 use common::domain::run::{FailureCode, RunStatus};
 use common::huntress::edr::EdrCredential;
-use common::queue::{Queue, QueueError, Queued, RunMessage};
-use common::secrets::{Binding, Credential, Credentials, SecretError, SecretsManager};
-use common::sync::work::{Processed, Worker};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,14 +23,14 @@ use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
 /// A service for requests that are signed by hand, at a stand-in.
-pub fn signed(name: &'static str, url: &str) -> common::signed::Service {
+pub fn signed(name: &'static str, url: &str) -> common::aws::client::Service {
     let credentials = AwsCredentials::new("test", "test", None, None, "static");
-    common::signed::Service {
+    common::aws::client::Service {
         name,
         url: url.parse().unwrap(),
         region: "eu-central-1".to_owned(),
         credentials: SharedCredentialsProvider::new(credentials),
-        http: common::sdk_http::SdkHttp::loopback(),
+        http: common::aws::sdk_http::SdkHttp::loopback(),
         clock: Arc::new(common::clock::SystemClock),
     }
 }
@@ -64,7 +64,7 @@ impl Service {
     pub fn secrets(&self) -> Credentials {
         let config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(common::sdk_http::SdkHttp::loopback())
+            .http_client(common::aws::sdk_http::SdkHttp::loopback())
             .endpoint_url(&self.endpoint)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(AwsCredentials::new("test", "test", None, None, "static"));
@@ -265,10 +265,10 @@ async fn a_message_that_the_queue_refuses_is_an_error() {
 async fn a_tick_whose_messages_are_refused_can_be_repeated() {
     let world = World::with(&["edr-main"]).await;
     let down = Service::start(|_| (400, json!({"__type": "AccessDenied", "message": "no"}))).await;
-    let planner = common::sync::plan::Planner { queue: Arc::new(down.queue()), ..world.planner() };
+    let planner = common::app::runs::plan::Planner { queue: Arc::new(down.queue()), ..world.planner() };
     assert!(planner.tick(super::tick()).await.is_err());
     let up = Service::start(|call| take(call, &[])).await;
-    let planner = common::sync::plan::Planner { queue: Arc::new(up.queue()), ..world.planner() };
+    let planner = common::app::runs::plan::Planner { queue: Arc::new(up.queue()), ..world.planner() };
     let planned = planner.tick(super::tick()).await.unwrap();
     assert_eq!((planned.due, planned.new, planned.joined), (1, 0, 1));
     assert_eq!(up.calls().len(), 1, "the message that was lost goes out again");

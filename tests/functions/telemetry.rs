@@ -2,8 +2,8 @@
 
 use super::{World, company, connection, tick};
 use chrono::TimeDelta;
-use common::queue::RunMessage;
-use common::telemetry::Telemetry;
+use common::aws::queue::RunMessage;
+use common::aws::telemetry::Telemetry;
 use huntress_evidence::stack::event;
 use scheduled_sync::Tick;
 use serde_json::{Value, json};
@@ -96,7 +96,7 @@ async fn a_tick_counts_the_connections_without_fresh_evidence() {
     scheduled_sync::handle(&planner, &kept.telemetry(), tick).await.unwrap();
     let lines = kept.take();
     assert_eq!(lines.len(), 2);
-    for (name, value) in [("RunsUnended", 0), ("RunsResent", 0), ("RunsAbandoned", 0)] {
+    for (name, value) in [("RunsStalled", 0), ("RunsResent", 0), ("RunsAbandoned", 0)] {
         assert_eq!(lines[0][name], json!(value), "{name}");
     }
     // The run above moved edr-main to the next morning: it is scheduled, fresh, and not due.

@@ -64,7 +64,7 @@ async fn a_sandbox_or_demo_does_not_count_beside_another_account_and_counts_alon
         assert_measured(&with(which).collect().await);
     }
     let outcome = with(SatAccounts::WithSandbox).configured("b7Xd2Rk").collect().await;
-    assert_eq!(outcome.bundle().metadata.account.id, "b7Xd2Rk");
+    assert_eq!(outcome.bundle().metadata.account.id.as_str(), "b7Xd2Rk");
 }
 
 #[tokio::test]

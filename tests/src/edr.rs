@@ -2,6 +2,7 @@
 
 use crate::clock::SteppingClock;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::app::collection::collect::{Huntress, Job};
 use common::domain::connection::Product;
 use common::domain::edr::EdrSettings;
 use common::domain::edr::bundle::{Collection, UnknownOrganization, bundle_of, split};
@@ -12,11 +13,10 @@ use common::domain::mapping::Mapping;
 use common::domain::quality::QualityCode;
 use common::domain::run::{Failure, FailureCode};
 use common::huntress::edr::{Collected, EdrClient, EdrCredential, EdrState, Instants};
-use common::huntress::limits::Budget;
+use common::huntress::limits::RateLimiter;
 use common::huntress::origin::Origin;
-use common::huntress::transport::{Patience, Progress, Timeouts, Transport, http_client};
+use common::huntress::transport::{Progress, Timeouts, Transport, WaitPolicy, http_client};
 use common::settings::Origins;
-use common::sync::collect::{Huntress, Job};
 use simulator::{API_KEY, API_SECRET, Account, Fault, FaultKind, List, Request, Simulator, SimulatorBuilder};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -96,8 +96,8 @@ impl Collector {
             as_of: self.given_as_of.unwrap_or_else(|| huntress.instant()),
             as_of_given: self.given_as_of.is_some(),
             run: None,
-            budget: Arc::new(Budget::per_minute(self.requests_per_minute)),
-            patience: Patience::until(self.deadline),
+            budget: Arc::new(RateLimiter::per_minute(self.requests_per_minute)),
+            patience: WaitPolicy::until(self.deadline),
             progress: Arc::clone(&self.progress),
         };
         let Some(max_pages) = self.max_pages else {
@@ -108,7 +108,7 @@ impl Collector {
             Transport::new(huntress.http, huntress.clock, huntress.origins.edr, job.budget, job.patience, job.progress);
         let client = EdrClient::new(&transport, &credential).with_max_pages(max_pages);
         let state = EdrState::new(self.settings, job.as_of);
-        let Collected::Whole(tally) = client.collect(state, instants).await? else { panic!("a pause") };
+        let Collected::Complete(tally) = client.collect(state, instants).await? else { panic!("a pause") };
         let api_calls = self.progress.requests();
         Ok((tally, Collection { collected_at: as_of(), duration_ms: 0, api_calls, run: None }))
     }

@@ -2,6 +2,11 @@
 
 use crate::engine::{Counted, Engine, TABLE};
 use chrono::TimeDelta;
+use common::app::collection::collect::Huntress;
+use common::app::collection::worker::{Processed, Worker};
+use common::app::runs::plan::{Planned, Planner};
+use common::aws::queue::{Queue, Queued, RunMessage};
+use common::aws::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::clock::{Clock, SystemClock};
 use common::domain::connection::{Connection, Product};
 use common::domain::id::{ClientId, CompanyId, ConnectionId};
@@ -10,13 +15,8 @@ use common::domain::run::{Run, RunStatus};
 use common::huntress::edr::EdrCredential;
 use common::huntress::origin::Origin;
 use common::huntress::transport::{Timeouts, http_client};
-use common::queue::{Queue, Queued, RunMessage};
-use common::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::settings::Origins;
 use common::store::{EvidenceOwner, Store};
-use common::sync::collect::Huntress;
-use common::sync::plan::{Planned, Planner};
-use common::sync::work::{Processed, Worker};
 use simulator::{API_KEY, API_SECRET, Account, Simulator};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -2,10 +2,10 @@
 
 use crate::edr::as_of;
 use chrono::{SecondsFormat, TimeDelta};
-use common::documents::Documents;
-use common::secrets::sealing::SealingKey;
-use common::secrets::wrapping::Wrapping;
-use common::sync::people::Vault;
+use common::app::people::PeopleKeyring;
+use common::aws::documents::Documents;
+use common::aws::secrets::sealing::SealingKey;
+use common::aws::secrets::wrapping::Wrapping;
 use serde_json::{Value, json};
 use simulator::{SatAccount, SatRecords};
 use std::collections::BTreeMap;
@@ -17,9 +17,9 @@ pub const ACCOUNT: &str = "pXk93Lq";
 
 /// Keys and certificates of people below a folder, as on one machine.
 #[must_use]
-pub fn vault(folder: &Path) -> Arc<Vault> {
+pub fn vault(folder: &Path) -> Arc<PeopleKeyring> {
     let wrapping = Wrapping::File(SealingKey::of_file(&folder.join("people.key")).unwrap());
-    Arc::new(Vault { wrapping, documents: Documents::Folder(folder.join("certificates")) })
+    Arc::new(PeopleKeyring { wrapping, documents: Documents::Folder(folder.join("certificates")) })
 }
 
 /// An account whose enrollments and completions are told one by one.

@@ -3,6 +3,7 @@
 use crate::clock::SteppingClock;
 use crate::edr::as_of;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::app::collection::collect::{Huntress, Job, budget_of};
 use common::domain::connection::Product;
 use common::domain::controls::ControlMap;
 use common::domain::evidence::{Reason, Tenant};
@@ -13,12 +14,11 @@ use common::domain::sat::bundle::{SatBundle, SatCollection, SatTally, bundle_of}
 use common::domain::sat::signal::{CoverageValues, PhishingValues, Signal, SignalKey, SignalValues, Status};
 use common::domain::sat::{Caps, SatSettings};
 use common::huntress::edr::TestReport;
-use common::huntress::limits::Budget;
+use common::huntress::limits::RateLimiter;
 use common::huntress::origin::Origin;
 use common::huntress::sat::SatCredential;
-use common::huntress::transport::{Patience, Progress, Timeouts, http_client};
+use common::huntress::transport::{Progress, Timeouts, WaitPolicy, http_client};
 use common::settings::Origins;
-use common::sync::collect::{Huntress, Job, budget_of};
 use simulator::{
     Fault, FaultKind, List, Request, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SatAccount, Simulator, SimulatorBuilder,
     TokenRequest,
@@ -33,7 +33,7 @@ pub struct SatScene {
     settings: SatSettings,
     configured: Option<String>,
     credential: (String, String),
-    budget: Budget,
+    budget: RateLimiter,
     patience: TimeDelta,
     given_as_of: Option<DateTime<Utc>>,
     exact_time: bool,
@@ -139,7 +139,7 @@ impl SatScene {
             as_of_given: self.given_as_of.is_some(),
             run: None,
             budget: Arc::new(self.budget),
-            patience: Patience::until(as_of() + self.patience),
+            patience: WaitPolicy::until(as_of() + self.patience),
             progress,
         };
         let result = huntress.collect_sat(&credential, self.settings, self.configured.as_deref(), job).await;

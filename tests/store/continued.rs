@@ -4,6 +4,13 @@ use acceptance::clock::SteppingClock;
 use acceptance::engine::Engine;
 use acceptance::sat::huntress_at;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::app::collection::collect::RateLimiters;
+use common::app::collection::worker::{Processed, WorkError, Worker};
+use common::app::connections::test::Tester;
+use common::app::runs::forecast::forecast_of;
+use common::app::runs::plan::Planner;
+use common::aws::queue::{Queue, Queued};
+use common::aws::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::clock::Clock;
 use common::domain::connection::{Connection, ConnectionStatus, Product};
 use common::domain::forecast::{Basis, Forecast};
@@ -12,14 +19,7 @@ use common::domain::mapping::Mapping;
 use common::domain::run::{FailureCode, Run, RunStatus};
 use common::huntress::edr::EdrCredential;
 use common::huntress::sat::SatCredential;
-use common::queue::{Queue, Queued};
-use common::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::store::{EvidenceOwner, Store};
-use common::sync::collect::Budgets;
-use common::sync::forecast::forecast_of;
-use common::sync::plan::Planner;
-use common::sync::test::Tester;
-use common::sync::work::{Processed, WorkError, Worker};
 use serde_json::Value;
 use simulator::{
     API_KEY, API_SECRET, Account, AccountSpec, Fault, FaultKind, List, Request, SAT_CLIENT_ID, SAT_CLIENT_SECRET,
@@ -273,7 +273,7 @@ async fn foretold(world: &mut World) -> (Forecast, Run, Vec<Part>) {
         world.clock.sleep_until(world.clock.now() + TimeDelta::hours(2)).await;
     }
     // Another process than those that worked knows what they left word of.
-    let forecast = forecast_of(&world.store, &Budgets::default(), &company, &id, world.clock.now()).await;
+    let forecast = forecast_of(&world.store, &RateLimiters::default(), &company, &id, world.clock.now()).await;
     let before = world.clock.now();
     let asked = world.simulator.requests().len();
     let (run, parts) = world.sync().await;
@@ -292,7 +292,7 @@ async fn foretold(world: &mut World) -> (Forecast, Run, Vec<Part>) {
 async fn the_next_run_of_an_account_that_stays_as_it_was_is_foretold_exactly() {
     let mut world = World::of(Product::Edr, endpoints()).await;
     let (company, id, _) = ids();
-    let nothing = forecast_of(&world.store, &Budgets::default(), &company, &id, start()).await.unwrap();
+    let nothing = forecast_of(&world.store, &RateLimiters::default(), &company, &id, start()).await.unwrap();
     assert_eq!(nothing, None, "no run has succeeded");
     assert_eq!(world.simulator.requests(), []);
     // Pages of the server's own size; the second run begins while the first is in the window.

@@ -26,7 +26,7 @@ async fn a_commit_ends_the_run_and_shows_all_its_evidence() {
         let store = prepared(&engine).await;
         let lease = started(&store, 1, tick()).await;
         let tomorrow = tick() + TimeDelta::days(1);
-        let outcome = Ended { next_run_at: Some(tomorrow), ..ended(later(3)) };
+        let outcome = RunSuccess { next_run_at: Some(tomorrow), ..ended(later(3)) };
         store.commit(&lease, outcome.clone(), bundles(number, "{}")).await.unwrap();
 
         assert_eq!(pieces(&engine).await, number);
@@ -180,7 +180,7 @@ async fn an_auth_failure_waits_a_day_and_a_success_clears_it() {
     // On demand at once.
     let lease = started(&store, 2, later(6)).await;
     let tomorrow = tick() + TimeDelta::days(1);
-    let outcome = Ended { next_run_at: Some(tomorrow), ..ended(later(7)) };
+    let outcome = RunSuccess { next_run_at: Some(tomorrow), ..ended(later(7)) };
     store.commit(&lease, outcome, vec![]).await.unwrap();
     let connection = stored_connection(&store).await;
     assert_eq!((connection.status, connection.last_failure), (ConnectionStatus::Ok, None));
@@ -213,7 +213,7 @@ async fn a_connection_paused_during_its_run_stays_paused() {
             let failure = failed(later(1), FailureCode::AuthFailed);
             store.fail(&lease, failure).await.unwrap();
         } else {
-            let outcome = Ended { next_run_at: Some(later(9)), ..ended(later(1)) };
+            let outcome = RunSuccess { next_run_at: Some(later(9)), ..ended(later(1)) };
             store.commit(&lease, outcome, vec![]).await.unwrap();
         }
         let connection = stored_connection(&store).await;

@@ -68,7 +68,7 @@ async fn each_product_and_connection_has_its_own_latest() {
         let asked = RunRequest { connection: added.id.clone(), ..request(number) };
         store.request_run(asked).await.unwrap();
         let taken = store.take(&acme(), &added.id, &run_id(number), "worker", later(number.into()), LEASE).await;
-        let Taken::Leased { lease, .. } = taken.unwrap() else {
+        let LeaseOutcome::Acquired { lease, .. } = taken.unwrap() else {
             panic!("not leased");
         };
         let sat = EvidenceRecord { product: Product::Sat, ..bundle(client("one"), format!("sat {name}")) };

@@ -15,7 +15,7 @@ async fn taking_a_run_starts_it() {
     let engine = Engine::memory().await;
     let store = queued(&engine).await;
     let now = later(1) + TimeDelta::microseconds(1_234_567);
-    let Taken::Leased { lease, run: taken } = take(&store, 1, "worker", now).await else {
+    let LeaseOutcome::Acquired { lease, run: taken } = take(&store, 1, "worker", now).await else {
         panic!("not leased");
     };
     // Whole milliseconds, as in the keys.
@@ -44,14 +44,14 @@ async fn one_worker_at_a_time() {
     let store = queued(&engine).await;
     let first = leased(&store, 1, "first", later(0)).await;
     let until = first.until();
-    assert_eq!(take(&store, 1, "second", later(14)).await, Taken::Busy { until });
+    assert_eq!(take(&store, 1, "second", later(14)).await, LeaseOutcome::Held { until });
     // The same worker may, after an answer that it did not hear.
     let again = leased(&store, 1, "first", later(1)).await;
     assert_eq!(again.token(), 2);
 
     let renewed = store.renew(&again, later(10), LEASE).await.unwrap();
     assert_eq!(renewed.until(), later(25));
-    assert_eq!(take(&store, 1, "second", later(24)).await, Taken::Busy { until: later(25) });
+    assert_eq!(take(&store, 1, "second", later(24)).await, LeaseOutcome::Held { until: later(25) });
     assert_eq!(leased(&store, 1, "second", later(25)).await.token(), 3);
     for lost in [&first, &again, &renewed] {
         let renewed = store.renew(lost, later(26), LEASE).await;
@@ -72,11 +72,11 @@ async fn many_workers_at_once_get_one_lease() {
     let mut leases = 0;
     for taken in taking {
         match taken.await.unwrap() {
-            Taken::Leased { lease, .. } => {
+            LeaseOutcome::Acquired { lease, .. } => {
                 leases += 1;
                 assert_eq!(lease.token(), 1);
             }
-            Taken::Busy { .. } => {}
+            LeaseOutcome::Held { .. } => {}
             other => panic!("{other:?}"),
         }
     }
@@ -90,7 +90,7 @@ async fn a_run_that_is_over_cannot_be_taken() {
     let lease = leased(&store, 1, "worker", tick()).await;
     store.commit(&lease, ended(later(1)), vec![]).await.unwrap();
     store.request_run(request(2)).await.unwrap();
-    let Taken::Over(over) = take(&store, 1, "worker", later(2)).await else {
+    let LeaseOutcome::Finished(over) = take(&store, 1, "worker", later(2)).await else {
         panic!("taken");
     };
     assert_eq!(over.status, RunStatus::Succeeded);

@@ -9,7 +9,7 @@ mod leases;
 mod many;
 mod planning;
 mod runs;
-mod unended;
+mod stalled;
 mod upgrade;
 mod versions;
 
@@ -19,7 +19,9 @@ use common::domain::evidence::RecordsRead;
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use common::domain::mapping::Mapping;
 use common::domain::run::{Failure, FailureCode, Run, Trigger};
-use common::store::{Ended, EvidenceOwner, EvidenceRecord, Failed, Lease, RunRequest, Store, StoredEvidence, Taken};
+use common::store::{
+    EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunRequest, RunSuccess, Store, StoredEvidence,
+};
 
 /// 07:00 in New York.
 fn tick() -> DateTime<Utc> {
@@ -71,13 +73,13 @@ fn request(number: u32) -> RunRequest {
     }
 }
 
-async fn take(store: &Store, number: u32, owner: &str, now: DateTime<Utc>) -> Taken {
+async fn take(store: &Store, number: u32, owner: &str, now: DateTime<Utc>) -> LeaseOutcome {
     store.take(&acme(), &main_connection(), &run_id(number), owner, now, LEASE).await.unwrap()
 }
 
 async fn leased(store: &Store, number: u32, owner: &str, now: DateTime<Utc>) -> Lease {
     match take(store, number, owner, now).await {
-        Taken::Leased { lease, .. } => lease,
+        LeaseOutcome::Acquired { lease, .. } => lease,
         other => panic!("{other:?}"),
     }
 }
@@ -98,8 +100,8 @@ async fn stored_connection(store: &Store) -> Connection {
     store.connection(&acme(), &main_connection()).await.unwrap().unwrap()
 }
 
-fn ended(now: DateTime<Utc>) -> Ended {
-    Ended {
+fn ended(now: DateTime<Utc>) -> RunSuccess {
+    RunSuccess {
         finished_at: now,
         api_calls: 6,
         records: RecordsRead { organizations: 2, agents: 87, incident_reports: 3 }.into(),
@@ -108,8 +110,8 @@ fn ended(now: DateTime<Utc>) -> Ended {
     }
 }
 
-fn failed(now: DateTime<Utc>, code: FailureCode) -> Failed {
-    Failed {
+fn failed(now: DateTime<Utc>, code: FailureCode) -> RunFailure {
+    RunFailure {
         finished_at: now,
         failure: Failure::new(code, "Huntress said no").at("GET /v1/agents"),
         api_calls: 2,

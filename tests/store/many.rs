@@ -1,8 +1,8 @@
 //! Many connections of many companies at once.
 
 use acceptance::many::Many;
-use common::sync::plan::Planned;
-use common::sync::work::Processed;
+use common::app::collection::worker::Processed;
+use common::app::runs::plan::Planned;
 use std::collections::BTreeSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -22,7 +22,7 @@ async fn hundreds_of_connections_are_planned_run_and_committed_with_nothing_lost
     let done = worked.iter().filter(|it| matches!(it.processed, Processed::Succeeded { bundles: 2 }));
     assert_eq!(done.count(), connections);
     // The other message of each finds it done, or under way.
-    let idle = worked.iter().filter(|it| matches!(it.processed, Processed::AlreadyOver | Processed::Busy));
+    let idle = worked.iter().filter(|it| matches!(it.processed, Processed::AlreadyFinished | Processed::Busy));
     assert_eq!(idle.count(), connections);
     let named: BTreeSet<_> = worked.iter().map(|it| (&it.message.company, &it.message.connection)).collect();
     assert_eq!(named.len(), connections);

@@ -4,13 +4,13 @@ use crate::*;
 use acceptance::clock::SteppingClock;
 use acceptance::engine::{Counted, Engine, SENDS, TABLE};
 use aws_sdk_dynamodb::types::AttributeValue;
+use common::app::runs::freshness::{Freshness, freshness};
+use common::app::runs::plan::{Planned, Planner};
+use common::aws::queue::{Queue, Queued};
 use common::clock::Clock;
 use common::domain::run::RunStatus;
 use common::domain::schedule::{jitter, next_daily};
-use common::queue::{Queue, Queued};
 use common::store::{ConnectionChange, Scheduling};
-use common::sync::freshness::{Freshness, freshness};
-use common::sync::plan::{Planned, Planner};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -171,8 +171,8 @@ async fn runs_of_a_tick_begin_spread_over_the_window() {
         let queued = world.store.run(&message.company, &message.connection, &message.run).await.unwrap().unwrap();
         assert_eq!((queued.status, queued.waiting_until), (RunStatus::Queued, Some(start)));
         // A queue that cannot keep a message back for so long delivers it early.
-        assert_eq!(take(start - TimeDelta::seconds(2)).await, Taken::Early { until: start });
-        let Taken::Leased { run, lease } = take(start).await else { panic!("not taken") };
+        assert_eq!(take(start - TimeDelta::seconds(2)).await, LeaseOutcome::NotDue { until: start });
+        let LeaseOutcome::Acquired { run, lease } = take(start).await else { panic!("not taken") };
         assert_eq!((run.as_of, run.waiting_until), (Some(start), None));
         world.store.fail(&lease, failed(start, FailureCode::Unavailable)).await.unwrap();
     }
@@ -205,15 +205,15 @@ async fn who_asks_for_a_run_that_waits_for_its_turn_has_it_at_once() {
         let run = &delayed.message.run;
         world.store.take(&company(0), &connection_id(0), run, "worker", later(1), LEASE).await.unwrap()
     };
-    let Taken::Leased { lease, .. } = take().await else { panic!("not taken") };
+    let LeaseOutcome::Acquired { lease, .. } = take().await else { panic!("not taken") };
     assert_eq!(lease.as_of(), later(1));
     world.store.commit(&lease, ended(later(1)), vec![]).await.unwrap();
     // The message of the tick finds it done.
-    assert!(matches!(take().await, Taken::Over(_)));
+    assert!(matches!(take().await, LeaseOutcome::Finished(_)));
     // But who waits for the vendor's limit is not hurried.
     let asked = world.planner.sync_now(&company(0), &connection_id(0), None).await.unwrap();
     let taken = world.store.take(&company(0), &connection_id(0), &asked.run.id, "worker", later(2), LEASE).await;
-    let Taken::Leased { lease, .. } = taken.unwrap() else { panic!("not taken") };
+    let LeaseOutcome::Acquired { lease, .. } = taken.unwrap() else { panic!("not taken") };
     let suspension = common::store::Suspension { state: b"", continue_at: later(50), api_calls: 1, now: later(2) };
     world.store.suspend(&lease, suspension).await.unwrap();
     world.sent();
@@ -233,8 +233,8 @@ async fn days_that_were_missed_are_made_up_for_once() {
     assert_eq!(world.tick(tick).await, planned(3, 3, 0));
     for Queued { message, .. } in world.sent() {
         let taken = world.store.take(&message.company, &message.connection, &message.run, "w", tick, LEASE).await;
-        let Taken::Leased { lease, .. } = taken.unwrap() else { panic!("not taken") };
-        let ended = Ended { next_run_at: Some(next_daily(tick)), ..ended(tick) };
+        let LeaseOutcome::Acquired { lease, .. } = taken.unwrap() else { panic!("not taken") };
+        let ended = RunSuccess { next_run_at: Some(next_daily(tick)), ..ended(tick) };
         world.store.commit(&lease, ended, vec![]).await.unwrap();
     }
     // A trigger that was kept back for a day, and comes now, finds nothing due.
@@ -255,7 +255,7 @@ async fn a_refused_connection_is_passed_over_for_24_hours_and_a_paused_one_for_g
     let message = world.sent().remove(0).message;
     let refused_at = later(3);
     let taken = world.store.take(&message.company, &message.connection, &message.run, "w", refused_at, LEASE).await;
-    let Taken::Leased { lease, .. } = taken.unwrap() else { panic!("not taken") };
+    let LeaseOutcome::Acquired { lease, .. } = taken.unwrap() else { panic!("not taken") };
     world.store.fail(&lease, failed(refused_at, FailureCode::AuthFailed)).await.unwrap();
     // 07:00 of the next day is three minutes too early.
     let (next, after_next) = (next_daily(tick()), next_daily(next_daily(tick())));

@@ -5,5 +5,5 @@ mod path;
 mod problem;
 
 pub use caller::{Caller, lambda_caller};
-pub use path::{AtClient, AtConnection, named};
+pub use path::{ClientPath, ConnectionPath, path_params};
 pub use problem::Problem;

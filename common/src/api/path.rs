@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 /// A connection of the caller's own company, in a path below `/v1/companies/{company}/connections/{connection}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AtConnection {
+pub struct ConnectionPath {
     /// The company.
     pub company: CompanyId,
     /// The connection, which need not be there.
@@ -21,7 +21,7 @@ pub struct AtConnection {
 
 /// A client of the caller's own company, in a path below `/v1/companies/{company}/clients/{client}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AtClient {
+pub struct ClientPath {
     /// The company.
     pub company: CompanyId,
     /// The client, which need not be there.
@@ -34,12 +34,15 @@ pub struct AtClient {
 ///
 /// # Errors
 /// A [`Problem`] with status 400.
-pub async fn named<T: DeserializeOwned + Send, S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<T, Problem> {
+pub async fn path_params<T: DeserializeOwned + Send, S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+) -> Result<T, Problem> {
     let found = Path::<T>::from_request_parts(parts, state).await;
-    found.map(|Path(named)| named).map_err(|_| Problem::bad_request("the path cannot be read"))
+    found.map(|Path(params)| params).map_err(|_| Problem::bad_request("the path cannot be read"))
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for AtConnection {
+impl<S: Send + Sync> FromRequestParts<S> for ConnectionPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -49,14 +52,14 @@ impl<S: Send + Sync> FromRequestParts<S> for AtConnection {
             connection: String,
         }
         let caller = Caller::from_request_parts(parts, state).await?;
-        let Named { company, connection } = named(parts, state).await?;
+        let Named { company, connection } = path_params(parts, state).await?;
         let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
         caller.act_for(&company)?;
         Ok(Self { company, connection, subject: caller.subject })
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for AtClient {
+impl<S: Send + Sync> FromRequestParts<S> for ClientPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -66,7 +69,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AtClient {
             client: String,
         }
         let caller = Caller::from_request_parts(parts, state).await?;
-        let Named { company, client } = named(parts, state).await?;
+        let Named { company, client } = path_params(parts, state).await?;
         let (company, client) = (CompanyId::parse(company)?, ClientId::parse(client)?);
         caller.act_for(&company)?;
         Ok(Self { company, client, subject: caller.subject })

@@ -1,11 +1,11 @@
 //! Errors as HTTP tells them: RFC 9457 problem details with a closed code.
 
 use super::caller::UNAUTHENTICATED;
+use crate::app::people::{KeyringError, PeopleError};
+use crate::app::runs::plan::PlanError;
 use crate::domain::id::InvalidId;
 use crate::domain::run::{Failure, FailureCode};
 use crate::store::StoreError;
-use crate::sync::people::{DeskError, VaultError};
-use crate::sync::plan::PlanError;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -107,14 +107,14 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<DeskError> for Problem {
-    fn from(error: DeskError) -> Self {
+impl From<PeopleError> for Problem {
+    fn from(error: PeopleError) -> Self {
         match error {
-            DeskError::Store(error) | DeskError::Vault(VaultError::Store(error)) => error.into(),
-            DeskError::Failed(failure) => Self::upstream(&failure),
-            DeskError::Refused(detail) => Self::bad_request(detail),
-            DeskError::Vault(error @ VaultError::NothingSealed) => Self::conflict(error.to_string()),
-            DeskError::Vault(error) => Self::unavailable(&error),
+            PeopleError::Store(error) | PeopleError::PeopleKeyring(KeyringError::Store(error)) => error.into(),
+            PeopleError::Failed(failure) => Self::upstream(&failure),
+            PeopleError::Refused(detail) => Self::bad_request(detail),
+            PeopleError::PeopleKeyring(error @ KeyringError::NothingSealed) => Self::conflict(error.to_string()),
+            PeopleError::PeopleKeyring(error) => Self::unavailable(&error),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 /// A request limit of an account, and what is used of it: at most `requests` in any `period`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Allowance {
+pub struct RateLimitStatus {
     /// How many.
     pub requests: u32,
     /// In how long.
@@ -79,17 +79,22 @@ pub const PART_WAITS: TimeDelta = TimeDelta::seconds(9);
 /// Tells the next run from the newest of `runs` that succeeded; `None` if none did.
 ///
 /// ```
-/// use common::domain::{connection::Product, forecast::{Allowance, forecast}, time::parse};
+/// use common::domain::{connection::Product, forecast::{RateLimitStatus, forecast}, time::parse};
 /// let last = r#"{"id": "r", "company": "acme", "connection": "edr", "trigger": "schedule", "status": "succeeded", "requested_at": "2026-03-22T11:00:00Z",
 ///     "records": {"organizations": 40, "agents": 40000, "incident_reports": 900}}"#;
 /// let (last, now) = (serde_json::from_str(last).unwrap(), parse("2026-03-23T11:00:00Z").unwrap());
-/// let minute = Allowance { requests: 60, period: chrono::TimeDelta::seconds(60), used: vec![] };
+/// let minute = RateLimitStatus { requests: 60, period: chrono::TimeDelta::seconds(60), used: vec![] };
 /// let next = forecast(Product::Edr, &[last], &[minute], now).unwrap();
 /// // 1 page of organizations, 80 of agents, 2 of incidents; the 61st has to wait a minute, which a later part does.
 /// assert_eq!((next.requests, next.parts, next.seconds), (83, 2, 60));
 /// ```
 #[must_use]
-pub fn forecast(product: Product, runs: &[Run], allowances: &[Allowance], now: DateTime<Utc>) -> Option<Forecast> {
+pub fn forecast(
+    product: Product,
+    runs: &[Run],
+    allowances: &[RateLimitStatus],
+    now: DateTime<Utc>,
+) -> Option<Forecast> {
     let last = runs.iter().find(|run| run.status == RunStatus::Succeeded)?;
     let (basis, pages) = match last.pages.is_empty() {
         false => (Basis::Pages, last.pages.clone()),
@@ -143,7 +148,7 @@ fn pages_of(product: Product, records: &RecordCounts) -> RecordCounts {
     records.iter().map(fewest).collect()
 }
 
-impl Allowance {
+impl RateLimitStatus {
     fn left(&self, now: DateTime<Utc>) -> u64 {
         let used = self.used.iter().filter(|at| **at + self.period > now).count();
         u64::from(self.requests).saturating_sub(used as u64)
@@ -161,7 +166,7 @@ struct Pace {
 
 /// Sends `wanted` requests, and `each_part` besides at the beginning of each part. No time passes but by waiting; a wait that is too long begins a part. It
 /// ends early with what cannot be done within [`LONGEST_RUN`].
-fn pace(wanted: u64, each_part: u64, allowances: &[Allowance], now: DateTime<Utc>) -> Pace {
+fn pace(wanted: u64, each_part: u64, allowances: &[RateLimitStatus], now: DateTime<Utc>) -> Pace {
     let mut windows: Vec<(usize, TimeDelta, VecDeque<DateTime<Utc>>)> = allowances
         .iter()
         .map(|it| (it.requests.max(1) as usize, it.period, it.used.iter().copied().collect()))
@@ -208,8 +213,8 @@ mod tests {
         parse("2026-03-22T12:00:00Z").unwrap()
     }
 
-    fn limit(requests: u32, seconds: i64) -> Allowance {
-        Allowance { requests, period: TimeDelta::seconds(seconds), used: vec![] }
+    fn limit(requests: u32, seconds: i64) -> RateLimitStatus {
+        RateLimitStatus { requests, period: TimeDelta::seconds(seconds), used: vec![] }
     }
 
     fn run(id: &str, status: RunStatus, pages: &[(&str, u64)], records: &[(&str, u64)]) -> Run {
@@ -272,12 +277,12 @@ mod tests {
 
     #[test]
     fn what_is_used_now_is_missing_and_what_takes_too_long_is_said() {
-        let used = Allowance { used: vec![now() - TimeDelta::seconds(55); 60], ..limit(60, 60) };
+        let used = RateLimitStatus { used: vec![now() - TimeDelta::seconds(55); 60], ..limit(60, 60) };
         let last = [run("r", RunStatus::Succeeded, &[("agents", 3)], &[])];
         let next = forecast(Product::Edr, &last, &[used], now()).unwrap();
         // Five seconds are waited for.
         assert_eq!((next.left_now, next.parts, next.seconds), (Some(0), 1, 5));
-        let used = Allowance { used: vec![now() - TimeDelta::seconds(10); 60], ..limit(60, 60) };
+        let used = RateLimitStatus { used: vec![now() - TimeDelta::seconds(10); 60], ..limit(60, 60) };
         let next = forecast(Product::Edr, &last, &[used], now()).unwrap();
         assert_eq!((next.parts, next.seconds), (2, 50));
         let endless = [run("r", RunStatus::Succeeded, &[("agents", 100_000)], &[])];

@@ -7,7 +7,7 @@ pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// A timestamp field as the source gave it, not yet read: most are never needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Stamp<'a> {
+pub enum RawTimestamp<'a> {
     /// The field is absent or null.
     #[default]
     Absent,
@@ -19,7 +19,7 @@ pub enum Stamp<'a> {
 
 /// A timestamp after reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub enum ParsedTimestamp {
     /// Nothing was given.
     Absent,
     /// Something was given that is no timestamp.
@@ -28,14 +28,14 @@ pub enum Moment {
     At(DateTime<Utc>),
 }
 
-impl Stamp<'_> {
+impl RawTimestamp<'_> {
     /// Reads the timestamp.
     #[must_use]
-    pub fn read(self) -> Moment {
+    pub fn read(self) -> ParsedTimestamp {
         match self {
-            Self::Absent => Moment::Absent,
-            Self::NotText => Moment::Unreadable,
-            Self::Text(text) => parse(text).map_or(Moment::Unreadable, Moment::At),
+            Self::Absent => ParsedTimestamp::Absent,
+            Self::NotText => ParsedTimestamp::Unreadable,
+            Self::Text(text) => parse(text).map_or(ParsedTimestamp::Unreadable, ParsedTimestamp::At),
         }
     }
 
@@ -135,10 +135,10 @@ mod tests {
     #[test]
     fn impossible_dates_are_unreadable() {
         for text in ["2026-02-30T00:00:00Z", "2026-01-01T25:00:00Z", "0000", "", "2026-13-01T00:00:00Z", "1767225600"] {
-            assert_eq!(Stamp::Text(text).read(), Moment::Unreadable, "{text}");
+            assert_eq!(RawTimestamp::Text(text).read(), ParsedTimestamp::Unreadable, "{text}");
         }
-        assert_eq!(Stamp::NotText.read(), Moment::Unreadable);
-        assert_eq!(Stamp::Absent.read(), Moment::Absent);
+        assert_eq!(RawTimestamp::NotText.read(), ParsedTimestamp::Unreadable);
+        assert_eq!(RawTimestamp::Absent.read(), ParsedTimestamp::Absent);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Request limits: sliding windows, shared by everything that asks one account.
 
 use crate::clock::Clock;
-use crate::domain::forecast::Allowance;
+use crate::domain::forecast::RateLimitStatus;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -66,11 +66,11 @@ impl State {
 }
 
 /// The requests that one account still allows, as far as is known: our own, and what its answers say of others'.
-pub struct Budget {
+pub struct RateLimiter {
     state: Mutex<State>,
 }
 
-impl Budget {
+impl RateLimiter {
     /// A budget under all the given limits; with none, nothing is held back but for what the server says.
     #[must_use]
     pub fn new(limits: &[Limit]) -> Self {
@@ -94,7 +94,7 @@ impl Budget {
     }
 
     /// Counts what another process, `owner`, has sent; a later word of the same owner counts for what it adds.
-    pub fn learn(&self, now: DateTime<Utc>, owner: &str, usage: &Usage) {
+    pub fn merge_usage(&self, now: DateTime<Utc>, owner: &str, usage: &Usage) {
         let mut state = self.state();
         let State { windows, known, .. } = &mut *state;
         let known = known.entry(owner.to_owned()).or_default();
@@ -174,12 +174,12 @@ impl Budget {
 
     /// Every limit, with what is known to be used of it at `now`.
     #[must_use]
-    pub fn allowances(&self, now: DateTime<Utc>) -> Vec<Allowance> {
+    pub fn allowances(&self, now: DateTime<Utc>) -> Vec<RateLimitStatus> {
         let mut state = self.state();
         let allowance = |window: &mut Window| {
             window.forget_before(now);
             let Limit { requests, period } = window.limit;
-            Allowance { requests, period: period + MARGIN, used: window.used.iter().copied().collect() }
+            RateLimitStatus { requests, period: period + MARGIN, used: window.used.iter().copied().collect() }
         };
         state.windows.iter_mut().map(allowance).collect()
     }
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_window_slides() {
-        let budget = Budget::per_minute(60);
+        let budget = RateLimiter::per_minute(60);
         assert_eq!(budget.reserve(at(0)), at(0));
         assert_eq!(budget.reserve(at(5)), at(5));
         for _ in 3..=60 {
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_others_use_is_missing_from_ours() {
-        let budget = Budget::per_minute(60);
+        let budget = RateLimiter::per_minute(60);
         budget.reserve(at(0));
         budget.observe(at(1), 59); // the server agrees: nothing changes
         assert_eq!(budget.remaining(at(1)), Some(59));
@@ -233,13 +233,13 @@ mod tests {
     fn every_limit_counts_and_a_block_holds_all() {
         let minute = Limit { requests: 2, period: TimeDelta::seconds(60) };
         let hour = Limit { requests: 3, period: TimeDelta::hours(1) };
-        let budget = Budget::new(&[minute, hour]);
+        let budget = RateLimiter::new(&[minute, hour]);
         budget.reserve(at(0));
         budget.reserve(at(0));
         assert_eq!(budget.reserve(at(1)), at(60) + MARGIN);
         assert_eq!(budget.reserve(at(61)), at(61));
         assert_eq!(budget.reserve(at(62)), at(3600) + MARGIN);
-        let free = Budget::per_minute(0);
+        let free = RateLimiter::per_minute(0);
         free.block_until(at(9));
         assert_eq!(free.reserve(at(1)), at(9));
         assert_eq!(free.reserve(at(9)), at(9));

@@ -1,12 +1,12 @@
 //! One GET and its retries: the only way in which evidence is read from Huntress.
 
 use super::error::{BodyError, FetchError};
-use super::limits::Budget;
+use super::limits::RateLimiter;
 use super::origin::Origin;
 use crate::clock::Clock;
 use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ pub fn http_client(timeouts: Timeouts) -> Result<reqwest::Client, reqwest::Error
 
 /// How long a run may go on, and how long it may wait at once because the server says so.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct WaitPolicy {
     /// No request begins after this.
     pub deadline: DateTime<Utc>,
     /// A `Retry-After` beyond this ends the run.
@@ -61,7 +61,7 @@ pub struct Patience {
     pub pause_above: Option<TimeDelta>,
 }
 
-impl Patience {
+impl WaitPolicy {
     /// The wait that servers may ask for in a run that has hours.
     pub const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(5);
 
@@ -125,7 +125,7 @@ impl Progress {
     }
 
     /// What an earlier part of the same run has done.
-    pub fn resume(&self, before: Done) {
+    pub fn resume(&self, before: ProgressSnapshot) {
         self.requests.fetch_add(before.requests, Ordering::Relaxed);
         self.pages.fetch_add(before.pages, Ordering::Relaxed);
         self.records.fetch_add(before.records, Ordering::Relaxed);
@@ -134,8 +134,8 @@ impl Progress {
     }
 
     /// What was done so far, for a later part of the same run.
-    pub fn done(&self) -> Done {
-        Done {
+    pub fn done(&self) -> ProgressSnapshot {
+        ProgressSnapshot {
             requests: self.requests(),
             pages: self.pages(),
             records: self.records(),
@@ -164,7 +164,7 @@ impl Progress {
 
 /// What a part of a run has done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {
+pub struct ProgressSnapshot {
     /// HTTP requests, retries too.
     pub requests: u64,
     /// Pages read.
@@ -214,7 +214,7 @@ pub struct PostForm<'a> {
 
 /// An answer that is worth reading.
 #[derive(Clone, Copy)]
-pub struct Received<'a> {
+pub struct Response<'a> {
     /// Its status: 200, or for a form a client error.
     pub status: StatusCode,
     /// Its media type, as the server says it.
@@ -224,16 +224,16 @@ pub struct Received<'a> {
 }
 
 /// Takes an answer. One type for all, so that sending and retrying is compiled once and not for each list.
-pub type Reader<'r> = dyn FnMut(Received<'_>) -> Result<(), BodyError> + Send + 'r;
+pub type Reader<'r> = dyn FnMut(Response<'_>) -> Result<(), BodyError> + Send + 'r;
 
 /// What is sent.
 #[derive(Clone, Copy)]
-enum Ask<'a> {
+enum Request<'a> {
     Get(Get<'a>),
     PostForm(PostForm<'a>),
 }
 
-impl Ask<'_> {
+impl Request<'_> {
     fn path(&self) -> &str {
         match self {
             Self::Get(get) => get.path,
@@ -255,8 +255,8 @@ pub struct Transport {
     http: reqwest::Client,
     clock: Arc<dyn Clock>,
     origin: Origin,
-    budget: Arc<Budget>,
-    patience: Patience,
+    budget: Arc<RateLimiter>,
+    patience: WaitPolicy,
     progress: Arc<Progress>,
     /// Milliseconds that were waited so far; waits at the same time count each.
     waited: AtomicI64,
@@ -264,25 +264,25 @@ pub struct Transport {
 }
 
 /// An attempt that failed.
-enum Trouble {
+enum AttemptError {
     /// For good.
-    Final(FetchError),
+    Permanent(FetchError),
     /// Perhaps not the next time; the server may have said when.
-    Passing { error: FetchError, retry_after: Option<TimeDelta> },
+    Transient { error: FetchError, retry_after: Option<TimeDelta> },
 }
 
-impl Trouble {
+impl AttemptError {
     fn passing(what: &'static str) -> Self {
-        Self::Passing { error: FetchError::Unavailable { what }, retry_after: None }
+        Self::Transient { error: FetchError::Unavailable { what }, retry_after: None }
     }
 }
 
-impl From<BodyError> for Trouble {
+impl From<BodyError> for AttemptError {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::NotJson => Self::Passing { error: not_json(), retry_after: None },
-            BodyError::Shape { path, what } => Self::Final(FetchError::Malformed { path, what }),
-            BodyError::Inconsistent { what } => Self::Final(FetchError::Inconsistent { what }),
+            BodyError::NotJson => Self::Transient { error: not_json(), retry_after: None },
+            BodyError::Shape { path, what } => Self::Permanent(FetchError::Malformed { path, what }),
+            BodyError::Inconsistent { what } => Self::Permanent(FetchError::Inconsistent { what }),
         }
     }
 }
@@ -294,8 +294,8 @@ impl Transport {
         http: reqwest::Client,
         clock: Arc<dyn Clock>,
         origin: Origin,
-        budget: Arc<Budget>,
-        patience: Patience,
+        budget: Arc<RateLimiter>,
+        patience: WaitPolicy,
         progress: Arc<Progress>,
     ) -> Self {
         Self {
@@ -335,7 +335,7 @@ impl Transport {
     /// # Errors
     /// [`FetchError`], after the last attempt.
     pub async fn get(&self, get: Get<'_>, buffer: &mut Vec<u8>, read: &mut Reader<'_>) -> Result<(), FetchError> {
-        self.ask(Ask::Get(get), buffer, read).await
+        self.ask(Request::Get(get), buffer, read).await
     }
 
     /// Posts a form and hands the answer to `read`, client errors too; with the same retries as [`Self::get`].
@@ -343,27 +343,27 @@ impl Transport {
     /// # Errors
     /// [`FetchError`], after the last attempt.
     pub async fn post_form(&self, post: PostForm<'_>, read: &mut Reader<'_>) -> Result<(), FetchError> {
-        self.ask(Ask::PostForm(post), &mut Vec::new(), read).await
+        self.ask(Request::PostForm(post), &mut Vec::new(), read).await
     }
 
-    async fn ask(&self, ask: Ask<'_>, buffer: &mut Vec<u8>, read: &mut Reader<'_>) -> Result<(), FetchError> {
+    async fn ask(&self, ask: Request<'_>, buffer: &mut Vec<u8>, read: &mut Reader<'_>) -> Result<(), FetchError> {
         let mut attempt = 1;
         loop {
             self.wait_for_turn().await?;
             // The deadline ends a request that is under way, too: a test has to answer, and a run has to end properly.
             let left = self.patience.deadline.signed_duration_since(self.clock().now()).to_std().unwrap_or_default();
             let attempted = tokio::time::timeout(left, self.attempt(ask, buffer)).await;
-            let outcome = match attempted.unwrap_or_else(|_| Err(Trouble::passing("it took too long"))) {
+            let outcome = match attempted.unwrap_or_else(|_| Err(AttemptError::passing("it took too long"))) {
                 Ok((status, content_type)) => {
-                    let received = Received { status, content_type: content_type.as_deref(), body: buffer };
-                    read(received).map_err(Trouble::from)
+                    let received = Response { status, content_type: content_type.as_deref(), body: buffer };
+                    read(received).map_err(AttemptError::from)
                 }
                 Err(trouble) => Err(trouble),
             };
             let (error, retry_after) = match outcome {
                 Ok(()) => return Ok(()),
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Passing { error, retry_after }) => (error, retry_after),
+                Err(AttemptError::Permanent(error)) => return Err(error),
+                Err(AttemptError::Transient { error, retry_after }) => (error, retry_after),
             };
             if attempt == ATTEMPTS {
                 return Err(error);
@@ -406,18 +406,22 @@ impl Transport {
     }
 
     /// One attempt: status and media type; the body is in `buffer` when it succeeds.
-    async fn attempt(&self, ask: Ask<'_>, buffer: &mut Vec<u8>) -> Result<(StatusCode, Option<String>), Trouble> {
+    async fn attempt(
+        &self,
+        ask: Request<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(StatusCode, Option<String>), AttemptError> {
         self.progress.requests.fetch_add(1, Ordering::Relaxed);
         let url = self.origin.url(ask.path());
         let (request, auth) = match ask {
-            Ask::Get(get) => {
+            Request::Get(get) => {
                 let mut url = url;
                 if !get.query.is_empty() {
                     url.query_pairs_mut().extend_pairs(get.query);
                 }
                 (self.http.get(url).header(ACCEPT, get.accept), Some(get.auth))
             }
-            Ask::PostForm(post) => {
+            Request::PostForm(post) => {
                 let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(post.form).finish();
                 let request = self.http.post(url).header(ACCEPT, "application/json");
                 (request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form), post.auth)
@@ -428,12 +432,12 @@ impl Transport {
             Some(Auth::Bearer(token)) => request.bearer_auth(token.expose_secret()),
             Some(Auth::None) | None => request,
         };
-        let response = request.send().await.map_err(|error| Trouble::passing(kind_of(&error)))?;
+        let response = request.send().await.map_err(|error| AttemptError::passing(kind_of(&error)))?;
         self.observe(response.headers());
         match response.status() {
             StatusCode::TOO_MANY_REQUESTS => {
                 let retry_after = retry_after(response.headers(), self.clock.now());
-                Err(Trouble::Passing { error: FetchError::RateLimited { retry_after }, retry_after })
+                Err(AttemptError::Transient { error: FetchError::RateLimited { retry_after }, retry_after })
             }
             status if status.is_server_error() => {
                 let retry_after = retry_after(response.headers(), self.clock.now());
@@ -444,7 +448,7 @@ impl Transport {
                     504 => "status 504",
                     _ => "another status of 5xx",
                 };
-                Err(Trouble::Passing { error: FetchError::Unavailable { what }, retry_after })
+                Err(AttemptError::Transient { error: FetchError::Unavailable { what }, retry_after })
             }
             status if ask.reads(status) => {
                 let content_type =
@@ -452,10 +456,10 @@ impl Transport {
                 read_body(response, buffer).await?;
                 Ok((status, content_type))
             }
-            StatusCode::UNAUTHORIZED => Err(Trouble::Final(FetchError::Unauthorized)),
-            StatusCode::FORBIDDEN => Err(Trouble::Final(FetchError::Forbidden)),
-            StatusCode::NOT_FOUND => Err(Trouble::Final(FetchError::NotFound)),
-            status => Err(Trouble::Final(FetchError::Refused { status: status.as_u16() })),
+            StatusCode::UNAUTHORIZED => Err(AttemptError::Permanent(FetchError::Unauthorized)),
+            StatusCode::FORBIDDEN => Err(AttemptError::Permanent(FetchError::Forbidden)),
+            StatusCode::NOT_FOUND => Err(AttemptError::Permanent(FetchError::NotFound)),
+            status => Err(AttemptError::Permanent(FetchError::Refused { status: status.as_u16() })),
         }
     }
 
@@ -526,12 +530,12 @@ fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
 }
 
 /// Reads a body into `buffer`, up to the bound. What a gzip stream expands to is counted piece by piece, so a small bomb stays small.
-async fn read_body(mut response: Response, buffer: &mut Vec<u8>) -> Result<(), Trouble> {
+async fn read_body(mut response: reqwest::Response, buffer: &mut Vec<u8>) -> Result<(), AttemptError> {
     buffer.clear();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Trouble::passing(kind_of(&error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| AttemptError::passing(kind_of(&error)))? {
         if buffer.len() + chunk.len() > MAX_BODY_BYTES {
             let what = format!("it is larger than {} MiB", MAX_BODY_BYTES / 1024 / 1024);
-            return Err(Trouble::Final(FetchError::Malformed { path: "the whole answer".to_owned(), what }));
+            return Err(AttemptError::Permanent(FetchError::Malformed { path: "the whole answer".to_owned(), what }));
         }
         buffer.extend_from_slice(&chunk);
     }

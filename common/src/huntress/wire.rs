@@ -1,7 +1,7 @@
 //! JSON as vendors send it: lenient about fields of another type, since one odd record must not cost a whole run.
 
 use crate::domain::id::RecordKey;
-use crate::domain::time::Stamp;
+use crate::domain::time::RawTimestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
@@ -43,11 +43,11 @@ impl Scalar<'_> {
 
     /// The field as a timestamp, not yet read. A blank text is no timestamp, but it is there.
     #[must_use]
-    pub fn stamp(&self) -> Stamp<'_> {
+    pub fn stamp(&self) -> RawTimestamp<'_> {
         match self {
-            Self::NoKey | Self::Null => Stamp::Absent,
-            Self::Text(text) => Stamp::Text(text),
-            _ => Stamp::NotText,
+            Self::NoKey | Self::Null => RawTimestamp::Absent,
+            Self::Text(text) => RawTimestamp::Text(text),
+            _ => RawTimestamp::NotText,
         }
     }
 
@@ -232,8 +232,8 @@ mod tests {
         assert_eq!(read("\"a\\u0062\"").text(), Some("ab"));
         assert_eq!(read("\" \"").text(), None);
         assert_eq!(read("{\"a\":[1,{\"b\":2}]}"), Scalar::Other);
-        assert_eq!(read("null").stamp(), Stamp::Absent);
-        assert_eq!(read("1711108800").stamp(), Stamp::NotText);
+        assert_eq!(read("null").stamp(), RawTimestamp::Absent);
+        assert_eq!(read("1711108800").stamp(), RawTimestamp::NotText);
         assert_eq!(read("\"42\"").count(), Some(42));
         assert_eq!(read("\"True\"").flag(), Some(true));
     }

@@ -3,13 +3,13 @@
 use super::Store;
 use super::checkpoints::CheckpointRef;
 use super::error::StoreError;
-use super::item::{Change, Item, Record, number, text};
-use super::keys::{self, DUE_INDEX, DUE_SHARDS};
 use super::lease::Lease;
 use super::runs::RunRequest;
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
-use crate::domain::overdue::Standing;
 use crate::domain::run::Run;
+use crate::domain::stalled::RunProgress;
+use crate::store::table::items::{Change, Item, Record, number, text};
+use crate::store::table::keys::{self, DUE_INDEX, DUE_SHARDS};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,7 @@ impl Change {
 
 /// A run that has not ended, as it was read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct UnendedRun {
+pub struct StalledRun {
     /// Whose connection.
     pub company: CompanyId,
     /// Which connection.
@@ -117,13 +117,13 @@ pub struct UnendedRun {
     pub run: Run,
 }
 
-impl UnendedRun {
+impl StalledRun {
     /// What decides what is to be done about it.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> RunProgress {
         let ActiveRun { requested_at, due_at, lease_until, continue_at, resent, resent_at, .. } = self.active;
         let due_at = due_at.unwrap_or(requested_at);
-        Standing { due_at, as_of: self.run.as_of, lease_until, continue_at, resent, resent_at }
+        RunProgress { due_at, as_of: self.run.as_of, lease_until, continue_at, resent, resent_at }
     }
 
     /// The record as it was read: nobody took the run, gave it up, or sent it again since.
@@ -142,7 +142,7 @@ impl UnendedRun {
 impl Store {
     /// The connections, of all companies, whose active run was to be taken by `due_by` at the latest.
     ///
-    /// The index follows the table with a short delay, so this only proposes: [`Store::unended`] knows.
+    /// The index follows the table with a short delay, so this only proposes: [`Store::stalled`] knows.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
@@ -176,17 +176,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn unended(
+    pub async fn stalled(
         &self,
         company: &CompanyId,
         connection: &ConnectionId,
-    ) -> Result<Option<UnendedRun>, StoreError> {
+    ) -> Result<Option<StalledRun>, StoreError> {
         let Some(active) = self.active_run(company, connection).await? else { return Ok(None) };
         let Some(run) = self.run(company, connection, &active.run_id).await? else {
             return Err(StoreError::corrupt(ActiveRun::KIND, "the run that it names is not there"));
         };
         // A run ends together with its active record, which was read first.
-        let found = UnendedRun { company: company.clone(), connection: connection.clone(), active, run };
+        let found = StalledRun { company: company.clone(), connection: connection.clone(), active, run };
         Ok(Some(found).filter(|found| !found.run.status.is_final()))
     }
 
@@ -194,7 +194,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn note_resent(&self, found: &UnendedRun, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    pub async fn note_resent(&self, found: &StalledRun, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let change = found.unchanged()?.set("resent", &(found.active.resent + 1))?.set("resent_at", &now)?;
         Ok(change.apply(&self.client, &self.table).await?.is_ok())
     }
@@ -206,7 +206,7 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn seize(
         &self,
-        found: &UnendedRun,
+        found: &StalledRun,
         owner: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<Lease>, StoreError> {

@@ -2,13 +2,13 @@
 
 use super::error::StoreError;
 use super::evidence::BODY_LIMIT;
-use super::item::{Change, number, text};
-use super::keys;
 use super::lease::Lease;
-use super::query::Order;
-use super::transaction::Outcome;
 use super::{ATTEMPTS, Store};
 use crate::domain::run::{Run, RunStatus};
+use crate::store::table::items::{Change, number, text};
+use crate::store::table::keys;
+use crate::store::table::queries::Order;
+use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -94,7 +94,7 @@ impl Store {
                 _ => self.run(&lease.company, &lease.connection, &lease.run_id).await?,
             };
         }
-        Err(StoreError::Conflict { record: <Run as super::item::Record>::KIND })
+        Err(StoreError::Conflict { record: <Run as crate::store::table::items::Record>::KIND })
     }
 
     /// What [`Store::suspend`] kept last for the run of this lease; `None` if it was never suspended, or its checkpoint is gone or damaged.

@@ -2,8 +2,6 @@
 
 use super::Store;
 use super::error::StoreError;
-use super::item::{Change, Item, Record, text};
-use super::keys::{self, DUE_INDEX, DUE_SHARDS};
 use crate::domain::connection::{Connection, TestOutcome};
 use crate::domain::edr::EdrSettings;
 use crate::domain::id::{CompanyId, ConnectionId};
@@ -12,6 +10,8 @@ use crate::domain::sat::SatSettings;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::person::PeopleSettings;
 use crate::domain::time::parse;
+use crate::store::table::items::{Change, Item, Record, text};
+use crate::store::table::keys::{self, DUE_INDEX, DUE_SHARDS};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use chrono::{DateTime, Utc};

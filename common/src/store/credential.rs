@@ -2,9 +2,9 @@
 
 use super::Store;
 use super::error::StoreError;
-use super::item::Record;
-use super::keys;
 use crate::domain::id::{CompanyId, ConnectionId};
+use crate::store::table::items::Record;
+use crate::store::table::keys;
 use serde::{Deserialize, Serialize};
 
 /// The credential of a connection as it is stored. Nothing here opens it.

@@ -3,12 +3,13 @@
 use super::active::ActiveRun;
 use super::error::StoreError;
 use super::evidence::{Commit, EvidenceRecord};
-use super::item::{Change, Record, number, put, put_new};
 use super::lease::Lease;
-use super::transaction::Outcome;
-use super::{ATTEMPTS, Store, keys};
+use super::{ATTEMPTS, Store};
 use crate::domain::connection::{AUTH_BACKOFF, Connection, ConnectionStatus};
 use crate::domain::run::{Failure, RecordCounts, Run, RunStatus};
+use crate::store::table::items::{Change, Record, number, put, put_new};
+use crate::store::table::keys;
+use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use chrono::{DateTime, Utc};
 
@@ -23,7 +24,7 @@ const ACTIVE: usize = 0;
 
 /// How a run went that has all its evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub struct RunSuccess {
     /// When it ended.
     pub finished_at: DateTime<Utc>,
     /// HTTP requests made.
@@ -38,7 +39,7 @@ pub struct Ended {
 
 /// How a run went that ends without evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
+pub struct RunFailure {
     /// When it ended.
     pub finished_at: DateTime<Utc>,
     /// Why.
@@ -54,7 +55,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] if another worker has taken the run, or it is over; nothing is visible then.
-    pub async fn commit(&self, lease: &Lease, ended: Ended, evidence: Vec<EvidenceRecord>) -> Result<(), StoreError> {
+    pub async fn commit(
+        &self,
+        lease: &Lease,
+        ended: RunSuccess,
+        evidence: Vec<EvidenceRecord>,
+    ) -> Result<(), StoreError> {
         let bytes: usize = evidence.iter().map(|record| record.body.len()).sum();
         let together = evidence.len() <= TRANSACTION_RECORDS && bytes <= TRANSACTION_BYTES;
         if !together {
@@ -108,7 +114,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] if another worker has taken the run, or it is over.
-    pub async fn fail(&self, lease: &Lease, failed: Failed) -> Result<(), StoreError> {
+    pub async fn fail(&self, lease: &Lease, failed: RunFailure) -> Result<(), StoreError> {
         let status = match failed.failure.code {
             code if code.is_auth() => RunStatus::AuthFailed,
             _ => RunStatus::Failed,
@@ -143,7 +149,7 @@ impl Store {
             .set_raw("ended_by", number(lease.token)))
     }
 
-    fn after_success(&self, connection: &Connection, ended: &Ended) -> Result<TransactWriteItem, StoreError> {
+    fn after_success(&self, connection: &Connection, ended: &RunSuccess) -> Result<TransactWriteItem, StoreError> {
         let mut change = as_read(connection)
             .set("status", &ConnectionStatus::Ok)?
             .set("last_success_at", &ended.finished_at)?
@@ -156,7 +162,7 @@ impl Store {
         change.update(&self.table)
     }
 
-    fn after_failure(&self, connection: &Connection, failed: &Failed) -> Result<TransactWriteItem, StoreError> {
+    fn after_failure(&self, connection: &Connection, failed: &RunFailure) -> Result<TransactWriteItem, StoreError> {
         let refused = failed.failure.code.is_auth();
         let status = if refused { ConnectionStatus::AuthFailed } else { ConnectionStatus::Error };
         let mut change = as_read(connection).set("status", &status)?.set("last_failure", &failed.failure)?;

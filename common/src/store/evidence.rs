@@ -1,13 +1,13 @@
 //! Evidence: written by a run, visible through its commit.
 
 use super::error::StoreError;
-use super::item::{Item, Record};
-use super::keys::{self, Key, Series};
 use super::lease::Lease;
-use super::query::Order;
 use super::{ATTEMPTS, Store};
 use crate::domain::connection::Product;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use crate::store::table::items::{Item, Record};
+use crate::store::table::keys::{self, Key, Series};
+use crate::store::table::queries::Order;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -3,11 +3,12 @@
 use super::active::ActiveRun;
 use super::checkpoints::CheckpointRef;
 use super::error::StoreError;
-use super::item::{Change, Record, number, text};
-use super::transaction::Outcome;
-use super::{ATTEMPTS, Store, keys};
+use super::{ATTEMPTS, Store};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::run::{Run, RunStatus};
+use crate::store::table::items::{Change, Record, number, text};
+use crate::store::table::keys;
+use crate::store::table::transactions::Outcome;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// The right to work on a run and to end it, until another worker takes it.
@@ -76,23 +77,23 @@ impl Lease {
 
 /// What a worker finds when it wants a run.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Taken {
+pub enum LeaseOutcome {
     /// The run is this worker's.
-    Leased {
+    Acquired {
         /// The right to it.
         lease: Lease,
         /// The run, as it is now.
         run: Run,
     },
     /// The run has ended.
-    Over(Run),
+    Finished(Run),
     /// It is suspended, and may not go on yet.
-    Early {
+    NotDue {
         /// From when on it may.
         until: DateTime<Utc>,
     },
     /// Another worker has it.
-    Busy {
+    Held {
         /// Until when, unless it renews its lease.
         until: DateTime<Utc>,
     },
@@ -113,14 +114,14 @@ impl Store {
         owner: &str,
         now: DateTime<Utc>,
         lease_for: TimeDelta,
-    ) -> Result<Taken, StoreError> {
+    ) -> Result<LeaseOutcome, StoreError> {
         for _ in 0..ATTEMPTS {
             // In this order: a run without its active record has ended before the run is read.
             let active = self.active_run(company, connection).await?;
             let run = self.run(company, connection, run_id).await?;
             let mut run = run.ok_or(StoreError::NotFound { record: Run::KIND })?;
             if run.status.is_final() {
-                return Ok(Taken::Over(run));
+                return Ok(LeaseOutcome::Finished(run));
             }
             let Some(active) = active.filter(|active| active.run_id == *run_id) else {
                 let reason = "it has not ended, and is not the active one of its connection";
@@ -130,11 +131,11 @@ impl Store {
                 && until > now
                 && active.owner.as_deref() != Some(owner)
             {
-                return Ok(Taken::Busy { until });
+                return Ok(LeaseOutcome::Held { until });
             }
             // Who takes may count in whole seconds.
             if let Some(until) = active.continue_at.filter(|until| *until >= now + TimeDelta::seconds(1)) {
-                return Ok(Taken::Early { until });
+                return Ok(LeaseOutcome::NotDue { until });
             }
             let first = run.as_of.is_none();
             let lease = Lease {
@@ -178,7 +179,7 @@ impl Store {
                 );
             }
             if self.transact(actions).await? == Outcome::Written {
-                return Ok(Taken::Leased { lease, run });
+                return Ok(LeaseOutcome::Acquired { lease, run });
             }
         }
         Err(StoreError::Conflict { record: ActiveRun::KIND })

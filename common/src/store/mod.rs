@@ -10,31 +10,29 @@ mod credential;
 mod ending;
 mod error;
 mod evidence;
-mod item;
-mod keys;
 mod lease;
 mod people;
 mod planning;
 mod provider;
-mod query;
 mod runs;
-mod schema;
-mod transaction;
+mod table;
 
-pub use active::{ActiveRun, MESSAGE_LOST_AFTER, UnendedRun};
+pub use active::{ActiveRun, MESSAGE_LOST_AFTER, StalledRun};
 pub use checkpoints::{CHECKPOINT_KEPT, CheckpointRef, Suspension};
 pub use connections::{ConnectionChange, DueConnection, Scheduling};
 pub use credential::SealedCredential;
-pub use ending::{Ended, Failed, TRANSACTION_BYTES, TRANSACTION_RECORDS};
+pub use ending::{RunFailure, RunSuccess, TRANSACTION_BYTES, TRANSACTION_RECORDS};
 pub use error::StoreError;
 pub use evidence::{BODY_LIMIT, EvidenceOwner, EvidenceRecord, StoredEvidence};
-pub use item::SCHEMA_VERSION;
-pub use keys::{DUE_INDEX, DUE_SHARDS};
-pub use lease::{Lease, Taken};
-pub use people::{Access, Keeping, LoggedEvent, PeopleWritten, PersonRecord, PersonWrite, SealedProfile, StoredPerson};
+pub use lease::{Lease, LeaseOutcome};
+pub use people::{
+    Access, LoggedEvent, PeopleKeyRecord, PeopleWritten, PersonRecord, PersonWrite, SealedProfile, StoredPerson,
+};
 pub use planning::PLANNED_TOGETHER;
 pub use provider::Provider;
 pub use runs::{REQUEST_KEPT, Requested, RunRequest};
+pub use table::items::SCHEMA_VERSION;
+pub use table::keys::{DUE_INDEX, DUE_SHARDS};
 
 use aws_sdk_dynamodb::Client;
 

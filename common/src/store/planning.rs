@@ -1,9 +1,10 @@
 //! Queueing the runs of a tick: many in one transaction, and without reading first.
 
+use super::Store;
 use super::error::StoreError;
 use super::runs::{Requested, RunRequest};
-use super::transaction::Outcome;
-use super::{Store, keys};
+use crate::store::table::keys;
+use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use futures_util::{StreamExt, stream};
 

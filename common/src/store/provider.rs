@@ -2,9 +2,9 @@
 
 use super::Store;
 use super::error::StoreError;
-use super::item::Record;
-use super::keys;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::store::table::items::Record;
+use crate::store::table::keys;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ impl Store {
     pub async fn provider(&self, company: &CompanyId, client: &ClientId) -> Result<Option<Provider>, StoreError> {
         let stored: Option<ProviderItem> = match self.get(&keys::provider(company, client)).await? {
             Some(stored) => Some(stored),
-            None => self.get(&keys::at_first::provider(company, client)).await?,
+            None => self.get(&keys::legacy::provider(company, client)).await?,
         };
         Ok(stored.and_then(|ProviderItem { client, connection, since, by }| {
             Some(Provider { client, connection: connection?, since, by })

@@ -2,14 +2,14 @@
 
 use super::active::ActiveRun;
 use super::error::StoreError;
-use super::item::{Change, Record, number, put_new, text};
-use super::keys::{self, Key};
-use super::query::Order;
-use super::transaction::Outcome;
 use super::{ATTEMPTS, Store};
 use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::run::{RecordCounts, Run, RunStatus, Trigger};
+use crate::store::table::items::{Change, Record, number, put_new, text};
+use crate::store::table::keys::{self, Key};
+use crate::store::table::queries::Order;
+use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join;

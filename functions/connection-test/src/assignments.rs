@@ -5,15 +5,15 @@ use axum::extract::rejection::JsonRejection;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use common::api::{AtConnection, Problem};
-use common::domain::sat::pick::Picks;
-use common::sync::people::{Choice, Picker};
+use common::api::{ConnectionPath, Problem};
+use common::app::people::{AssignmentSelector, Choice};
+use common::domain::sat::selection::SelectedAssignments;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
 /// The routes of assignments, below the root.
-pub fn router(picker: Arc<Picker>) -> Router {
+pub fn router(picker: Arc<AssignmentSelector>) -> Router {
     let path = "/v1/companies/{company}/connections/{connection}/assignments";
     Router::new().route(path, get(assignments).put(pick)).with_state(picker)
 }
@@ -26,8 +26,8 @@ fn unreadable() -> Problem {
 
 /// The assignments that can be picked, as Huntress lists them now.
 async fn assignments(
-    State(picker): State<Arc<Picker>>,
-    AtConnection { company, connection, .. }: AtConnection,
+    State(picker): State<Arc<AssignmentSelector>>,
+    ConnectionPath { company, connection, .. }: ConnectionPath,
 ) -> Result<Response, Problem> {
     let (assignments, gone) = picker.assignments(&company, &connection).await?;
     Ok(Json(json!({"assignments": assignments, "picked_but_missing": gone})).into_response())
@@ -36,7 +36,7 @@ async fn assignments(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PickBody {
-    assignments: Option<Picks>,
+    assignments: Option<SelectedAssignments>,
     #[serde(default, deserialize_with = "given")]
     recertify_after_days: Option<Option<u32>>,
     max_activity: Option<u64>,
@@ -49,8 +49,8 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Opt
 
 /// Saves which assignments count, and when people must certify again; a field that is not given stays as it is.
 async fn pick(
-    State(picker): State<Arc<Picker>>,
-    AtConnection { company, connection, subject }: AtConnection,
+    State(picker): State<Arc<AssignmentSelector>>,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
     body: Result<Json<PickBody>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(body) = body.map_err(|_| unreadable())?;

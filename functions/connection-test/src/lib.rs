@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use common::api::{AtConnection, Problem};
-use common::sync::test::Tester;
+use common::api::{ConnectionPath, Problem};
+use common::app::connections::test::Tester;
 use std::sync::Arc;
 
 /// The route of this function, below the root.
@@ -17,7 +17,7 @@ pub fn router(tester: Arc<Tester>) -> Router {
 
 async fn test(
     State(tester): State<Arc<Tester>>,
-    AtConnection { company, connection, subject }: AtConnection,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
 ) -> Result<Response, Problem> {
     let report = tester.test(&company, &connection).await?;
     tracing::info!(%company, %connection, subject, passed = report.passed, "connection tested");

@@ -1,10 +1,10 @@
 //! The Lambda function `connection-test`.
 
 use common::api::lambda_caller;
-use common::lambda::{Aws, start_logging};
+use common::app::connections::test::Tester;
+use common::app::people::AssignmentSelector;
+use common::aws::lambda::{Aws, start_logging};
 use common::settings::environment;
-use common::sync::people::Picker;
-use common::sync::test::Tester;
 use std::sync::Arc;
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,7 +18,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         huntress: huntress.clone(),
         budgets: Arc::clone(&budgets),
     };
-    let picker = Picker { store, credentials, huntress, budgets };
+    let picker = AssignmentSelector { store, credentials, huntress, budgets };
     let routes =
         connection_test::router(Arc::new(tester)).merge(connection_test::assignments::router(Arc::new(picker)));
     let router = routes.layer(axum::middleware::from_fn(lambda_caller));

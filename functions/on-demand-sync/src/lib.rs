@@ -6,11 +6,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use common::api::{AtConnection, Problem};
+use common::api::{ConnectionPath, Problem};
+use common::app::collection::collect::RateLimiters;
+use common::app::runs::forecast::forecast_of;
+use common::app::runs::plan::Planner;
 use common::domain::id::RunId;
-use common::sync::collect::Budgets;
-use common::sync::forecast::forecast_of;
-use common::sync::plan::Planner;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub fn router(planner: Arc<Planner>) -> Router {
 /// Asks for a run at once and answers 202 with its id. An `Idempotency-Key` makes a repeated request the same run.
 async fn sync_now(
     State(planner): State<Arc<Planner>>,
-    AtConnection { company, connection, subject }: AtConnection,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = planner.sync_now(&company, &connection, idempotency_key(&headers)?).await?;
@@ -56,7 +56,7 @@ struct Paging {
 /// The runs of a connection, newest first.
 async fn runs(
     State(planner): State<Arc<Planner>>,
-    AtConnection { company, connection, .. }: AtConnection,
+    ConnectionPath { company, connection, .. }: ConnectionPath,
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let limit = paging.ok().map(|Query(paging)| paging.limit.unwrap_or(20)).filter(|limit| (1..=100).contains(limit));
@@ -73,7 +73,7 @@ struct Named {
 /// One run.
 async fn run(
     State(planner): State<Arc<Planner>>,
-    AtConnection { company, connection, .. }: AtConnection,
+    ConnectionPath { company, connection, .. }: ConnectionPath,
     Path(Named { run }): Path<Named>,
 ) -> Result<Response, Problem> {
     let run = planner.store.run(&company, &connection, &RunId::parse(run)?).await?;
@@ -84,10 +84,10 @@ async fn run(
 /// What the next run will ask of Huntress and how long that takes, told from the last one; null if none has succeeded lately.
 async fn forecast(
     State(planner): State<Arc<Planner>>,
-    AtConnection { company, connection, .. }: AtConnection,
+    ConnectionPath { company, connection, .. }: ConnectionPath,
 ) -> Result<Response, Problem> {
     let (store, now) = (&planner.store, planner.clock.now());
     // This process sends nothing to Huntress: what others sent, they left word of.
-    let forecast = forecast_of(store, &Budgets::default(), &company, &connection, now).await?;
+    let forecast = forecast_of(store, &RateLimiters::default(), &company, &connection, now).await?;
     Ok(Json(json!({"forecast": forecast})).into_response())
 }

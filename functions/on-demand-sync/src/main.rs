@@ -1,7 +1,7 @@
 //! The Lambda function `on-demand-sync`.
 
 use common::api::lambda_caller;
-use common::lambda::{Aws, start_logging};
+use common::aws::lambda::{Aws, start_logging};
 use common::settings::environment;
 use std::sync::Arc;
 

@@ -5,10 +5,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use common::api::{AtClient, AtConnection, Problem};
+use common::api::{ClientPath, ConnectionPath, Problem};
+use common::app::people::PeopleService;
 use common::domain::id::ConnectionId;
 use common::domain::sat::person::PrivacyMode;
-use common::sync::people::Desk;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ pub struct PrivacyBody {
 
 /// Sets what is kept of people. A mode that keeps less erases the rest, and only with `erase`.
 pub async fn privacy(
-    State(desk): State<Arc<Desk>>,
-    AtConnection { company, connection, subject }: AtConnection,
+    State(desk): State<Arc<PeopleService>>,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
     Body(body): Body<PrivacyBody>,
 ) -> Result<Response, Problem> {
     let saved = desk.set_mode(&company, &connection, body.mode, body.erase).await?;
@@ -34,8 +34,8 @@ pub async fn privacy(
 
 /// The connection that provides the client's training; null when none is named.
 pub async fn provider(
-    State(desk): State<Arc<Desk>>,
-    AtClient { company, client, .. }: AtClient,
+    State(desk): State<Arc<PeopleService>>,
+    ClientPath { company, client, .. }: ClientPath,
 ) -> Result<Response, Problem> {
     let provider = desk.store.provider(&company, &client).await?;
     Ok(Json(json!({"client": client, "provider": provider})).into_response())
@@ -49,8 +49,8 @@ pub struct ProviderBody {
 
 /// Names the connection that provides the client's training, in place of an earlier one.
 pub async fn name_provider(
-    State(desk): State<Arc<Desk>>,
-    AtClient { company, client, subject }: AtClient,
+    State(desk): State<Arc<PeopleService>>,
+    ClientPath { company, client, subject }: ClientPath,
     Body(body): Body<ProviderBody>,
 ) -> Result<Response, Problem> {
     let named = desk.name_provider(&company, &client, &body.connection, &subject).await?;
@@ -59,8 +59,8 @@ pub async fn name_provider(
 
 /// Names no provider any more.
 pub async fn forget_provider(
-    State(desk): State<Arc<Desk>>,
-    AtClient { company, client, subject }: AtClient,
+    State(desk): State<Arc<PeopleService>>,
+    ClientPath { company, client, subject }: ClientPath,
 ) -> Result<Response, Problem> {
     desk.forget_provider(&company, &client, &subject).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -1,10 +1,10 @@
 //! The daily tick: asks for a run of every connection that is due. And the hourly look after the runs that have not ended.
 
 use chrono::{DateTime, Utc};
-use common::sync::freshness::freshness;
-use common::sync::plan::{PlanError, Planned, Planner};
-use common::sync::reconcile::Reconciled;
-use common::telemetry::Telemetry;
+use common::app::runs::freshness::freshness;
+use common::app::runs::plan::{PlanError, Planned, Planner};
+use common::app::runs::reconcile::Reconciled;
+use common::aws::telemetry::Telemetry;
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +78,7 @@ async fn reconcile(planner: &Planner, telemetry: &Telemetry) -> Result<Reconcile
         );
     })?;
     tracing::info!(
-        unended = reconciled.unended,
+        stalled = reconciled.stalled,
         resent = reconciled.resent,
         abandoned = reconciled.abandoned,
         "runs looked after"

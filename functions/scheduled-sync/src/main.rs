@@ -1,6 +1,6 @@
 //! The Lambda function `scheduled-sync`.
 
-use common::lambda::{Aws, start_logging};
+use common::aws::lambda::{Aws, start_logging};
 use common::settings::environment;
 use lambda_runtime::{Error, service_fn};
 

@@ -1,10 +1,10 @@
 //! The worker: takes runs from the queue and carries each to its end.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::queue::RunMessage;
+use common::app::collection::worker::{Processed, Worker};
+use common::aws::queue::RunMessage;
+use common::aws::telemetry::Telemetry;
 use common::store::StoreError;
-use common::sync::work::{Processed, Worker};
-use common::telemetry::Telemetry;
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
@@ -91,7 +91,7 @@ async fn measure(
     message: &RunMessage,
     processed: &Processed,
 ) -> Result<(), StoreError> {
-    if matches!(processed, Processed::AlreadyOver | Processed::Busy | Processed::LeaseLost) {
+    if matches!(processed, Processed::AlreadyFinished | Processed::Busy | Processed::LeaseLost) {
         // Another worker counts it, or has done so.
         return Ok(());
     }

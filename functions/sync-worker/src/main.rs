@@ -1,8 +1,8 @@
 //! The Lambda function `sync-worker`.
 
-use common::lambda::{Aws, start_logging};
+use common::app::collection::worker::Worker;
+use common::aws::lambda::{Aws, start_logging};
 use common::settings::environment;
-use common::sync::work::Worker;
 use lambda_runtime::{Error, service_fn};
 use std::sync::Arc;
 

@@ -172,7 +172,7 @@ pub struct Rules {
 
 /// Where the stored life of connections is.
 #[derive(Debug, Args)]
-pub struct Place {
+pub struct StorageArgs {
     /// Folder of the data
     #[arg(long, value_name = "DIR", default_value = "huntress-evidence-data")]
     pub data: PathBuf,
@@ -207,7 +207,7 @@ pub struct OfClient {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -220,7 +220,7 @@ pub struct Map {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -229,7 +229,7 @@ pub struct Listing {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -240,7 +240,7 @@ pub struct OfConnection {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -254,7 +254,7 @@ pub struct Sync {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -285,7 +285,7 @@ pub struct Metrics {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -305,7 +305,7 @@ pub struct History {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -323,7 +323,7 @@ pub struct Serve {
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub grace_seconds: u32,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>, String> {

@@ -73,7 +73,7 @@ impl Engine {
     pub fn client(&self) -> Client {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(common::sdk_http::SdkHttp::loopback())
+            .http_client(common::aws::sdk_http::SdkHttp::loopback())
             .endpoint_url(&self.endpoint)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("local", "local", None, None, "embedded engine"));

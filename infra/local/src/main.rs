@@ -18,7 +18,9 @@ fn main() -> ExitCode {
     outcome::start_logging(arguments.verbose, serves);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return outcome::report(&outcome::Fault::other(format!("the runtime does not start: {error}"))),
+        Err(error) => {
+            return outcome::report(&outcome::CliError::other(format!("the runtime does not start: {error}")));
+        }
     };
     match runtime.block_on(commands::run(arguments)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 /// A command that did not do what it was asked.
 #[derive(Debug)]
-pub struct Fault {
+pub struct CliError {
     exit: u8,
     line: String,
 }
@@ -20,7 +20,7 @@ const AUTH: u8 = 3;
 /// Anything else.
 const OTHER: u8 = 4;
 
-impl Fault {
+impl CliError {
     /// The command cannot be carried out as given.
     pub fn usage(line: impl Into<String>) -> Self {
         Self { exit: USAGE, line: line.into() }
@@ -32,7 +32,7 @@ impl Fault {
     }
 }
 
-impl From<Failure> for Fault {
+impl From<Failure> for CliError {
     fn from(failure: Failure) -> Self {
         let exit = match failure.code {
             code if code.is_auth() => AUTH,
@@ -43,7 +43,7 @@ impl From<Failure> for Fault {
     }
 }
 
-impl From<SettingsError> for Fault {
+impl From<SettingsError> for CliError {
     fn from(error: SettingsError) -> Self {
         let remedy = match error {
             SettingsError::Missing("HUNTRESS_API_KEY" | "HUNTRESS_API_SECRET") => {
@@ -58,7 +58,7 @@ impl From<SettingsError> for Fault {
 
 /// Prints the one line of a failure and gives the exit code.
 #[expect(clippy::print_stderr, reason = "this is the one line that a failing command prints")]
-pub fn report(fault: &Fault) -> ExitCode {
+pub fn report(fault: &CliError) -> ExitCode {
     eprintln!("huntress-evidence: {}", fault.line.replace(['\n', '\r'], " "));
     ExitCode::from(fault.exit)
 }
@@ -68,7 +68,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::from(OTHER) };
     }
-    report(&Fault::usage(format!("{} (see huntress-evidence --help)", what_is_wrong(error))))
+    report(&CliError::usage(format!("{} (see huntress-evidence --help)", what_is_wrong(error))))
 }
 
 /// What is wrong with the arguments. It repeats nothing that was typed but the names of options: a value may be a key in the wrong place.

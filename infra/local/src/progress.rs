@@ -3,7 +3,7 @@
 use crate::render;
 use chrono::{DateTime, Utc};
 use common::clock::Clock;
-use common::huntress::limits::Budget;
+use common::huntress::limits::RateLimiter;
 use common::huntress::transport::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -33,7 +33,7 @@ pub fn waiting(until: DateTime<Utc>) -> Display {
 }
 
 /// Shows pages, records and the requests left in the window until the value is dropped.
-pub fn show(progress: &Arc<Progress>, budget: &Arc<Budget>, clock: &Arc<dyn Clock>) -> Display {
+pub fn show(progress: &Arc<Progress>, budget: &Arc<RateLimiter>, clock: &Arc<dyn Clock>) -> Display {
     let Some(bar) = line() else { return Display(None) };
     let (shown, progress, budget, clock) = (bar.clone(), Arc::clone(progress), Arc::clone(budget), Arc::clone(clock));
     let update = async move {

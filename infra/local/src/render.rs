@@ -4,7 +4,7 @@ mod people;
 
 pub use people::*;
 
-use crate::outcome::Fault;
+use crate::outcome::CliError;
 use comfy_table::presets;
 use comfy_table::{CellAlignment, Table};
 use common::domain::connection::Product;
@@ -16,18 +16,20 @@ use serde::Serialize;
 use std::io::Write;
 
 /// Prints text to stdout; a reader that has gone away is no fault.
-pub fn text(text: &str) -> Result<(), Fault> {
+pub fn text(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Fault::other(format!("stdout: {error}"))),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(CliError::other(format!("stdout: {error}")))
+        }
         _ => Ok(()),
     }
 }
 
 /// Prints a value as JSON.
-pub fn json(value: &impl Serialize) -> Result<(), Fault> {
+pub fn json(value: &impl Serialize) -> Result<(), CliError> {
     let rendered =
-        serde_json::to_string_pretty(value).map_err(|error| Fault::other(format!("cannot be written: {error}")))?;
+        serde_json::to_string_pretty(value).map_err(|error| CliError::other(format!("cannot be written: {error}")))?;
     text(&format!("{rendered}\n"))
 }
 
@@ -133,7 +135,7 @@ pub fn signals(bundle: &SatBundle) -> String {
     let mut text = format!(
         "{table}\n\nas of {} · account {} · {} requests, {} ms · read {} assignments, {} activity records, {} learners, {} campaigns\n",
         time(metadata.as_of),
-        metadata.account.name.as_deref().unwrap_or(&metadata.account.id),
+        metadata.account.name.as_deref().unwrap_or(metadata.account.id.as_str()),
         metadata.api_calls_made,
         metadata.collection_duration_ms,
         records.assignments,
@@ -179,7 +181,7 @@ pub fn setup(product: Product) -> String {
 }
 
 /// Prints a bundle for people.
-pub fn bundle(bundle: &EdrBundle) -> Result<(), Fault> {
+pub fn bundle(bundle: &EdrBundle) -> Result<(), CliError> {
     text(&metrics(bundle))
 }
 

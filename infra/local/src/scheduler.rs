@@ -2,9 +2,9 @@
 
 use crate::stack::event;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::app::runs::plan::Planner;
+use common::aws::telemetry::Telemetry;
 use common::domain::schedule::{last_daily, next_daily, tick_after};
-use common::sync::plan::Planner;
-use common::telemetry::Telemetry;
 use scheduled_sync::Tick;
 use tokio_util::sync::CancellationToken;
 

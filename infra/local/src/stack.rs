@@ -2,20 +2,20 @@
 
 use crate::engine::{Engine, EngineError, compact};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::documents::Documents;
-use common::lambda::Aws;
-use common::queue::{Queue, Queued, RunMessage};
-use common::secrets::sealing::SealingKey;
-use common::secrets::wrapping::Wrapping;
-use common::secrets::{Credentials, SealedFiles, SealingError};
+use common::app::collection::collect::{Huntress, RateLimiters};
+use common::app::collection::worker::Worker;
+use common::app::connections::test::Tester;
+use common::app::people::{AssignmentSelector, PeopleKeyring, PeopleService};
+use common::app::runs::plan::Planner;
+use common::aws::documents::Documents;
+use common::aws::lambda::Aws;
+use common::aws::queue::{Queue, Queued, RunMessage};
+use common::aws::secrets::sealing::SealingKey;
+use common::aws::secrets::wrapping::Wrapping;
+use common::aws::secrets::{Credentials, SealedFiles, SealingError};
+use common::aws::telemetry::Telemetry;
 use common::settings::{Lookup, SettingsError};
 use common::store::{Store, StoreError};
-use common::sync::collect::{Budgets, Huntress};
-use common::sync::people::{Desk, Picker, Vault};
-use common::sync::plan::Planner;
-use common::sync::test::Tester;
-use common::sync::work::Worker;
-use common::telemetry::Telemetry;
 use lambda_runtime::{Context, LambdaEvent};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ const TABLE: &str = "huntress-evidence";
 pub const OWNER: &str = "local";
 
 /// The stack of one process.
-pub struct Stack {
+pub struct LocalStack {
     /// The table.
     pub store: Store,
     /// Credentials.
@@ -42,9 +42,9 @@ pub struct Stack {
     /// The vendor.
     pub huntress: Huntress,
     /// Request limits.
-    pub budgets: Arc<Budgets>,
+    pub budgets: Arc<RateLimiters>,
     /// Keys and certificates of people.
-    pub vault: Arc<Vault>,
+    pub vault: Arc<PeopleKeyring>,
     data: PathBuf,
     queue: Arc<Queue>,
     /// Both are missing where the table is AWS's.
@@ -54,7 +54,7 @@ pub struct Stack {
 
 /// Why there is no stack.
 #[derive(Debug, thiserror::Error)]
-pub enum StackError {
+pub enum LocalStackError {
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -85,25 +85,25 @@ fn private_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-impl Stack {
+impl LocalStack {
     /// The stack over a data folder, with the receiving end of its queue.
     ///
     /// # Errors
-    /// [`StackError`]; nothing that is there is overwritten.
-    pub async fn open(data: &Path, huntress: Huntress) -> Result<(Self, UnboundedReceiver<Queued>), StackError> {
-        let folder = |source| StackError::Folder { path: data.to_owned(), source };
+    /// [`LocalStackError`]; nothing that is there is overwritten.
+    pub async fn open(data: &Path, huntress: Huntress) -> Result<(Self, UnboundedReceiver<Queued>), LocalStackError> {
+        let folder = |source| LocalStackError::Folder { path: data.to_owned(), source };
         private_folder(data).map_err(folder)?;
         // First of all: two processes that begin at the same time must not both make a sealing key.
         let lock = File::create(data.join("lock")).map_err(folder)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(StackError::InUse(data.to_owned())),
+            Err(fs::TryLockError::WouldBlock) => return Err(LocalStackError::InUse(data.to_owned())),
             Err(fs::TryLockError::Error(source)) => return Err(folder(source)),
         }
         let credentials = SealedFiles::open(&data.join("credentials"))?;
         let people = data.join("people");
         let wrapping = Wrapping::File(SealingKey::of_file(&people.join("people.key"))?);
-        let vault = Vault { wrapping, documents: Documents::Folder(people.join("certificates")) };
+        let vault = PeopleKeyring { wrapping, documents: Documents::Folder(people.join("certificates")) };
         let engine = Engine::file(&data.join(DATA_FILE)).await?;
         let store = Store::new(engine.client(), TABLE);
         store.create_table().await?;
@@ -171,15 +171,15 @@ impl Stack {
 
     /// Where people are looked after.
     #[must_use]
-    pub fn desk(&self) -> Desk {
+    pub fn desk(&self) -> PeopleService {
         let (store, vault) = (self.store.clone(), Arc::clone(&self.vault));
-        Desk { store, vault, clock: Arc::clone(&self.huntress.clock) }
+        PeopleService { store, vault, clock: Arc::clone(&self.huntress.clock) }
     }
 
     /// Where assignments are picked.
     #[must_use]
-    pub fn picker(&self) -> Picker {
-        Picker {
+    pub fn picker(&self) -> AssignmentSelector {
+        AssignmentSelector {
             store: self.store.clone(),
             credentials: Arc::clone(&self.credentials),
             huntress: self.huntress.clone(),
@@ -202,7 +202,7 @@ impl Stack {
     ///
     /// # Errors
     /// When the process is ending.
-    pub async fn send(&self, messages: &[Queued]) -> Result<(), common::queue::QueueError> {
+    pub async fn send(&self, messages: &[Queued]) -> Result<(), common::aws::queue::QueueError> {
         self.queue.send(messages).await
     }
 

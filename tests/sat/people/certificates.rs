@@ -3,11 +3,11 @@
 use super::world::World;
 use acceptance::people::Workforce;
 use chrono::TimeDelta;
+use common::app::collection::worker::Processed;
+use common::app::people::{CERTIFICATES_PER_RUN, KeyringError, Opening};
 use common::clock::Clock;
 use common::domain::sat::id::SatId;
 use common::domain::sat::person::{CertificateOutcome, PrivacyMode};
-use common::sync::people::{CERTIFICATES_PER_RUN, Opening, VaultError};
-use common::sync::work::Processed;
 use simulator::{CertificateAnswer, Fault, FaultKind, List};
 
 async fn synced(answer: CertificateAnswer, faults: Vec<Fault>) -> World {
@@ -28,7 +28,7 @@ async fn outcomes(world: &World, learner: &str) -> Vec<String> {
     state.certificates.iter().map(|it| format!("{}: {}", it.assignment, short(&it.outcome))).collect()
 }
 
-async fn open(world: &World, learner: &str, assignment: &str) -> Result<Vec<u8>, VaultError> {
+async fn open(world: &World, learner: &str, assignment: &str) -> Result<Vec<u8>, KeyringError> {
     let record = world.person(learner).await.unwrap();
     let found = record.state.stored_certificate(Some(&SatId::parse(assignment).unwrap())).unwrap();
     let opening = Opening { by: "auditor", reason: "the audit of 2026", at: world.clock.now() };
@@ -151,6 +151,6 @@ async fn a_certificate_that_was_changed_or_swapped_does_not_open() {
     std::fs::write(&last, bytes).unwrap();
     for (learner, assignment) in [("person-1", "A"), ("person-1", "B"), ("person-3", "A")] {
         let opened = open(&world, learner, assignment).await;
-        assert!(matches!(opened, Err(VaultError::DoesNotOpen(_))), "{learner} {assignment}");
+        assert!(matches!(opened, Err(KeyringError::DoesNotOpen(_))), "{learner} {assignment}");
     }
 }

@@ -5,6 +5,7 @@ use acceptance::edr::as_of;
 use acceptance::people::Workforce;
 use acceptance::sat::huntress_at;
 use chrono::TimeDelta;
+use common::app::collection::collect::{Job, budget_of};
 use common::domain::connection::Product;
 use common::domain::controls::ControlMap;
 use common::domain::evidence::Tenant;
@@ -13,16 +14,15 @@ use common::domain::run::{Failure, FailureCode};
 use common::domain::sat::id::SatId;
 use common::domain::sat::people::PersonStatus;
 use common::domain::sat::person::PeopleSummary;
-use common::domain::sat::pick::Picks;
+use common::domain::sat::selection::SelectedAssignments;
 use common::domain::sat::training::{TrainingReport, report_of};
 use common::domain::sat::{Caps, SatSettings};
 use common::huntress::sat::SatCredential;
-use common::huntress::transport::Patience;
-use common::sync::collect::{Job, budget_of};
+use common::huntress::transport::WaitPolicy;
 use simulator::{Fault, FaultKind, List, Request, SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator};
 use std::sync::Arc;
 
-pub fn picks(ids: &[&str]) -> Picks {
+pub fn picks(ids: &[&str]) -> SelectedAssignments {
     ids.iter().map(|id| SatId::parse(*id).unwrap()).collect()
 }
 
@@ -42,7 +42,7 @@ async fn collect_with(
         as_of_given: false,
         run: None,
         budget: Arc::new(budget_of(Product::Sat)),
-        patience: Patience::until(as_of() + TimeDelta::hours(1)),
+        patience: WaitPolicy::until(as_of() + TimeDelta::hours(1)),
         progress: Arc::default(),
     };
     let settings = SatSettings::new(caps, false).unwrap();

@@ -4,9 +4,9 @@
 use super::world::World;
 use acceptance::people::Workforce;
 use chrono::TimeDelta;
+use common::app::collection::worker::Processed;
 use common::domain::sat::person::PrivacyMode;
 use common::store::Store;
-use common::sync::work::Processed;
 use simulator::{List, SimulatorBuilder};
 use std::time::Instant;
 

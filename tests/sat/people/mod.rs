@@ -2,9 +2,9 @@
 
 mod certificates;
 mod collect;
-mod follow;
 mod measure;
 mod parts;
 mod privacy;
+mod track;
 mod visibility;
 mod world;

@@ -6,16 +6,16 @@ use acceptance::engine::TABLE;
 use acceptance::people::{ACCOUNT, Workforce};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::TimeDelta;
+use common::app::collection::collect::RateLimiters;
+use common::app::collection::worker::Processed;
+use common::app::people::Opening;
+use common::app::runs::forecast::forecast_of;
 use common::domain::id::{ConnectionId, RunId};
 use common::domain::run::RunStatus;
 use common::domain::sat::people::PersonStatus::{self, Compliant, NotCompliant, NotEnrolled};
 use common::domain::sat::person::{PeopleSummary, PrivacyMode};
 use common::domain::sat::roster::Roster;
 use common::huntress::sat::PeopleState;
-use common::sync::collect::Budgets;
-use common::sync::forecast::forecast_of;
-use common::sync::people::Opening;
-use common::sync::work::Processed;
 use simulator::{List, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -173,7 +173,7 @@ async fn the_next_run_is_foretold_to_the_request() {
     // What the first run sent, before it knew the account, is under the connection's name.
     world.wait(TimeDelta::days(1)).await;
     let now = common::clock::Clock::now(&world.clock);
-    let forecast = forecast_of(&world.store, &Budgets::default(), &world.company, &world.id, now).await.unwrap();
+    let forecast = forecast_of(&world.store, &RateLimiters::default(), &world.company, &world.id, now).await.unwrap();
     let forecast = forecast.unwrap();
     world.ask().await;
     let parts = go_on(&mut world).await;

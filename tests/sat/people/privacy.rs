@@ -3,12 +3,12 @@
 use super::world::{World, contains};
 use acceptance::log::Log;
 use acceptance::people::Workforce;
-use common::documents::{certificate_key, prefix_of_connection};
+use common::app::collection::worker::Processed;
+use common::app::people::{Identity, KeyringError, Opening};
+use common::aws::documents::{certificate_key, prefix_of_connection};
 use common::domain::id::{CompanyId, ConnectionId};
 use common::domain::sat::person::{PersonId, PrivacyMode};
 use common::store::PersonRecord;
-use common::sync::people::{Identity, Opening, VaultError};
-use common::sync::work::Processed;
 use huntress_evidence_compact::compact;
 
 /// The data file is written anew as `huntress-evidence erase` does.
@@ -39,7 +39,7 @@ fn opening<'a>(world: &World) -> Opening<'a> {
     Opening { by: "auditor", reason: "the audit of 2026", at: common::clock::Clock::now(&world.clock) }
 }
 
-async fn open(world: &World, record: &PersonRecord) -> Result<Identity, VaultError> {
+async fn open(world: &World, record: &PersonRecord) -> Result<Identity, KeyringError> {
     world.vault.open_identity(&world.store, &world.company, &world.id, record, opening(world)).await
 }
 
@@ -99,17 +99,17 @@ async fn a_sealed_value_moved_to_another_row_column_connection_or_company_does_n
     let (one, two) = (world.person("person-1").await.unwrap(), world.person("person-2").await.unwrap());
     assert!(open(&world, &one).await.is_ok());
     let moved_row = PersonRecord { sealed: two.sealed.clone(), ..one.clone() };
-    assert!(matches!(open(&world, &moved_row).await, Err(VaultError::DoesNotOpen(_))));
+    assert!(matches!(open(&world, &moved_row).await, Err(KeyringError::DoesNotOpen(_))));
     let mut moved_column = one.clone();
     std::mem::swap(&mut moved_column.sealed.name, &mut moved_column.sealed.email);
-    assert!(matches!(open(&world, &moved_column).await, Err(VaultError::DoesNotOpen(_))));
+    assert!(matches!(open(&world, &moved_column).await, Err(KeyringError::DoesNotOpen(_))));
     // Even with the key record of the other company or connection replaced by this one's.
     for (company, connection) in [("msp-other", "sat"), ("msp-acme", "sat-2")] {
         let (company, connection) = (CompanyId::parse(company).unwrap(), ConnectionId::parse(connection).unwrap());
         let own = world.store.keeping(&world.company, &world.id).await.unwrap().unwrap();
         world.store.keep_people(&company, &connection, own.data_key).await.unwrap();
         let opened = world.vault.open_identity(&world.store, &company, &connection, &one, opening(&world)).await;
-        assert!(matches!(opened, Err(VaultError::Wrap(_))), "the key is bound to its connection");
+        assert!(matches!(opened, Err(KeyringError::Wrap(_))), "the key is bound to its connection");
     }
 }
 
@@ -172,7 +172,7 @@ async fn erasing_everybody_destroys_the_key_and_every_row_and_keeps_the_evidence
     let evidence = world.bundle().await;
     world.vault.erase_people(&world.store, &world.company, &world.id).await.unwrap();
     assert_eq!(world.store.people(&world.company, &world.id).await.unwrap(), []);
-    assert!(matches!(open(&world, &people[0]).await, Err(VaultError::NothingSealed)));
+    assert!(matches!(open(&world, &people[0]).await, Err(KeyringError::NothingSealed)));
     assert_eq!(world.bundle().await, evidence);
     let certificates = world.folder.path().join("people/certificates");
     assert!(!certificates.join(prefix_of_connection(&world.company, &world.id)).exists());

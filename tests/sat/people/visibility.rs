@@ -3,14 +3,14 @@
 use super::world::World;
 use acceptance::people::Workforce;
 use chrono::TimeDelta;
+use common::app::collection::worker::Processed;
 use common::clock::Clock;
 use common::domain::id::RunId;
 use common::domain::run::{RecordCounts, Trigger};
+use common::domain::sat::people::ComplianceStatus;
 use common::domain::sat::people::PersonStatus::{self, Compliant, NotCompliant, Unknown};
-use common::domain::sat::people::Standing;
 use common::domain::sat::person::{PersonEvent, PrivacyMode};
-use common::store::{Ended, Lease, PersonWrite, RunRequest, StoreError, Taken};
-use common::sync::work::Processed;
+use common::store::{Lease, LeaseOutcome, PersonWrite, RunRequest, RunSuccess, StoreError};
 
 const RUN: &str = "019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11";
 
@@ -44,7 +44,7 @@ async fn take(world: &World, owner: &str) -> Lease {
     let (run, now) = (RunId::parse(RUN).unwrap(), world.clock.now());
     let taken = world.store.take(&world.company, &world.id, &run, owner, now, TimeDelta::minutes(1)).await.unwrap();
     let leased = match taken {
-        Taken::Leased { lease, .. } => Some(lease),
+        LeaseOutcome::Acquired { lease, .. } => Some(lease),
         _ => None,
     };
     leased.unwrap()
@@ -56,7 +56,7 @@ async fn writes(world: &World, lease: &Lease, status: PersonStatus) -> Vec<Perso
     let write = |stored: common::store::StoredPerson| {
         let mut record = stored.visible.clone().unwrap();
         let from = Some(record.state.standing.status);
-        record.state.standing = Standing { status, since: lease.as_of() };
+        record.state.standing = ComplianceStatus { status, since: lease.as_of() };
         let (completed, missing) = (record.state.completed.clone(), record.state.missing.clone());
         let event = Some(PersonEvent::StatusChanged { from, to: status, completed, missing });
         PersonWrite { record, event, read: Some(stored) }
@@ -71,7 +71,7 @@ async fn write(world: &World, lease: &Lease, writes: Vec<PersonWrite>) -> Result
 
 async fn commit(world: &World, lease: &Lease) {
     let finished_at = world.clock.now();
-    let ended = Ended {
+    let ended = RunSuccess {
         finished_at,
         api_calls: 0,
         records: RecordCounts::default(),

@@ -7,6 +7,12 @@ use acceptance::engine::Engine;
 use acceptance::people::{Workforce, vault};
 use acceptance::sat::huntress_at;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::app::collection::collect::Huntress;
+use common::app::collection::worker::{Processed, Worker};
+use common::app::people::PeopleKeyring;
+use common::app::runs::plan::Planner;
+use common::aws::queue::{Queue, Queued};
+use common::aws::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::clock::Clock;
 use common::domain::connection::{Connection, Product};
 use common::domain::id::{ClientId, CompanyId, ConnectionId};
@@ -17,13 +23,7 @@ use common::domain::sat::person::{PeopleSettings, PersonEvent, PersonId, Privacy
 use common::domain::sat::roster::LearnerId;
 use common::domain::sat::{Caps, SatSettings};
 use common::huntress::sat::SatCredential;
-use common::queue::{Queue, Queued};
-use common::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::store::{ConnectionChange, EvidenceOwner, PersonRecord, Store};
-use common::sync::collect::Huntress;
-use common::sync::people::Vault;
-use common::sync::plan::Planner;
-use common::sync::work::{Processed, Worker};
 use simulator::{List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator, SimulatorBuilder};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub struct World {
     pub credentials: Arc<Credentials>,
     pub huntress: Huntress,
     pub simulator: Simulator,
-    pub vault: Arc<Vault>,
+    pub vault: Arc<PeopleKeyring>,
     queue: Arc<Queue>,
     messages: UnboundedReceiver<Queued>,
     pub company: CompanyId,

@@ -3,7 +3,7 @@
 use super::{CLOCK_TOLERANCE, EdrSettings, NEVER_CALLED_BACK_DAYS};
 use crate::domain::id::RecordKey;
 use crate::domain::quality::normalized;
-use crate::domain::time::{Moment, Stamp};
+use crate::domain::time::{ParsedTimestamp, RawTimestamp};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Whether a record has a field at all: for some, null means something.
@@ -28,9 +28,9 @@ pub struct AgentFacts<'a> {
     /// A status word, where the source has one.
     pub status: Option<&'a str>,
     /// When it last called back.
-    pub last_callback_at: Stamp<'a>,
+    pub last_callback_at: RawTimestamp<'a>,
     /// When it was installed.
-    pub created_at: Stamp<'a>,
+    pub created_at: RawTimestamp<'a>,
     /// The version of the EDR component.
     pub edr_version: Presence,
     /// The state of Microsoft Defender.
@@ -96,14 +96,14 @@ pub struct AgentVerdict {
 /// missing once it is more than 3 days old.
 ///
 /// ```
-/// use common::domain::{edr::{EdrSettings, agent::*}, time::{Stamp, parse}};
+/// use common::domain::{edr::{EdrSettings, agent::*}, time::{RawTimestamp, parse}};
 /// let as_of = parse("2026-03-22T12:00:00Z").unwrap();
-/// let agent = AgentFacts { last_callback_at: Stamp::Text("2026-03-21T12:00:00Z"), ..Default::default() };
-/// let verdict = judge(&agent, EdrSettings::default(), as_of, as_of);
+/// let agent = AgentFacts { last_callback_at: RawTimestamp::Text("2026-03-21T12:00:00Z"), ..Default::default() };
+/// let verdict = evaluate(&agent, EdrSettings::default(), as_of, as_of);
 /// assert_eq!(verdict.state, AgentState::Online); // 24 hours to the second
 /// ```
 #[must_use]
-pub fn judge(
+pub fn evaluate(
     agent: &AgentFacts<'_>,
     settings: EdrSettings,
     as_of: DateTime<Utc>,
@@ -122,10 +122,10 @@ pub fn judge(
         return verdict(known.unwrap_or(AgentState::Unknown), StateSource::Status, oddity);
     }
     match agent.last_callback_at.read() {
-        Moment::At(call) if call > observed_at + CLOCK_TOLERANCE => {
+        ParsedTimestamp::At(call) if call > observed_at + CLOCK_TOLERANCE => {
             verdict(AgentState::Unknown, StateSource::LastCallback, Some(AgentOddity::FutureTimestamp))
         }
-        Moment::At(call) => {
+        ParsedTimestamp::At(call) => {
             let age = as_of.signed_duration_since(call);
             let state = if age <= settings.online_within() {
                 AgentState::Online
@@ -136,16 +136,16 @@ pub fn judge(
             };
             verdict(state, StateSource::LastCallback, None)
         }
-        Moment::Unreadable => {
+        ParsedTimestamp::Unreadable => {
             verdict(AgentState::Unknown, StateSource::LastCallback, Some(AgentOddity::MalformedTimestamp))
         }
-        Moment::Absent => match agent.created_at.read() {
-            Moment::At(created) => {
+        ParsedTimestamp::Absent => match agent.created_at.read() {
+            ParsedTimestamp::At(created) => {
                 let old = as_of.signed_duration_since(created) > TimeDelta::days(i64::from(NEVER_CALLED_BACK_DAYS));
                 verdict(if old { AgentState::Missing } else { AgentState::Unknown }, StateSource::Created, None)
             }
-            Moment::Absent => verdict(AgentState::Unknown, StateSource::Created, None),
-            Moment::Unreadable => {
+            ParsedTimestamp::Absent => verdict(AgentState::Unknown, StateSource::Created, None),
+            ParsedTimestamp::Unreadable => {
                 verdict(AgentState::Unknown, StateSource::Created, Some(AgentOddity::MalformedTimestamp))
             }
         },
@@ -161,9 +161,9 @@ mod tests {
         parse(text).unwrap()
     }
 
-    fn judged(agent: AgentFacts<'_>) -> (AgentState, Option<AgentOddity>) {
+    fn evaluated(agent: AgentFacts<'_>) -> (AgentState, Option<AgentOddity>) {
         let (as_of, observed_at) = (at("2026-03-22T12:00:00Z"), at("2026-03-22T12:30:00Z"));
-        let verdict = judge(&agent, EdrSettings::default(), as_of, observed_at);
+        let verdict = evaluate(&agent, EdrSettings::default(), as_of, observed_at);
         (verdict.state, verdict.oddity)
     }
 
@@ -177,14 +177,14 @@ mod tests {
             ("Decommissioned", AgentState::Decommissioned),
         ];
         for (word, state) in words {
-            let old = Stamp::Text("2020-01-01T00:00:00Z");
+            let old = RawTimestamp::Text("2020-01-01T00:00:00Z");
             assert_eq!(
-                judged(AgentFacts { status: Some(word), last_callback_at: old, ..Default::default() }),
+                evaluated(AgentFacts { status: Some(word), last_callback_at: old, ..Default::default() }),
                 (state, None)
             );
         }
         let asleep = AgentFacts { status: Some("asleep"), ..Default::default() };
-        assert_eq!(judged(asleep), (AgentState::Unknown, Some(AgentOddity::UnknownStatus)));
+        assert_eq!(evaluated(asleep), (AgentState::Unknown, Some(AgentOddity::UnknownStatus)));
     }
 
     #[test]
@@ -200,19 +200,19 @@ mod tests {
             ("not a time", AgentState::Unknown, Some(AgentOddity::MalformedTimestamp)),
         ];
         for (call, state, oddity) in cases {
-            let agent = AgentFacts { last_callback_at: Stamp::Text(call), ..Default::default() };
-            assert_eq!(judged(agent), (state, oddity), "{call}");
+            let agent = AgentFacts { last_callback_at: RawTimestamp::Text(call), ..Default::default() };
+            assert_eq!(evaluated(agent), (state, oddity), "{call}");
         }
     }
 
     #[test]
     fn without_a_call_the_age_of_the_installation_decides() {
-        let created = |text| AgentFacts { created_at: Stamp::Text(text), ..Default::default() };
-        assert_eq!(judged(created("2026-03-19T12:00:00Z")), (AgentState::Unknown, None));
-        assert_eq!(judged(created("2026-03-19T11:59:59Z")), (AgentState::Missing, None));
-        assert_eq!(judged(created("?")), (AgentState::Unknown, Some(AgentOddity::MalformedTimestamp)));
-        assert_eq!(judged(AgentFacts::default()), (AgentState::Unknown, None));
-        let unreadable = AgentFacts { last_callback_at: Stamp::NotText, ..created("2020-01-01T00:00:00Z") };
-        assert_eq!(judged(unreadable), (AgentState::Unknown, Some(AgentOddity::MalformedTimestamp)));
+        let created = |text| AgentFacts { created_at: RawTimestamp::Text(text), ..Default::default() };
+        assert_eq!(evaluated(created("2026-03-19T12:00:00Z")), (AgentState::Unknown, None));
+        assert_eq!(evaluated(created("2026-03-19T11:59:59Z")), (AgentState::Missing, None));
+        assert_eq!(evaluated(created("?")), (AgentState::Unknown, Some(AgentOddity::MalformedTimestamp)));
+        assert_eq!(evaluated(AgentFacts::default()), (AgentState::Unknown, None));
+        let unreadable = AgentFacts { last_callback_at: RawTimestamp::NotText, ..created("2020-01-01T00:00:00Z") };
+        assert_eq!(evaluated(unreadable), (AgentState::Unknown, Some(AgentOddity::MalformedTimestamp)));
     }
 }

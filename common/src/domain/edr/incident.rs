@@ -2,7 +2,7 @@
 
 use crate::domain::id::RecordKey;
 use crate::domain::quality::normalized;
-use crate::domain::time::{Moment, Stamp};
+use crate::domain::time::{ParsedTimestamp, RawTimestamp};
 use chrono::{DateTime, Utc};
 
 /// What the source says of one incident.
@@ -17,26 +17,26 @@ pub struct IncidentFacts<'a> {
     /// The severity word.
     pub severity: Option<&'a str>,
     /// When it came into being.
-    pub created_at: Stamp<'a>,
+    pub created_at: RawTimestamp<'a>,
     /// When it was detected.
-    pub detected_at: Stamp<'a>,
+    pub detected_at: RawTimestamp<'a>,
     /// When the customer was told.
-    pub sent_at: Stamp<'a>,
+    pub sent_at: RawTimestamp<'a>,
     /// When it was resolved.
-    pub resolved_at: Stamp<'a>,
+    pub resolved_at: RawTimestamp<'a>,
     /// When it was closed.
-    pub closed_at: Stamp<'a>,
+    pub closed_at: RawTimestamp<'a>,
     /// How it was resolved.
-    pub resolution_source: Option<Said<'a>>,
+    pub resolution_source: Option<TextField<'a>>,
     /// Who resolved it.
-    pub resolved_by: Option<Said<'a>>,
+    pub resolved_by: Option<TextField<'a>>,
     /// What was done about it.
     pub remediations: Option<Remediations>,
 }
 
 /// A field that is there, with its text if it is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said<'a> {
+pub enum TextField<'a> {
     /// This text.
     Text(&'a str),
     /// Something else, which has no words.
@@ -84,7 +84,7 @@ pub enum IncidentState {
     InProgress,
     /// Done.
     Resolved,
-    /// Judged to be none.
+    /// Evaluated to be none.
     Dismissed,
     /// Not yet, or no longer, an incident: in no count.
     LeftOut,
@@ -158,15 +158,15 @@ pub struct Chosen {
     pub unreadable: u64,
 }
 
-fn first(alternatives: impl IntoIterator<Item = (Moment, TimeField)>) -> Chosen {
+fn first(alternatives: impl IntoIterator<Item = (ParsedTimestamp, TimeField)>) -> Chosen {
     let mut unreadable = 0;
     for (moment, field) in alternatives {
         match moment {
-            Moment::At(time) => {
+            ParsedTimestamp::At(time) => {
                 return Chosen { time: Some((time, field)), unreadable };
             }
-            Moment::Unreadable => unreadable += 1,
-            Moment::Absent => {}
+            ParsedTimestamp::Unreadable => unreadable += 1,
+            ParsedTimestamp::Absent => {}
         }
     }
     Chosen { time: None, unreadable }
@@ -174,8 +174,8 @@ fn first(alternatives: impl IntoIterator<Item = (Moment, TimeField)>) -> Chosen 
 
 /// The start: when it was detected, else sent, else created.
 #[must_use]
-pub fn start(detected: Moment, sent: Stamp<'_>, created: Moment) -> Chosen {
-    if let Moment::At(time) = detected {
+pub fn start(detected: ParsedTimestamp, sent: RawTimestamp<'_>, created: ParsedTimestamp) -> Chosen {
+    if let ParsedTimestamp::At(time) = detected {
         return Chosen { time: Some((time, TimeField::Detected)), unreadable: 0 };
     }
     first([(detected, TimeField::Detected), (sent.read(), TimeField::Sent), (created, TimeField::Created)])
@@ -183,9 +183,9 @@ pub fn start(detected: Moment, sent: Stamp<'_>, created: Moment) -> Chosen {
 
 /// The end: when it was resolved, else closed.
 #[must_use]
-pub fn end(resolved: Stamp<'_>, closed: Stamp<'_>) -> Chosen {
+pub fn end(resolved: RawTimestamp<'_>, closed: RawTimestamp<'_>) -> Chosen {
     match resolved.read() {
-        Moment::At(time) => Chosen { time: Some((time, TimeField::Resolved)), unreadable: 0 },
+        ParsedTimestamp::At(time) => Chosen { time: Some((time, TimeField::Resolved)), unreadable: 0 },
         moment => first([(moment, TimeField::Resolved), (closed.read(), TimeField::Closed)]),
     }
 }
@@ -218,7 +218,7 @@ pub fn auto_resolved(incident: &IncidentFacts<'_>) -> AutoVerdict {
     let said = [incident.resolution_source, incident.resolved_by];
     if said.iter().any(Option::is_some) {
         let automatic =
-            said.into_iter().flatten().any(|said| matches!(said, Said::Text(text) if names_a_machine(text)));
+            said.into_iter().flatten().any(|said| matches!(said, TextField::Text(text) if names_a_machine(text)));
         return AutoVerdict { automatic, source: AutoSource::Words, incomplete: false };
     }
     match incident.remediations {
@@ -274,25 +274,29 @@ mod tests {
 
     #[test]
     fn an_unreadable_time_gives_way_to_the_next_and_is_counted() {
-        let chosen = start(Moment::Unreadable, Stamp::Text("2026-01-01T00:00:00Z"), Moment::Absent);
+        let chosen =
+            start(ParsedTimestamp::Unreadable, RawTimestamp::Text("2026-01-01T00:00:00Z"), ParsedTimestamp::Absent);
         assert_eq!((chosen.time.map(|(_, field)| field), chosen.unreadable), (Some(TimeField::Sent), 1));
-        let chosen = end(Stamp::Text("x"), Stamp::NotText);
+        let chosen = end(RawTimestamp::Text("x"), RawTimestamp::NotText);
         assert_eq!((chosen.time, chosen.unreadable), (None, 2));
     }
 
     #[test]
     fn who_resolved_it_wins_over_what_was_done() {
         let complete = Some(Remediations::Complete { automatic: true });
-        let by_person =
-            IncidentFacts { resolved_by: Some(Said::Text("J. Smith")), remediations: complete, ..Default::default() };
+        let by_person = IncidentFacts {
+            resolved_by: Some(TextField::Text("J. Smith")),
+            remediations: complete,
+            ..Default::default()
+        };
         assert!(!auto_resolved(&by_person).automatic);
-        let by_record = IncidentFacts { resolved_by: Some(Said::Other), ..Default::default() };
+        let by_record = IncidentFacts { resolved_by: Some(TextField::Other), ..Default::default() };
         assert_eq!(auto_resolved(&by_record).source, AutoSource::Words);
         let by_work = IncidentFacts { remediations: complete, ..Default::default() };
         assert!(auto_resolved(&by_work).automatic);
         let either = IncidentFacts {
-            resolution_source: Some(Said::Text("analyst")),
-            resolved_by: Some(Said::Text("autopilot")),
+            resolution_source: Some(TextField::Text("analyst")),
+            resolved_by: Some(TextField::Text("autopilot")),
             ..Default::default()
         };
         assert!(auto_resolved(&either).automatic);

@@ -8,7 +8,7 @@ use crate::domain::id::RecordKey;
 use crate::domain::number::tenths_of_an_hour;
 use crate::domain::quality::{Quality, QualityCode, normalized};
 use crate::domain::seen::SeenIds;
-use crate::domain::time::{Moment, nanos_between};
+use crate::domain::time::{ParsedTimestamp, nanos_between};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -138,9 +138,9 @@ pub struct Counts {
     pub oldest_open: Option<DateTime<Utc>>,
     /// Incidents resolved without manual work.
     pub auto_resolved: u64,
-    /// Resolved incidents judged by the words of their resolver.
+    /// Resolved incidents evaluated by the words of their resolver.
     pub auto_by_words: u64,
-    /// Resolved incidents judged by their remediations.
+    /// Resolved incidents evaluated by their remediations.
     pub auto_by_remediations: u64,
     /// What was odd.
     pub quality: Quality,
@@ -291,7 +291,7 @@ impl Counts {
         let start = incident::start(detected, incident.sent_at, created);
         let end = incident::end(incident.resolved_at, incident.closed_at);
         // The creation is needed for the time to detect even where the start is found without it.
-        let creation_unreadable = created == Moment::Unreadable && start.time.is_some();
+        let creation_unreadable = created == ParsedTimestamp::Unreadable && start.time.is_some();
         let unreadable = start.unreadable + end.unreadable + u64::from(creation_unreadable);
         self.quality.note_many(QualityCode::MalformedTimestamp, unreadable);
         let future = [start.time, end.time]
@@ -318,7 +318,7 @@ impl Counts {
             }
         }
         self.detect_given += u64::from(incident.detected_at.is_given() && incident.created_at.is_given());
-        if let (Moment::At(created), Moment::At(detected), Some(_)) = (created, detected, end.time) {
+        if let (ParsedTimestamp::At(created), ParsedTimestamp::At(detected), Some(_)) = (created, detected, end.time) {
             match nanos_between(created, detected) {
                 nanos if nanos < 0 => self.quality.note(QualityCode::NegativeDuration),
                 nanos => self.detect.push(nanos),
@@ -380,7 +380,7 @@ pub struct EdrTally {
 }
 
 impl EdrTally {
-    /// An empty tally that judges at `as_of`.
+    /// An empty tally that evaluates at `as_of`.
     #[must_use]
     pub fn new(settings: EdrSettings, as_of: DateTime<Utc>) -> Self {
         Self {
@@ -417,7 +417,7 @@ impl EdrTally {
         match facts.id {
             None => counts.quality.note(QualityCode::RecordWithoutId),
             Some(id) if !self.seen_agents.insert(id) => counts.quality.note(QualityCode::DuplicateRecord),
-            Some(_) => counts.add_agent(facts, agent::judge(facts, self.settings, self.as_of, observed_at)),
+            Some(_) => counts.add_agent(facts, agent::evaluate(facts, self.settings, self.as_of, observed_at)),
         }
     }
 

@@ -19,7 +19,7 @@ pub struct AccountFacts<'a> {
 
 /// The account that is measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chosen {
+pub struct MeasuredAccount {
     /// Its id, safe in a path.
     pub id: SatId,
     /// Its name, if the source gives one.
@@ -122,7 +122,7 @@ fn shown(text: &str) -> String {
 ///
 /// # Errors
 /// [`AccountError`], whose text names every account where there are several.
-pub fn choose(accounts: &[AccountFacts<'_>], configured: Option<&str>) -> Result<Chosen, AccountError> {
+pub fn choose(accounts: &[AccountFacts<'_>], configured: Option<&str>) -> Result<MeasuredAccount, AccountError> {
     let mut visible: BTreeMap<&str, AccountFacts<'_>> = BTreeMap::new();
     for account in accounts {
         if let Some(id) = account.id.map(str::trim).filter(|id| !id.is_empty()) {
@@ -135,7 +135,7 @@ pub fn choose(accounts: &[AccountFacts<'_>], configured: Option<&str>) -> Result
     if let Some(configured) = configured.map(str::trim).filter(|id| !id.is_empty()) {
         let id = SatId::parse(configured).map_err(|_| AccountError::ConfiguredIdInvalid)?;
         return match visible.get(configured) {
-            Some(account) => Ok(Chosen { id, name: account.name.map(str::to_owned) }),
+            Some(account) => Ok(MeasuredAccount { id, name: account.name.map(str::to_owned) }),
             None => Err(AccountError::AccountNotVisible { configured: id }),
         };
     }
@@ -145,7 +145,7 @@ pub fn choose(accounts: &[AccountFacts<'_>], configured: Option<&str>) -> Result
     let mut found = visible.into_iter();
     match (found.next(), found.next()) {
         (None, _) => Err(AccountError::NoAccounts),
-        (Some((id, account)), None) => Ok(Chosen {
+        (Some((id, account)), None) => Ok(MeasuredAccount {
             id: SatId::parse(id).map_err(|_| AccountError::UnusableId)?,
             name: account.name.map(str::to_owned),
         }),

@@ -5,7 +5,7 @@ use super::list::{Capped, Inconsistent, SatList};
 use crate::domain::id::RecordKey;
 use crate::domain::quality::{Quality, QualityCode};
 use crate::domain::seen::SeenIds;
-use crate::domain::time::{Moment, Stamp, Window, is_future};
+use crate::domain::time::{ParsedTimestamp, RawTimestamp, Window, is_future};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ pub struct ActivityFacts<'a> {
     /// Whose activity; a record that names nobody is dropped.
     pub learner: Option<LearnerKey>,
     /// When it was completed; absent while it is not.
-    pub completed_at: Stamp<'a>,
+    pub completed_at: RawTimestamp<'a>,
 }
 
 /// The activity of one assignment, apart from all others: it joins the coverage whole, so an assignment that is read again counts once.
@@ -68,12 +68,14 @@ impl ActivityTally {
             return;
         }
         match facts.completed_at.read() {
-            Moment::At(moment) if self.window.contains(moment) => {
+            ParsedTimestamp::At(moment) if self.window.contains(moment) => {
                 self.trained.insert(learner);
             }
-            Moment::At(moment) if is_future(moment, observed_at) => self.quality.note(QualityCode::FutureTimestamp),
-            Moment::At(_) | Moment::Absent => {}
-            Moment::Unreadable => {
+            ParsedTimestamp::At(moment) if is_future(moment, observed_at) => {
+                self.quality.note(QualityCode::FutureTimestamp)
+            }
+            ParsedTimestamp::At(_) | ParsedTimestamp::Absent => {}
+            ParsedTimestamp::Unreadable => {
                 self.quality.note(QualityCode::MalformedTimestamp);
                 self.unreadable.insert(learner);
             }
@@ -107,7 +109,7 @@ mod tests {
         parse(text).unwrap()
     }
 
-    fn after(completed_at: Stamp<'_>) -> ActivityTally {
+    fn after(completed_at: RawTimestamp<'_>) -> ActivityTally {
         let mut tally = ActivityTally::new(Window::of_days(365, at("2026-03-22T12:00:00Z")), 10);
         let facts =
             ActivityFacts { id: RecordKey::from_text("la1"), learner: LearnerKey::of("run", "L1"), completed_at };
@@ -125,7 +127,7 @@ mod tests {
             ("2026-03-22T12:00:01Z", 0),
         ];
         for (completed_at, trained) in cases {
-            let tally = after(Stamp::Text(completed_at));
+            let tally = after(RawTimestamp::Text(completed_at));
             assert_eq!(tally.trained.len(), trained, "{completed_at}");
             assert!(tally.quality.entries().is_empty());
         }
@@ -133,18 +135,18 @@ mod tests {
 
     #[test]
     fn a_completion_is_a_future_one_only_after_its_reading() {
-        let reported = |text| after(Stamp::Text(text)).quality.count(QualityCode::FutureTimestamp);
+        let reported = |text| after(RawTimestamp::Text(text)).quality.count(QualityCode::FutureTimestamp);
         assert_eq!(reported("2026-03-22T12:35:00Z"), 0);
         assert_eq!(reported("2026-03-22T12:35:01Z"), 1);
     }
 
     #[test]
     fn an_unreadable_completion_leaves_the_learner_open() {
-        for stamp in [Stamp::Text("2026-02-30"), Stamp::NotText] {
+        for stamp in [RawTimestamp::Text("2026-02-30"), RawTimestamp::NotText] {
             let tally = after(stamp);
             assert_eq!((tally.trained.len(), tally.unreadable.len()), (0, 1));
         }
-        assert!(after(Stamp::Absent).unreadable.is_empty());
+        assert!(after(RawTimestamp::Absent).unreadable.is_empty());
     }
 
     #[test]

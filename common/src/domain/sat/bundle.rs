@@ -1,7 +1,7 @@
 //! From finished lists to the bundle that a run leaves.
 
 use super::SatSettings;
-use super::account::Chosen;
+use super::account::MeasuredAccount;
 use super::activity::ActivityTally;
 use super::assignment::AssignmentTally;
 use super::coverage::{CoverageTally, WorkforceSource};
@@ -34,7 +34,7 @@ pub struct SatTally {
 }
 
 impl SatTally {
-    /// An empty tally that judges at `as_of`.
+    /// An empty tally that evaluates at `as_of`.
     #[must_use]
     pub fn new(settings: SatSettings, as_of: DateTime<Utc>) -> Self {
         let caps = settings.caps();
@@ -115,7 +115,7 @@ pub struct SatCollection {
     /// The run it belongs to, if it is stored.
     pub run: Option<RunId>,
     /// The account that was measured.
-    pub account: Chosen,
+    pub account: MeasuredAccount,
     /// The fewest requests that the source said are left, if it said so.
     pub lowest_remaining: Option<u64>,
 }
@@ -147,15 +147,6 @@ impl RateLimitWarning {
             .filter(|remaining| *remaining < WARN_BELOW_REMAINING)
             .map(|lowest_remaining| Self { lowest_remaining, advice: SHARED_LIMIT_ADVICE.to_owned() })
     }
-}
-
-/// The measured account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MeasuredAccount {
-    /// The vendor's id.
-    pub id: String,
-    /// Its name, if the source gives one.
-    pub name: Option<String>,
 }
 
 /// How the signals came about.
@@ -278,10 +269,7 @@ pub fn bundle_of(tally: &SatTally, collection: &SatCollection, tenant: Tenant, m
             as_of: tally.as_of,
             derivation,
             records_read: tally.records_read(),
-            account: MeasuredAccount {
-                id: collection.account.id.as_str().to_owned(),
-                name: collection.account.name.clone(),
-            },
+            account: collection.account.clone(),
             rate_limit_warning: RateLimitWarning::of(collection.lowest_remaining),
             control_map_version: map.version().to_owned(),
             run_id: collection.run.clone(),

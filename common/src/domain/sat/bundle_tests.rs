@@ -6,7 +6,7 @@ use crate::domain::sat::assignment::AssignmentFacts;
 use crate::domain::sat::coverage::LearnerFacts;
 use crate::domain::sat::id::{LearnerKey, SatId};
 use crate::domain::sat::phishing::CampaignFacts;
-use crate::domain::time::{Stamp, parse};
+use crate::domain::time::{RawTimestamp, parse};
 
 const AS_OF: &str = "2026-03-22T12:00:00Z";
 
@@ -34,7 +34,7 @@ fn collected(settings: SatSettings) -> SatTally {
             let facts = ActivityFacts {
                 id: RecordKey::from_text(&format!("la{number}")),
                 learner: key(number),
-                completed_at: Stamp::Text("2026-02-01T00:00:00+00:00"),
+                completed_at: RawTimestamp::Text("2026-02-01T00:00:00+00:00"),
             };
             activity.add(&facts, at(AS_OF));
         }
@@ -43,7 +43,7 @@ fn collected(settings: SatSettings) -> SatTally {
     let campaign = CampaignFacts {
         id: RecordKey::from_text("pc77"),
         status: Some("completed"),
-        campaign_ends_at: Stamp::Text("2026-02-20T12:00:00Z"),
+        campaign_ends_at: RawTimestamp::Text("2026-02-20T12:00:00Z"),
         sent: Some(48),
         compromised: Some(2),
         reported: Some(11),
@@ -60,7 +60,7 @@ fn bundle(settings: SatSettings, lowest_remaining: Option<u64>) -> SatBundle {
         duration_ms: 2340,
         api_calls: 8,
         run: None,
-        account: Chosen { id: SatId::parse("pXk93Lq").unwrap(), name: Some("Acme Inc.".to_owned()) },
+        account: MeasuredAccount { id: SatId::parse("pXk93Lq").unwrap(), name: Some("Acme Inc.".to_owned()) },
         lowest_remaining,
     };
     let tenant = Tenant {
@@ -248,7 +248,7 @@ fn an_account_without_a_count_is_said_so() {
         duration_ms: 0,
         api_calls: 0,
         run: None,
-        account: Chosen { id: SatId::parse("a").unwrap(), name: None },
+        account: MeasuredAccount { id: SatId::parse("a").unwrap(), name: None },
         lowest_remaining: None,
     };
     let tenant = Tenant { company_id: None, client_id: None };

@@ -99,7 +99,7 @@ pub enum WorkforceSource {
     LearnerList,
 }
 
-/// The judged coverage.
+/// The evaluated coverage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Coverage {
     /// The status.
@@ -135,7 +135,7 @@ fn shown_percent(part: u64, whole: u64) -> Option<String> {
 }
 
 impl CoverageTally {
-    /// An empty tally that judges at `as_of`.
+    /// An empty tally that evaluates at `as_of`.
     #[must_use]
     pub fn new(as_of: DateTime<Utc>) -> Self {
         Self {

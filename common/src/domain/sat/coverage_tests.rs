@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::id::RecordKey;
 use crate::domain::sat::activity::ActivityFacts;
 use crate::domain::sat::assignment::AssignmentFacts;
-use crate::domain::time::{Stamp, parse};
+use crate::domain::time::{RawTimestamp, parse};
 use proptest::prelude::*;
 
 const DONE: &str = "2026-01-10T08:00:00Z";
@@ -21,7 +21,7 @@ fn activity(rows: &[(u64, &str)], cap: u64) -> ActivityTally {
         let facts = ActivityFacts {
             id: RecordKey::from_text(&format!("la{row}")),
             learner: learner(*who),
-            completed_at: Stamp::Text(completed_at),
+            completed_at: RawTimestamp::Text(completed_at),
         };
         tally.add(&facts, as_of());
     }
@@ -249,7 +249,7 @@ proptest! {
         page in 1_usize..20,
         claimed in proptest::option::of(0_u64..40),
     ) {
-        let judged = |pages: Vec<Vec<(u64, &str)>>, turned: bool, twice: bool| {
+        let evaluated = |pages: Vec<Vec<(u64, &str)>>, turned: bool, twice: bool| {
             let mut tally = CoverageTally::new(as_of());
             tally.claim_active_learners(claimed);
             let mut people: Vec<_> = states.iter().enumerate().collect();
@@ -266,11 +266,11 @@ proptest! {
             }
             tally.assess(&assignments())
         };
-        let whole = judged(vec![rows.clone()], false, false);
+        let whole = evaluated(vec![rows.clone()], false, false);
         let mut turned = rows.clone();
         turned.reverse();
         turned.extend(rows.iter().copied());
-        let parts = judged(turned.chunks(page).map(<[_]>::to_vec).collect(), true, true);
+        let parts = evaluated(turned.chunks(page).map(<[_]>::to_vec).collect(), true, true);
         prop_assert_eq!(whole, parts);
         prop_assert_eq!((whole.trained, whole.departed), plainly(&rows, &states));
         prop_assert!(whole.departed <= whole.trained);
@@ -294,7 +294,7 @@ proptest! {
         ),
         claimed in any::<bool>(),
     ) {
-        let judged = |people: Vec<(&str, Option<&str>)>, claimed: Option<u64>| {
+        let evaluated = |people: Vec<(&str, Option<&str>)>, claimed: Option<u64>| {
             let mut tally = CoverageTally::new(as_of());
             tally.claim_active_learners(claimed);
             let mut rows = Vec::new();
@@ -313,9 +313,9 @@ proptest! {
         // The account's own count is right, where it gives one.
         let active = truth.iter().filter(|(state, _)| *state == "active").count() as u64;
         let claimed = claimed.then_some(active);
-        let given = judged(people.iter().map(|(state, completed_at, ..)| (*state, *completed_at)).collect(), claimed);
+        let given = evaluated(people.iter().map(|(state, completed_at, ..)| (*state, *completed_at)).collect(), claimed);
         if given.status != Status::Inconclusive {
-            prop_assert_eq!(judged(truth, claimed).status, given.status);
+            prop_assert_eq!(evaluated(truth, claimed).status, given.status);
         }
     }
 }

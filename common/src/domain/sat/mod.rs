@@ -10,8 +10,8 @@ pub mod list;
 pub mod people;
 pub mod person;
 pub mod phishing;
-pub mod pick;
 pub mod roster;
+pub mod selection;
 pub mod signal;
 pub mod training;
 

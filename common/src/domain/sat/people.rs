@@ -1,7 +1,7 @@
 //! The training of single people: the status of one person, and how it lasts.
 
 use super::coverage::LearnerState;
-use crate::domain::time::{Moment, Stamp};
+use crate::domain::time::{ParsedTimestamp, RawTimestamp};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -70,14 +70,14 @@ pub enum Completion {
 /// Complete: at least one row, and each was completed not after `as_of`.
 ///
 /// ```
-/// use common::domain::{sat::people::{Completion, Rows}, time::{Stamp, parse}};
+/// use common::domain::{sat::people::{Completion, Rows}, time::{RawTimestamp, parse}};
 /// let as_of = parse("2026-03-22T12:00:00Z").unwrap();
 /// let mut rows = Rows::default();
 /// assert_eq!(rows.completion(false), Completion::Incomplete); // who has not started has no row
-/// rows.add(Stamp::Text("2026-03-01T00:00:00Z"), as_of);
+/// rows.add(RawTimestamp::Text("2026-03-01T00:00:00Z"), as_of);
 /// assert_eq!(rows.completion(false), Completion::Complete);
 /// assert_eq!(rows.completion(true), Completion::Unknown); // another row may lie beyond the cut
-/// rows.add(Stamp::Absent, as_of);
+/// rows.add(RawTimestamp::Absent, as_of);
 /// assert_eq!(rows.completion(true), Completion::Incomplete);
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,11 +89,11 @@ pub struct Rows {
 
 impl Rows {
     /// Adds a row. A completion that cannot be read leaves open whether there is one.
-    pub fn add(&mut self, completed_at: Stamp<'_>, as_of: DateTime<Utc>) {
+    pub fn add(&mut self, completed_at: RawTimestamp<'_>, as_of: DateTime<Utc>) {
         let count = match completed_at.read() {
-            Moment::At(completed_at) if completed_at <= as_of => &mut self.complete,
-            Moment::At(_) | Moment::Absent => &mut self.incomplete,
-            Moment::Unreadable => &mut self.unreadable,
+            ParsedTimestamp::At(completed_at) if completed_at <= as_of => &mut self.complete,
+            ParsedTimestamp::At(_) | ParsedTimestamp::Absent => &mut self.incomplete,
+            ParsedTimestamp::Unreadable => &mut self.unreadable,
         };
         *count = count.saturating_add(1);
     }
@@ -200,18 +200,18 @@ pub fn inclusion(state: Option<LearnerState>, enrolled: bool) -> Inclusion {
 
 /// A person's status and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct ComplianceStatus {
     /// The status.
     pub status: PersonStatus,
     /// The `as_of` of the run that found it first.
     pub since: DateTime<Utc>,
 }
 
-impl Standing {
+impl ComplianceStatus {
     /// Whether the person is done: compliant, and not so long ago that they must certify again. Nothing at the source changes it, and no
     /// request is made for them.
     ///
-    /// `recertify_after_days` ends it by time: at that age to the second it is over, and the person is judged by the source again.
+    /// `recertify_after_days` ends it by time: at that age to the second it is over, and the person is evaluated by the source again.
     #[must_use]
     pub fn is_settled(self, as_of: DateTime<Utc>, recertify_after_days: Option<u32>) -> bool {
         let over = recertify_after_days
@@ -219,15 +219,15 @@ impl Standing {
         self.status == PersonStatus::Compliant && !over
     }
 
-    /// The standing as it is shown at `now`: a certification that ended by time is none any more, also before a run has judged the person again.
+    /// The standing as it is shown at `now`: a certification that ended by time is none any more, also before a run has evaluated the person again.
     ///
     /// ```
     /// use common::domain::{sat::people::*, time::parse};
     /// let since = parse("2026-01-01T12:00:00Z").unwrap();
-    /// let held = Standing { status: PersonStatus::Compliant, since };
+    /// let held = ComplianceStatus { status: PersonStatus::Compliant, since };
     /// assert_eq!(held.shown_at(parse("2026-01-11T11:59:59Z").unwrap(), Some(10)), held);
     /// let ended = parse("2026-01-11T12:00:00Z").unwrap();
-    /// let unknown = Standing { status: PersonStatus::Unknown, since: ended };
+    /// let unknown = ComplianceStatus { status: PersonStatus::Unknown, since: ended };
     /// assert_eq!(held.shown_at(parse("2026-06-01T00:00:00Z").unwrap(), Some(10)), unknown);
     /// ```
     #[must_use]
@@ -254,12 +254,12 @@ impl Standing {
 /// again counts from now on.
 #[must_use]
 pub fn next(
-    previous: Option<Standing>,
+    previous: Option<ComplianceStatus>,
     observed: PersonStatus,
     as_of: DateTime<Utc>,
     recertify_after_days: Option<u32>,
-) -> Standing {
-    let found = Standing { status: observed, since: as_of };
+) -> ComplianceStatus {
+    let found = ComplianceStatus { status: observed, since: as_of };
     let Some(previous) = previous else { return found };
     if previous.is_settled(as_of, recertify_after_days) {
         return previous;
@@ -285,10 +285,10 @@ pub struct Reset {
     pub reason: String,
 }
 
-/// The standing after a reset: unknown, until the next run judges the person by the source.
+/// The standing after a reset: unknown, until the next run evaluates the person by the source.
 #[must_use]
-pub fn after_reset(reset: &Reset) -> Standing {
-    Standing { status: PersonStatus::Unknown, since: reset.at }
+pub fn after_reset(reset: &Reset) -> ComplianceStatus {
+    ComplianceStatus { status: PersonStatus::Unknown, since: reset.at }
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ fn beside(enrollment: Enrollment) -> PickFacts {
 const DONE: Completion = Completion::Complete;
 const OPEN: Completion = Completion::Incomplete;
 
-fn standing(status: PersonStatus, since: DateTime<Utc>) -> Standing {
-    Standing { status, since }
+fn standing(status: PersonStatus, since: DateTime<Utc>) -> ComplianceStatus {
+    ComplianceStatus { status, since }
 }
 
 #[test]
@@ -62,16 +62,16 @@ fn a_vanished_assignment_turns_nobody_compliant() {
 
 #[test]
 fn every_row_must_be_completed_and_not_after_the_evaluation() {
-    let judged = |stamps: &[Stamp<'_>]| {
+    let evaluated = |stamps: &[RawTimestamp<'_>]| {
         let mut rows = Rows::default();
         stamps.iter().for_each(|stamp| rows.add(*stamp, at("2026-03-22T12:00:00Z")));
         rows.completion(false)
     };
-    let (done, later) = (Stamp::Text("2026-03-22T12:00:00Z"), Stamp::Text("2026-03-22T12:00:01Z"));
-    assert_eq!(judged(&[done, done]), Completion::Complete);
-    assert_eq!(judged(&[done, later]), Completion::Incomplete);
-    assert_eq!(judged(&[done, Stamp::NotText]), Completion::Unknown);
-    assert_eq!(judged(&[Stamp::Absent, Stamp::NotText]), Completion::Incomplete);
+    let (done, later) = (RawTimestamp::Text("2026-03-22T12:00:00Z"), RawTimestamp::Text("2026-03-22T12:00:01Z"));
+    assert_eq!(evaluated(&[done, done]), Completion::Complete);
+    assert_eq!(evaluated(&[done, later]), Completion::Incomplete);
+    assert_eq!(evaluated(&[done, RawTimestamp::NotText]), Completion::Unknown);
+    assert_eq!(evaluated(&[RawTimestamp::Absent, RawTimestamp::NotText]), Completion::Incomplete);
 }
 
 #[test]

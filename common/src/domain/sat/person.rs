@@ -1,9 +1,9 @@
 //! One person whose training is followed, as far as a privacy mode lets it be kept.
 
 use super::id::SatId;
-use super::people::{PersonStatus, Reset, Standing};
+use super::people::{ComplianceStatus, PersonStatus, Reset};
 use crate::domain::controls::ControlRef;
-use crate::domain::sat::pick::Picks;
+use crate::domain::sat::selection::SelectedAssignments;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -53,7 +53,7 @@ pub struct PeopleSettings {
     /// What is kept of people.
     pub mode: PrivacyMode,
     /// The assignments that count.
-    pub picks: Picks,
+    pub picks: SelectedAssignments,
     /// After so many days a compliant person must certify again; never without it.
     #[serde(deserialize_with = "days")]
     pub recertify_after_days: Option<u32>,
@@ -210,16 +210,16 @@ pub struct StoredCertificate {
 pub struct PersonState {
     /// The status, and since when.
     #[serde(flatten)]
-    pub standing: Standing,
+    pub standing: ComplianceStatus,
     /// Picked assignments that they are enrolled in and done with.
     #[serde(default)]
-    pub completed: Picks,
+    pub completed: SelectedAssignments,
     /// Picked assignments that they are enrolled in and not done with.
     #[serde(default)]
-    pub missing: Picks,
+    pub missing: SelectedAssignments,
     /// Picked assignments that they were not enrolled in.
     #[serde(default)]
-    pub not_enrolled_in: Picks,
+    pub not_enrolled_in: SelectedAssignments,
     /// Whether the source calls them inactive: left out of every count until it does not.
     #[serde(default)]
     pub inactive: bool,
@@ -273,9 +273,9 @@ pub enum PersonEvent {
         /// The status now.
         to: PersonStatus,
         /// What they were done with then.
-        completed: Picks,
+        completed: SelectedAssignments,
         /// What was missing then.
-        missing: Picks,
+        missing: SelectedAssignments,
     },
     /// Somebody put the person back.
     Reset {
@@ -333,9 +333,9 @@ pub struct PeopleEvidence {
     /// How many of each status. Who is inactive is in none.
     pub summary: PeopleSummary,
     /// The assignments that count.
-    pub assignments: Picks,
+    pub assignments: SelectedAssignments,
     /// Those of them that the account no longer lists.
-    pub missing_assignments: Picks,
+    pub missing_assignments: SelectedAssignments,
     /// Whether a list was cut at its cap, so that nobody changed whom it would decide.
     pub truncated: bool,
     /// After so many days a compliant person must certify again.
@@ -359,7 +359,7 @@ pub struct OnboardingPrompt {
     /// Since when.
     pub since: DateTime<Utc>,
     /// What they still have to do.
-    pub missing: Picks,
+    pub missing: SelectedAssignments,
     /// Whether there is anything for them to do.
     pub action_needed: bool,
     /// One sentence for them.

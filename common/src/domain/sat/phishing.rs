@@ -7,7 +7,7 @@ use crate::domain::id::RecordKey;
 use crate::domain::number::Ratio;
 use crate::domain::quality::{Quality, QualityCode, normalized};
 use crate::domain::seen::SeenIds;
-use crate::domain::time::{Moment, Stamp, Window, is_future};
+use crate::domain::time::{ParsedTimestamp, RawTimestamp, Window, is_future};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -51,11 +51,11 @@ pub struct CampaignFacts<'a> {
     /// Whether its counts repeat those of other campaigns.
     pub is_parent: bool,
     /// When it ended.
-    pub campaign_ends_at: Stamp<'a>,
+    pub campaign_ends_at: RawTimestamp<'a>,
     /// The same under another name.
-    pub ends_at: Stamp<'a>,
+    pub ends_at: RawTimestamp<'a>,
     /// When it was completed, for want of an end.
-    pub completed_at: Stamp<'a>,
+    pub completed_at: RawTimestamp<'a>,
     /// Messages sent.
     pub sent: Option<u64>,
     /// People who gave themselves away.
@@ -182,9 +182,9 @@ impl Sums {
         ];
         for (stamp, field) in fields {
             match stamp.read() {
-                Moment::At(end) => return Some((end, field)),
-                Moment::Unreadable => self.quality.note(QualityCode::MalformedTimestamp),
-                Moment::Absent => {}
+                ParsedTimestamp::At(end) => return Some((end, field)),
+                ParsedTimestamp::Unreadable => self.quality.note(QualityCode::MalformedTimestamp),
+                ParsedTimestamp::Absent => {}
             }
         }
         None
@@ -201,7 +201,7 @@ impl Sums {
         }
     }
 
-    fn judge(&self) -> (Status, Option<Reason>) {
+    fn evaluate(&self) -> (Status, Option<Reason>) {
         if self.campaigns == 0 && self.open == 0 {
             return (Status::Warning, Some(Reason::NoRecentCampaigns));
         }
@@ -229,7 +229,7 @@ pub struct PhishingTally {
     quality: Quality,
 }
 
-/// The judged simulations.
+/// The evaluated simulations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phishing {
     /// The status.
@@ -267,7 +267,7 @@ impl Phishing {
 }
 
 impl PhishingTally {
-    /// An empty tally that judges at `as_of` and reads up to `cap` campaigns.
+    /// An empty tally that evaluates at `as_of` and reads up to `cap` campaigns.
     #[must_use]
     pub fn new(as_of: DateTime<Utc>, cap: u64) -> Self {
         Self {
@@ -323,21 +323,21 @@ impl PhishingTally {
     /// them agrees, and is else inconclusive; after a cut it always is.
     ///
     /// ```
-    /// use common::domain::{id::RecordKey, sat::{phishing::*, signal::Status}, time::{Stamp, parse}};
+    /// use common::domain::{id::RecordKey, sat::{phishing::*, signal::Status}, time::{RawTimestamp, parse}};
     /// let as_of = parse("2026-03-22T12:00:00Z").unwrap();
     /// let mut tally = PhishingTally::new(as_of, 5_000);
     /// let may = CampaignFacts {
     ///     id: RecordKey::from_text("pc77"),
     ///     status: Some("completed"),
-    ///     campaign_ends_at: Stamp::Text("2026-02-20T12:00:00Z"),
+    ///     campaign_ends_at: RawTimestamp::Text("2026-02-20T12:00:00Z"),
     ///     sent: Some(48), compromised: Some(2), reported: Some(11),
     ///     ..Default::default()
     /// };
     /// tally.add(&may, as_of);
-    /// let judged = tally.assess();
-    /// assert_eq!(judged.status, Status::Pass);
-    /// assert_eq!(judged.compromise_rate().as_deref(), Some("4.2"));
-    /// assert_eq!(judged.report_rate().as_deref(), Some("22.9"));
+    /// let evaluated = tally.assess();
+    /// assert_eq!(evaluated.status, Status::Pass);
+    /// assert_eq!(evaluated.compromise_rate().as_deref(), Some("4.2"));
+    /// assert_eq!(evaluated.report_rate().as_deref(), Some("22.9"));
     /// ```
     #[must_use]
     pub fn assess(&self) -> Phishing {
@@ -346,7 +346,7 @@ impl PhishingTally {
         let parents_counted = if only_parents { sums.campaigns } else { 0 };
         let reported = (sums.without_reported == 0).then_some(sums.reported);
         let (status, reason) =
-            if self.capped.is_cut() { (Status::Inconclusive, Some(Reason::Truncated)) } else { sums.judge() };
+            if self.capped.is_cut() { (Status::Inconclusive, Some(Reason::Truncated)) } else { sums.evaluate() };
         let unreported = reported.is_none().then_some(Reason::NotProvidedBySource);
         let mut quality = self.quality.clone();
         quality.add(&sums.quality);

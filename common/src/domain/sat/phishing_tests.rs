@@ -10,7 +10,7 @@ fn campaign(id: u64, sent: u64, compromised: u64) -> CampaignFacts<'static> {
     CampaignFacts {
         id: Some(RecordKey::Number(id)),
         status: Some("completed"),
-        campaign_ends_at: Stamp::Text("2026-03-01T00:00:00Z"),
+        campaign_ends_at: RawTimestamp::Text("2026-03-01T00:00:00Z"),
         sent: Some(sent),
         compromised: Some(compromised),
         reported: Some(0),
@@ -18,7 +18,7 @@ fn campaign(id: u64, sent: u64, compromised: u64) -> CampaignFacts<'static> {
     }
 }
 
-fn judged(campaigns: &[CampaignFacts<'_>]) -> Phishing {
+fn evaluated(campaigns: &[CampaignFacts<'_>]) -> Phishing {
     let mut tally = PhishingTally::new(as_of(), 5_000);
     campaigns.iter().for_each(|facts| tally.add(facts, as_of()));
     tally.check().unwrap();
@@ -27,10 +27,10 @@ fn judged(campaigns: &[CampaignFacts<'_>]) -> Phishing {
 
 #[test]
 fn thresholds_are_exact_over_the_sums() {
-    let status = |compromised| judged(&[campaign(1, 400, compromised), campaign(2, 600, 0)]).status;
+    let status = |compromised| evaluated(&[campaign(1, 400, compromised), campaign(2, 600, 0)]).status;
     assert_eq!([50, 51].map(status), [Status::Pass, Status::Warning]);
     assert_eq!([150, 151].map(status), [Status::Warning, Status::Fail]);
-    let just_above = judged(&[campaign(1, 100_000, 5_001)]);
+    let just_above = evaluated(&[campaign(1, 100_000, 5_001)]);
     assert_eq!(just_above.compromise_rate().as_deref(), Some("5.0"));
     assert_eq!(just_above.status, Status::Warning);
 }
@@ -38,8 +38,8 @@ fn thresholds_are_exact_over_the_sums() {
 #[test]
 fn the_window_holds_to_the_second() {
     let counted = |end| {
-        let facts = CampaignFacts { campaign_ends_at: Stamp::Text(end), ..campaign(1, 10, 0) };
-        judged(&[facts]).campaigns
+        let facts = CampaignFacts { campaign_ends_at: RawTimestamp::Text(end), ..campaign(1, 10, 0) };
+        evaluated(&[facts]).campaigns
     };
     assert_eq!(["2025-12-22T11:59:59Z", "2025-12-22T12:00:00Z"].map(counted), [0, 1]);
     assert_eq!(["2026-03-22T12:00:00Z", "2026-03-22T12:00:01Z"].map(counted), [1, 0]);
@@ -48,27 +48,27 @@ fn the_window_holds_to_the_second() {
 #[test]
 fn the_end_is_the_first_field_that_can_be_read() {
     let facts = CampaignFacts {
-        campaign_ends_at: Stamp::Text("soon"),
-        ends_at: Stamp::Absent,
-        completed_at: Stamp::Text("2026-03-01T00:00:00Z"),
+        campaign_ends_at: RawTimestamp::Text("soon"),
+        ends_at: RawTimestamp::Absent,
+        completed_at: RawTimestamp::Text("2026-03-01T00:00:00Z"),
         ..campaign(1, 10, 0)
     };
-    let result = judged(&[facts]);
+    let result = evaluated(&[facts]);
     assert_eq!(result.ends, [0, 0, 1]);
     assert_eq!(result.quality.count(QualityCode::MalformedTimestamp), 1);
     assert_eq!(result.status, Status::Pass);
     let later_alternative = CampaignFacts {
-        campaign_ends_at: Stamp::Text("2020-01-01T00:00:00Z"),
-        completed_at: Stamp::Text("2026-03-01T00:00:00Z"),
+        campaign_ends_at: RawTimestamp::Text("2020-01-01T00:00:00Z"),
+        completed_at: RawTimestamp::Text("2026-03-01T00:00:00Z"),
         ..campaign(1, 10, 0)
     };
-    assert_eq!(judged(&[later_alternative]).campaigns, 0);
+    assert_eq!(evaluated(&[later_alternative]).campaigns, 0);
 }
 
 #[test]
 fn a_future_end_counts_for_nothing_and_is_told() {
-    let facts = CampaignFacts { campaign_ends_at: Stamp::Text("2026-04-01T00:00:00Z"), ..campaign(1, 10, 0) };
-    let result = judged(&[facts]);
+    let facts = CampaignFacts { campaign_ends_at: RawTimestamp::Text("2026-04-01T00:00:00Z"), ..campaign(1, 10, 0) };
+    let result = evaluated(&[facts]);
     assert_eq!(result.quality.count(QualityCode::FutureTimestamp), 1);
     assert_eq!(result.reason, Some(Reason::NoRecentCampaigns));
 }
@@ -85,32 +85,32 @@ fn only_completed_campaigns_with_messages_count() {
         campaign(6, 0, 0),
         campaign(7, 0, 3),
     ];
-    let result = judged(&listed);
+    let result = evaluated(&listed);
     assert_eq!((result.status, result.reason), (Status::Warning, Some(Reason::NoRecentCampaigns)));
     assert_eq!((result.compromise_rate(), result.report_rate()), (None, None));
     assert!(result.quality.entries().is_empty());
-    assert_eq!(judged(&[]).reason, Some(Reason::NoRecentCampaigns));
+    assert_eq!(evaluated(&[]).reason, Some(Reason::NoRecentCampaigns));
 }
 
 #[test]
 fn parents_count_only_where_there_is_nothing_else() {
     let parent = CampaignFacts { is_parent: true, ..campaign(1, 100, 50) };
-    let alone = judged(&[parent]);
+    let alone = evaluated(&[parent]);
     assert_eq!((alone.status, alone.sent, alone.parents_counted), (Status::Fail, 100, 1));
     assert_eq!(alone.quality.count(QualityCode::ParentCampaignsCounted), 1);
 
-    let with_child = judged(&[parent, campaign(2, 100, 5)]);
+    let with_child = evaluated(&[parent, campaign(2, 100, 5)]);
     assert_eq!((with_child.status, with_child.sent), (Status::Pass, 100));
     assert!(with_child.quality.entries().is_empty());
 
     // Any other campaign, even one that does not count itself.
     let draft = CampaignFacts { status: Some("draft"), ..campaign(3, 0, 0) };
-    assert_eq!(judged(&[parent, draft]).reason, Some(Reason::NoRecentCampaigns));
+    assert_eq!(evaluated(&[parent, draft]).reason, Some(Reason::NoRecentCampaigns));
 }
 
 #[test]
 fn a_campaign_counts_once() {
-    let result = judged(&[campaign(1, 100, 5), campaign(1, 100, 50)]);
+    let result = evaluated(&[campaign(1, 100, 5), campaign(1, 100, 50)]);
     assert_eq!((result.sent, result.compromised, result.status), (100, 5, Status::Pass));
     assert_eq!(result.quality.count(QualityCode::DuplicateRecord), 1);
 }
@@ -132,32 +132,32 @@ fn a_cut_list_is_inconclusive_and_one_of_exactly_the_cap_is_not() {
 #[test]
 fn missing_counts_decide_nothing_where_they_make_no_difference() {
     let no_counts = CampaignFacts { sent: None, compromised: None, reported: None, ..campaign(1, 0, 0) };
-    let result = judged(&[no_counts, campaign(2, 100, 0)]);
+    let result = evaluated(&[no_counts, campaign(2, 100, 0)]);
     assert_eq!((result.status, result.reason), (Status::Inconclusive, Some(Reason::UnknownValues)));
     assert_eq!((result.campaigns, result.sent), (1, 100));
     assert_eq!(result.quality.count(QualityCode::CampaignIncomplete), 1);
 
     let unknown_compromised = |sent| CampaignFacts { compromised: None, ..campaign(1, sent, 0) };
     // At worst 5 of 100, at best 0.
-    assert_eq!(judged(&[unknown_compromised(5), campaign(2, 95, 0)]).status, Status::Pass);
-    assert_eq!(judged(&[unknown_compromised(6), campaign(2, 94, 0)]).status, Status::Inconclusive);
+    assert_eq!(evaluated(&[unknown_compromised(5), campaign(2, 95, 0)]).status, Status::Pass);
+    assert_eq!(evaluated(&[unknown_compromised(6), campaign(2, 94, 0)]).status, Status::Inconclusive);
     // At best 16 of 100.
-    assert_eq!(judged(&[unknown_compromised(6), campaign(2, 94, 16)]).status, Status::Fail);
+    assert_eq!(evaluated(&[unknown_compromised(6), campaign(2, 94, 16)]).status, Status::Fail);
 }
 
 #[test]
 fn a_campaign_that_may_not_count_decides_nothing_where_it_makes_no_difference() {
     let paused = |compromised| CampaignFacts { status: Some("paused"), ..campaign(1, 100, compromised) };
-    assert_eq!(judged(&[paused(4), campaign(2, 100, 1)]).status, Status::Pass);
-    let open = judged(&[paused(20), campaign(2, 100, 1)]);
+    assert_eq!(evaluated(&[paused(4), campaign(2, 100, 1)]).status, Status::Pass);
+    let open = evaluated(&[paused(20), campaign(2, 100, 1)]);
     assert_eq!((open.status, open.reason), (Status::Inconclusive, Some(Reason::UnknownValues)));
     assert_eq!(open.quality.count(QualityCode::UnknownCampaignStatus), 1);
     assert_eq!((open.sent, open.compromised), (100, 1));
     // Nothing else: either no campaign at all, or this one.
-    assert_eq!(judged(&[paused(0)]).status, Status::Inconclusive);
+    assert_eq!(evaluated(&[paused(0)]).status, Status::Inconclusive);
 
-    let endless = CampaignFacts { campaign_ends_at: Stamp::Absent, ..campaign(1, 100, 20) };
-    let open = judged(&[endless, campaign(2, 100, 1)]);
+    let endless = CampaignFacts { campaign_ends_at: RawTimestamp::Absent, ..campaign(1, 100, 20) };
+    let open = evaluated(&[endless, campaign(2, 100, 1)]);
     assert_eq!((open.status, open.campaigns), (Status::Inconclusive, 1));
     assert_eq!(open.quality.count(QualityCode::CampaignIncomplete), 1);
 }
@@ -165,7 +165,7 @@ fn a_campaign_that_may_not_count_decides_nothing_where_it_makes_no_difference() 
 #[test]
 fn without_reports_the_report_rate_alone_is_unknown() {
     let silent = CampaignFacts { reported: None, ..campaign(1, 100, 5) };
-    let result = judged(&[silent, campaign(2, 100, 5)]);
+    let result = evaluated(&[silent, campaign(2, 100, 5)]);
     assert_eq!((result.status, result.reported), (Status::Pass, None));
     assert_eq!(result.reason, Some(Reason::NotProvidedBySource));
 }
@@ -182,7 +182,7 @@ type Raw = (u64, Option<u64>, Option<u64>, bool, bool);
 fn facts((id, sent, compromised, known, ended): Raw) -> CampaignFacts<'static> {
     CampaignFacts {
         status: Some(if known { "completed" } else { "paused" }),
-        campaign_ends_at: if ended { Stamp::Text("2026-03-01T00:00:00Z") } else { Stamp::Absent },
+        campaign_ends_at: if ended { RawTimestamp::Text("2026-03-01T00:00:00Z") } else { RawTimestamp::Absent },
         sent,
         compromised,
         ..campaign(id, 0, 0)
@@ -201,7 +201,7 @@ proptest! {
             .collect();
         let mut turned: Vec<_> = all.iter().rev().copied().collect();
         turned.extend(all.iter().copied());
-        let (plain, other) = (judged(&all), judged(&turned));
+        let (plain, other) = (evaluated(&all), evaluated(&turned));
         prop_assert_eq!((plain.status, plain.sent, plain.compromised, plain.campaigns), (other.status, other.sent, other.compromised, other.campaigns));
     }
 
@@ -215,7 +215,7 @@ proptest! {
         let seen: Vec<Raw> = raw.iter().zip(&hidden).enumerate()
             .map(|(id, ((_, sent, compromised, known, ended), hide))| (id as u64, *sent, (!hide).then_some((*compromised).min(sent.unwrap_or(8))), *known, *ended))
             .collect();
-        let given = judged(&seen.iter().copied().map(facts).collect::<Vec<_>>());
+        let given = evaluated(&seen.iter().copied().map(facts).collect::<Vec<_>>());
         prop_assume!(given.status != Status::Inconclusive);
         // One possible truth.
         let truth: Vec<_> = seen.iter().zip(&raw).zip(&counts)
@@ -223,6 +223,6 @@ proptest! {
             .map(|(((id, sent, _, _, _), (_, _, compromised, _, _)), _)| (*id, *sent, Some((*compromised).min(sent.unwrap_or(8))), true, true))
             .map(facts)
             .collect();
-        prop_assert_eq!(judged(&truth).status, given.status);
+        prop_assert_eq!(evaluated(&truth).status, given.status);
     }
 }

@@ -5,11 +5,11 @@ use super::coverage::{LearnerState, learner_state};
 use super::id::SatId;
 use super::list::{Capped, Inconsistent, SatList};
 use super::people::{Completion, Enrollment, Inclusion, PersonStatus, PickFacts, Rows, inclusion, status};
-use super::pick::{AssignmentBook, Picks, Place};
+use super::selection::{AssignmentBook, Place, SelectedAssignments};
 use crate::domain::id::RecordKey;
 use crate::domain::quality::{Quality, QualityCode};
 use crate::domain::seen::SeenIds;
-use crate::domain::time::{Moment, Stamp, is_future};
+use crate::domain::time::{ParsedTimestamp, RawTimestamp, is_future};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -93,16 +93,16 @@ struct Pick {
 
 /// What the lists say of a person: which picks they completed, which they did not, and the status that follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judged {
+pub struct Evaluated {
     /// The status.
     pub status: PersonStatus,
     /// Enrolled and done.
-    pub completed: Picks,
+    pub completed: SelectedAssignments,
     /// Enrolled and not done, those of a vanished assignment too.
-    pub missing: Picks,
+    pub missing: SelectedAssignments,
     /// Not enrolled.
-    pub not_enrolled_in: Picks,
-    /// Whether a list that was cut at its cap is among those that they were judged by.
+    pub not_enrolled_in: SelectedAssignments,
+    /// Whether a list that was cut at its cap is among those that they were evaluated by.
     pub truncated: bool,
 }
 
@@ -119,7 +119,7 @@ pub struct Roster {
 impl Roster {
     /// Nobody yet. `cap` is that of the activity records of one assignment; who is enrolled is read to the end.
     #[must_use]
-    pub fn new(as_of: DateTime<Utc>, picks: &Picks, cap: u64) -> Self {
+    pub fn new(as_of: DateTime<Utc>, picks: &SelectedAssignments, cap: u64) -> Self {
         let pick = |id: &SatId| Pick {
             id: id.clone(),
             place: Place::Gone,
@@ -147,7 +147,7 @@ impl Roster {
 
     /// The assignments that it is about.
     #[must_use]
-    pub fn picks(&self) -> Picks {
+    pub fn picks(&self) -> SelectedAssignments {
         self.picks.iter().map(|pick| pick.id.clone()).collect()
     }
 
@@ -160,7 +160,7 @@ impl Roster {
 
     /// The picks that the account no longer lists.
     #[must_use]
-    pub fn gone(&self) -> Picks {
+    pub fn gone(&self) -> SelectedAssignments {
         self.picks.iter().filter(|pick| pick.place == Place::Gone).map(|pick| pick.id.clone()).collect()
     }
 
@@ -214,7 +214,7 @@ impl Roster {
         pick: usize,
         id: Option<RecordKey>,
         learner: Option<LearnerId>,
-        completed_at: Stamp<'_>,
+        completed_at: RawTimestamp<'_>,
         observed_at: DateTime<Utc>,
     ) -> bool {
         let as_of = self.as_of;
@@ -232,9 +232,9 @@ impl Roster {
             return true;
         }
         match completed_at.read() {
-            Moment::At(at) if is_future(at, observed_at) => self.quality.note(QualityCode::FutureTimestamp),
-            Moment::Unreadable => self.quality.note(QualityCode::MalformedTimestamp),
-            Moment::At(_) | Moment::Absent => {}
+            ParsedTimestamp::At(at) if is_future(at, observed_at) => self.quality.note(QualityCode::FutureTimestamp),
+            ParsedTimestamp::Unreadable => self.quality.note(QualityCode::MalformedTimestamp),
+            ParsedTimestamp::At(_) | ParsedTimestamp::Absent => {}
         }
         if let Some(cell) = self.person(learner).cells.get_mut(pick) {
             cell.rows.add(completed_at, as_of);
@@ -315,17 +315,17 @@ impl Roster {
     }
 
     /// What the lists say of somebody. `was_open` tells whether they were enrolled in a vanished assignment and not done when it was last seen.
-    pub fn judge(&self, listed: &Listed, was_open: impl Fn(&SatId) -> Option<bool>) -> Judged {
-        let mut judged = Judged {
+    pub fn evaluate(&self, listed: &Listed, was_open: impl Fn(&SatId) -> Option<bool>) -> Evaluated {
+        let mut evaluated = Evaluated {
             status: PersonStatus::Unknown,
-            completed: Picks::new(),
-            missing: Picks::new(),
-            not_enrolled_in: Picks::new(),
+            completed: SelectedAssignments::new(),
+            missing: SelectedAssignments::new(),
+            not_enrolled_in: SelectedAssignments::new(),
             truncated: false,
         };
         let mut facts = Vec::with_capacity(self.picks.len());
         for (pick, cell) in self.picks.iter().zip(&listed.cells) {
-            judged.truncated |= pick.place == Place::BeyondTheCap
+            evaluated.truncated |= pick.place == Place::BeyondTheCap
                 || pick.learners.is_cut()
                 || (cell.enrolled && pick.activity.is_cut());
             let fact = match pick.place {
@@ -340,13 +340,13 @@ impl Roster {
             };
             let list = match fact {
                 PickFacts::Listed { enrollment: Enrollment::Enrolled, completion: Completion::Complete } => {
-                    Some(&mut judged.completed)
+                    Some(&mut evaluated.completed)
                 }
                 PickFacts::Listed { enrollment: Enrollment::Enrolled, completion: Completion::Incomplete }
-                | PickFacts::Gone { was_open: Some(true) } => Some(&mut judged.missing),
-                PickFacts::Listed { enrollment: Enrollment::NotEnrolled, .. } => Some(&mut judged.not_enrolled_in),
+                | PickFacts::Gone { was_open: Some(true) } => Some(&mut evaluated.missing),
+                PickFacts::Listed { enrollment: Enrollment::NotEnrolled, .. } => Some(&mut evaluated.not_enrolled_in),
                 // Left out, but not forgotten: it stays known that they were not open in it.
-                PickFacts::Gone { was_open: Some(false) } => Some(&mut judged.not_enrolled_in),
+                PickFacts::Gone { was_open: Some(false) } => Some(&mut evaluated.not_enrolled_in),
                 _ => None,
             };
             if let Some(list) = list {
@@ -354,8 +354,8 @@ impl Roster {
             }
             facts.push(fact);
         }
-        judged.status = status(&facts);
-        judged
+        evaluated.status = status(&facts);
+        evaluated
     }
 
     /// What was odd about the lists, and who was left out.
@@ -373,7 +373,7 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::super::assignment::AssignmentFacts;
-    use super::super::pick::DescribedAssignment;
+    use super::super::selection::DescribedAssignment;
     use super::*;
     use crate::domain::time::parse;
     use PersonStatus::{Compliant, NotCompliant, NotEnrolled, Unknown};
@@ -399,13 +399,13 @@ mod tests {
 
     fn done(roster: &mut Roster, pick: usize, who: &str) {
         let key = RecordKey::from_text(&format!("{pick}-{who}"));
-        let stamp = Stamp::Text("2026-03-01T12:00:00Z");
+        let stamp = RawTimestamp::Text("2026-03-01T12:00:00Z");
         roster.add_activity(pick, key, learner(who), stamp, at("2026-03-22T12:00:00Z"));
     }
 
-    fn judged(roster: &Roster, was_open: Option<bool>) -> Vec<(String, PersonStatus)> {
+    fn evaluated(roster: &Roster, was_open: Option<bool>) -> Vec<(String, PersonStatus)> {
         let included = roster.everybody().filter(|(_, listed)| roster.inclusion(listed) == Inclusion::Included);
-        included.map(|(id, listed)| (id.expose().to_owned(), roster.judge(listed, |_| was_open).status)).collect()
+        included.map(|(id, listed)| (id.expose().to_owned(), roster.evaluate(listed, |_| was_open).status)).collect()
     }
 
     fn named(statuses: &[(&str, PersonStatus)]) -> Vec<(String, PersonStatus)> {
@@ -429,7 +429,7 @@ mod tests {
             ("three", Compliant),
             ("two", NotCompliant),
         ];
-        assert_eq!(judged(&roster, None), named(&expected));
+        assert_eq!(evaluated(&roster, None), named(&expected));
         assert!(roster.quality().entries().is_empty());
     }
 
@@ -437,7 +437,7 @@ mod tests {
     fn rows_without_enrollment_make_nobody_a_person() {
         let mut roster = roster(&["A", "B"], 100);
         done(&mut roster, 0, "ghost");
-        assert_eq!(judged(&roster, None), []);
+        assert_eq!(evaluated(&roster, None), []);
     }
 
     #[test]
@@ -447,7 +447,7 @@ mod tests {
         for who in ["left", "unlisted"] {
             roster.enroll(0, learner(who), Profile::default());
         }
-        assert_eq!(judged(&roster, None), named(&[("unlisted", NotCompliant)]));
+        assert_eq!(evaluated(&roster, None), named(&[("unlisted", NotCompliant)]));
         assert_eq!(roster.quality().count(QualityCode::InactivePeople), 1);
     }
 
@@ -459,10 +459,11 @@ mod tests {
         }
         done(&mut roster, 0, "one");
         done(&mut roster, 1, "three");
-        assert_eq!(judged(&roster, None), named(&[("one", Compliant), ("three", Compliant), ("two", NotCompliant)]));
+        assert_eq!(evaluated(&roster, None), named(&[("one", Compliant), ("three", Compliant), ("two", NotCompliant)]));
         done(&mut roster, 0, "two");
-        assert_eq!(judged(&roster, None), named(&[("one", Unknown), ("three", Compliant), ("two", Unknown)]));
-        let cut: Vec<bool> = roster.everybody().map(|(_, listed)| roster.judge(listed, |_| None).truncated).collect();
+        assert_eq!(evaluated(&roster, None), named(&[("one", Unknown), ("three", Compliant), ("two", Unknown)]));
+        let cut: Vec<bool> =
+            roster.everybody().map(|(_, listed)| roster.evaluate(listed, |_| None).truncated).collect();
         assert_eq!(cut, [true, false, true]);
         assert!(roster.is_truncated());
         assert_eq!(roster.quality().count(QualityCode::TruncatedList), 1);
@@ -474,9 +475,9 @@ mod tests {
         roster.enroll(0, learner("one"), Profile::default());
         done(&mut roster, 0, "one");
         assert_eq!(roster.quality().count(QualityCode::PickedAssignmentMissing), 1);
-        assert_eq!(judged(&roster, Some(true)), named(&[("one", NotCompliant)]));
-        assert_eq!(judged(&roster, Some(false)), named(&[("one", Compliant)]));
-        assert_eq!(judged(&roster, None), named(&[("one", Unknown)]));
+        assert_eq!(evaluated(&roster, Some(true)), named(&[("one", NotCompliant)]));
+        assert_eq!(evaluated(&roster, Some(false)), named(&[("one", Compliant)]));
+        assert_eq!(evaluated(&roster, None), named(&[("one", Unknown)]));
     }
 
     #[test]
@@ -484,7 +485,7 @@ mod tests {
         let mut roster = roster(&["A", "B"], 100);
         assert!(roster.check_learners(0).is_ok() && roster.check_activity(0).is_ok());
         roster.enroll(0, None, Profile::default());
-        roster.add_activity(0, None, None, Stamp::Absent, at("2026-03-22T12:00:00Z"));
+        roster.add_activity(0, None, None, RawTimestamp::Absent, at("2026-03-22T12:00:00Z"));
         assert!(roster.check_learners(0).is_err() && roster.check_activity(0).is_err());
         assert!(roster.check_learners(1).is_ok());
     }

@@ -1,4 +1,4 @@
-//! A signal: one judged measure of training, as it is stored and shown.
+//! A signal: one evaluated measure of training, as it is stored and shown.
 
 use super::coverage::{self, Coverage, CoverageTally, WorkforceSource};
 use super::phishing::{self, Phishing, PhishingTally};
@@ -122,7 +122,7 @@ pub struct SignalMetadata {
     pub derivation: serde_json::Value,
 }
 
-/// One judged measure.
+/// One evaluated measure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
     /// Its name.
@@ -141,34 +141,34 @@ pub struct Signal {
     pub metadata: SignalMetadata,
 }
 
-/// The signal of a judged coverage. `truncated` is whether assignments or activity were cut.
+/// The signal of a evaluated coverage. `truncated` is whether assignments or activity were cut.
 #[must_use]
 pub fn of_coverage(
     tally: &CoverageTally,
-    judged: &Coverage,
+    evaluated: &Coverage,
     truncated: bool,
     map: &ControlMap,
     options: ControlOptions,
 ) -> Signal {
-    let source = match judged.source {
+    let source = match evaluated.source {
         WorkforceSource::Account => "account",
         WorkforceSource::LearnerList => "learner_list",
     };
     let derivation = json!({
         "active_learners_from": source,
-        "coverage_without_departed_pct": judged.shown_without_departed(),
+        "coverage_without_departed_pct": evaluated.shown_without_departed(),
         "thresholds_pct": {"pass_from": coverage::PASS_FROM, "warning_from": coverage::WARNING_FROM},
     });
     Signal {
         signal_key: SignalKey::WorkforceCoverage,
         window_days: coverage::WINDOW_DAYS,
-        status: judged.status,
-        reason: judged.reason,
+        status: evaluated.status,
+        reason: evaluated.reason,
         values: SignalValues::Coverage(CoverageValues {
-            coverage_pct: judged.shown(),
-            distinct_trained_learners: judged.trained,
-            active_learners: judged.active,
-            departed_trained_learners: judged.departed,
+            coverage_pct: evaluated.shown(),
+            distinct_trained_learners: evaluated.trained,
+            active_learners: evaluated.active,
+            departed_trained_learners: evaluated.departed,
         }),
         controls: map.controls_for(Evidence::WorkforceCoverage, options),
         metadata: SignalMetadata {
@@ -180,27 +180,27 @@ pub fn of_coverage(
     }
 }
 
-/// The signal of judged simulations.
+/// The signal of evaluated simulations.
 #[must_use]
-pub fn of_phishing(tally: &PhishingTally, judged: &Phishing, map: &ControlMap, options: ControlOptions) -> Signal {
-    let [campaign_ends_at, ends_at, completed_at] = judged.ends;
+pub fn of_phishing(tally: &PhishingTally, evaluated: &Phishing, map: &ControlMap, options: ControlOptions) -> Signal {
+    let [campaign_ends_at, ends_at, completed_at] = evaluated.ends;
     let derivation = json!({
         "campaign_end": {"campaign_ends_at": campaign_ends_at, "completed_at": completed_at, "ends_at": ends_at},
-        "parent_campaigns_counted": judged.parents_counted,
+        "parent_campaigns_counted": evaluated.parents_counted,
         "thresholds_pct": {"pass_up_to": phishing::PASS_UP_TO, "warning_up_to": phishing::WARNING_UP_TO},
     });
     Signal {
         signal_key: SignalKey::PhishingSimulation,
         window_days: phishing::WINDOW_DAYS,
-        status: judged.status,
-        reason: judged.reason,
+        status: evaluated.status,
+        reason: evaluated.reason,
         values: SignalValues::Phishing(PhishingValues {
-            compromise_rate_pct: judged.compromise_rate(),
-            report_rate_pct: judged.report_rate(),
-            sent: judged.sent,
-            compromised: judged.compromised,
-            reported: judged.reported,
-            campaigns: judged.campaigns,
+            compromise_rate_pct: evaluated.compromise_rate(),
+            report_rate_pct: evaluated.report_rate(),
+            sent: evaluated.sent,
+            compromised: evaluated.compromised,
+            reported: evaluated.reported,
+            campaigns: evaluated.campaigns,
         }),
         controls: map.controls_for(Evidence::PhishingSimulation, options),
         metadata: SignalMetadata {

@@ -1,11 +1,11 @@
 //! The training of people as one collection without a memory shows it.
 
-use super::account::Chosen;
-use super::bundle::{MeasuredAccount, RateLimitWarning};
+use super::account::MeasuredAccount;
+use super::bundle::RateLimitWarning;
 use super::people::{Inclusion, PersonStatus};
 use super::person::PeopleSummary;
-use super::pick::Picks;
 use super::roster::Roster;
+use super::selection::SelectedAssignments;
 use crate::domain::controls::{ControlMap, ControlOptions, ControlRef, Evidence};
 use crate::domain::evidence::Tenant;
 use crate::domain::quality::{Quality, QualityEntry};
@@ -20,9 +20,9 @@ pub struct TrainedPerson {
     /// Where they stand.
     pub status: PersonStatus,
     /// Picked assignments that they are enrolled in and done with.
-    pub completed: Picks,
+    pub completed: SelectedAssignments,
     /// Picked assignments that they are enrolled in and not done with.
-    pub missing: Picks,
+    pub missing: SelectedAssignments,
 }
 
 /// How a collection of people came about.
@@ -41,7 +41,7 @@ pub struct TrainingMetadata {
     /// The instant of evaluation.
     pub as_of: DateTime<Utc>,
     /// The assignments that count.
-    pub assignments: Picks,
+    pub assignments: SelectedAssignments,
     /// The account.
     pub account: MeasuredAccount,
     /// Whose evidence.
@@ -74,9 +74,9 @@ pub struct TrainingCollection {
     /// What was odd about the list of assignments.
     pub quality: Quality,
     /// The assignments that count.
-    pub picks: Picks,
+    pub picks: SelectedAssignments,
     /// The account.
-    pub account: Chosen,
+    pub account: MeasuredAccount,
     /// When it started.
     pub collected_at: DateTime<Utc>,
     /// The instant of evaluation.
@@ -98,13 +98,13 @@ pub fn report_of(collection: &TrainingCollection, tenant: Tenant, map: &ControlM
     let people = included
         .map(|(learner, listed)| {
             // Without a memory nobody knows who was open in what is gone; a pick that is gone is refused before.
-            let judged = roster.judge(listed, |_| None);
-            summary.count(judged.status);
+            let evaluated = roster.evaluate(listed, |_| None);
+            summary.count(evaluated.status);
             TrainedPerson {
                 learner_id: learner.expose().to_owned(),
-                status: judged.status,
-                completed: judged.completed,
-                missing: judged.missing,
+                status: evaluated.status,
+                completed: evaluated.completed,
+                missing: evaluated.missing,
             }
         })
         .collect();
@@ -119,7 +119,7 @@ pub fn report_of(collection: &TrainingCollection, tenant: Tenant, map: &ControlM
         collected_at: collection.collected_at,
         as_of: collection.as_of,
         assignments: collection.picks.clone(),
-        account: MeasuredAccount { id: account.id.to_string(), name: account.name.clone() },
+        account: account.clone(),
         tenant,
         controls: map.controls_for(Evidence::PersonTraining, ControlOptions::default()),
         control_map_version: map.version().to_owned(),

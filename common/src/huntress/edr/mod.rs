@@ -7,7 +7,7 @@ mod test;
 pub use test::{PermissionResult, TestReport, TestedAccount};
 
 use super::error::{BodyError, FetchError};
-use super::transport::{Auth, Get, Received, Transport};
+use super::transport::{Auth, Get, Response, Transport};
 use crate::domain::edr::EdrSettings;
 use crate::domain::edr::tally::{EdrList, EdrTally, Inconsistent};
 use crate::domain::id::RecordKey;
@@ -33,7 +33,7 @@ const PAGE_SIZE: &str = "500";
 /// More pages than any account can have: a list that goes on is broken.
 pub const MAX_PAGES: u32 = 100_000;
 
-/// When the collection judges, and when its pages count as read.
+/// When the collection evaluates, and when its pages count as read.
 #[derive(Debug, Clone, Copy)]
 pub struct Instants {
     /// The instant of evaluation.
@@ -43,7 +43,7 @@ pub struct Instants {
 }
 
 impl Instants {
-    /// For lists of which nothing is judged by time.
+    /// For lists of which nothing is evaluated by time.
     pub(super) fn live() -> Self {
         Self { as_of: DateTime::UNIX_EPOCH, observed_at: None }
     }
@@ -113,7 +113,7 @@ impl Cursor {
 #[derive(Debug)]
 pub enum Collected<Whole, State> {
     /// Everything is read.
-    Whole(Whole),
+    Complete(Whole),
     /// It may go on later, from where it is.
     Paused {
         /// How far it has come.
@@ -127,7 +127,7 @@ impl<Whole, State> Collected<Whole, State> {
     /// The same with something made of the whole.
     pub fn map<T>(self, make: impl FnOnce(Whole) -> T) -> Collected<T, State> {
         match self {
-            Self::Whole(whole) => Collected::Whole(make(whole)),
+            Self::Complete(whole) => Collected::Complete(make(whole)),
             Self::Paused { state, until } => Collected::Paused { state, until },
         }
     }
@@ -175,7 +175,7 @@ impl<'a> EdrClient<'a> {
         }
         let tally = state.organizations.tally.and(state.agents.tally).and(state.incident_reports.tally);
         tally.check().map_err(|error| inconsistent(&error))?;
-        Ok(Collected::Whole(tally))
+        Ok(Collected::Complete(tally))
     }
 
     /// Reads a list on from where it is; with the instant from which on it may be gone on with, if it has to pause.
@@ -206,7 +206,7 @@ impl<'a> EdrClient<'a> {
             let token = reading.cursor.token.clone();
             let mut query = vec![("limit", PAGE_SIZE), ("sort_field", "id"), ("sort_direction", "asc")];
             query.extend(token.as_deref().map(|token| ("page_token", token)));
-            let mut fold = |received: Received<'_>| {
+            let mut fold = |received: Response<'_>| {
                 let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
                 let page = (list.fold)(received.body, &mut reading.tally, observed_at)?;
                 self.transport.progress().add_page(list.noun, page.records);

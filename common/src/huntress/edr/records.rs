@@ -2,7 +2,7 @@
 
 use super::page::{NextPage, read_page};
 use crate::domain::edr::agent::{AgentFacts, Presence};
-use crate::domain::edr::incident::{IncidentFacts, RemediationFacts, Remediations, Said};
+use crate::domain::edr::incident::{IncidentFacts, RemediationFacts, Remediations, TextField};
 use crate::domain::edr::tally::{EdrTally, OrganizationFacts};
 use crate::huntress::error::BodyError;
 use crate::huntress::wire::{Element, List, Scalar};
@@ -120,8 +120,8 @@ impl Records for IncidentReports {
     type Record<'a> = IncidentReport<'a>;
 
     fn add(tally: &mut EdrTally, record: &IncidentReport<'_>, observed_at: DateTime<Utc>) {
-        fn said<'s>(field: &'s Scalar<'_>) -> Option<Said<'s>> {
-            field.is_given().then(|| field.text().map_or(Said::Other, Said::Text))
+        fn said<'s>(field: &'s Scalar<'_>) -> Option<TextField<'s>> {
+            field.is_given().then(|| field.text().map_or(TextField::Other, TextField::Text))
         }
         let facts = IncidentFacts {
             id: record.id.key(),

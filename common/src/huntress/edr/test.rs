@@ -5,7 +5,7 @@ use super::{EdrClient, Instants, request_to};
 use crate::domain::edr::EdrSettings;
 use crate::domain::edr::tally::EdrTally;
 use crate::domain::run::Failure;
-use crate::huntress::transport::Received;
+use crate::huntress::transport::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -71,7 +71,7 @@ impl EdrClient<'_> {
     async fn test_account(&self) -> (PermissionResult, Option<TestedAccount>) {
         let path = "/v1/account";
         let mut seen = None;
-        let mut read = |received: Received<'_>| {
+        let mut read = |received: Response<'_>| {
             seen = account_in(received.body);
             Ok(())
         };
@@ -82,7 +82,7 @@ impl EdrClient<'_> {
     async fn test_list(&self, list: &ListOf) -> PermissionResult {
         let one = self.request(list.path, &[("limit", "1"), ("sort_field", "id"), ("sort_direction", "asc")]);
         // Read as a sync reads it, and dropped.
-        let mut read = |received: Received<'_>| {
+        let mut read = |received: Response<'_>| {
             let Instants { as_of, .. } = Instants::live();
             (list.fold)(received.body, &mut EdrTally::new(EdrSettings::default(), as_of), as_of).map(|_| ())
         };

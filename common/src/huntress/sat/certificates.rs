@@ -7,7 +7,7 @@ use super::SatClient;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::roster::LearnerId;
 use crate::huntress::error::{BodyError, FetchError};
-use crate::huntress::transport::{Auth, Get, Received};
+use crate::huntress::transport::{Auth, Get, Response};
 use serde_json::Value;
 use std::fmt;
 
@@ -61,7 +61,7 @@ impl SatClient<'_> {
         let query = [(LEARNER_PARAMETER, learner.expose())];
         let mut buffer = Vec::new();
         let mut answer = Answer::Nothing("no answer");
-        let mut read = |received: Received<'_>| {
+        let mut read = |received: Response<'_>| {
             answer = read_answer(received.content_type, received.body)?;
             Ok(())
         };
@@ -82,7 +82,7 @@ impl SatClient<'_> {
         let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let get = Get { path: &path, query: &query, auth: Auth::None, accept: ACCEPT };
         let mut answer = Answer::Nothing("no answer");
-        let mut read = |received: Received<'_>| {
+        let mut read = |received: Response<'_>| {
             answer = read_answer(received.content_type, received.body)?;
             Ok(())
         };

@@ -12,12 +12,12 @@ pub use people::PeopleState;
 pub use token::SatCredential;
 
 use super::error::{BodyError, FetchError};
-use super::transport::{Auth, Get, Reader, Received, Transport};
+use super::transport::{Auth, Get, Reader, Response, Transport};
 use crate::domain::connection::Product;
 use crate::domain::id::RecordKey;
 use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::SatSettings;
-use crate::domain::sat::account::{AccountFacts, Chosen, choose};
+use crate::domain::sat::account::{AccountFacts, MeasuredAccount, choose};
 use crate::domain::sat::activity::ActivityTally;
 use crate::domain::sat::assignment::AssignmentFacts;
 use crate::domain::sat::bundle::SatTally;
@@ -83,7 +83,7 @@ impl Listing<'_> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SatState {
     tally: SatTally,
-    account: Option<Chosen>,
+    account: Option<MeasuredAccount>,
     /// The place in [`PAGE_SIZES`] of the largest size that no list has refused.
     page_size: usize,
     counts_read: bool,
@@ -185,7 +185,7 @@ impl<'a> SatClient<'a> {
         instants: Instants,
         configured: Option<&str>,
         seed: &str,
-    ) -> Result<Collected<(SatState, Chosen), SatState>, Failure> {
+    ) -> Result<Collected<(SatState, MeasuredAccount), SatState>, Failure> {
         self.page_size.store(state.page_size, Ordering::Relaxed);
         let account = match &state.account {
             Some(account) => account.clone(),
@@ -208,7 +208,7 @@ impl<'a> SatClient<'a> {
             return Ok(Collected::Paused { state: Box::new(state), until });
         }
         state.tally.check().map_err(|error| inconsistent(&error))?;
-        Ok(Collected::Whole((state, account)))
+        Ok(Collected::Complete((state, account)))
     }
 
     /// The account to measure, unless the run has to pause before it is known.
@@ -216,7 +216,7 @@ impl<'a> SatClient<'a> {
         &self,
         configured: Option<&str>,
         tally: &mut SatTally,
-    ) -> Result<Result<Chosen, DateTime<Utc>>, Failure> {
+    ) -> Result<Result<MeasuredAccount, DateTime<Utc>>, Failure> {
         let accounts = match self.accounts().await? {
             Ok(accounts) => accounts,
             Err(until) => return Ok(Err(until)),
@@ -252,7 +252,7 @@ impl<'a> SatClient<'a> {
         let path = format!("/api/v1/accounts/{account}");
         let list = Listing { path: &path, noun: "the account", scope: "account:read" };
         let mut claimed = None;
-        let mut read = |received: Received<'_>| {
+        let mut read = |received: Response<'_>| {
             claimed = read_account(received.body)?;
             Ok(())
         };
@@ -444,7 +444,7 @@ impl<'a> SatClient<'a> {
             let index = next.size.unwrap_or_else(|| self.page_size.load(Ordering::Relaxed));
             let Some(size) = PAGE_SIZES.get(index) else { return Err(FetchError::Refused { status: 400 }) };
             let query = [("page[number]", number.as_str()), ("page[size]", *size)];
-            let mut read = |received: Received<'_>| reading.read(index, received.body);
+            let mut read = |received: Response<'_>| reading.read(index, received.body);
             match self.get(path, &query, JSON_API, buffer, &mut read).await {
                 Err(FetchError::Refused { status: 400 | 413 | 422 })
                     if next.size.is_none() && index + 1 < PAGE_SIZES.len() =>
@@ -553,7 +553,7 @@ async fn read_each<T, F: Future<Output = Result<Paused, Failure>> + Send>(
 }
 
 /// The account that is meant, of those that are visible.
-fn chosen(accounts: &[AccountFields], configured: Option<&str>) -> Result<Chosen, Failure> {
+fn chosen(accounts: &[AccountFields], configured: Option<&str>) -> Result<MeasuredAccount, Failure> {
     let facts: Vec<AccountFacts<'_>> = accounts
         .iter()
         .map(|(id, name, kind)| AccountFacts { id: id.as_deref(), name: name.as_deref(), kind: kind.as_deref() })

@@ -4,10 +4,10 @@ use super::page::Resource;
 use super::records::{Activities, Descriptions, Learner, Names, Statuses};
 use super::{Cursor, Listing, Paused, SatClient, chosen, lock, read_each};
 use crate::domain::run::Failure;
-use crate::domain::sat::account::Chosen;
+use crate::domain::sat::account::MeasuredAccount;
 use crate::domain::sat::id::SatId;
-use crate::domain::sat::pick::{AssignmentBook, Picks};
 use crate::domain::sat::roster::{LearnerId, Roster};
+use crate::domain::sat::selection::{AssignmentBook, SelectedAssignments};
 use crate::huntress::edr::Instants;
 use crate::huntress::error::used_up;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl PeopleState {
 
     /// Whether it was begun for these picks and these names, which may have been changed since.
     #[must_use]
-    pub fn is_for(&self, picks: &Picks, names: bool) -> bool {
+    pub fn is_for(&self, picks: &SelectedAssignments, names: bool) -> bool {
         self.roster.picks() == *picks && self.names == names
     }
 
@@ -88,7 +88,7 @@ impl SatClient<'_> {
     ///
     /// # Errors
     /// The [`Failure`] of the list, or of the choice.
-    pub async fn chosen_account(&self, configured: Option<&str>) -> Result<Chosen, Failure> {
+    pub async fn chosen_account(&self, configured: Option<&str>) -> Result<MeasuredAccount, Failure> {
         chosen(&self.accounts().await?.map_err(used_up)?, configured)
     }
 

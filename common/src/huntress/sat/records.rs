@@ -10,9 +10,9 @@ use crate::domain::sat::assignment::AssignmentFacts;
 use crate::domain::sat::coverage::LearnerFacts;
 use crate::domain::sat::id::LearnerKey;
 use crate::domain::sat::phishing::CampaignFacts;
-use crate::domain::sat::pick::DescribedAssignment;
 use crate::domain::sat::roster::{LearnerId, Profile};
-use crate::domain::time::Stamp;
+use crate::domain::sat::selection::DescribedAssignment;
+use crate::domain::time::RawTimestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -302,7 +302,7 @@ impl Activity<'_> {
     }
 
     /// When it was completed.
-    pub(super) fn completed_at(&self) -> Stamp<'_> {
+    pub(super) fn completed_at(&self) -> RawTimestamp<'_> {
         self.attributes.object().map_or_else(Default::default, |attributes| attributes.completed_at.stamp())
     }
 

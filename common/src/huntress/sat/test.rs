@@ -8,7 +8,7 @@ use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::SCOPES;
 use crate::domain::sat::account::{AccountFacts, choose};
 use crate::domain::sat::id::SatId;
-use crate::huntress::transport::{Received, Transport};
+use crate::huntress::transport::{Response, Transport};
 
 impl SatClient<'_> {
     /// Tests a credential: one record of each list of the account that a sync would measure.
@@ -73,7 +73,7 @@ impl SatClient<'_> {
     async fn test_training(&self, path: &str) -> (PermissionResult, PermissionResult) {
         let list = Listing { path, noun: "assignments", scope: "assignments:read" };
         let mut first = None;
-        let mut read = |received: Received<'_>| {
+        let mut read = |received: Response<'_>| {
             let page = records::Statuses::page(received.body)?;
             first = page.records.first().and_then(|record| record.id()).and_then(|id| SatId::parse(id).ok());
             Ok(())
@@ -92,7 +92,7 @@ impl SatClient<'_> {
     }
 
     async fn test_list<R: page::Resource>(&self, list: Listing<'_>) -> PermissionResult {
-        let mut read = |received: Received<'_>| R::page(received.body).map(|_| ());
+        let mut read = |received: Response<'_>| R::page(received.body).map(|_| ());
         let outcome = self.get(list.path, &ONE, JSON_API, &mut Vec::new(), &mut read).await;
         permission(list.scope, outcome.map_err(|error| self.failed(&list, error)).err())
     }

@@ -1,7 +1,7 @@
 //! Access tokens: OAuth 2.0 client credentials, asked for anew by every run.
 
 use super::super::error::{BodyError, FetchError};
-use super::super::transport::{Auth, PostForm, Received, Transport};
+use super::super::transport::{Auth, PostForm, Response, Transport};
 use crate::domain::connection::Product;
 use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::SCOPES;
@@ -176,7 +176,7 @@ async fn post(
         }
     };
     let mut answer = None;
-    let mut read = |received: Received<'_>| {
+    let mut read = |received: Response<'_>| {
         answer = Some(read_answer(received.status, received.body)?);
         Ok(())
     };

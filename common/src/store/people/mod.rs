@@ -1,22 +1,22 @@
 //! People whose training is followed: the current row of each, visible through its run's commit as evidence is, and what happened to them.
 
-mod keeping;
+mod key_record;
 mod write;
 
-pub use keeping::{Access, Keeping};
+pub use key_record::{Access, PeopleKeyRecord};
 pub use write::{PeopleWritten, PersonWrite};
 
 use super::error::StoreError;
 use super::evidence::Commit;
-use super::item::{Item, Record, number, put};
-use super::keys;
 use super::lease::Lease;
-use super::query::Order;
-use super::transaction::Outcome;
 use super::{ATTEMPTS, Store};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::sat::people::{Reset, after_reset};
 use crate::domain::sat::person::{PersonEvent, PersonId, PersonState};
+use crate::store::table::items::{Item, Record, number, put};
+use crate::store::table::keys;
+use crate::store::table::queries::Order;
+use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
@@ -255,7 +255,7 @@ impl Store {
         Ok(commits.into_iter().map(|commit| (commit.run_id, commit.token)).collect())
     }
 
-    /// Puts a person back: unknown, until the next run judges them by the source. Visible at once, and kept for good.
+    /// Puts a person back: unknown, until the next run evaluates them by the source. Visible at once, and kept for good.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] without such a person.

@@ -1,13 +1,13 @@
 //! What a run writes about people, under its lease.
 
-use super::{EventItem, Keeping, PersonItem, PersonRecord, StoredPerson, WrittenBy, json, put_person};
+use super::{EventItem, PeopleKeyRecord, PersonItem, PersonRecord, StoredPerson, WrittenBy, json, put_person};
 use crate::domain::sat::person::{PersonEvent, PersonId};
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::item::{Change, Item, Record, put, text};
-use crate::store::keys;
 use crate::store::lease::Lease;
-use crate::store::transaction::Outcome;
+use crate::store::table::items::{Change, Item, Record, put, text};
+use crate::store::table::keys;
+use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -38,7 +38,7 @@ pub struct PeopleWritten {
     pub rows: u64,
     /// Events that were appended.
     pub events: u64,
-    /// People whom somebody reset or erased in the meantime; the next run judges them.
+    /// People whom somebody reset or erased in the meantime; the next run evaluates them.
     pub left_alone: u64,
     /// Requests to the table.
     pub requests: u64,
@@ -53,7 +53,7 @@ impl Store {
     pub async fn write_people(
         &self,
         lease: &Lease,
-        keeping: &Keeping,
+        keeping: &PeopleKeyRecord,
         writes: Vec<PersonWrite>,
     ) -> Result<PeopleWritten, StoreError> {
         let chunks: Vec<Vec<PersonWrite>> = writes.chunks(PEOPLE_AT_ONCE).map(<[_]>::to_vec).collect();
@@ -74,7 +74,7 @@ impl Store {
     async fn write_some(
         &self,
         lease: &Lease,
-        keeping: &Keeping,
+        keeping: &PeopleKeyRecord,
         mut writes: Vec<PersonWrite>,
     ) -> Result<PeopleWritten, StoreError> {
         let mut written = PeopleWritten::default();
@@ -103,7 +103,7 @@ impl Store {
                     return Ok(written);
                 }
                 outcome if outcome.refused(0) => return Err(StoreError::LeaseLost),
-                outcome if outcome.refused(1) => return Err(StoreError::Conflict { record: Keeping::KIND }),
+                outcome if outcome.refused(1) => return Err(StoreError::Conflict { record: PeopleKeyRecord::KIND }),
                 Outcome::Refused(failed) => {
                     let refused = failed.iter().skip(CHECKS).zip(&of_action).filter(|(failed, _)| **failed);
                     let refused: Vec<usize> = refused.map(|(_, index)| *index).collect();

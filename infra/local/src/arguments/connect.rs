@@ -1,6 +1,6 @@
 //! The commands that save connections and their credentials.
 
-use super::{Place, Rules, TrainingRules, Who};
+use super::{Actor, Rules, StorageArgs, TrainingRules};
 use clap::{Args, Subcommand, ValueEnum};
 use common::domain::id::{ClientId, ConnectionId};
 use common::domain::sat::id::SatId;
@@ -36,7 +36,7 @@ pub struct ConnectEdr {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -62,7 +62,7 @@ pub struct ConnectSat {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -70,12 +70,12 @@ pub struct Disconnect {
     /// The connection
     pub connection: ConnectionId,
     #[command(flatten)]
-    pub who: Who,
+    pub who: Actor,
     /// Print the connection as it was, as JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 /// Which client each organization's evidence belongs to.
@@ -112,7 +112,7 @@ pub struct CopyCredentials {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 fn account(text: &str) -> Result<SatId, String> {

@@ -1,6 +1,6 @@
 //! The commands about the training of people.
 
-use super::{CollectionArguments, Place};
+use super::{CollectionArguments, StorageArgs};
 use clap::{Args, ValueEnum};
 use common::domain::id::{ClientId, ConnectionId};
 use common::domain::sat::Caps;
@@ -51,7 +51,7 @@ pub struct Pick {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 /// What is kept of people, as it is named on the command line.
@@ -88,7 +88,7 @@ pub struct Privacy {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 /// A status, as it is named on the command line.
@@ -132,18 +132,18 @@ pub struct People {
     #[arg(long, value_name = "TEXT", requires = "names")]
     pub reason: Option<String>,
     #[command(flatten)]
-    pub who: Who,
+    pub who: Actor,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
-/// Who does what is kept.
+/// Actor does what is kept.
 #[derive(Debug, Args)]
-pub struct Who {
-    /// Who you are, as it is kept; your user name when it is not given
+pub struct Actor {
+    /// Actor you are, as it is kept; your user name when it is not given
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
 }
@@ -158,7 +158,7 @@ pub struct OfPerson {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -171,12 +171,12 @@ pub struct Reset {
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
     #[command(flatten)]
-    pub who: Who,
+    pub who: Actor,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -195,12 +195,12 @@ pub struct CertificateOf {
     #[arg(long, value_name = "TEXT", default_value = "exported by the command certificate")]
     pub reason: String,
     #[command(flatten)]
-    pub who: Who,
+    pub who: Actor,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -214,7 +214,7 @@ pub struct Erase {
     #[arg(long, conflicts_with = "person")]
     pub everybody: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -227,10 +227,10 @@ pub struct ProviderOf {
     #[arg(long, conflicts_with = "connection")]
     pub none: bool,
     #[command(flatten)]
-    pub who: Who,
+    pub who: Actor,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub place: Place,
+    pub place: StorageArgs,
 }

@@ -1,9 +1,10 @@
 //! `collect edr`, `collect sat` and `collect training`: one collection, nothing stored.
 
 use crate::arguments::{CollectEdr, CollectSat, CollectTraining, CollectionArguments, Rules, TrainingRules};
-use crate::outcome::Fault;
+use crate::outcome::CliError;
 use crate::{progress, render};
 use chrono::TimeDelta;
+use common::app::collection::collect::{Huntress, Job, budget_of};
 use common::clock::{Clock, SystemClock};
 use common::domain::connection::Product;
 use common::domain::controls::ControlMap;
@@ -15,49 +16,48 @@ use common::domain::sat::bundle::bundle_of as sat_bundle_of;
 use common::domain::sat::training::report_of;
 use common::domain::sat::{Caps, SatSettings};
 use common::huntress::edr::EdrCredential;
-use common::huntress::limits::Budget;
+use common::huntress::limits::RateLimiter;
 use common::huntress::sat::SatCredential;
-use common::huntress::transport::{Patience, Timeouts, http_client};
+use common::huntress::transport::{Timeouts, WaitPolicy, http_client};
 use common::settings::{Origins, environment, required};
-use common::sync::collect::{Huntress, Job, budget_of};
 use std::sync::Arc;
 
 /// A collection by hand may take this long; a million agents at 60 requests a minute take three quarters of an hour.
 const LONGEST: TimeDelta = TimeDelta::hours(12);
 
 /// How Huntress is reached from this process.
-pub fn huntress(clock: Arc<dyn Clock>) -> Result<Huntress, Fault> {
+pub fn huntress(clock: Arc<dyn Clock>) -> Result<Huntress, CliError> {
     let origins = Origins::read(&environment)?;
     let http = http_client(Timeouts::default());
-    let http = http.map_err(|error| Fault::other(format!("the HTTP client does not start: {error}")))?;
+    let http = http.map_err(|error| CliError::other(format!("the HTTP client does not start: {error}")))?;
     Ok(Huntress { http, clock, origins })
 }
 
 /// The limits of the endpoint rules, checked together.
-pub fn settings(rules: &Rules) -> Result<EdrSettings, Fault> {
+pub fn settings(rules: &Rules) -> Result<EdrSettings, CliError> {
     EdrSettings::new(rules.online_within_hours, rules.missing_after_days)
-        .map_err(|error| Fault::usage(error.to_string()))
+        .map_err(|error| CliError::usage(error.to_string()))
 }
 
 /// The settings of the training rules, checked together.
-pub fn training_settings(rules: &TrainingRules) -> Result<SatSettings, Fault> {
+pub fn training_settings(rules: &TrainingRules) -> Result<SatSettings, CliError> {
     let caps = Caps {
         assignments: rules.max_assignments,
         activity_per_assignment: rules.max_activity,
         campaigns: rules.max_campaigns,
     };
-    SatSettings::new(caps, rules.training_covers_privacy_policies).map_err(|error| Fault::usage(error.to_string()))
+    SatSettings::new(caps, rules.training_covers_privacy_policies).map_err(|error| CliError::usage(error.to_string()))
 }
 
 /// The job that the arguments describe.
-fn job(options: &CollectionArguments, huntress: &Huntress, budget: Budget) -> Job {
+fn job(options: &CollectionArguments, huntress: &Huntress, budget: RateLimiter) -> Job {
     let now = huntress.instant();
     Job {
         as_of: options.as_of.unwrap_or(now),
         as_of_given: options.as_of.is_some(),
         run: None,
         budget: Arc::new(budget),
-        patience: Patience::until(now + LONGEST),
+        patience: WaitPolicy::until(now + LONGEST),
         progress: Arc::default(),
     }
 }
@@ -66,14 +66,14 @@ fn tenant(options: CollectionArguments) -> Tenant {
     Tenant { company_id: options.company, client_id: options.client }
 }
 
-pub async fn edr(options: CollectEdr) -> Result<(), Fault> {
+pub async fn edr(options: CollectEdr) -> Result<(), CliError> {
     let settings = settings(&options.rules)?;
     let huntress = huntress(Arc::new(SystemClock))?;
     let credential = EdrCredential {
         key: required(&environment, "HUNTRESS_API_KEY")?.into(),
         secret: required(&environment, "HUNTRESS_API_SECRET")?.into(),
     };
-    let budget = Budget::per_minute(options.requests_per_minute);
+    let budget = RateLimiter::per_minute(options.requests_per_minute);
     let job = job(&options.collection, &huntress, budget);
     let display = progress::show(&job.progress, &job.budget, &huntress.clock);
     let collected = huntress.collect_edr(&credential, settings, job).await;
@@ -85,7 +85,7 @@ pub async fn edr(options: CollectEdr) -> Result<(), Fault> {
     if json { render::json(&bundle) } else { render::bundle(&bundle) }
 }
 
-pub async fn sat(options: CollectSat) -> Result<(), Fault> {
+pub async fn sat(options: CollectSat) -> Result<(), CliError> {
     let settings = training_settings(&options.rules)?;
     let huntress = huntress(Arc::new(SystemClock))?;
     let credential = training_credential()?;
@@ -100,10 +100,10 @@ pub async fn sat(options: CollectSat) -> Result<(), Fault> {
     if json { render::json(&bundle) } else { render::text(&render::signals(&bundle)) }
 }
 
-pub async fn training(options: CollectTraining) -> Result<(), Fault> {
+pub async fn training(options: CollectTraining) -> Result<(), CliError> {
     let caps =
         Caps { assignments: options.max_assignments, activity_per_assignment: options.max_activity, ..Caps::default() };
-    let settings = SatSettings::new(caps, false).map_err(|error| Fault::usage(error.to_string()))?;
+    let settings = SatSettings::new(caps, false).map_err(|error| CliError::usage(error.to_string()))?;
     let huntress = huntress(Arc::new(SystemClock))?;
     let credential = training_credential()?;
     let configured = environment("HUNTRESS_SAT_ACCOUNT_ID");
@@ -118,13 +118,13 @@ pub async fn training(options: CollectTraining) -> Result<(), Fault> {
     if json { render::json(&report) } else { render::text(&render::training(&report)) }
 }
 
-fn training_credential() -> Result<SatCredential, Fault> {
+fn training_credential() -> Result<SatCredential, CliError> {
     Ok(SatCredential {
         client_id: required(&environment, "HUNTRESS_SAT_CLIENT_ID")?.into(),
         client_secret: required(&environment, "HUNTRESS_SAT_CLIENT_SECRET")?.into(),
     })
 }
 
-fn training_budget(requests_per_minute: Option<u32>) -> Budget {
-    requests_per_minute.map_or_else(|| budget_of(Product::Sat), Budget::per_minute)
+fn training_budget(requests_per_minute: Option<u32>) -> RateLimiter {
+    requests_per_minute.map_or_else(|| budget_of(Product::Sat), RateLimiter::per_minute)
 }

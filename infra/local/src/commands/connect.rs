@@ -2,21 +2,21 @@
 
 use super::connections::{no_connection, refuse_failed, said, stored};
 use super::{collect, mapping, open};
-use crate::arguments::{ConnectEdr, ConnectSat, Place};
-use crate::outcome::Fault;
+use crate::arguments::{ConnectEdr, ConnectSat, StorageArgs};
+use crate::outcome::CliError;
 use chrono::{DateTime, Utc};
+use common::app::collection::collect::budget_of;
+use common::app::connections::test::{TEST_TIME, account_of};
+use common::aws::secrets::{Binding, Credential};
 use common::domain::connection::{Connection, Product};
 use common::domain::id::{ClientId, ConnectionId};
 use common::domain::mapping::Mapping;
 use common::domain::sat::id::SatId;
 use common::huntress::edr::{EdrCredential, TestReport};
 use common::huntress::sat::SatCredential;
-use common::secrets::{Binding, Credential};
 use common::settings::environment;
 use common::store::ConnectionChange;
-use common::sync::collect::budget_of;
-use common::sync::test::{TEST_TIME, account_of};
-use huntress_evidence::stack::Stack;
+use huntress_evidence::stack::LocalStack;
 use secrecy::SecretString;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use std::sync::Arc;
 /// What both products have in common.
 struct Wanted<'a> {
     id: &'a ConnectionId,
-    place: &'a Place,
+    place: &'a StorageArgs,
     replace_key: bool,
     no_test: bool,
     json: bool,
 }
 
-pub async fn edr(options: ConnectEdr) -> Result<(), Fault> {
+pub async fn edr(options: ConnectEdr) -> Result<(), CliError> {
     let settings = collect::settings(&options.rules)?;
     let mapping = mapping::read(&options.mapping, &options.place.company)?;
     let wanted = Wanted {
@@ -49,15 +49,15 @@ pub async fn edr(options: ConnectEdr) -> Result<(), Fault> {
     save(&wanted, ask, make).await
 }
 
-pub async fn sat(options: ConnectSat) -> Result<(), Fault> {
+pub async fn sat(options: ConnectSat) -> Result<(), CliError> {
     let settings = collect::training_settings(&options.rules)?;
     let company = &options.place.company;
     let client = options.client.clone().map_or_else(|| ClientId::parse(company.as_str()), Ok);
-    let mapping = Mapping::OneClient { client: client.map_err(|error| Fault::usage(error.to_string()))? };
+    let mapping = Mapping::OneClient { client: client.map_err(|error| CliError::usage(error.to_string()))? };
     let configured = match &options.account {
         Some(account) => Some(account.clone()),
         None => environment("HUNTRESS_SAT_ACCOUNT_ID").map(SatId::parse).transpose().map_err(|error| {
-            Fault::usage(format!("the environment variable HUNTRESS_SAT_ACCOUNT_ID cannot be used: {error}"))
+            CliError::usage(format!("the environment variable HUNTRESS_SAT_ACCOUNT_ID cannot be used: {error}"))
         })?,
     };
     let wanted = Wanted {
@@ -97,20 +97,20 @@ impl Variable {
     }
 
     /// The secret from the environment, or from a prompt that does not show it.
-    fn read(&self, question: &str) -> Result<SecretString, Fault> {
+    fn read(&self, question: &str) -> Result<SecretString, CliError> {
         if let Some(value) = environment(self.name) {
             return Ok(value.into());
         }
         if !std::io::stdin().is_terminal() {
             let (name, [first, second]) = (self.name, self.pair);
-            return Err(Fault::usage(format!(
+            return Err(CliError::usage(format!(
                 "the environment variable {name} is not set, and there is no terminal to ask on; set {first} and {second}"
             )));
         }
         let typed = rpassword::prompt_password(format!("{question}: "));
-        let typed = typed.map_err(|error| Fault::other(format!("the prompt failed: {error}")))?;
+        let typed = typed.map_err(|error| CliError::other(format!("the prompt failed: {error}")))?;
         if typed.trim().is_empty() {
-            Err(Fault::usage(format!("no {question} was given")))
+            Err(CliError::usage(format!("no {question} was given")))
         } else {
             Ok(typed.trim().to_owned().into())
         }
@@ -120,16 +120,16 @@ impl Variable {
 /// Tests the credential, seals it and saves the connection, in this order: what does not work is not saved.
 async fn save(
     wanted: &Wanted<'_>,
-    ask: impl Fn() -> Result<Credential, Fault>,
+    ask: impl Fn() -> Result<Credential, CliError>,
     make: impl Fn(DateTime<Utc>) -> Connection,
-) -> Result<(), Fault> {
+) -> Result<(), CliError> {
     let (stack, _) = open(wanted.place).await?;
     let (company, id) = (&wanted.place.company, wanted.id);
     let known = stack.store.connection(company, id).await.map_err(|error| stored(error, id))?;
     let now = stack.huntress.instant();
     let (connection, is_new) = match (known, wanted.replace_key) {
         (Some(_), false) => {
-            return Err(Fault::usage(format!(
+            return Err(CliError::usage(format!(
                 "there is a connection {id} already; give it a new key with --replace-key, or choose another --id"
             )));
         }
@@ -139,7 +139,10 @@ async fn save(
     };
     let credential = ask()?;
     if credential.product() != connection.product {
-        return Err(Fault::usage(format!("the connection {id} is one of {}; choose another --id", connection.product)));
+        return Err(CliError::usage(format!(
+            "the connection {id} is one of {}; choose another --id",
+            connection.product
+        )));
     }
     let mut connection = connection;
     if !wanted.no_test {
@@ -150,7 +153,7 @@ async fn save(
     }
     let binding = Binding { company, connection: id, product: connection.product };
     let put = stack.credentials.put(binding, &credential).await;
-    put.map_err(|error| Fault::other(format!("the credential cannot be saved: {error}")))?;
+    put.map_err(|error| CliError::other(format!("the credential cannot be saved: {error}")))?;
     if is_new {
         stack.store.add_connection(&connection).await.map_err(|error| stored(error, id))?;
     } else {
@@ -165,7 +168,7 @@ async fn save(
     said(&connection, wanted.json, &format!("{tested}; {next}"))
 }
 
-async fn test(stack: &Stack, credential: &Credential, connection: &Connection) -> TestReport {
+async fn test(stack: &LocalStack, credential: &Credential, connection: &Connection) -> TestReport {
     let deadline = stack.huntress.clock.now() + TEST_TIME;
     let budget = Arc::new(budget_of(connection.product));
     match credential {

@@ -1,60 +1,60 @@
 //! The stored life of a connection.
 
 use super::{by, mapping, open};
-use crate::arguments::{Disconnect, Listing, Map, OfConnection, Place, Sync};
-use crate::outcome::Fault;
+use crate::arguments::{Disconnect, Listing, Map, OfConnection, StorageArgs, Sync};
+use crate::outcome::CliError;
 use crate::{progress, render};
 use chrono::{DateTime, TimeDelta, Utc};
+use common::app::collection::worker::{Processed, WorkError};
+use common::app::connections::disconnect::{DisconnectError, disconnect as disconnected};
+use common::aws::queue::RunMessage;
 use common::domain::connection::{Connection, Product};
 use common::domain::id::ConnectionId;
 use common::domain::mapping::Mapping;
 use common::domain::run::Run;
 use common::domain::schedule::next_daily;
 use common::huntress::edr::TestReport;
-use common::queue::RunMessage;
 use common::store::{ConnectionChange, Scheduling, StoreError};
-use common::sync::disconnect::{DisconnectError, disconnect as disconnected};
-use common::sync::work::{Processed, WorkError};
-use huntress_evidence::stack::{OWNER, Stack};
+use huntress_evidence::stack::{LocalStack, OWNER};
 use std::sync::Arc;
 
 /// How long a sync by hand may take.
 const SYNC_TIME: TimeDelta = TimeDelta::hours(2);
 
 /// A fault of the table, with what it was about.
-pub fn stored(error: StoreError, connection: &ConnectionId) -> Fault {
+pub fn stored(error: StoreError, connection: &ConnectionId) -> CliError {
     match error {
         StoreError::NotFound { record: "connection" } => no_connection(connection),
-        error => Fault::other(format!("the data file cannot be used: {error}")),
+        error => CliError::other(format!("the data file cannot be used: {error}")),
     }
 }
 
-pub(super) fn no_connection(connection: &ConnectionId) -> Fault {
-    Fault::other(format!("there is no connection {connection}; see huntress-evidence connections"))
+pub(super) fn no_connection(connection: &ConnectionId) -> CliError {
+    CliError::other(format!("there is no connection {connection}; see huntress-evidence connections"))
 }
 
 /// The first permission that is missing ends the command.
-pub(super) fn refuse_failed(report: TestReport) -> Result<(), Fault> {
+pub(super) fn refuse_failed(report: TestReport) -> Result<(), CliError> {
     match report.permissions.into_iter().find_map(|permission| permission.failure) {
         Some(failure) => Err(failure.into()),
         None => Ok(()),
     }
 }
 
-pub async fn map(options: Map) -> Result<(), Fault> {
+pub async fn map(options: Map) -> Result<(), CliError> {
     let mapping = mapping::read(&options.mapping, &options.place.company)?;
     let mapped = ConnectionChange { mapping: Some(mapping), ..Default::default() };
     let mapped = change(&options.place, &options.connection, mapped).await?;
     said(&mapped, options.json, "mapped; the next sync divides the evidence so")
 }
 
-pub async fn pause(options: OfConnection) -> Result<(), Fault> {
+pub async fn pause(options: OfConnection) -> Result<(), CliError> {
     let pause = ConnectionChange { scheduling: Some(Scheduling::Pause), ..Default::default() };
     let paused = change(&options.place, &options.connection, pause).await?;
     said(&paused, options.json, "paused")
 }
 
-pub async fn resume(options: OfConnection) -> Result<(), Fault> {
+pub async fn resume(options: OfConnection) -> Result<(), CliError> {
     let now = common::clock::Clock::now(&common::clock::SystemClock);
     let resume = Scheduling::Resume { next_run_at: next_daily(now) };
     let resume = ConnectionChange { scheduling: Some(resume), ..Default::default() };
@@ -62,15 +62,15 @@ pub async fn resume(options: OfConnection) -> Result<(), Fault> {
     said(&resumed, options.json, "is synced daily again")
 }
 
-pub async fn disconnect(options: Disconnect) -> Result<(), Fault> {
+pub async fn disconnect(options: Disconnect) -> Result<(), CliError> {
     let (stack, _) = open(&options.place).await?;
     let (company, id) = (&options.place.company, &options.connection);
     let (by, now) = (by(&options.who), common::clock::Clock::now(&common::clock::SystemClock));
     let removed = disconnected(&stack.store, &stack.credentials, company, id, (&by, now)).await;
     let removed = removed.map_err(|error| match error {
         DisconnectError::Store(error) => stored(error, id),
-        DisconnectError::Secret(error) => Fault::other(format!("the credential of {id} cannot be removed: {error}")),
-        DisconnectError::KeepsPeople => Fault::other(format!(
+        DisconnectError::Secret(error) => CliError::other(format!("the credential of {id} cannot be removed: {error}")),
+        DisconnectError::KeepsPeople => CliError::other(format!(
             "{id} keeps people, who would be left behind; erase them first: huntress-evidence erase {id} --everybody"
         )),
     })?;
@@ -78,7 +78,11 @@ pub async fn disconnect(options: Disconnect) -> Result<(), Fault> {
     said(&removed, options.json, "and its credential are removed; its runs and its evidence stay")
 }
 
-async fn change(place: &Place, connection: &ConnectionId, change: ConnectionChange) -> Result<Connection, Fault> {
+async fn change(
+    place: &StorageArgs,
+    connection: &ConnectionId,
+    change: ConnectionChange,
+) -> Result<Connection, CliError> {
     let (stack, _) = open(place).await?;
     let changed = stack.store.change_connection(&place.company, connection, change).await;
     let changed = changed.map_err(|error| stored(error, connection))?;
@@ -87,17 +91,17 @@ async fn change(place: &Place, connection: &ConnectionId, change: ConnectionChan
 }
 
 /// The connection as JSON, or what became of it in words.
-pub(super) fn said(connection: &Connection, json: bool, what: &str) -> Result<(), Fault> {
+pub(super) fn said(connection: &Connection, json: bool, what: &str) -> Result<(), CliError> {
     if json {
         return render::json(&serde_json::json!({ "connection": connection }));
     }
     render::text(&format!("connection {} {what}\n", connection.id))
 }
 
-pub async fn list(options: Listing) -> Result<(), Fault> {
+pub async fn list(options: Listing) -> Result<(), CliError> {
     let (stack, _) = open(&options.place).await?;
     let connections = stack.store.connections(&options.place.company).await;
-    let connections = connections.map_err(|error| Fault::other(format!("the data file cannot be used: {error}")))?;
+    let connections = connections.map_err(|error| CliError::other(format!("the data file cannot be used: {error}")))?;
     stack.close().await;
     if options.json {
         return render::json(&serde_json::json!({ "connections": connections }));
@@ -130,7 +134,7 @@ fn time(time: Option<DateTime<Utc>>) -> String {
     time.map_or_else(|| "-".to_owned(), render::time)
 }
 
-pub async fn test(options: OfConnection) -> Result<(), Fault> {
+pub async fn test(options: OfConnection) -> Result<(), CliError> {
     let (stack, _) = open(&options.place).await?;
     let tested = stack.tester().test(&options.place.company, &options.connection).await;
     let report = tested.map_err(|error| stored(error, &options.connection))?;
@@ -148,14 +152,14 @@ pub async fn test(options: OfConnection) -> Result<(), Fault> {
     refuse_failed(report)
 }
 
-pub async fn sync(options: Sync) -> Result<(), Fault> {
+pub async fn sync(options: Sync) -> Result<(), CliError> {
     super::refuse_deployed(&options.place, "sync")?;
     // The receiving end stays open: this process is the worker of the run that it asks for.
     let (stack, _queue) = open(&options.place).await?;
     let (company, id) = (&options.place.company, &options.connection);
     let asked = stack.planner().sync_now(company, id, None).await.map_err(|error| match error {
-        common::sync::plan::PlanError::Store(error) => stored(error, id),
-        error @ common::sync::plan::PlanError::Queue(_) => Fault::other(error.to_string()),
+        common::app::runs::plan::PlanError::Store(error) => stored(error, id),
+        error @ common::app::runs::plan::PlanError::Queue(_) => CliError::other(error.to_string()),
     })?;
     let message = RunMessage { company: company.clone(), connection: id.clone(), run: asked.run.id.clone() };
     let run = work(&stack, &message).await?;
@@ -191,7 +195,7 @@ fn next_command(connection: Option<&Connection>) -> String {
 }
 
 /// Does a run in this process and gives its record.
-async fn work(stack: &Stack, message: &RunMessage) -> Result<Option<Run>, Fault> {
+async fn work(stack: &LocalStack, message: &RunMessage) -> Result<Option<Run>, CliError> {
     let worker = stack.worker();
     let connection = stack.store.connection(&message.company, &message.connection).await;
     let connection = connection.map_err(|error| stored(error, &message.connection))?;
@@ -210,7 +214,7 @@ async fn work(stack: &Stack, message: &RunMessage) -> Result<Option<Run>, Fault>
             }
             Ok(_) => break,
             Err(WorkError::Store(error)) => return Err(stored(error, &message.connection)),
-            Err(error @ WorkError::Queue(_)) => return Err(Fault::other(error.to_string())),
+            Err(error @ WorkError::Queue(_)) => return Err(CliError::other(error.to_string())),
         }
     }
     stack
@@ -220,7 +224,7 @@ async fn work(stack: &Stack, message: &RunMessage) -> Result<Option<Run>, Fault>
         .map_err(|error| stored(error, &message.connection))
 }
 
-pub async fn runs(options: OfConnection) -> Result<(), Fault> {
+pub async fn runs(options: OfConnection) -> Result<(), CliError> {
     let (stack, _) = open(&options.place).await?;
     let (company, id) = (&options.place.company, &options.connection);
     stack.store.connection(company, id).await.map_err(|error| stored(error, id))?.ok_or_else(|| no_connection(id))?;

@@ -1,17 +1,17 @@
 //! `copy-credentials`: from where a deployed stack keeps credentials to where it is to keep them.
 
 use crate::arguments::{CopyCredentials, SecretsName};
-use crate::outcome::Fault;
+use crate::outcome::CliError;
 use crate::render;
-use common::lambda::Aws;
-use common::secrets::{Binding, SecretError};
+use common::aws::lambda::Aws;
+use common::aws::secrets::{Binding, SecretError};
 use common::settings::environment;
 use serde_json::json;
 
 /// Copies each credential and reads the copy. What was there before stays, so that the stack finds its credentials before and after it is changed.
-pub async fn copy(options: CopyCredentials) -> Result<(), Fault> {
+pub async fn copy(options: CopyCredentials) -> Result<(), CliError> {
     if !options.place.aws {
-        return Err(Fault::usage("copy-credentials is for a deployed stack; add --aws"));
+        return Err(CliError::usage("copy-credentials is for a deployed stack; add --aws"));
     }
     let aws = Aws::load(&environment);
     let (managed, sealed) = (aws.managed()?, aws.sealed()?);
@@ -21,12 +21,12 @@ pub async fn copy(options: CopyCredentials) -> Result<(), Fault> {
     };
     let company = &options.place.company;
     let connections = aws.store()?.connections(company).await;
-    let connections = connections.map_err(|error| Fault::other(format!("the table cannot be used: {error}")))?;
+    let connections = connections.map_err(|error| CliError::other(format!("the table cannot be used: {error}")))?;
     let (mut copied, mut missing) = (Vec::new(), Vec::new());
     for connection in &connections {
         let id = &connection.id;
         let fault = |error: SecretError| {
-            Fault::other(format!(
+            CliError::other(format!(
                 "the credential of {id} cannot be copied: {error}; those before it are, and it is safe to repeat"
             ))
         };

@@ -1,8 +1,11 @@
 //! The demonstration: a simulated account of both products, and everything else as it is.
 
-use crate::outcome::Fault;
+use crate::outcome::CliError;
 use crate::render;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::app::collection::collect::Huntress;
+use common::aws::secrets::{Binding, Credential};
+use common::aws::telemetry::Telemetry;
 use common::clock::{Clock, SystemClock};
 use common::domain::connection::{Connection, Product};
 use common::domain::evidence::EdrBundle;
@@ -14,12 +17,9 @@ use common::huntress::edr::EdrCredential;
 use common::huntress::origin::Origin;
 use common::huntress::sat::SatCredential;
 use common::huntress::transport::{Timeouts, http_client};
-use common::secrets::{Binding, Credential};
 use common::settings::Origins;
 use common::store::EvidenceOwner;
-use common::sync::collect::Huntress;
-use common::telemetry::Telemetry;
-use huntress_evidence::stack::{Stack, deliver, event};
+use huntress_evidence::stack::{LocalStack, deliver, event};
 use scheduled_sync::Tick;
 use serde::de::DeserializeOwned;
 use simulator::{API_KEY, API_SECRET, Account, List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SatAccount, Simulator};
@@ -45,8 +45,8 @@ impl Drop for Folder {
     }
 }
 
-pub async fn run() -> Result<(), Fault> {
-    show().await.map_err(|error| Fault::other(format!("the demonstration failed: {error}")))
+pub async fn run() -> Result<(), CliError> {
+    show().await.map_err(|error| CliError::other(format!("the demonstration failed: {error}")))
 }
 
 async fn show() -> Result<(), Box<dyn Error>> {
@@ -59,7 +59,7 @@ async fn show() -> Result<(), Box<dyn Error>> {
     let huntress = Huntress { http: http_client(Timeouts::default())?, clock, origins };
     let name = format!("huntress-evidence-demo-{}-{}", std::process::id(), fastrand::u32(..));
     let folder = Folder(std::env::temp_dir().join(name));
-    let (stack, mut queue) = Stack::open(&folder.0, huntress).await?;
+    let (stack, mut queue) = LocalStack::open(&folder.0, huntress).await?;
 
     let now = stack.huntress.instant();
     let edr = EdrCredential { key: API_KEY.into(), secret: API_SECRET.into() };
@@ -117,7 +117,7 @@ fn by_organization(account: &Account) -> Result<Mapping, InvalidId> {
 
 /// Saves a connection that is due at once.
 async fn save(
-    stack: &Stack,
+    stack: &LocalStack,
     id: &str,
     credential: Credential,
     mapping: Mapping,
@@ -141,7 +141,7 @@ fn summary(run: Run) -> Result<String, Box<dyn Error>> {
 
 /// The newest evidence of an owner, as it is stored.
 async fn latest<B: DeserializeOwned>(
-    stack: &Stack,
+    stack: &LocalStack,
     owner: &EvidenceOwner,
     product: Product,
 ) -> Result<B, Box<dyn Error>> {

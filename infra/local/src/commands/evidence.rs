@@ -2,7 +2,7 @@
 
 use super::open;
 use crate::arguments::{History, Metrics};
-use crate::outcome::Fault;
+use crate::outcome::CliError;
 use crate::render;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::domain::connection::{Age, Connection, Product};
@@ -14,17 +14,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-pub(super) fn unusable(error: &StoreError) -> Fault {
-    Fault::other(format!("the data file cannot be used: {error}"))
+pub(super) fn unusable(error: &StoreError) -> CliError {
+    CliError::other(format!("the data file cannot be used: {error}"))
 }
 
 /// A stored bundle.
-pub(super) fn bundle<B: DeserializeOwned>(evidence: &StoredEvidence) -> Result<B, Fault> {
+pub(super) fn bundle<B: DeserializeOwned>(evidence: &StoredEvidence) -> Result<B, CliError> {
     serde_json::from_str(&evidence.body)
-        .map_err(|error| Fault::other(format!("the evidence of run {} cannot be read: {error}", evidence.run_id)))
+        .map_err(|error| CliError::other(format!("the evidence of run {} cannot be read: {error}", evidence.run_id)))
 }
 
-pub async fn metrics(options: Metrics) -> Result<(), Fault> {
+pub async fn metrics(options: Metrics) -> Result<(), CliError> {
     let (stack, _) = open(&options.place).await?;
     let company = &options.place.company;
     let connections = stack.store.connections(company).await.map_err(|error| unusable(&error))?;
@@ -36,11 +36,11 @@ pub async fn metrics(options: Metrics) -> Result<(), Fault> {
             let is_meant = owner != EvidenceOwner::Company || named.as_ref() == Some(&evidence.connection);
             evidence.product == Product::Edr && is_meant
         });
-        Ok::<_, Fault>(latest)
+        Ok::<_, CliError>(latest)
     };
     let mut found: Vec<StoredEvidence> = Vec::new();
     if !is_connection {
-        let client = ClientId::parse(&options.subject).map_err(|error| Fault::usage(error.to_string()))?;
+        let client = ClientId::parse(&options.subject).map_err(|error| CliError::usage(error.to_string()))?;
         found = latest(EvidenceOwner::Client(client)).await?;
     }
     // Also of a connection that was removed: what it has proved stays.
@@ -51,11 +51,11 @@ pub async fn metrics(options: Metrics) -> Result<(), Fault> {
     let now = stack.huntress.clock.now();
     stack.close().await;
     if latest.is_empty() {
-        return Err(Fault::other(nothing_yet(&options.subject, is_connection)));
+        return Err(CliError::other(nothing_yet(&options.subject, is_connection)));
     }
     let of = |evidence: &StoredEvidence| connections.iter().find(|connection| connection.id == evidence.connection);
     if options.json {
-        let evidence: Result<Vec<_>, Fault> =
+        let evidence: Result<Vec<_>, CliError> =
             latest.iter().map(|evidence| Entry::<EdrBundle>::of(evidence, of(evidence), now)).collect();
         return render::json(&Entries { evidence: evidence? });
     }
@@ -105,7 +105,7 @@ impl<'a, B: DeserializeOwned> Entry<'a, B> {
         evidence: &'a StoredEvidence,
         connection: Option<&'a Connection>,
         now: DateTime<Utc>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, CliError> {
         let age = Age::at(evidence.as_of, now);
         Ok(Self {
             connection: &evidence.connection,
@@ -157,7 +157,7 @@ pub(super) fn heading(evidence: &StoredEvidence, connection: Option<&Connection>
 /// The evidence of a year is shown where no instant is given.
 const YEAR: TimeDelta = TimeDelta::days(365);
 
-pub async fn history(options: History) -> Result<(), Fault> {
+pub async fn history(options: History) -> Result<(), CliError> {
     let (stack, _) = open(&options.place).await?;
     let owner = options.client.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
     let to = options.to.unwrap_or_else(|| stack.huntress.clock.now());
@@ -175,7 +175,7 @@ pub async fn history(options: History) -> Result<(), Fault> {
     if values.is_empty() {
         let why =
             if stored.is_empty() { "there is no evidence in that time" } else { "the evidence has no such metric" };
-        return Err(Fault::other(format!("no values of {}: {why}", options.metric)));
+        return Err(CliError::other(format!("no values of {}: {why}", options.metric)));
     }
     if options.json {
         let line = |(evidence, metric): &(&StoredEvidence, common::domain::evidence::Metric)| {

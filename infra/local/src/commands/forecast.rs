@@ -3,13 +3,13 @@
 use super::connections::stored;
 use super::open;
 use crate::arguments::Sync;
-use crate::outcome::Fault;
+use crate::outcome::CliError;
 use crate::render;
+use common::app::runs::forecast::forecast_of;
 use common::domain::forecast::{Basis, Forecast};
-use common::sync::forecast::forecast_of;
 use serde_json::json;
 
-pub async fn run(options: Sync) -> Result<(), Fault> {
+pub async fn run(options: Sync) -> Result<(), CliError> {
     let (stack, _) = open(&options.place).await?;
     let (company, id) = (&options.place.company, &options.connection);
     let now = stack.huntress.clock.now();

@@ -1,38 +1,38 @@
 //! Reading a mapping of organizations to clients from the command line.
 
 use crate::arguments::MappingArguments;
-use crate::outcome::Fault;
+use crate::outcome::CliError;
 use common::domain::id::{ClientId, CompanyId};
 use common::domain::mapping::Mapping;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The mapping that the arguments describe; everything to one client by default.
-pub fn read(arguments: &MappingArguments, company: &CompanyId) -> Result<Mapping, Fault> {
+pub fn read(arguments: &MappingArguments, company: &CompanyId) -> Result<Mapping, CliError> {
     if arguments.map.is_empty() && arguments.map_file.is_none() && arguments.ignore.is_empty() {
         let client = arguments.client.clone().map_or_else(|| ClientId::parse(company.as_str()), Ok);
-        return Ok(Mapping::OneClient { client: client.map_err(|error| Fault::usage(error.to_string()))? });
+        return Ok(Mapping::OneClient { client: client.map_err(|error| CliError::usage(error.to_string()))? });
     }
     let mut clients = BTreeMap::new();
     for entry in &arguments.map {
         let (organization, client) = entry
             .split_once('=')
-            .ok_or_else(|| Fault::usage(format!("--map {entry}: expected ORGANIZATION=CLIENT")))?;
-        add(&mut clients, organization, client).map_err(|why| Fault::usage(format!("--map {entry}: {why}")))?;
+            .ok_or_else(|| CliError::usage(format!("--map {entry}: expected ORGANIZATION=CLIENT")))?;
+        add(&mut clients, organization, client).map_err(|why| CliError::usage(format!("--map {entry}: {why}")))?;
     }
     if let Some(path) = &arguments.map_file {
         let text =
-            std::fs::read_to_string(path).map_err(|error| Fault::usage(format!("{}: {error}", path.display())))?;
+            std::fs::read_to_string(path).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))?;
         for (number, line) in
             text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
         {
-            let fault = |why: &str| Fault::usage(format!("{} line {}: {why}", path.display(), number + 1));
+            let fault = |why: &str| CliError::usage(format!("{} line {}: {why}", path.display(), number + 1));
             let (organization, client) = line.split_once(',').ok_or_else(|| fault("expected organization,client"))?;
             add(&mut clients, organization, client).map_err(|why| fault(&why))?;
         }
     }
     let ignored: BTreeSet<String> = arguments.ignore.iter().map(|id| id.trim().to_owned()).collect();
     if let Some(both) = ignored.iter().find(|id| clients.contains_key(*id)) {
-        return Err(Fault::usage(format!("organization {both} is mapped and ignored: choose one")));
+        return Err(CliError::usage(format!("organization {both} is mapped and ignored: choose one")));
     }
     Ok(Mapping::ByOrganization { clients, ignored })
 }

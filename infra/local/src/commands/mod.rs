@@ -13,19 +13,19 @@ mod redrive;
 mod serve;
 mod signals;
 
-use crate::arguments::{Arguments, Collect, Command, Connect, Place, ProductName, Who};
-use crate::outcome::Fault;
+use crate::arguments::{Actor, Arguments, Collect, Command, Connect, ProductName, StorageArgs};
+use crate::outcome::CliError;
 use crate::render;
+use common::aws::queue::Queued;
 use common::clock::SystemClock;
 use common::domain::connection::Product;
-use common::queue::Queued;
 use common::settings::environment;
-use huntress_evidence::stack::Stack;
+use huntress_evidence::stack::LocalStack;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Carries the command out.
-pub async fn run(arguments: Arguments) -> Result<(), Fault> {
+pub async fn run(arguments: Arguments) -> Result<(), CliError> {
     match arguments.command.unwrap_or(Command::Demo) {
         Command::Demo => demo::run().await,
         Command::Collect(Collect::Edr(options)) => collect::edr(options).await,
@@ -64,7 +64,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Fault> {
 }
 
 /// Prints the steps to a key of a product, and what to do about its troubles.
-fn setup(product: ProductName) -> Result<(), Fault> {
+fn setup(product: ProductName) -> Result<(), CliError> {
     let product = match product {
         ProductName::Edr => Product::Edr,
         ProductName::Sat => Product::Sat,
@@ -72,25 +72,25 @@ fn setup(product: ProductName) -> Result<(), Fault> {
     render::text(&render::setup(product))
 }
 
-/// Who does it: as given, or as the machine knows them.
-fn by(who: &Who) -> String {
+/// Actor does it: as given, or as the machine knows them.
+fn by(who: &Actor) -> String {
     who.by.clone().or_else(|| environment("USER")).unwrap_or_else(|| "local".to_owned())
 }
 
 /// Refuses what a deployed stack does itself.
-fn refuse_deployed(place: &Place, what: &str) -> Result<(), Fault> {
+fn refuse_deployed(place: &StorageArgs, what: &str) -> Result<(), CliError> {
     if place.aws {
-        Err(Fault::usage(format!("--aws cannot {what}: the deployed stack has workers of its own")))
+        Err(CliError::usage(format!("--aws cannot {what}: the deployed stack has workers of its own")))
     } else {
         Ok(())
     }
 }
 
 /// Opens the stack of a data folder, or a deployed one.
-async fn open(place: &Place) -> Result<(Stack, UnboundedReceiver<Queued>), Fault> {
+async fn open(place: &StorageArgs) -> Result<(LocalStack, UnboundedReceiver<Queued>), CliError> {
     let huntress = collect::huntress(Arc::new(SystemClock))?;
     if place.aws {
-        return Stack::deployed(&environment, huntress).map_err(|error| Fault::usage(error.to_string()));
+        return LocalStack::deployed(&environment, huntress).map_err(|error| CliError::usage(error.to_string()));
     }
-    Stack::open(&place.data, huntress).await.map_err(|error| Fault::other(error.to_string()))
+    LocalStack::open(&place.data, huntress).await.map_err(|error| CliError::other(error.to_string()))
 }

@@ -2,45 +2,48 @@
 
 use super::connections::{said, stored};
 use super::{by, open};
-use crate::arguments::{CertificateOf, Erase, OfConnection, OfPerson, People, Pick, Place, Privacy, ProviderOf, Reset};
-use crate::outcome::Fault;
+use crate::arguments::{
+    CertificateOf, Erase, OfConnection, OfPerson, People, Pick, Privacy, ProviderOf, Reset, StorageArgs,
+};
+use crate::outcome::CliError;
 use crate::render;
+use common::app::people::{Choice, KeyringError, PeopleError, PeopleService};
 use common::domain::id::ConnectionId;
 use common::domain::sat::person::PrivacyMode;
 use common::store::StoreError;
-use common::sync::people::{Choice, Desk, DeskError, VaultError};
-use huntress_evidence::stack::Stack;
+use huntress_evidence::stack::LocalStack;
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
 /// A fault at the desk, with what it was about.
-fn fault(error: DeskError, connection: &ConnectionId) -> Fault {
+fn fault(error: PeopleError, connection: &ConnectionId) -> CliError {
     match error {
-        DeskError::Failed(failure) => failure.into(),
-        DeskError::Refused(line) => Fault::usage(line),
-        DeskError::Store(StoreError::NotFound { record: "person" }) => {
-            Fault::other(format!("there is no such person; see: huntress-evidence people {connection}"))
+        PeopleError::Failed(failure) => failure.into(),
+        PeopleError::Refused(line) => CliError::usage(line),
+        PeopleError::Store(StoreError::NotFound { record: "person" }) => {
+            CliError::other(format!("there is no such person; see: huntress-evidence people {connection}"))
         }
-        DeskError::Store(StoreError::NotFound { record: "certificate" }) => Fault::other(format!(
+        PeopleError::Store(StoreError::NotFound { record: "certificate" }) => CliError::other(format!(
             "there is no certificate of this person; see: huntress-evidence person {connection} PERSON"
         )),
-        DeskError::Store(error) => stored(error, connection),
-        DeskError::Vault(VaultError::NothingSealed) => {
-            Fault::other(format!("{}; see: huntress-evidence privacy {connection} full", VaultError::NothingSealed))
-        }
-        DeskError::Vault(error) => Fault::other(error.to_string()),
+        PeopleError::Store(error) => stored(error, connection),
+        PeopleError::PeopleKeyring(KeyringError::NothingSealed) => CliError::other(format!(
+            "{}; see: huntress-evidence privacy {connection} full",
+            KeyringError::NothingSealed
+        )),
+        PeopleError::PeopleKeyring(error) => CliError::other(error.to_string()),
     }
 }
 
-async fn desk(place: &Place) -> Result<(Stack, Desk), Fault> {
+async fn desk(place: &StorageArgs) -> Result<(LocalStack, PeopleService), CliError> {
     let (stack, _) = open(place).await?;
     let desk = stack.desk();
     Ok((stack, desk))
 }
 
-pub async fn assignments(options: OfConnection) -> Result<(), Fault> {
+pub async fn assignments(options: OfConnection) -> Result<(), CliError> {
     let (stack, _) = open(&options.place).await?;
     let listed = stack.picker().assignments(&options.place.company, &options.connection).await;
     let (assignments, gone) = listed.map_err(|error| fault(error, &options.connection))?;
@@ -51,13 +54,13 @@ pub async fn assignments(options: OfConnection) -> Result<(), Fault> {
     render::text(&render::assignments(&assignments, &gone))
 }
 
-pub async fn pick(options: Pick) -> Result<(), Fault> {
+pub async fn pick(options: Pick) -> Result<(), CliError> {
     let picks = match (options.assignments.is_empty(), options.none) {
         (false, _) => Some(options.assignments.into_iter().collect()),
-        (true, true) => Some(common::domain::sat::pick::Picks::new()),
+        (true, true) => Some(common::domain::sat::selection::SelectedAssignments::new()),
         (true, false) if options.recertify_after_days.is_some() || options.max_activity.is_some() => None,
         (true, false) => {
-            return Err(Fault::usage(format!(
+            return Err(CliError::usage(format!(
                 "name the assignments, or say --none; see: huntress-evidence assignments {}",
                 options.connection
             )));
@@ -85,12 +88,12 @@ pub async fn pick(options: Pick) -> Result<(), Fault> {
     said(&connection, options.json, &next)
 }
 
-pub async fn privacy(options: Privacy) -> Result<(), Fault> {
+pub async fn privacy(options: Privacy) -> Result<(), CliError> {
     let (stack, desk) = desk(&options.place).await?;
     let mode = PrivacyMode::from(options.mode);
     let set = desk.set_mode(&options.place.company, &options.connection, mode, options.erase).await;
     let connection = set.map_err(|error| match error {
-        DeskError::Refused(line) => Fault::usage(format!("{line} with --erase")),
+        PeopleError::Refused(line) => CliError::usage(format!("{line} with --erase")),
         error => fault(error, &options.connection),
     })?;
     close(stack, options.erase).await?;
@@ -106,19 +109,19 @@ pub async fn privacy(options: Privacy) -> Result<(), Fault> {
 }
 
 /// Ends the stack; after an erasing, the data file is written anew without what was erased.
-async fn close(stack: Stack, erased: bool) -> Result<(), Fault> {
+async fn close(stack: LocalStack, erased: bool) -> Result<(), CliError> {
     if !erased {
         stack.close().await;
         return Ok(());
     }
     stack.close_and_compact().await.map_err(|error| {
-        Fault::other(format!(
+        CliError::other(format!(
             "it was erased, but its bytes are still in free pages of the data file: {error}; erase again"
         ))
     })
 }
 
-pub async fn people(options: People) -> Result<(), Fault> {
+pub async fn people(options: People) -> Result<(), CliError> {
     let (stack, desk) = desk(&options.place).await?;
     let (company, id) = (&options.place.company, &options.connection);
     let status = options.status.map(Into::into);
@@ -138,7 +141,7 @@ pub async fn people(options: People) -> Result<(), Fault> {
     render::text(&render::people(&people, identities.as_deref(), &summary, &connection))
 }
 
-pub async fn person(options: OfPerson) -> Result<(), Fault> {
+pub async fn person(options: OfPerson) -> Result<(), CliError> {
     let (stack, desk) = desk(&options.place).await?;
     let (company, id) = (&options.place.company, &options.connection);
     let record = desk.person(company, id, &options.person).await.map_err(|error| fault(error, id))?;
@@ -150,7 +153,7 @@ pub async fn person(options: OfPerson) -> Result<(), Fault> {
     render::text(&render::person(&record, &events))
 }
 
-pub async fn onboarding(options: OfPerson) -> Result<(), Fault> {
+pub async fn onboarding(options: OfPerson) -> Result<(), CliError> {
     let (stack, desk) = desk(&options.place).await?;
     let prompt = desk.onboarding(&options.place.company, &options.connection, &options.person).await;
     let prompt = prompt.map_err(|error| fault(error, &options.connection))?;
@@ -161,7 +164,7 @@ pub async fn onboarding(options: OfPerson) -> Result<(), Fault> {
     render::text(&render::onboarding(&prompt))
 }
 
-pub async fn reset(options: Reset) -> Result<(), Fault> {
+pub async fn reset(options: Reset) -> Result<(), CliError> {
     let (stack, desk) = desk(&options.place).await?;
     let (company, id) = (&options.place.company, &options.connection);
     let reset = desk.reset(company, id, &options.person, &by(&options.who), &options.reason).await;
@@ -170,10 +173,10 @@ pub async fn reset(options: Reset) -> Result<(), Fault> {
     if options.json {
         return render::json(&render::person_json(&record, &[]));
     }
-    render::text(&format!("{} is unknown until the next sync judges them by the source\n", record.person))
+    render::text(&format!("{} is unknown until the next sync evaluates them by the source\n", record.person))
 }
 
-pub async fn certificate(options: CertificateOf) -> Result<(), Fault> {
+pub async fn certificate(options: CertificateOf) -> Result<(), CliError> {
     let (stack, desk) = desk(&options.place).await?;
     let (company, id, path) = (&options.place.company, &options.connection, &options.output);
     let who = by(&options.who);
@@ -183,7 +186,7 @@ pub async fn certificate(options: CertificateOf) -> Result<(), Fault> {
     // A certificate names a person: only who asked can read the file, and no other is overwritten.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| file.write_all(&opened.bytes).and_then(|()| file.sync_all()));
-    written.map_err(|error| Fault::other(format!("{}: {error}", path.display())))?;
+    written.map_err(|error| CliError::other(format!("{}: {error}", path.display())))?;
     if options.json {
         return render::json(&json!({
             "file": path, "assignment": opened.assignment, "sha256": opened.stored.sha256, "bytes": opened.stored.bytes,
@@ -201,7 +204,7 @@ pub async fn certificate(options: CertificateOf) -> Result<(), Fault> {
     ))
 }
 
-pub async fn erase(options: Erase) -> Result<(), Fault> {
+pub async fn erase(options: Erase) -> Result<(), CliError> {
     let (stack, desk) = desk(&options.place).await?;
     let (company, id) = (&options.place.company, &options.connection);
     let erased = match &options.person {
@@ -221,10 +224,10 @@ pub async fn erase(options: Erase) -> Result<(), Fault> {
     render::text(&format!("{whom} erased, and the data file is compacted; the evidence stays{next}\n"))
 }
 
-pub async fn provider(options: ProviderOf) -> Result<(), Fault> {
+pub async fn provider(options: ProviderOf) -> Result<(), CliError> {
     let (stack, desk) = desk(&options.place).await?;
     let (company, client) = (&options.place.company, &options.client);
-    let unusable = |error: StoreError| Fault::other(format!("the data file cannot be used: {error}"));
+    let unusable = |error: StoreError| CliError::other(format!("the data file cannot be used: {error}"));
     let provider = match &options.connection {
         Some(id) => {
             let named = desk.name_provider(company, client, id, &by(&options.who)).await;

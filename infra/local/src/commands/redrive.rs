@@ -1,16 +1,16 @@
 //! `redrive`: runs whose messages were put aside, back to the workers.
 
 use crate::arguments::Redrive;
-use crate::outcome::Fault;
+use crate::outcome::CliError;
 use crate::render;
-use common::lambda::Aws;
+use common::app::runs::redrive::{RedriveAction, Redriven, Redriver, Wanted};
+use common::aws::lambda::Aws;
 use common::settings::environment;
-use common::sync::redrive::{Done, Redriven, Redriver, Wanted};
 use serde_json::json;
 
-pub async fn run(options: Redrive) -> Result<(), Fault> {
+pub async fn run(options: Redrive) -> Result<(), CliError> {
     if !options.aws {
-        return Err(Fault::usage(
+        return Err(CliError::usage(
             "there are no dead letters on one machine: a run that could not be worked on stands in the table, and serve sends it again; --aws looks after a deployed stack",
         ));
     }
@@ -21,7 +21,8 @@ pub async fn run(options: Redrive) -> Result<(), Fault> {
     let outcome = redriver.redrive(&wanted, |redriven| all.extend_from_slice(redriven)).await;
     // What was done is said also where the rest failed.
     let count = |done| all.iter().filter(|it| it.done == done).count();
-    let (moved, dropped, left) = (count(Done::Moved), count(Done::Dropped), count(Done::Left));
+    let (moved, dropped, left) =
+        (count(RedriveAction::Moved), count(RedriveAction::Dropped), count(RedriveAction::Left));
     if options.json {
         let (dry_run, messages) = (options.dry_run, &all);
         render::json(
@@ -36,7 +37,7 @@ pub async fn run(options: Redrive) -> Result<(), Fault> {
     }
     outcome.map_err(|error| {
         let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
-        Fault::other(format!("not all messages were dealt with: {error}{cause}; begin again after five minutes"))
+        CliError::other(format!("not all messages were dealt with: {error}{cause}; begin again after five minutes"))
     })
 }
 
@@ -55,9 +56,9 @@ fn table(all: &[Redriven]) -> String {
             or_dash(it.run.as_ref().map(ToString::to_string)),
             or_dash(it.status.map(|status| status.to_string())),
             match it.done {
-                Done::Moved => "moved",
-                Done::Dropped => "dropped",
-                Done::Left => "left",
+                RedriveAction::Moved => "moved",
+                RedriveAction::Dropped => "dropped",
+                RedriveAction::Left => "left",
             }
             .to_owned(),
         ]);

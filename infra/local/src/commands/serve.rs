@@ -2,18 +2,18 @@
 
 use super::open;
 use crate::arguments::Serve;
-use crate::outcome::Fault;
+use crate::outcome::CliError;
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::api::{Caller, Problem};
+use common::app::runs::plan::{PlanError, Planner};
+use common::aws::queue::{Queued, RunMessage};
 use common::domain::id::CompanyId;
-use common::queue::{Queued, RunMessage};
-use common::sync::plan::{PlanError, Planner};
-use huntress_evidence::stack::Stack;
-use huntress_evidence::{pump, scheduler};
+use huntress_evidence::stack::LocalStack;
+use huntress_evidence::{dispatcher, scheduler};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,18 +22,21 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub async fn run(options: Serve) -> Result<(), Fault> {
+pub async fn run(options: Serve) -> Result<(), CliError> {
     super::refuse_deployed(&options.place, "serve")?;
     if !options.listen.ip().is_loopback() {
-        return Err(Fault::usage("--listen must be a loopback address: there is no TLS here; put a proxy in front"));
+        return Err(CliError::usage("--listen must be a loopback address: there is no TLS here; put a proxy in front"));
     }
     let (stack, queue) = open(&options.place).await?;
-    let token =
-        token(&options.place.data).map_err(|error| Fault::other(format!("the API token cannot be kept: {error}")))?;
+    let token = token(&options.place.data)
+        .map_err(|error| CliError::other(format!("the API token cannot be kept: {error}")))?;
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-        Fault::other(format!("{}: {error}; listen elsewhere with --listen, e.g. --listen 127.0.0.1:0", options.listen))
+        CliError::other(format!(
+            "{}: {error}; listen elsewhere with --listen, e.g. --listen 127.0.0.1:0",
+            options.listen
+        ))
     })?;
-    let address = listener.local_addr().map_err(|error| Fault::other(error.to_string()))?;
+    let address = listener.local_addr().map_err(|error| CliError::other(error.to_string()))?;
     let stop = CancellationToken::new();
     let stack = Arc::new(stack);
     recover(&stack, &options.place.company).await?;
@@ -49,8 +52,9 @@ pub async fn run(options: Serve) -> Result<(), Fault> {
     let served = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
     let http = tokio::spawn(served.into_future());
     let runs = TaskTracker::new();
-    let pump = pump::run(Arc::clone(&stack), queue, usize::from(options.workers), runs.clone(), stop.clone());
-    let pump = tokio::spawn(pump);
+    let dispatcher =
+        dispatcher::run(Arc::clone(&stack), queue, usize::from(options.workers), runs.clone(), stop.clone());
+    let dispatcher = tokio::spawn(dispatcher);
     let planner = Planner { jitter: TimeDelta::minutes(options.jitter_minutes.into()), ..stack.planner() };
     let scheduler = tokio::spawn(scheduler::run(planner, stop.clone()));
     tracing::info!(%address, company = %options.place.company, "listening");
@@ -65,7 +69,7 @@ pub async fn run(options: Serve) -> Result<(), Fault> {
     runs.close();
     // What is not done by then is taken up at the next start: it stands in the table.
     let grace = Duration::from_secs(u64::from(options.grace_seconds));
-    drop(tokio::time::timeout(grace, async { tokio::join!(http, pump, scheduler, runs.wait()) }).await);
+    drop(tokio::time::timeout(grace, async { tokio::join!(http, dispatcher, scheduler, runs.wait()) }).await);
     if let Some(stack) = Arc::into_inner(stack) {
         // What was erased over HTTP leaves the data file's free pages now.
         if let Err(error) = stack.close_and_compact().await {
@@ -92,12 +96,12 @@ async fn asked_to_stop() {
 }
 
 /// Puts the runs that an earlier process left back into the queue.
-async fn recover(stack: &Stack, company: &CompanyId) -> Result<(), Fault> {
-    let fault = |error: common::store::StoreError| Fault::other(format!("the data file cannot be used: {error}"));
+async fn recover(stack: &LocalStack, company: &CompanyId) -> Result<(), CliError> {
+    let fault = |error: common::store::StoreError| CliError::other(format!("the data file cannot be used: {error}"));
     // What has been lying for a day is not gone on with.
     stack.planner().reconcile().await.map_err(|error| match error {
         PlanError::Store(error) => fault(error),
-        error @ PlanError::Queue(_) => Fault::other(error.to_string()),
+        error @ PlanError::Queue(_) => CliError::other(error.to_string()),
     })?;
     // Everything that is scheduled at all is due by then.
     let scheduled = stack.store.due(DateTime::<Utc>::MAX_UTC).await.map_err(fault)?;
@@ -110,7 +114,7 @@ async fn recover(stack: &Stack, company: &CompanyId) -> Result<(), Fault> {
         let Some(active) = active else { continue };
         tracing::info!(%company, %connection, run = %active.run_id, "taking up a run");
         let message = RunMessage { company, connection, run: active.run_id };
-        stack.send(&[Queued::now(message)]).await.map_err(|error| Fault::other(error.to_string()))?;
+        stack.send(&[Queued::now(message)]).await.map_err(|error| CliError::other(error.to_string()))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::evidence::{Entries, Entry, bundle, heading, unusable};
 use super::open;
 use crate::arguments::OfClient;
-use crate::outcome::Fault;
+use crate::outcome::CliError;
 use crate::render;
 use common::domain::connection::Product;
 use common::domain::controls::ControlRef;
@@ -13,7 +13,7 @@ use common::store::{EvidenceOwner, StoredEvidence};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-pub async fn signals(options: OfClient) -> Result<(), Fault> {
+pub async fn signals(options: OfClient) -> Result<(), CliError> {
     let (stack, _) = open(&options.place).await?;
     let company = &options.place.company;
     let owner = EvidenceOwner::Client(options.client.clone());
@@ -23,14 +23,14 @@ pub async fn signals(options: OfClient) -> Result<(), Fault> {
     stack.close().await;
     let latest: Vec<StoredEvidence> = latest.into_iter().filter(|evidence| evidence.product == Product::Sat).collect();
     if latest.is_empty() {
-        return Err(Fault::other(format!(
+        return Err(CliError::other(format!(
             "there is no training evidence of a client {}; see: huntress-evidence connections",
             options.client
         )));
     }
     let of = |evidence: &StoredEvidence| connections.iter().find(|connection| connection.id == evidence.connection);
     if options.json {
-        let evidence: Result<Vec<_>, Fault> =
+        let evidence: Result<Vec<_>, CliError> =
             latest.iter().map(|evidence| Entry::<SatBundle>::of(evidence, of(evidence), now)).collect();
         return render::json(&Entries { evidence: evidence? });
     }
@@ -44,13 +44,13 @@ pub async fn signals(options: OfClient) -> Result<(), Fault> {
 /// Which evidence supports a control, and how strongly.
 type Supports = BTreeMap<(String, String, String), Vec<(String, String)>>;
 
-pub async fn controls(options: OfClient) -> Result<(), Fault> {
+pub async fn controls(options: OfClient) -> Result<(), CliError> {
     let (stack, _) = open(&options.place).await?;
     let owner = EvidenceOwner::Client(options.client.clone());
     let latest = stack.store.latest(&options.place.company, &owner).await.map_err(|error| unusable(&error))?;
     stack.close().await;
     if latest.is_empty() {
-        return Err(Fault::other(format!(
+        return Err(CliError::other(format!(
             "there is no evidence of a client {}; see: huntress-evidence connections",
             options.client
         )));

@@ -1,16 +1,16 @@
 //! People and what is known of their training, as tables and as JSON.
 
 use super::{table, time};
+use common::app::people::Identity;
 use common::domain::connection::Connection;
 use common::domain::sat::person::{CertificateOutcome, OnboardingPrompt, PeopleSummary, PersonEvent, PersonState};
-use common::domain::sat::pick::{PickableAssignment, Picks};
+use common::domain::sat::selection::{PickableAssignment, SelectedAssignments};
 use common::domain::sat::training::TrainingReport;
 use common::store::{LoggedEvent, PersonRecord};
-use common::sync::people::Identity;
 use serde_json::{Value, json};
 
 /// Ids in one cell.
-pub fn ids(picks: &Picks) -> String {
+pub fn ids(picks: &SelectedAssignments) -> String {
     if picks.is_empty() {
         return "-".to_owned();
     }
@@ -41,7 +41,7 @@ pub fn training(report: &TrainingReport) -> String {
         "{rows}\n\n{}\nas of {} · account {} · {} requests, {} ms\n",
         summary(&report.summary),
         time(metadata.as_of),
-        metadata.account.name.as_deref().unwrap_or(&metadata.account.id),
+        metadata.account.name.as_deref().unwrap_or(metadata.account.id.as_str()),
         metadata.api_calls_made,
         metadata.collection_duration_ms,
     );
@@ -55,7 +55,7 @@ pub fn training(report: &TrainingReport) -> String {
 }
 
 /// The assignments that can be picked.
-pub fn assignments(assignments: &[PickableAssignment], gone: &Picks) -> String {
+pub fn assignments(assignments: &[PickableAssignment], gone: &SelectedAssignments) -> String {
     let mut rows = table(&["assignment", "name", "status", "begins", "ends", "picked"]);
     let date = |at: Option<chrono::DateTime<chrono::Utc>>| {
         at.map_or_else(|| "-".to_owned(), |at| at.format("%Y-%m-%d").to_string())

@@ -1,0 +1,5 @@
+//! Collecting: one run of a connection, from its lease to its commit.
+
+mod checkpoint;
+pub mod collect;
+pub mod worker;

@@ -1,0 +1,382 @@
+//! One run, from its lease to its commit.
+
+use super::checkpoint::{Checkpoint, IDLE_PARTS, Lists};
+use super::collect::{Huntress, Job, RateLimiters};
+use crate::app::people::PeopleKeyring;
+use crate::aws::queue::{Queue, QueueError, Queued, RunMessage};
+use crate::aws::secrets::{Binding, Credential, Credentials, SecretError};
+use crate::domain::connection::{Connection, Product};
+use crate::domain::controls::ControlMap;
+use crate::domain::edr::bundle::split;
+use crate::domain::evidence::Tenant;
+use crate::domain::id::{ClientId, RunId};
+use crate::domain::run::{Failure, FailureCode, LONGEST_RUN, RecordCounts};
+use crate::domain::sat::bundle::bundle_of;
+use crate::domain::sat::id::SatId;
+use crate::domain::schedule::next_daily;
+use crate::huntress::edr::{Collected, EdrCredential, EdrState};
+use crate::huntress::sat::{SatClient, SatCredential, SatState};
+use crate::huntress::transport::{Progress, WaitPolicy};
+use crate::store::{
+    ConnectionChange, EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunSuccess, Store, StoreError,
+    Suspension,
+};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Carries runs to their end.
+pub struct Worker {
+    /// Connections, runs and evidence.
+    pub store: Store,
+    /// Credentials.
+    pub credentials: Arc<Credentials>,
+    /// The vendor.
+    pub huntress: Huntress,
+    /// The request limits of the accounts.
+    pub budgets: Arc<RateLimiters>,
+    /// Where a run that is to go on later is sent again.
+    pub queue: Arc<Queue>,
+    /// What it takes to keep people.
+    pub vault: Arc<PeopleKeyring>,
+}
+
+/// Why a message has to come again.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// How a message was dealt with. None of these needs the message again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Processed {
+    /// The evidence is visible.
+    Succeeded {
+        /// In so many bundles.
+        bundles: usize,
+    },
+    /// The run ended without evidence.
+    Failed(Failure),
+    /// The run had ended before.
+    AlreadyFinished,
+    /// Another worker has it; should that one die, its own message comes back.
+    Busy,
+    /// It goes on later, by a message that was sent for that.
+    Waiting {
+        /// From when on.
+        until: DateTime<Utc>,
+    },
+    /// Another worker took it while this one was at it; the store refused this one.
+    LeaseLost,
+}
+
+/// A lease outlasts the worker's deadline by this, so that nobody takes the run while the worker is still writing.
+const LEASE_MARGIN: TimeDelta = TimeDelta::seconds(60);
+
+impl Worker {
+    /// Does the run of a message as `owner`, until `deadline` at the latest; its doings are counted in `progress`.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the table or the queue does not answer; then the message should come again.
+    pub async fn process(
+        &self,
+        message: &RunMessage,
+        owner: &str,
+        deadline: DateTime<Utc>,
+        progress: Arc<Progress>,
+    ) -> Result<Processed, WorkError> {
+        // Whole seconds: the instant of evaluation is read by people.
+        let now = self.huntress.instant();
+        let lease_for = deadline.signed_duration_since(now) + LEASE_MARGIN;
+        let taken = self.store.take(&message.company, &message.connection, &message.run, owner, now, lease_for).await;
+        let lease = match taken {
+            Ok(LeaseOutcome::Acquired { lease, .. }) => lease,
+            Ok(LeaseOutcome::Finished(_)) | Err(StoreError::NotFound { .. }) => return Ok(Processed::AlreadyFinished),
+            Ok(LeaseOutcome::Held { .. }) => return Ok(Processed::Busy),
+            Ok(LeaseOutcome::NotDue { until }) => return self.later(message, until).await,
+            Err(error) => return Err(error.into()),
+        };
+        tracing::info!(company = %message.company, connection = %message.connection, run = %message.run, "run started");
+        // Its message was away for a day, or lay among the dead letters: what is read now is not what held then.
+        let gathered = if now.signed_duration_since(lease.as_of()) > LONGEST_RUN {
+            Err(Failure::new(
+                FailureCode::Abandoned,
+                "the run began more than 23 hours ago and did not come to its end",
+            ))
+        } else {
+            // Boxed: the futures of requests inside requests would otherwise be one value of many kilobytes.
+            Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await?
+        };
+        let processed = match gathered {
+            Ok(Part::Last(gathered)) => self.commit(&lease, gathered, &progress).await,
+            Ok(Part::Paused { state, until }) => self.suspend(&lease, &state, until, &progress).await,
+            Err(failure) => self.fail(&lease, failure, &progress).await,
+        };
+        let processed = match processed {
+            Err(StoreError::LeaseLost) => Processed::LeaseLost,
+            Ok(Processed::Waiting { until }) => self.later(message, until).await?,
+            other => other?,
+        };
+        tracing::info!(company = %message.company, connection = %message.connection, run = %message.run, outcome = ?processed, requests = progress.requests(), "run ended");
+        Ok(processed)
+    }
+
+    /// Sends the message of a run that may not go on yet.
+    async fn later(&self, message: &RunMessage, until: DateTime<Utc>) -> Result<Processed, WorkError> {
+        // Not at once, when this worker is still at it.
+        let delay = until.signed_duration_since(self.huntress.clock.now()).max(TimeDelta::seconds(1));
+        self.queue.send(&[Queued::after(delay, message.clone())]).await?;
+        Ok(Processed::Waiting { until })
+    }
+
+    async fn suspend(
+        &self,
+        lease: &Lease,
+        state: &[u8],
+        continue_at: DateTime<Utc>,
+        progress: &Progress,
+    ) -> Result<Processed, StoreError> {
+        let now = self.huntress.clock.now();
+        let suspension = Suspension { state, continue_at, api_calls: progress.requests(), now };
+        self.store.suspend(lease, suspension).await?;
+        Ok(Processed::Waiting { until: continue_at })
+    }
+
+    async fn commit(
+        &self,
+        lease: &Lease,
+        gathered: CollectedEvidence,
+        progress: &Progress,
+    ) -> Result<Processed, StoreError> {
+        let finished_at = self.huntress.clock.now();
+        let ended = RunSuccess {
+            finished_at,
+            api_calls: progress.requests(),
+            records: gathered.records,
+            pages: progress.pages_of(),
+            next_run_at: Some(next_daily(finished_at)),
+        };
+        let bundles = gathered.evidence.len();
+        self.store.commit(lease, ended, gathered.evidence).await?;
+        Ok(Processed::Succeeded { bundles })
+    }
+
+    async fn fail(&self, lease: &Lease, failure: Failure, progress: &Progress) -> Result<Processed, StoreError> {
+        let failed = RunFailure {
+            finished_at: self.huntress.clock.now(),
+            failure: failure.clone(),
+            api_calls: progress.requests(),
+            records: RecordCounts::default(),
+        };
+        self.store.fail(lease, failed).await?;
+        Ok(Processed::Failed(failure))
+    }
+
+    /// The evidence of a run, or how far it came, or why there is none.
+    async fn collect(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        deadline: DateTime<Utc>,
+        progress: &Arc<Progress>,
+    ) -> Result<Result<Part, Failure>, StoreError> {
+        let (company, id) = (lease.company(), lease.connection());
+        let Some(connection) = self.store.connection(company, id).await? else {
+            return Ok(Err(Failure::new(
+                FailureCode::NotFound,
+                "the connection was removed while its run was waiting",
+            )));
+        };
+        let credential = match credential_of(&self.credentials, &connection).await {
+            Ok(credential) => credential,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let job = Job {
+            as_of: lease.as_of().trunc_subsecs(0),
+            as_of_given: false,
+            run: Some(run.clone()),
+            budget: self.budgets.with_published_usage(&self.store, &connection, self.huntress.clock.now()).await?,
+            patience: WaitPolicy::until(deadline).pausing(),
+            progress: Arc::clone(progress),
+        };
+        let kept = self.store.checkpoint(lease).await?;
+        let mut checkpoint = kept.and_then(|bytes| Checkpoint::decode(&bytes)).unwrap_or_else(|| {
+            let lists = match connection.product {
+                Product::Edr => Lists::Edr(EdrState::new(connection.edr, job.as_of).into()),
+                Product::Sat => Lists::Sat(SatState::new(connection.sat, job.as_of).into(), None),
+            };
+            Checkpoint::begin(lists, self.huntress.clock.now())
+        });
+        progress.resume(checkpoint.done.clone());
+        let started_at = checkpoint.started_at;
+        let gathered = match (&credential, checkpoint.lists) {
+            (Credential::Edr(credential), Lists::Edr(state)) => {
+                self.collect_edr(credential, &connection, *state, started_at, job).await
+            }
+            (Credential::Sat(credential), Lists::Sat(state, people)) => {
+                self.collect_sat(lease, credential, &connection, (*state, people), started_at, job).await
+            }
+            // A credential is bound to its product.
+            _ => Err(Failure::new(FailureCode::CredentialMissing, "the credential is for another product")),
+        };
+        // What was read is not thrown away for that: the server's own count corrects those who do not know.
+        if let Err(error) = self.budgets.save(&self.store, &connection, self.huntress.clock.now()).await {
+            tracing::warn!(connection = %connection.id, %error, "other workers do not know what this one sent");
+        }
+        let gathered = match gathered {
+            Ok(Collected::Complete(gathered)) => Ok(gathered),
+            Ok(Collected::Paused { state, until }) => {
+                let done = progress.done();
+                checkpoint.idle = if done.pages == checkpoint.done.pages { checkpoint.idle + 1 } else { 0 };
+                (checkpoint.done, checkpoint.lists) = (done, *state);
+                return Ok(
+                    pause(&checkpoint, lease.as_of(), until).map_err(|failure| failure.about(connection.product))
+                );
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Ok(CollectedEvidence { account: Some(account), .. }) = &gathered
+            && connection.account_id.is_none()
+        {
+            let found = ConnectionChange { account_id: Some(account.clone()), ..Default::default() };
+            self.store.change_connection(company, id, found).await?;
+        }
+        Ok(gathered.map(Part::Last))
+    }
+
+    async fn collect_edr(
+        &self,
+        credential: &EdrCredential,
+        connection: &Connection,
+        state: EdrState,
+        started_at: DateTime<Utc>,
+        job: Job,
+    ) -> Result<Collected<CollectedEvidence, Lists>, Failure> {
+        let collected = self.huntress.continue_edr(credential, state, started_at, job).await?;
+        let (tally, collection) = match collected {
+            Collected::Complete(whole) => whole,
+            Collected::Paused { state, until } => {
+                return Ok(Collected::Paused { state: Box::new(Lists::Edr(state)), until });
+            }
+        };
+        let bundles = split(&tally, &collection, &connection.company, &connection.mapping);
+        let evidence = bundles.iter().map(|bundle| record(Product::Edr, bundle.tenant.client_id.as_ref(), bundle));
+        Ok(Collected::Complete(CollectedEvidence {
+            evidence: evidence.collect::<Result<_, _>>()?,
+            records: tally.records_read().into(),
+            account: None,
+        }))
+    }
+
+    /// A training account is one client's, so there is no evidence of the company's own.
+    async fn collect_sat(
+        &self,
+        lease: &Lease,
+        credential: &SatCredential,
+        connection: &Connection,
+        (state, people): (SatState, Option<Vec<u8>>),
+        started_at: DateTime<Utc>,
+        job: Job,
+    ) -> Result<Collected<CollectedEvidence, Lists>, Failure> {
+        let paused = |state, people, until| {
+            Ok(Collected::Paused { state: Box::new(Lists::Sat(Box::new(state), people)), until })
+        };
+        let (as_of, progress) = (job.as_of, Arc::clone(&job.progress));
+        let transport = self.huntress.sat_transport(&job);
+        let client = match SatClient::open(&transport, credential).await {
+            Ok(client) => client,
+            // Not even the token could be asked for yet.
+            Err(failure) => match transport.paused_until() {
+                Some(until) => return paused(state, people, until),
+                None => return Err(failure),
+            },
+        };
+        let configured = connection.account_id.as_ref().map(SatId::as_str);
+        let collected = self.huntress.continue_sat(&client, state, started_at, configured, job).await?;
+        let (state, mut collection) = match collected {
+            Collected::Complete(whole) => whole,
+            Collected::Paused { state, until } => return paused(*state, people, until),
+        };
+        let account = &collection.account.id;
+        let people = match self.track(lease, connection, &client, account, as_of, people.as_deref()).await? {
+            Collected::Complete(people) => people,
+            Collected::Paused { state: people, until } => return paused(state, Some(*people), until),
+        };
+        let tally = state.tally();
+        collection.api_calls = progress.requests();
+        let evidence = connection.mapping.clients().into_iter().map(|client| {
+            let tenant = Tenant { company_id: Some(connection.company.clone()), client_id: Some(client.clone()) };
+            let bundle = bundle_of(tally, &collection, tenant, ControlMap::current());
+            let bundle = match &people {
+                Some(people) => bundle.with_people(people.evidence.clone(), &people.quality),
+                None => bundle,
+            };
+            record(Product::Sat, Some(client), &bundle)
+        });
+        Ok(Collected::Complete(CollectedEvidence {
+            evidence: evidence.collect::<Result<_, _>>()?,
+            records: tally.records_read().into(),
+            account: Some(collection.account.id),
+        }))
+    }
+}
+
+/// How a part of a run ends that does not fail.
+enum Part {
+    Last(CollectedEvidence),
+    Paused { state: Vec<u8>, until: DateTime<Utc> },
+}
+
+/// What is kept of a run that goes on at `until`; it fails if there is no sense in that.
+fn pause(checkpoint: &Checkpoint, as_of: DateTime<Utc>, until: DateTime<Utc>) -> Result<Part, Failure> {
+    if checkpoint.idle > IDLE_PARTS {
+        let message =
+            "the request limit of the account, or its server, let no page through in several parts of the run";
+        return Err(Failure::new(FailureCode::RateLimited, message));
+    }
+    if until.signed_duration_since(as_of) > LONGEST_RUN {
+        let message = "the request limit of the account does not allow to read its lists within a day";
+        return Err(Failure::new(FailureCode::RateLimited, message));
+    }
+    let state = checkpoint.encode();
+    let state = state.ok_or_else(|| Failure::new(FailureCode::Storage, "the checkpoint cannot be written"))?;
+    Ok(Part::Paused { state, until })
+}
+
+/// What a collection brings to the commit.
+struct CollectedEvidence {
+    evidence: Vec<EvidenceRecord>,
+    records: RecordCounts,
+    /// The training account that was measured.
+    account: Option<SatId>,
+}
+
+fn record(product: Product, client: Option<&ClientId>, bundle: &impl Serialize) -> Result<EvidenceRecord, Failure> {
+    let owner = client.cloned().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
+    let body = serde_json::to_string(bundle);
+    let body = body.map_err(|error| {
+        Failure::new(FailureCode::Storage, format!("the evidence cannot be written as JSON: {error}"))
+    })?;
+    Ok(EvidenceRecord { owner, product, body })
+}
+
+/// The credential of a connection, or the failure that its absence is.
+pub(in crate::app) async fn credential_of(
+    credentials: &Credentials,
+    connection: &Connection,
+) -> Result<Credential, Failure> {
+    let binding = Binding { company: &connection.company, connection: &connection.id, product: connection.product };
+    credentials.get(binding).await.map_err(|error| {
+        let code = match error {
+            SecretError::Unavailable(_) => FailureCode::Storage,
+            SecretError::Missing | SecretError::BoundElsewhere | SecretError::Malformed => FailureCode::CredentialMissing,
+        };
+        tracing::error!(company = %connection.company, connection = %connection.id, error = &error as &dyn std::error::Error, "no credential");
+        Failure::new(code, error.to_string()).about(connection.product)
+    })
+}

@@ -1,0 +1,4 @@
+//! Connections: tested and removed.
+
+pub mod disconnect;
+pub mod test;

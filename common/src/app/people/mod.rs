@@ -1,0 +1,90 @@
+//! The training of people: read without a memory for who asks, or followed from run to run on a connection that opted in.
+
+mod certificates;
+mod keyring;
+mod selector;
+mod service;
+mod track;
+mod update;
+
+pub use certificates::CERTIFICATES_PER_RUN;
+pub use keyring::{ConnectionKeyring, Identity, KeyringError, Opening, PeopleKeyring, PersonHasher};
+pub use selector::{AssignmentSelector, Choice};
+pub use service::{OpenedCertificate, PeopleError, PeopleService};
+pub use track::Tracked;
+
+use crate::app::collection::collect::{Huntress, Job};
+use crate::domain::run::{Failure, FailureCode};
+use crate::domain::sat::SatSettings;
+use crate::domain::sat::roster::Roster;
+use crate::domain::sat::selection::{AssignmentBook, SelectedAssignments};
+use crate::domain::sat::training::TrainingCollection;
+use crate::huntress::edr::Instants;
+use crate::huntress::sat::{SatClient, SatCredential};
+use chrono::SubsecRound;
+
+impl Huntress {
+    /// Reads who is enrolled in `picks` and how far everybody is.
+    ///
+    /// # Errors
+    /// The [`Failure`] that leaves nothing to be said; a pick that is not there or cannot be picked is one.
+    pub async fn collect_training(
+        &self,
+        credential: &SatCredential,
+        settings: SatSettings,
+        picks: &SelectedAssignments,
+        configured: Option<&str>,
+        job: Job,
+    ) -> Result<TrainingCollection, Failure> {
+        let started_at = self.clock.now();
+        let transport =
+            self.transport(&self.origins.sat, job.budget, job.patience, std::sync::Arc::clone(&job.progress));
+        let instants = Instants { as_of: job.as_of, observed_at: job.as_of_given.then_some(job.as_of) };
+        let client = SatClient::open(&transport, credential).await?;
+        let account = client.chosen_account(configured).await?;
+        let id = account.id.as_str();
+        let caps = settings.caps();
+        let book = client.assignments(id, caps.assignments, instants).await?;
+        check_choice(&book, picks, id)?;
+        let roster = Roster::new(job.as_of, picks, caps.activity_per_assignment).placed(&book);
+        Ok(TrainingCollection {
+            roster: client.read_roster(id, roster, instants).await?,
+            quality: book.quality,
+            picks: picks.clone(),
+            account,
+            collected_at: started_at.trunc_subsecs(0),
+            as_of: job.as_of,
+            duration_ms: self.milliseconds_since(started_at),
+            api_calls: job.progress.requests(),
+            lowest_remaining: job.progress.lowest_remaining(),
+        })
+    }
+
+    /// Reads the assignments of an account, to pick from.
+    ///
+    /// # Errors
+    /// The [`Failure`] that leaves nothing to be said.
+    pub async fn assignments(
+        &self,
+        credential: &SatCredential,
+        settings: SatSettings,
+        configured: Option<&str>,
+        job: Job,
+    ) -> Result<AssignmentBook, Failure> {
+        let transport = self.transport(&self.origins.sat, job.budget, job.patience, job.progress);
+        let client = SatClient::open(&transport, credential).await?;
+        let account = client.chosen_account(configured).await?;
+        let instants = Instants { as_of: job.as_of, observed_at: None };
+        client.assignments(account.id.as_str(), settings.caps().assignments, instants).await
+    }
+}
+
+/// Refuses a choice that the account does not allow, as a failure that lists what it does.
+///
+/// # Errors
+/// [`FailureCode::NotFound`], with the list of those that can be picked.
+pub fn check_choice(book: &AssignmentBook, picks: &SelectedAssignments, account: &str) -> Result<(), Failure> {
+    book.check_choice(picks).map_err(|error| {
+        Failure::new(FailureCode::NotFound, error.to_string()).at(format!("GET /api/v1/accounts/{account}/assignments"))
+    })
+}

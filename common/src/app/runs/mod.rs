@@ -1,0 +1,7 @@
+//! Runs: planned at a tick or on demand, predicted, and looked after until they end.
+
+pub mod forecast;
+pub mod freshness;
+pub mod plan;
+pub mod reconcile;
+pub mod redrive;

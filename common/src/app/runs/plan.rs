@@ -1,0 +1,177 @@
+//! Asking for runs: at the daily tick, or now.
+
+use crate::aws::queue::{Queue, QueueError, Queued, RunMessage};
+use crate::clock::Clock;
+use crate::domain::id::{CompanyId, ConnectionId, RunId};
+use crate::domain::run::{Run, RunStatus, Trigger};
+use crate::domain::schedule::jitter;
+use crate::store::{DueConnection, PLANNED_TOGETHER, Requested, RunRequest, Store, StoreError};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use uuid::{NoContext, Timestamp, Uuid};
+
+/// Asks for runs. It can neither read credentials nor write evidence.
+pub struct Planner {
+    /// Connections and runs.
+    pub store: Store,
+    /// Where the workers listen.
+    pub queue: Arc<Queue>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The runs of a tick begin spread over so long, so that a thousand workers do not start at once.
+    pub jitter: TimeDelta,
+}
+
+/// Why no run could be asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// What a tick did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Connections that were due.
+    pub due: usize,
+    /// Runs that were begun for them.
+    pub new: usize,
+    /// Runs that were there already.
+    pub joined: usize,
+    /// Connections without a run, because their records cannot be used.
+    pub passed_over: usize,
+}
+
+/// A run that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The run.
+    pub run: Run,
+    /// Whether it was there already.
+    pub joined: bool,
+}
+
+/// Transactions, each of [`PLANNED_TOGETHER`] runs, that are under way at the same time at a tick.
+const CONCURRENCY: usize = 8;
+
+impl Planner {
+    /// Asks for a run of every connection that is due at `scheduled_at`. The same tick again makes no second run, and sends again what may be lost.
+    ///
+    /// A connection whose own records cannot be used is passed over, and named in the log: it is no reason to leave the others.
+    ///
+    /// # Errors
+    /// [`PlanError`]; the tick can be repeated.
+    pub async fn tick(&self, scheduled_at: DateTime<Utc>) -> Result<Planned, PlanError> {
+        let key = format!("schedule:{}", scheduled_at.to_rfc3339_opts(SecondsFormat::Secs, true));
+        let due = self.store.due(scheduled_at).await?;
+        // Owned, so that the future can go to another thread.
+        let chunks: Vec<Vec<DueConnection>> = due.chunks(PLANNED_TOGETHER).map(<[_]>::to_vec).collect();
+        stream::iter(chunks)
+            .map(|together| self.plan(together, &key))
+            .buffer_unordered(CONCURRENCY)
+            .try_fold(Planned::default(), async |sum, planned| Ok(sum + planned))
+            .await
+    }
+
+    /// Asks for the runs of some connections and sends their messages.
+    async fn plan(&self, due: Vec<DueConnection>, key: &str) -> Result<Planned, PlanError> {
+        let now = self.clock.now();
+        let request = |due: &DueConnection| {
+            let after = jitter(&due.company, &due.connection, self.jitter);
+            RunRequest {
+                company: due.company.clone(),
+                connection: due.connection.clone(),
+                run_id: new_run_id(now),
+                trigger: Trigger::Schedule,
+                request_key: Some(key.to_owned()),
+                next_run_at: None,
+                not_before: (after > TimeDelta::zero()).then(|| now + after),
+                now,
+            }
+        };
+        let mut planned = Planned { due: due.len(), ..Planned::default() };
+        let mut messages = Vec::with_capacity(due.len());
+        for (request, requested) in self.store.request_runs(due.iter().map(request).collect()).await {
+            match requested {
+                Ok(requested) => {
+                    *(if requested.new { &mut planned.new } else { &mut planned.joined }) += 1;
+                    messages.extend(self.message(&request.company, &request.connection, &requested));
+                }
+                // Removed in between, or paused: the index is behind the table.
+                Err(StoreError::NotFound { record: "connection" } | StoreError::Conflict { record: "connection" }) => {}
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    tracing::error!(company = %request.company, connection = %request.connection, error = &error as &dyn std::error::Error, "the connection is passed over");
+                    planned.passed_over += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.queue.send(&messages).await?;
+        Ok(planned)
+    }
+
+    /// Asks for a run of one connection at once, or joins the one that is there. The same `key` again gives the same run.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for a connection that is not there.
+    pub async fn sync_now(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        key: Option<String>,
+    ) -> Result<Asked, PlanError> {
+        let key = key.map(|key| format!("request:{key}"));
+        let now = self.clock.now();
+        let request = RunRequest {
+            company: company.clone(),
+            connection: connection.clone(),
+            run_id: new_run_id(now),
+            trigger: Trigger::OnDemand,
+            request_key: key,
+            next_run_at: None,
+            not_before: None,
+            now,
+        };
+        let requested = self.store.request_run(request).await?;
+        let message = self.message(company, connection, &requested);
+        self.queue.send(message.as_slice()).await?;
+        Ok(Asked { run: requested.run, joined: !requested.new })
+    }
+
+    /// The message of a run, if it has to be sent.
+    fn message(&self, company: &CompanyId, connection: &ConnectionId, requested: &Requested) -> Option<Queued> {
+        // The message of a run that nobody has taken may be lost with the process that was to send it. Two of them do no harm.
+        let wanted = requested.new || requested.needs_message || requested.run.status == RunStatus::Queued;
+        let until = requested.run.waiting_until;
+        let delay = until.map_or_else(TimeDelta::zero, |until| until.signed_duration_since(self.clock.now()));
+        let (company, connection, run) = (company.clone(), connection.clone(), requested.run.id.clone());
+        wanted.then(|| Queued::after(delay, RunMessage { company, connection, run }))
+    }
+}
+
+impl std::ops::Add for Planned {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            due: self.due + other.due,
+            new: self.new + other.new,
+            joined: self.joined + other.joined,
+            passed_over: self.passed_over + other.passed_over,
+        }
+    }
+}
+
+/// A new UUIDv7 at `now`.
+fn new_run_id(now: DateTime<Utc>) -> RunId {
+    let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
+    let uuid = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
+    // A UUID has the form of an id.
+    RunId::parse(uuid.to_string()).unwrap_or_else(|_| unreachable!("a UUID is a valid id"))
+}

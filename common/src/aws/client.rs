@@ -1,0 +1,215 @@
+//! Requests to the services of AWS of which the product needs one or two each, signed with Signature Version 4 and repeated while that may help.
+//!
+//! By hand and not by the SDKs of those services, which together would be a tenth of every bootstrap.
+
+use crate::aws::sdk_http::SdkHttp;
+use crate::clock::Clock;
+use crate::settings::environment;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
+    sign,
+};
+use aws_sigv4::sign::v4;
+use chrono::TimeDelta;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use url::Url;
+
+/// Attempts at one request, the first one included.
+const ATTEMPTS: u32 = 4;
+
+/// The longest that one attempt may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A service in one region, as one caller sees it.
+#[derive(Clone)]
+pub struct Service {
+    /// The name that requests are signed for, e.g. `kms`.
+    pub name: &'static str,
+    /// Where it is.
+    pub url: Url,
+    /// Its region.
+    pub region: String,
+    /// Whose requests they are.
+    pub credentials: SharedCredentialsProvider,
+    /// The HTTP client.
+    pub http: SdkHttp,
+    /// Time, for signatures and waits between attempts.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why there is no answer to go by.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// None came, or none that can be read.
+    #[error("{service} does not answer")]
+    NoAnswer {
+        /// The service's name.
+        service: &'static str,
+        /// What happened.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The service refused.
+    #[error("{action} was refused: {code} (status {status})")]
+    Refused {
+        /// What was asked for.
+        action: &'static str,
+        /// The service's own code, e.g. `AccessDeniedException`.
+        code: String,
+        /// The HTTP status.
+        status: u16,
+    },
+}
+
+/// An operation of a service that speaks JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation {
+    /// What it is called on the wire, e.g. `TrentService.Decrypt`.
+    pub target: &'static str,
+    /// The version of the protocol, e.g. `1.1`.
+    pub version: &'static str,
+}
+
+impl Service {
+    /// Carries out an operation; an answer that may have been lost is asked for again, so it has to bear being carried out twice.
+    ///
+    /// # Errors
+    /// [`ServiceError`], after the last attempt.
+    pub async fn call(&self, operation: Operation, input: &Value) -> Result<Value, ServiceError> {
+        let kind = format!("application/x-amz-json-{}", operation.version);
+        let mut headers = vec![("content-type", kind.as_str()), ("x-amz-target", operation.target)];
+        // So that a trace goes on where the message is received.
+        let trace = environment("_X_AMZN_TRACE_ID");
+        headers.extend(trace.as_deref().map(|trace| ("x-amzn-trace-id", trace)));
+        let body = input.to_string().into_bytes();
+        let (status, body) = self.send(Method::POST, self.url.clone(), &headers, body).await?;
+        if status != StatusCode::OK {
+            let code = code_of(&body).unwrap_or_else(|| "no code".to_owned());
+            return Err(ServiceError::Refused { action: operation.target, code, status: status.as_u16() });
+        }
+        serde_json::from_slice(&body).map_err(|error| self.no_answer(error))
+    }
+
+    /// Sends a request; server errors, throttling and answers that do not come are worth other attempts.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoAnswer`], after the last attempt.
+    pub async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, Vec<u8>), ServiceError> {
+        let mut attempt = 1;
+        loop {
+            let outcome = self.attempt(&method, &url, headers, body.clone()).await;
+            let passing = outcome.as_ref().map_or(true, |(status, body)| may_pass(*status, body));
+            if !passing || attempt == ATTEMPTS {
+                return outcome;
+            }
+            // Up to twice as long, so that clients which failed together do not come back together.
+            let wait = 100_i64 << attempt;
+            let wait = TimeDelta::milliseconds(wait + fastrand::i64(0..wait));
+            self.clock.sleep_until(self.clock.now() + wait).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, Vec<u8>), ServiceError> {
+        let signed = self.signature(method, url, headers, &body).await?;
+        let http = self.http.client().map_err(|error| self.no_answer(error))?;
+        let mut request = http.request(method.clone(), url.clone()).timeout(TIMEOUT).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        for (name, value) in signed {
+            request = request.header(name, value);
+        }
+        // Without the address: that of a document has a person in it.
+        let answer = request.send().await.map_err(|error| self.no_answer(error.without_url()))?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(|error| self.no_answer(error.without_url()))?;
+        Ok((status, bytes.to_vec()))
+    }
+
+    async fn signature(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Vec<(String, String)>, ServiceError> {
+        let identity = self.credentials.provide_credentials().await.map_err(|error| self.no_answer(error))?.into();
+        let mut settings = SigningSettings::default();
+        if self.name == "s3" {
+            // What S3 asks for, unlike all other services.
+            settings.percent_encoding_mode = PercentEncodingMode::Single;
+            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        }
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(self.name)
+            .time(SystemTime::from(self.clock.now()))
+            .settings(settings)
+            .build()
+            .map_err(|error| self.no_answer(error))?
+            .into();
+        let host = url.host_str().unwrap_or_default();
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let headers = std::iter::once(("host", host.as_str())).chain(headers.iter().copied());
+        let signable = SignableRequest::new(method.as_str(), url.as_str(), headers, SignableBody::Bytes(body));
+        let signed = sign(signable.map_err(|error| self.no_answer(error))?, &params);
+        let (instructions, _) = signed.map_err(|error| self.no_answer(error))?.into_parts();
+        let (headers, _) = instructions.into_parts();
+        Ok(headers.iter().map(|header| (header.name().to_owned(), header.value().to_owned())).collect())
+    }
+
+    fn no_answer(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ServiceError {
+        ServiceError::NoAnswer { service: self.name, source: source.into() }
+    }
+}
+
+/// Whether the same request may be answered otherwise in a moment.
+fn may_pass(status: StatusCode, body: &[u8]) -> bool {
+    // Services that speak JSON throttle with status 400.
+    let throttled = || code_of(body).is_some_and(|code| code.contains("Throttl"));
+    status.is_server_error()
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || (status == StatusCode::BAD_REQUEST && throttled())
+}
+
+/// The code of an error: `AccessDeniedException` of `com.amazonaws.kms#AccessDeniedException`.
+fn code_of(body: &[u8]) -> Option<String> {
+    let error: Value = serde_json::from_slice(body).ok()?;
+    let code = error.get("__type")?.as_str()?;
+    Some(code.rsplit('#').next().unwrap_or(code).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_does_not() {
+        let passes = |status, body: &str| may_pass(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+        assert!(passes(500, "") && passes(503, "<html>") && passes(429, ""));
+        assert!(passes(400, r#"{"__type":"com.amazonaws.sqs#ThrottlingException"}"#));
+        assert!(passes(400, r#"{"__type":"RequestThrottled"}"#));
+        assert!(!passes(400, r#"{"__type":"com.amazonaws.kms#InvalidCiphertextException"}"#));
+        assert!(!passes(400, "") && !passes(403, "") && !passes(200, ""));
+        assert_eq!(code_of(br#"{"__type":"a.b#C"}"#).as_deref(), Some("C"));
+    }
+}

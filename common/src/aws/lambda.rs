@@ -1,0 +1,196 @@
+//! What every function starts with: its log, its settings and the AWS clients it needs.
+
+use crate::app::collection::collect::Huntress;
+use crate::app::people::PeopleKeyring;
+use crate::app::runs::plan::Planner;
+use crate::aws::client::Service;
+use crate::aws::dead_letters::DeadLetters;
+use crate::aws::documents::{Bucket, Documents};
+use crate::aws::queue::Queue;
+use crate::aws::sdk_http::SdkHttp;
+use crate::aws::secrets::wrapping::Wrapping;
+use crate::aws::secrets::{Credentials, SealedTable, SecretsManager};
+use crate::aws::telemetry::Telemetry;
+use crate::clock::{Clock, SystemClock};
+use crate::huntress::transport::{Timeouts, http_client};
+use crate::settings::{Lookup, Origins, SettingsError, jitter, required};
+use crate::store::Store;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_sdk_dynamodb::config::SharedCredentialsProvider;
+use std::sync::Arc;
+use tracing_subscriber::filter::LevelFilter;
+use url::Url;
+
+const SECRET_PREFIX: &str = "SECRET_PREFIX";
+const CREDENTIAL_KEY_ID: &str = "CREDENTIAL_KEY_ID";
+
+/// JSON lines on stdout, as Lambda's JSON log format expects them, from the level that the function's own setting `AWS_LAMBDA_LOG_LEVEL` names.
+///
+/// A plain level and no filter language: its regular expressions would be a tenth of every bootstrap.
+pub fn start_logging(lookup: Lookup<'_>) {
+    let level = lookup("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let log = tracing_subscriber::fmt().json().flatten_event(true).with_ansi(false).with_max_level(level);
+    // A second start in one process changes nothing.
+    drop(log.try_init());
+}
+
+/// AWS as one function sees it. Nothing is asked of it before it is used.
+pub struct Aws<'a> {
+    config: aws_config::SdkConfig,
+    http: SdkHttp,
+    lookup: Lookup<'a>,
+}
+
+impl<'a> Aws<'a> {
+    /// Reads region, credentials and endpoint where Lambda puts them, which is the environment; the rest from `lookup`.
+    ///
+    /// The chain of every other place where credentials may be costs start-up time and a sixth of a bootstrap.
+    #[must_use]
+    pub fn load(lookup: Lookup<'a>) -> Self {
+        let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
+        let http = SdkHttp::https();
+        let mut config = aws_config::SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(lookup("AWS_REGION").map(aws_config::Region::new))
+            .credentials_provider(credentials)
+            .http_client(http.clone());
+        config.set_endpoint_url(lookup("AWS_ENDPOINT_URL"));
+        Self { config: config.build(), http, lookup }
+    }
+
+    /// The table `TABLE_NAME`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn store(&self) -> Result<Store, SettingsError> {
+        Ok(Store::new(aws_sdk_dynamodb::Client::new(&self.config), required(self.lookup, "TABLE_NAME")?))
+    }
+
+    /// The queue `QUEUE_URL`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn queue(&self) -> Result<Queue, SettingsError> {
+        let (service, url) = self.sqs("QUEUE_URL")?;
+        Ok(Queue::Sqs { service, url })
+    }
+
+    /// The queue that a variable names, and SQS, which is where the queue is.
+    fn sqs(&self, name: &'static str) -> Result<(Service, String), SettingsError> {
+        let url = required(self.lookup, name)?;
+        let mut service = self.service("sqs", url_of(name, &url)?)?;
+        service.url.set_path("/");
+        Ok((service, url))
+    }
+
+    /// What that queue put aside: `DEAD_LETTERS_URL`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn dead_letters(&self) -> Result<DeadLetters, SettingsError> {
+        let (service, url) = self.sqs("DEAD_LETTERS_URL")?;
+        Ok(DeadLetters { service, url })
+    }
+
+    /// Who asks for runs; those of a tick are spread over `JITTER_MINUTES`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn planner(&self) -> Result<Planner, SettingsError> {
+        let (store, queue) = (self.store()?, Arc::new(self.queue()?));
+        Ok(Planner { store, queue, clock: self.clock(), jitter: jitter(self.lookup)? })
+    }
+
+    /// Secrets below `SECRET_PREFIX`; or the table's sealed credentials, under the key `CREDENTIAL_KEY_ID` of KMS. A stack has one of the two.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn credentials(&self) -> Result<Arc<Credentials>, SettingsError> {
+        let [prefix, key_id] = [SECRET_PREFIX, CREDENTIAL_KEY_ID].map(self.lookup);
+        Ok(Arc::new(match (prefix, key_id) {
+            (Some(_), None) => self.managed()?,
+            (None, Some(_)) => self.sealed()?,
+            _ => return Err(SettingsError::OneOf(SECRET_PREFIX, CREDENTIAL_KEY_ID)),
+        }))
+    }
+
+    /// Secrets below `SECRET_PREFIX`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn managed(&self) -> Result<Credentials, SettingsError> {
+        let client = aws_sdk_secretsmanager::Client::new(&self.config);
+        Ok(Credentials::Manager(SecretsManager::new(client, required(self.lookup, SECRET_PREFIX)?)))
+    }
+
+    /// Credentials in the table `TABLE_NAME`, sealed under the key `CREDENTIAL_KEY_ID` of KMS.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn sealed(&self) -> Result<Credentials, SettingsError> {
+        Ok(Credentials::Table(Box::new(SealedTable::new(self.store()?, self.wrapping(CREDENTIAL_KEY_ID)?))))
+    }
+
+    /// Keys wrapped under the key of KMS that a variable names.
+    fn wrapping(&self, name: &'static str) -> Result<Wrapping, SettingsError> {
+        let key_id = required(self.lookup, name)?;
+        let region = required(self.lookup, "AWS_REGION")?;
+        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let kms = url_of("AWS_REGION", &format!("https://kms.{region}.{suffix}/"))?;
+        Ok(Wrapping::Kms { service: self.service("kms", kms)?, key_id })
+    }
+
+    /// What it takes to keep people: the key `PEOPLE_KEY_ID` of KMS, and the bucket at `CERTIFICATE_BUCKET_URL`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn vault(&self) -> Result<Arc<PeopleKeyring>, SettingsError> {
+        let wrapping = self.wrapping("PEOPLE_KEY_ID")?;
+        let name = "CERTIFICATE_BUCKET_URL";
+        let url = url_of(name, &required(self.lookup, name)?)?;
+        let bucket = Bucket { service: Service { url: url.clone(), ..self.service("s3", url)? } };
+        Ok(Arc::new(PeopleKeyring { wrapping, documents: Documents::Bucket(bucket) }))
+    }
+
+    /// A service at `url`, or at the endpoint that stands for all of them.
+    fn service(&self, name: &'static str, url: Url) -> Result<Service, SettingsError> {
+        let url = match (self.lookup)("AWS_ENDPOINT_URL") {
+            Some(endpoint) => url_of("AWS_ENDPOINT_URL", &endpoint)?,
+            None => url,
+        };
+        let missing = || SettingsError::Missing("AWS_REGION");
+        Ok(Service {
+            name,
+            url,
+            region: required(self.lookup, "AWS_REGION")?,
+            credentials: self.config.credentials_provider().ok_or_else(missing)?,
+            http: self.http.clone(),
+            clock: self.clock(),
+        })
+    }
+
+    /// The vendor.
+    ///
+    /// # Errors
+    /// An origin that is not allowed, or a TLS library that does not start.
+    pub fn huntress(&self) -> Result<Huntress, Box<dyn std::error::Error + Send + Sync>> {
+        let origins = Origins::read(self.lookup)?;
+        Ok(Huntress { http: http_client(Timeouts::default())?, clock: self.clock(), origins })
+    }
+
+    /// Metrics of the service `SERVICE_NAME`, by default the application's own name.
+    #[must_use]
+    pub fn telemetry(&self) -> Telemetry {
+        Telemetry::on_stdout((self.lookup)("SERVICE_NAME").unwrap_or_else(|| "huntress-evidence".to_owned()))
+    }
+
+    /// The machine's clock.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+}
+
+fn url_of(name: &'static str, url: &str) -> Result<Url, SettingsError> {
+    url.parse().map_err(|_| SettingsError::Invalid { name, why: "it is no URL".to_owned() })
+}

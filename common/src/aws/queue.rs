@@ -1,0 +1,118 @@
+//! The queue between who asks for runs and who does them.
+
+use crate::aws::client::{Operation, Service};
+use crate::domain::id::{CompanyId, ConnectionId, RunId};
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Asks a worker to carry a run to its end. Delivered at least once; the run's lease makes a second delivery harmless.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RunMessage {
+    /// Whose connection.
+    pub company: CompanyId,
+    /// Which connection.
+    pub connection: ConnectionId,
+    /// Which run.
+    pub run: RunId,
+}
+
+/// Messages that were not taken by the queue.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The queue does not answer.
+    #[error("the queue does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The queue took only a part.
+    #[error("the queue refused {refused} of the messages")]
+    Refused {
+        /// How many it refused.
+        refused: usize,
+    },
+}
+
+/// Where messages go.
+pub enum Queue {
+    /// Amazon SQS.
+    Sqs {
+        /// SQS.
+        service: Service,
+        /// The queue.
+        url: String,
+    },
+    /// A worker in this process. What it loses with the process is found again in the table.
+    InProcess(UnboundedSender<Queued>),
+}
+
+/// A message on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// The message.
+    pub message: RunMessage,
+    /// It is not to be delivered before so long after it was sent.
+    pub delay: TimeDelta,
+    /// How often it was delivered in vain before, where this process is the queue.
+    pub returned: u32,
+}
+
+impl Queued {
+    /// To be delivered at once.
+    #[must_use]
+    pub fn now(message: RunMessage) -> Self {
+        Self::after(TimeDelta::zero(), message)
+    }
+
+    /// To be delivered after a delay; one that is over is none.
+    #[must_use]
+    pub fn after(delay: TimeDelta, message: RunMessage) -> Self {
+        Self { message, delay: delay.max(TimeDelta::zero()), returned: 0 }
+    }
+}
+
+/// The longest time that SQS keeps a message back.
+const LONGEST_DELAY: TimeDelta = TimeDelta::minutes(15);
+
+/// The most messages that SQS takes in one request.
+const BATCH: usize = 10;
+
+impl Queue {
+    /// Sends messages, ten in a request, to arrive after their delays, but not later than the queue can keep them back: a worker that gets one early sends
+    /// it again.
+    ///
+    /// # Errors
+    /// [`QueueError`]; some may have been sent, and sending all again does no harm.
+    pub async fn send(&self, messages: &[Queued]) -> Result<(), QueueError> {
+        match self {
+            Self::Sqs { service, url } => {
+                for batch in messages.chunks(BATCH) {
+                    send_batch(service, url, batch).await?;
+                }
+                Ok(())
+            }
+            Self::InProcess(sender) => {
+                let sent = messages.iter().try_for_each(|message| sender.send(message.clone()));
+                sent.map_err(|error| QueueError::Unavailable(error.into()))
+            }
+        }
+    }
+}
+
+const SEND_MESSAGE_BATCH: Operation = Operation { target: "AmazonSQS.SendMessageBatch", version: "1.0" };
+
+#[expect(clippy::cast_possible_truncation, reason = "at most 900")]
+async fn send_batch(service: &Service, url: &str, batch: &[Queued]) -> Result<(), QueueError> {
+    let mut entries = Vec::with_capacity(batch.len());
+    for (position, Queued { message, delay, .. }) in batch.iter().enumerate() {
+        // Up to the next second, so that it is not early.
+        let seconds = (*delay).clamp(TimeDelta::zero(), LONGEST_DELAY).as_seconds_f64().ceil();
+        let body = serde_json::to_string(message).map_err(|error| QueueError::Unavailable(error.into()))?;
+        entries.push(json!({"Id": position.to_string(), "MessageBody": body, "DelaySeconds": seconds as i32}));
+    }
+    let sent = service.call(SEND_MESSAGE_BATCH, &json!({"QueueUrl": url, "Entries": entries})).await;
+    let sent = sent.map_err(|error| QueueError::Unavailable(error.into()))?;
+    match sent.get("Failed").and_then(Value::as_array).map_or(0, Vec::len) {
+        0 => Ok(()),
+        refused => Err(QueueError::Refused { refused }),
+    }
+}

@@ -1,0 +1,369 @@
+//! Every key of the table. Ids hold no `#`, so it separates; no character of an id sorts after `~`, so a prefix and `~` end a range.
+
+use super::items::Item;
+use crate::domain::connection::Product;
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use crate::domain::sat::person::PersonId;
+use crate::store::evidence::EvidenceOwner;
+use crate::store::lease::Lease;
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// The sparse index of the connections that are scheduled, and of the runs that have not ended.
+pub const DUE_INDEX: &str = "due";
+
+/// Partitions of [`DUE_INDEX`], so that no single one takes the load of a tick.
+pub const DUE_SHARDS: u8 = 16;
+
+/// The key of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Key {
+    pub pk: String,
+    pub sk: String,
+}
+
+impl Key {
+    pub fn to_item(&self) -> Item {
+        [("pk".to_owned(), AttributeValue::S(self.pk.clone())), ("sk".to_owned(), AttributeValue::S(self.sk.clone()))]
+            .into()
+    }
+}
+
+/// Sort keys of one partition, both ends included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Range {
+    pub pk: String,
+    pub from: String,
+    pub to: String,
+}
+
+impl Range {
+    fn under(pk: String, prefix: &str) -> Self {
+        Self { pk, from: prefix.to_owned(), to: format!("{prefix}~") }
+    }
+}
+
+/// An instant in a fixed width, so that the order of text is the order of time.
+///
+/// Instants outside of the years 0 to 9999 become the first or the last one that fits.
+pub(in crate::store) fn instant(at: DateTime<Utc>) -> String {
+    match at.year() {
+        ..0 => "0000-01-01T00:00:00.000Z".to_owned(),
+        0..=9999 => at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        _ => "9999-12-31T23:59:59.999Z".to_owned(),
+    }
+}
+
+pub(in crate::store) fn connection(company: &CompanyId, id: &ConnectionId) -> Key {
+    Key { pk: format!("COMPANY#{company}"), sk: format!("CONNECTION#{id}") }
+}
+
+pub(in crate::store) fn connections(company: &CompanyId) -> Range {
+    Range::under(format!("COMPANY#{company}"), "CONNECTION#")
+}
+
+/// The company and the connection that a connection's key names.
+pub(in crate::store) fn parse_connection(item: &Item) -> Option<(CompanyId, ConnectionId)> {
+    let part = |name: &str, prefix: &str| item.get(name)?.as_s().ok()?.strip_prefix(prefix).map(str::to_owned);
+    Some((CompanyId::parse(part("pk", "COMPANY#")?).ok()?, ConnectionId::parse(part("sk", "CONNECTION#")?).ok()?))
+}
+
+/// The sealed credential of a connection, apart from the connection itself: who may read the one need not read the other.
+pub(in crate::store) fn credential(company: &CompanyId, id: &ConnectionId) -> Key {
+    Key { pk: format!("CREDENTIAL#{company}"), sk: format!("CONNECTION#{id}") }
+}
+
+pub(in crate::store) fn shard(number: u8) -> String {
+    format!("DUE#{number}")
+}
+
+fn number_of(company: &CompanyId, id: &ConnectionId) -> u8 {
+    let first = Sha256::digest(format!("{company}#{id}")).first().copied();
+    first.unwrap_or_default() % DUE_SHARDS
+}
+
+/// The partition of [`DUE_INDEX`] that a connection belongs to, for good.
+pub(in crate::store) fn shard_of(company: &CompanyId, id: &ConnectionId) -> String {
+    shard(number_of(company, id))
+}
+
+pub(in crate::store) fn active_shard(number: u8) -> String {
+    format!("ACTIVE#{number}")
+}
+
+/// The partition of [`DUE_INDEX`] that the active run of a connection belongs to.
+pub(in crate::store) fn active_shard_of(company: &CompanyId, id: &ConnectionId) -> String {
+    active_shard(number_of(company, id))
+}
+
+/// Where everything of a connection's runs is.
+fn of_connection(company: &CompanyId, connection: &ConnectionId) -> String {
+    format!("CONNECTION#{company}#{connection}")
+}
+
+pub(in crate::store) fn run(company: &CompanyId, connection: &ConnectionId, id: &RunId) -> Key {
+    Key { pk: of_connection(company, connection), sk: format!("RUN#{id}") }
+}
+
+pub(in crate::store) fn runs(company: &CompanyId, connection: &ConnectionId) -> Range {
+    Range::under(of_connection(company, connection), "RUN#")
+}
+
+pub(in crate::store) fn active(company: &CompanyId, connection: &ConnectionId) -> Key {
+    Key { pk: of_connection(company, connection), sk: "ACTIVE".to_owned() }
+}
+
+/// The company and the connection that the key of an active run names.
+pub(in crate::store) fn parse_active(item: &Item) -> Option<(CompanyId, ConnectionId)> {
+    let (company, connection) = item.get("pk")?.as_s().ok()?.strip_prefix("CONNECTION#")?.split_once('#')?;
+    Some((CompanyId::parse(company).ok()?, ConnectionId::parse(connection).ok()?))
+}
+
+/// The key of a request key, which may be any text: only its hash is stored.
+pub(in crate::store) fn request(company: &CompanyId, connection: &ConnectionId, key: &str) -> Key {
+    Key { pk: of_connection(company, connection), sk: format!("REQUEST#{}", sha256(key)) }
+}
+
+pub(in crate::store) fn commit(
+    company: &CompanyId,
+    connection: &ConnectionId,
+    as_of: DateTime<Utc>,
+    run: &RunId,
+) -> Key {
+    Key { pk: of_connection(company, connection), sk: format!("COMMIT#{}#{run}", instant(as_of)) }
+}
+
+pub(in crate::store) fn commits(
+    company: &CompanyId,
+    connection: &ConnectionId,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Range {
+    Range {
+        pk: of_connection(company, connection),
+        from: format!("COMMIT#{}", instant(from)),
+        to: format!("COMMIT#{}#~", instant(to)),
+    }
+}
+
+/// One piece of the checkpoint that the worker of a lease writes.
+pub(in crate::store) fn checkpoint(lease: &Lease, piece: usize) -> Key {
+    checkpoint_piece(lease, lease.token, piece)
+}
+
+/// One piece of the checkpoint that the worker with a fencing token wrote.
+pub(in crate::store) fn checkpoint_piece(lease: &Lease, token: u64, piece: usize) -> Key {
+    let Range { pk, from, .. } = checkpoint_pieces(lease, token);
+    Key { pk, sk: format!("{from}{piece:06}") }
+}
+
+pub(in crate::store) fn checkpoint_pieces(lease: &Lease, token: u64) -> Range {
+    let pk = of_connection(&lease.company, &lease.connection);
+    Range::under(pk, &format!("CHECKPOINT#{}#{token}#", lease.run_id))
+}
+
+/// What one process sent to a vendor account.
+pub(in crate::store) fn usage(account: &str, process: &str) -> Key {
+    Key { pk: format!("ACCOUNT#{account}"), sk: format!("USED#{process}") }
+}
+
+pub(in crate::store) fn usages(account: &str) -> Range {
+    Range::under(format!("ACCOUNT#{account}"), "USED#")
+}
+
+/// Where everything of the people of a connection is, apart from its runs: it can be erased whole.
+fn people_of(company: &CompanyId, connection: &ConnectionId) -> String {
+    format!("PEOPLE#{company}#{connection}")
+}
+
+pub(in crate::store) fn person(company: &CompanyId, connection: &ConnectionId, person: &PersonId) -> Key {
+    Key { pk: people_of(company, connection), sk: format!("PERSON#{person}") }
+}
+
+pub(in crate::store) fn people(company: &CompanyId, connection: &ConnectionId) -> Range {
+    Range::under(people_of(company, connection), "PERSON#")
+}
+
+/// People after one, or all.
+pub(in crate::store) fn people_after(
+    company: &CompanyId,
+    connection: &ConnectionId,
+    after: Option<&PersonId>,
+) -> Range {
+    let all = people(company, connection);
+    match after {
+        // No hexadecimal digit sorts before `#`, so this is the next one.
+        Some(after) => Range { from: format!("PERSON#{after}#"), ..all },
+        None => all,
+    }
+}
+
+/// What happened to a person at an instant, told apart from others by `by`.
+pub(in crate::store) fn event(
+    company: &CompanyId,
+    connection: &ConnectionId,
+    person: &PersonId,
+    at: DateTime<Utc>,
+    by: &str,
+) -> Key {
+    Key { pk: people_of(company, connection), sk: format!("EVENT#{person}#{}#{by}", instant(at)) }
+}
+
+pub(in crate::store) fn events(company: &CompanyId, connection: &ConnectionId, person: &PersonId) -> Range {
+    Range::under(people_of(company, connection), &format!("EVENT#{person}#"))
+}
+
+pub(in crate::store) fn keeping(company: &CompanyId, connection: &ConnectionId) -> Key {
+    Key { pk: people_of(company, connection), sk: "KEEPING".to_owned() }
+}
+
+pub(in crate::store) fn access(company: &CompanyId, connection: &ConnectionId, at: DateTime<Utc>, number: u64) -> Key {
+    Key { pk: people_of(company, connection), sk: format!("ACCESS#{}#{number:016x}", instant(at)) }
+}
+
+pub(in crate::store) fn accesses(company: &CompanyId, connection: &ConnectionId) -> Range {
+    Range::under(people_of(company, connection), "ACCESS#")
+}
+
+/// Everything of the people of a connection.
+pub(in crate::store) fn all_of_people(company: &CompanyId, connection: &ConnectionId) -> Range {
+    Range { pk: people_of(company, connection), from: "#".to_owned(), to: "~".to_owned() }
+}
+
+/// The key of a company's hashes. Not beside its connections: who writes the one must not reach the others.
+pub(in crate::store) fn hash_key(company: &CompanyId) -> Key {
+    Key { pk: format!("HASHKEY#{company}"), sk: "HASHKEY".to_owned() }
+}
+
+/// The setting that names a client's provider of training, apart from the connections, too.
+pub(in crate::store) fn provider(company: &CompanyId, client: &ClientId) -> Key {
+    Key { pk: format!("PROVIDER#{company}"), sk: format!("CLIENT#{client}") }
+}
+
+/// Where the two were at first, beside the connections. They are read there, and written there no more.
+pub(in crate::store) mod legacy {
+    use super::{ClientId, CompanyId, Key};
+
+    pub fn hash_key(company: &CompanyId) -> Key {
+        Key { pk: format!("COMPANY#{company}"), sk: "HASHKEY".to_owned() }
+    }
+
+    pub fn provider(company: &CompanyId, client: &ClientId) -> Key {
+        Key { pk: format!("COMPANY#{company}"), sk: format!("PROVIDER#{client}") }
+    }
+}
+
+/// All evidence of one owner.
+pub(in crate::store) fn evidence_of(company: &CompanyId, owner: &EvidenceOwner) -> String {
+    match owner {
+        EvidenceOwner::Company => format!("EVIDENCE#{company}#COMPANY"),
+        EvidenceOwner::Client(client) => format!("EVIDENCE#{company}#CLIENT#{client}"),
+    }
+}
+
+/// The evidence of one product from one connection, within a partition of [`evidence_of`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Series {
+    pub product: String,
+    pub connection: ConnectionId,
+}
+
+impl Series {
+    /// The series that a sort key belongs to.
+    pub fn parse(sk: &str) -> Option<Self> {
+        let mut parts = sk.split('#');
+        Some(Self { product: parts.next()?.to_owned(), connection: ConnectionId::parse(parts.next()?).ok()? })
+    }
+
+    fn prefix(&self) -> String {
+        format!("{}#{}#", self.product, self.connection)
+    }
+
+    /// All of it.
+    pub fn all(&self, pk: &str) -> Range {
+        Range::under(pk.to_owned(), &self.prefix())
+    }
+
+    /// What was evaluated between two instants.
+    pub fn between(&self, pk: &str, from: DateTime<Utc>, to: DateTime<Utc>) -> Range {
+        let prefix = self.prefix();
+        Range {
+            pk: pk.to_owned(),
+            from: format!("{prefix}{}", instant(from)),
+            to: format!("{prefix}{}#~", instant(to)),
+        }
+    }
+}
+
+/// Where the series of a product, or of all, lie in a partition.
+pub(in crate::store) fn series(pk: &str, product: Option<Product>) -> Range {
+    match product {
+        Some(product) => Range::under(pk.to_owned(), &format!("{product}#")),
+        None => Range {
+            pk: pk.to_owned(),
+            // A key is never empty, and no product begins with a sign.
+            from: "#".to_owned(),
+            to: "~".to_owned(),
+        },
+    }
+}
+
+/// One piece of evidence. The fencing token keeps apart what two workers wrote for the same run.
+pub(in crate::store) fn evidence(pk: &str, series: &Series, as_of: DateTime<Utc>, run: &RunId, token: u64) -> Key {
+    Key { pk: pk.to_owned(), sk: format!("{}{}#{run}#{token}", series.prefix(), instant(as_of)) }
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub(in crate::store) fn sha256(text: &str) -> String {
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::parse;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_key_spells_an_instant_in_one_width() {
+        assert_eq!(instant(parse("2026-03-22T12:00:00Z").unwrap()), "2026-03-22T12:00:00.000Z");
+        assert_eq!(instant(parse("2026-03-22T13:00:00.1239+01:00").unwrap()), "2026-03-22T12:00:00.123Z");
+        assert_eq!(instant(DateTime::<Utc>::MIN_UTC), "0000-01-01T00:00:00.000Z");
+        assert_eq!(instant(DateTime::<Utc>::MAX_UTC), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn a_connection_stays_in_its_shard() {
+        let company = CompanyId::parse("msp-acme").unwrap();
+        let shard = shard_of(&company, &ConnectionId::parse("main").unwrap());
+        // A different answer would leave connections in shards where nobody updates them.
+        assert_eq!(shard, "DUE#4");
+    }
+
+    #[test]
+    fn the_series_of_a_connection_ends_before_that_of_a_longer_name() {
+        let series =
+            |name| Series { product: "huntress-edr".to_owned(), connection: ConnectionId::parse(name).unwrap() };
+        let all = series("a").all("pk");
+        for longer in ["a-b", "a.b", "a_b", "a0", "aZ"] {
+            assert!(all.to < series(longer).all("pk").from, "{longer}");
+        }
+        assert_eq!(Series::parse("huntress-edr#a-b#2026-03-22T12:00:00.000Z#r#1"), Some(series("a-b")));
+    }
+
+    proptest! {
+        #[test]
+        fn text_order_is_time_order(a in -70_000_000_000_000_i64..260_000_000_000_000, b in -70_000_000_000_000_i64..260_000_000_000_000) {
+            let at = |ms| DateTime::<Utc>::from_timestamp_millis(ms).unwrap();
+            prop_assert!(a > b || instant(at(a)) <= instant(at(b)));
+            prop_assert!(a < b || instant(at(a)) >= instant(at(b)));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! One record, or a range of them to its end.
+
+use super::items::{Item, Record, text};
+use super::keys::{Key, Range};
+use crate::store::error::StoreError;
+use crate::store::evidence::BATCH;
+use crate::store::{ATTEMPTS, Store};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, WriteRequest};
+
+/// Records that the table gives in one request.
+const GOT_TOGETHER: usize = 100;
+
+/// The direction of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Order {
+    /// Smallest sort key first.
+    Forward,
+    /// Largest sort key first.
+    Reverse,
+}
+
+impl Store {
+    pub(in crate::store) async fn get_item(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.to_item()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        Ok(answer.item)
+    }
+
+    pub(in crate::store) async fn get<R: Record>(&self, key: &Key) -> Result<Option<R>, StoreError> {
+        self.get_item(key).await?.map(R::from_item).transpose()
+    }
+
+    /// Puts a record, in place of what is there.
+    pub(in crate::store) async fn put_item(&self, item: Item) -> Result<(), StoreError> {
+        self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
+        Ok(())
+    }
+
+    /// Removes a record, if it is there.
+    pub(in crate::store) async fn delete_item(&self, key: &Key) -> Result<(), StoreError> {
+        self.client.delete_item().table_name(&self.table).set_key(Some(key.to_item())).send().await?;
+        Ok(())
+    }
+
+    /// The items of so many keys, no two alike, in any order; those that are not there are left out. What was just written may be missing.
+    pub(in crate::store) async fn get_items(
+        &self,
+        keys: impl IntoIterator<Item = Key>,
+    ) -> Result<Vec<Item>, StoreError> {
+        let keys: Vec<Item> = keys.into_iter().map(|key| key.to_item()).collect();
+        let mut items = Vec::with_capacity(keys.len());
+        for together in keys.chunks(GOT_TOGETHER) {
+            let mut wanted = together.to_vec();
+            for attempt in 0..ATTEMPTS {
+                self.pause(attempt).await;
+                let keys = KeysAndAttributes::builder().set_keys(Some(wanted));
+                let keys = keys.build().map_err(StoreError::unavailable)?;
+                let answer = self.client.batch_get_item().request_items(&self.table, keys).send().await?;
+                items.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
+                // What the table had no capacity for.
+                wanted = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys).collect();
+                if wanted.is_empty() {
+                    break;
+                }
+            }
+            if !wanted.is_empty() {
+                return Err(StoreError::unavailable("the table did not give all records of a batch"));
+            }
+        }
+        Ok(items)
+    }
+
+    /// A query of a range; the page size is the store's.
+    pub(in crate::store) fn query(&self, range: &Range, order: Order) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":pk", text(&range.pk))
+            .expression_attribute_values(":from", text(&range.from))
+            .expression_attribute_values(":to", text(&range.to))
+            .scan_index_forward(order == Order::Forward)
+            .consistent_read(true)
+            .set_limit(self.page_size)
+    }
+
+    /// Deletes every record of a range and says how many there were.
+    pub(in crate::store) async fn delete_range(&self, range: &Range) -> Result<u64, StoreError> {
+        let query = self.query(range, Order::Forward).projection_expression("pk, sk");
+        let mut items = query.into_paginator().items().send();
+        let (mut batch, mut deleted) = (Vec::with_capacity(BATCH), 0);
+        while let Some(key) = items.try_next().await? {
+            let delete = DeleteRequest::builder().set_key(Some(key)).build().map_err(StoreError::unavailable)?;
+            batch.push(WriteRequest::builder().delete_request(delete).build());
+            deleted += 1;
+            if batch.len() == BATCH {
+                self.write_batch(std::mem::take(&mut batch)).await?;
+            }
+        }
+        self.write_batch(batch).await?;
+        Ok(deleted)
+    }
+
+    /// All records of a range.
+    pub(in crate::store) async fn all<R: Record>(&self, range: &Range) -> Result<Vec<R>, StoreError> {
+        let mut found = Vec::new();
+        // A range that ends before it begins is an error to the table, and empty to us.
+        if range.from > range.to {
+            return Ok(found);
+        }
+        let mut items = self.query(range, Order::Forward).into_paginator().items().send();
+        while let Some(item) = items.try_next().await? {
+            found.push(R::from_item(item)?);
+        }
+        Ok(found)
+    }
+}

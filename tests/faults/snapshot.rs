@@ -1,0 +1,94 @@
+//! What is seen of a connection from outside: by readers of evidence, by who looks after runs, and in the table itself.
+
+use crate::aws::TABLE;
+use crate::plan::Scene;
+use crate::scenario::{company, connection_id};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
+use common::domain::connection::Connection;
+use common::domain::id::RunId;
+use common::domain::run::Run;
+use common::store::{EvidenceOwner, Store, StoreError};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A visible piece of evidence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    pub run: RunId,
+    pub as_of: DateTime<Utc>,
+    /// Without what differs between runs of the same lists: their ids, and when and with how many requests they were done.
+    pub bundle: Value,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Of each owner, oldest first.
+    pub evidence: BTreeMap<EvidenceOwner, Vec<Piece>>,
+    /// Everybody who is visible, without their ids.
+    pub people: Vec<String>,
+    /// Newest first.
+    pub runs: Vec<Run>,
+    /// The run that is not over.
+    pub active: Option<RunId>,
+    pub commits: usize,
+    pub connection: Connection,
+}
+
+pub async fn look(client: &Client, scene: Scene) -> Result<Snapshot, StoreError> {
+    let store = Store::new(client.clone(), TABLE);
+    let (company, id) = (company(), connection_id());
+    let mut evidence = BTreeMap::new();
+    for owner in scene.owners() {
+        let (first, last) = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
+        let history = store.history(&company, &owner, scene.product(), first, last).await?;
+        let pieces = history.iter().map(|it| piece(&it.run_id, it.as_of, &it.body)).collect();
+        evidence.insert(owner, pieces);
+    }
+    let mut people: Vec<String> = Vec::new();
+    if scene.tracks_people() {
+        people = store.people(&company, &id).await?.iter().map(|person| format!("{:?}", person.state)).collect();
+        people.sort();
+    }
+    let commits = client
+        .query()
+        .table_name(TABLE)
+        .key_condition_expression("pk = :pk AND begins_with(sk, :commit)")
+        .expression_attribute_values(":pk", AttributeValue::S(format!("CONNECTION#{company}#{id}")))
+        .expression_attribute_values(":commit", AttributeValue::S("COMMIT#".to_owned()))
+        .send()
+        .await?;
+    Ok(Snapshot {
+        evidence,
+        people,
+        runs: store.runs(&company, &id, 1_000).await?,
+        active: store.active_run(&company, &id).await?.map(|active| active.run_id),
+        commits: commits.items().len(),
+        connection: store.connection(&company, &id).await?.expect("nobody removes the connection"),
+    })
+}
+
+/// The runs whose evidence is the newest of its owner: one, or none.
+pub async fn newest(store: &Store, scene: Scene) -> Result<Vec<Option<RunId>>, StoreError> {
+    let mut runs = Vec::new();
+    for owner in scene.owners() {
+        let latest = store.latest(&company(), &owner).await?;
+        assert!(latest.len() <= 1, "one connection, one product");
+        runs.push(latest.into_iter().next().map(|it| it.run_id));
+    }
+    runs.dedup();
+    Ok(runs)
+}
+
+fn piece(run: &RunId, as_of: DateTime<Utc>, body: &str) -> Piece {
+    let mut bundle: Value = serde_json::from_str(body).expect("evidence is JSON");
+    let fields = bundle.as_object_mut().expect("a bundle is an object");
+    fields.remove("collected_at");
+    let metadata = fields["metadata"].as_object_mut().expect("a bundle has metadata");
+    assert_eq!(metadata.get("run_id").and_then(Value::as_str), Some(run.as_str()), "a bundle names its run");
+    for differs in ["run_id", "api_calls_made", "collection_duration_ms", "rate_limit_warning"] {
+        metadata.remove(differs);
+    }
+    Piece { run: run.clone(), as_of, bundle }
+}
