@@ -16,6 +16,8 @@ pub mod domain;
 pub mod huntress;
 #[cfg(feature = "runtime")]
 pub mod settings;
+#[cfg(feature = "signing")]
+pub mod signing;
 #[cfg(feature = "runtime")]
 pub mod store;
 #[cfg(feature = "runtime")]
