@@ -9,7 +9,7 @@ use common::domain::connection::Product;
 use common::domain::id::{CompanyId, ConnectionId};
 use common::domain::schedule::next_daily;
 use common::huntress::origin::Origin;
-use common::huntress::transport::{Timeouts, http_client};
+use common::huntress::request::{Timeouts, http_client};
 use common::settings::Origins;
 use common::store::{ConnectionChange, Scheduling};
 use huntress_evidence::stack::LocalStack;

@@ -187,7 +187,7 @@ async fn a_list_without_end_is_given_up_at_the_cap() {
 
     let exactly = Scene::of(account(1, 40, 0)).max_page(10).max_pages(4).collect().await;
     exactly.assert_values(&[("agents_total", "40")]);
-    assert_eq!(common::huntress::edr::MAX_PAGES, 100_000);
+    assert_eq!(common::huntress::collection::MAX_PAGES, 100_000);
 }
 
 #[tokio::test]

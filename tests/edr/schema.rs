@@ -2,7 +2,7 @@
 //! with a mistake of our own. `HUNTRESS_VENDOR_SCHEMA` names the vendor's Swagger 2.0 file; without it there is nothing to compare with.
 
 use acceptance::edr::as_of;
-use common::huntress::transport::{Timeouts, http_client};
+use common::huntress::request::{Timeouts, http_client};
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 use simulator::{API_KEY, API_SECRET, Account, AccountSpec, List, Shape, Simulator};

@@ -5,7 +5,7 @@ use acceptance::edr::{Outcome, Scene};
 use acceptance::log::Log;
 use common::domain::id::ClientId;
 use common::domain::mapping::Mapping;
-use common::huntress::transport::{Timeouts, http_client};
+use common::huntress::request::{Timeouts, http_client};
 use serde_json::{Value, json};
 use simulator::{Account, FaultKind, List};
 

@@ -8,7 +8,7 @@ use common::domain::connection::Product;
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use common::domain::run::{FailureCode, Run, RunStatus};
 use common::huntress::origin::Origin;
-use common::huntress::transport::{Timeouts, http_client};
+use common::huntress::request::{Timeouts, http_client};
 use common::settings::Origins;
 use common::store::{EvidenceOwner, Store};
 use fastrand::Rng;

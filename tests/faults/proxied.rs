@@ -8,7 +8,7 @@ use crate::snapshot::look;
 use acceptance::engine::Engine;
 use chrono::TimeDelta;
 use common::clock::Clock;
-use common::huntress::transport::{Timeouts, http_client};
+use common::huntress::request::{Timeouts, http_client};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::TcpListener;

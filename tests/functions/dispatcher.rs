@@ -7,7 +7,7 @@ use common::app::collection::collect::Huntress;
 use common::aws::queue::{Queued, RunMessage};
 use common::clock::Clock;
 use common::domain::id::RunId;
-use common::huntress::transport::{Timeouts, http_client};
+use common::huntress::request::{Timeouts, http_client};
 use common::settings::Origins;
 use common::store::Store;
 use huntress_evidence::dispatcher;

@@ -10,7 +10,7 @@ use common::domain::connection::ConnectionStatus;
 use common::domain::id::{ClientId, RunId};
 use common::domain::run::{FailureCode, RunStatus};
 use common::huntress::edr::EdrCredential;
-use common::huntress::limits::RateLimiter;
+use common::huntress::rate_limit::RateLimiter;
 use common::store::EvidenceOwner;
 use huntress_evidence::stack::event;
 use scheduled_sync::Tick;

@@ -31,7 +31,7 @@ use common::domain::mapping::Mapping;
 use common::domain::run::Trigger;
 use common::huntress::edr::EdrCredential;
 use common::huntress::origin::Origin;
-use common::huntress::transport::{Timeouts, http_client};
+use common::huntress::request::{Timeouts, http_client};
 use common::settings::Origins;
 use common::store::{RunRequest, Store};
 use huntress_evidence::engine::Engine;

@@ -55,7 +55,7 @@ impl Aws {
         engine.store().await;
         let state = Arc::new(Services {
             table: engine.endpoint().to_owned(),
-            http: common::huntress::transport::http_client(Default::default()).unwrap(),
+            http: common::huntress::request::http_client(Default::default()).unwrap(),
             calls: Mutex::default(),
             secrets: Mutex::default(),
             // No operation has this.

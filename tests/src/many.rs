@@ -14,7 +14,7 @@ use common::domain::mapping::Mapping;
 use common::domain::run::{Run, RunStatus};
 use common::huntress::edr::EdrCredential;
 use common::huntress::origin::Origin;
-use common::huntress::transport::{Timeouts, http_client};
+use common::huntress::request::{Timeouts, http_client};
 use common::settings::Origins;
 use common::store::{EvidenceOwner, Store};
 use simulator::{API_KEY, API_SECRET, Account, Simulator};

@@ -13,11 +13,13 @@ use common::domain::run::{Failure, FailureCode};
 use common::domain::sat::bundle::{SatBundle, SatCollection, SatTally, bundle_of};
 use common::domain::sat::signal::{CoverageValues, PhishingValues, Signal, SignalKey, SignalValues, Status};
 use common::domain::sat::{Caps, SatSettings};
-use common::huntress::edr::TestReport;
-use common::huntress::limits::RateLimiter;
+use common::huntress::connection_test::TestReport;
 use common::huntress::origin::Origin;
+use common::huntress::progress::Progress;
+use common::huntress::rate_limit::RateLimiter;
+use common::huntress::request::{Timeouts, http_client};
+use common::huntress::retry::WaitPolicy;
 use common::huntress::sat::SatCredential;
-use common::huntress::transport::{Progress, Timeouts, WaitPolicy, http_client};
 use common::settings::Origins;
 use simulator::{
     Fault, FaultKind, List, Request, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SatAccount, Simulator, SimulatorBuilder,

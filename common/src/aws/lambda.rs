@@ -12,7 +12,7 @@ use crate::aws::secrets::wrapping::Wrapping;
 use crate::aws::secrets::{Credentials, SealedTable, SecretsManager};
 use crate::aws::telemetry::Telemetry;
 use crate::clock::{Clock, SystemClock};
-use crate::huntress::transport::{Timeouts, http_client};
+use crate::huntress::request::{Timeouts, http_client};
 use crate::settings::{Lookup, Origins, SettingsError, jitter, required};
 use crate::store::Store;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;

@@ -1,9 +1,13 @@
 //! The vendor: where it is, how it is asked, and what its answers mean.
 
+pub mod collection;
+pub mod connection_test;
 pub mod edr;
 pub mod error;
-pub mod limits;
 pub mod origin;
+pub mod progress;
+pub mod rate_limit;
+pub mod request;
+pub mod retry;
 pub mod sat;
-pub mod transport;
 pub mod wire;

@@ -3,8 +3,8 @@
 use crate::render;
 use chrono::{DateTime, Utc};
 use common::clock::Clock;
-use common::huntress::limits::RateLimiter;
-use common::huntress::transport::Progress;
+use common::huntress::progress::Progress;
+use common::huntress::rate_limit::RateLimiter;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Arc;

@@ -17,8 +17,8 @@ use common::domain::sat::person::PeopleSummary;
 use common::domain::sat::selection::SelectedAssignments;
 use common::domain::sat::training::{TrainingReport, report_of};
 use common::domain::sat::{Caps, SatSettings};
+use common::huntress::retry::WaitPolicy;
 use common::huntress::sat::SatCredential;
-use common::huntress::transport::WaitPolicy;
 use simulator::{Fault, FaultKind, List, Request, SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator};
 use std::sync::Arc;
 

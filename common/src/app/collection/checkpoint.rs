@@ -1,8 +1,8 @@
 //! How far a run has come, as it is kept between its parts.
 
 use crate::huntress::edr::EdrState;
+use crate::huntress::progress::ProgressSnapshot;
 use crate::huntress::sat::SatState;
-use crate::huntress::transport::ProgressSnapshot;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

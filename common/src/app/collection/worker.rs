@@ -14,9 +14,11 @@ use crate::domain::run::{Failure, FailureCode, LONGEST_RUN, RecordCounts};
 use crate::domain::sat::bundle::bundle_of;
 use crate::domain::sat::id::SatId;
 use crate::domain::schedule::next_daily;
-use crate::huntress::edr::{Collected, EdrCredential, EdrState};
+use crate::huntress::collection::Collected;
+use crate::huntress::edr::{EdrCredential, EdrState};
+use crate::huntress::progress::Progress;
+use crate::huntress::retry::WaitPolicy;
 use crate::huntress::sat::{SatClient, SatCredential, SatState};
-use crate::huntress::transport::{Progress, WaitPolicy};
 use crate::store::{
     ConnectionChange, EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunSuccess, Store, StoreError,
     Suspension,

@@ -7,7 +7,7 @@ use crate::domain::connection::{Product, TestOutcome};
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::run::Failure;
 use crate::domain::sat::id::SatId;
-use crate::huntress::edr::{PermissionResult, TestReport};
+use crate::huntress::connection_test::{PermissionResult, TestReport};
 use crate::store::{Store, StoreError};
 use chrono::TimeDelta;
 use std::sync::Arc;

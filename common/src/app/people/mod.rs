@@ -19,7 +19,7 @@ use crate::domain::sat::SatSettings;
 use crate::domain::sat::roster::Roster;
 use crate::domain::sat::selection::{AssignmentBook, SelectedAssignments};
 use crate::domain::sat::training::TrainingCollection;
-use crate::huntress::edr::Instants;
+use crate::huntress::collection::Instants;
 use crate::huntress::sat::{SatClient, SatCredential};
 use chrono::SubsecRound;
 

@@ -12,7 +12,7 @@ use crate::domain::sat::id::SatId;
 use crate::domain::sat::person::MAX_RECERTIFY_DAYS;
 use crate::domain::sat::selection::{AssignmentBook, MAX_PICKS, PickableAssignment, Place, SelectedAssignments};
 use crate::domain::sat::{Caps, SatSettings};
-use crate::huntress::transport::WaitPolicy;
+use crate::huntress::retry::WaitPolicy;
 use crate::store::{ConnectionChange, Store};
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use crate::domain::sat::person::{
     Certificate, CertificateOutcome, PeopleEvidence, PeopleSettings, PeopleSummary, PersonId, PersonState, PrivacyMode,
 };
 use crate::domain::sat::roster::{LearnerId, Listed, Roster};
-use crate::huntress::edr::{Collected, Instants};
+use crate::huntress::collection::{Collected, Instants};
 use crate::huntress::sat::{PeopleState, SatClient};
 use crate::store::{Lease, PeopleWritten, PersonRecord, PersonWrite, StoreError, StoredPerson};
 use chrono::{DateTime, Utc};

@@ -4,10 +4,10 @@ mod page;
 mod records;
 mod test;
 
-pub use test::{PermissionResult, TestReport, TestedAccount};
-
+use super::collection::{Collected, Instants, MAX_PAGES};
 use super::error::{BodyError, FetchError};
-use super::transport::{Auth, Get, Response, Transport};
+use super::request::{Auth, Get, Response};
+use super::retry::Transport;
 use crate::domain::edr::EdrSettings;
 use crate::domain::edr::tally::{EdrList, EdrTally, Inconsistent};
 use crate::domain::id::RecordKey;
@@ -29,25 +29,6 @@ pub struct EdrCredential {
 
 /// The largest page that the vendor serves; the default of 10 would cost fifty times the requests.
 const PAGE_SIZE: &str = "500";
-
-/// More pages than any account can have: a list that goes on is broken.
-pub const MAX_PAGES: u32 = 100_000;
-
-/// When the collection evaluates, and when its pages count as read.
-#[derive(Debug, Clone, Copy)]
-pub struct Instants {
-    /// The instant of evaluation.
-    pub as_of: DateTime<Utc>,
-    /// Set when an operator fixes the time; otherwise pages count as read when they are.
-    pub observed_at: Option<DateTime<Utc>>,
-}
-
-impl Instants {
-    /// For lists of which nothing is evaluated by time.
-    pub(super) fn live() -> Self {
-        Self { as_of: DateTime::UNIX_EPOCH, observed_at: None }
-    }
-}
 
 /// How far a collection has come: enough to go on in another process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -106,30 +87,6 @@ impl Cursor {
             return Err(BodyError::Inconsistent { what: format!("it has not ended after {max_pages} pages") });
         }
         Ok(())
-    }
-}
-
-/// How a part of a collection ended that did not fail.
-#[derive(Debug)]
-pub enum Collected<Whole, State> {
-    /// Everything is read.
-    Complete(Whole),
-    /// It may go on later, from where it is.
-    Paused {
-        /// How far it has come.
-        state: Box<State>,
-        /// From when on it may.
-        until: DateTime<Utc>,
-    },
-}
-
-impl<Whole, State> Collected<Whole, State> {
-    /// The same with something made of the whole.
-    pub fn map<T>(self, make: impl FnOnce(Whole) -> T) -> Collected<T, State> {
-        match self {
-            Self::Complete(whole) => Collected::Complete(make(whole)),
-            Self::Paused { state, until } => Collected::Paused { state, until },
-        }
     }
 }
 

@@ -1,58 +1,14 @@
 //! The connection test: one record of each list, by the client that a sync uses. Nothing is stored.
 
 use super::records::{AGENTS, INCIDENT_REPORTS, ListOf, ORGANIZATIONS};
-use super::{EdrClient, Instants, request_to};
+use super::{EdrClient, request_to};
 use crate::domain::edr::EdrSettings;
 use crate::domain::edr::tally::EdrTally;
 use crate::domain::run::Failure;
-use crate::huntress::transport::Response;
-use serde::{Deserialize, Serialize};
+use crate::huntress::collection::Instants;
+use crate::huntress::connection_test::{PermissionResult, TestReport, TestedAccount};
+use crate::huntress::request::Response;
 use serde_json::Value;
-
-/// Whether one permission is there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PermissionResult {
-    /// What was asked for: `account`, or a list.
-    pub permission: String,
-    /// Whether it was answered.
-    pub granted: bool,
-    /// Why not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
-}
-
-/// The outcome of a connection test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TestReport {
-    /// Whether every permission is there.
-    pub passed: bool,
-    /// Each of them.
-    pub permissions: Vec<PermissionResult>,
-    /// The accounts that the credential sees, as far as they have an id.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub accounts: Vec<TestedAccount>,
-    /// The fewest requests that the server said are left, if it said so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requests_left: Option<u64>,
-}
-
-/// An account that a credential sees.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TestedAccount {
-    /// Its id.
-    pub id: String,
-    /// Its name, if the source gives one.
-    pub name: Option<String>,
-}
-
-impl TestReport {
-    /// The report over these permissions.
-    #[must_use]
-    pub fn new(permissions: Vec<PermissionResult>) -> Self {
-        let passed = permissions.iter().all(|permission| permission.granted);
-        Self { passed, permissions, accounts: Vec::new(), requests_left: None }
-    }
-}
 
 impl EdrClient<'_> {
     /// Asks for the account and for one record of each list, all at once.

@@ -7,7 +7,7 @@ use super::SatClient;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::roster::LearnerId;
 use crate::huntress::error::{BodyError, FetchError};
-use crate::huntress::transport::{Auth, Get, Response};
+use crate::huntress::request::{Auth, Get, Response};
 use serde_json::Value;
 use std::fmt;
 

@@ -12,7 +12,8 @@ pub use people::PeopleState;
 pub use token::SatCredential;
 
 use super::error::{BodyError, FetchError};
-use super::transport::{Auth, Get, Reader, Response, Transport};
+use super::request::{Auth, Get, Reader, Response};
+use super::retry::Transport;
 use crate::domain::connection::Product;
 use crate::domain::id::RecordKey;
 use crate::domain::run::{Failure, FailureCode};
@@ -23,7 +24,7 @@ use crate::domain::sat::assignment::AssignmentFacts;
 use crate::domain::sat::bundle::SatTally;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::list::Inconsistent;
-use crate::huntress::edr::{Collected, Instants};
+use crate::huntress::collection::{Collected, Instants};
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use page::{Page, PageEnd, Resource, read_account};

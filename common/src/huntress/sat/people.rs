@@ -8,7 +8,7 @@ use crate::domain::sat::account::MeasuredAccount;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::roster::{LearnerId, Roster};
 use crate::domain::sat::selection::{AssignmentBook, SelectedAssignments};
-use crate::huntress::edr::Instants;
+use crate::huntress::collection::Instants;
 use crate::huntress::error::used_up;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The connection test: each of the five scopes, the accounts that are seen, and what is left of the limits.
 
-use super::super::edr::{PermissionResult, TestReport, TestedAccount};
+use super::super::connection_test::{PermissionResult, TestReport, TestedAccount};
 use super::page::Resource;
 use super::token::missing_scopes;
 use super::{JSON_API, Listing, SatClient, SatCredential, page, records};
@@ -8,7 +8,8 @@ use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::SCOPES;
 use crate::domain::sat::account::{AccountFacts, choose};
 use crate::domain::sat::id::SatId;
-use crate::huntress::transport::{Response, Transport};
+use crate::huntress::request::Response;
+use crate::huntress::retry::Transport;
 
 impl SatClient<'_> {
     /// Tests a credential: one record of each list of the account that a sync would measure.

@@ -1,7 +1,8 @@
 //! Access tokens: OAuth 2.0 client credentials, asked for anew by every run.
 
 use super::super::error::{BodyError, FetchError};
-use super::super::transport::{Auth, PostForm, Response, Transport};
+use super::super::request::{Auth, PostForm, Response};
+use super::super::retry::Transport;
 use crate::domain::connection::Product;
 use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::SCOPES;

@@ -16,9 +16,10 @@ use common::domain::sat::bundle::bundle_of as sat_bundle_of;
 use common::domain::sat::training::report_of;
 use common::domain::sat::{Caps, SatSettings};
 use common::huntress::edr::EdrCredential;
-use common::huntress::limits::RateLimiter;
+use common::huntress::rate_limit::RateLimiter;
+use common::huntress::request::{Timeouts, http_client};
+use common::huntress::retry::WaitPolicy;
 use common::huntress::sat::SatCredential;
-use common::huntress::transport::{Timeouts, WaitPolicy, http_client};
 use common::settings::{Origins, environment, required};
 use std::sync::Arc;
 

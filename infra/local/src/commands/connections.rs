@@ -13,7 +13,7 @@ use common::domain::id::ConnectionId;
 use common::domain::mapping::Mapping;
 use common::domain::run::Run;
 use common::domain::schedule::next_daily;
-use common::huntress::edr::TestReport;
+use common::huntress::connection_test::TestReport;
 use common::store::{ConnectionChange, Scheduling, StoreError};
 use huntress_evidence::stack::{LocalStack, OWNER};
 use std::sync::Arc;
