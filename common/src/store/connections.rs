@@ -12,6 +12,7 @@ use crate::domain::sat::person::PeopleSettings;
 use crate::domain::time::parse;
 use crate::store::table::items::{Change, Item, Record, text};
 use crate::store::table::keys::{self, DUE_INDEX, DUE_SHARDS};
+use crate::store::table::queries::Consistency;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use chrono::{DateTime, Utc};
@@ -140,7 +141,7 @@ impl Store {
         entries: &[DueConnection],
     ) -> Result<Vec<Result<Connection, StoreError>>, StoreError> {
         let keys = entries.iter().map(|due| keys::connection(&due.company, &due.connection));
-        Ok(self.get_items(keys).await?.into_iter().map(Connection::from_item).collect())
+        Ok(self.get_items(keys, Consistency::Eventual).await?.into_iter().map(Connection::from_item).collect())
     }
 
     /// Changes settings of a connection and returns it as it is then. How it fared is not touched.

@@ -10,7 +10,7 @@ use common::domain::run::{RecordCounts, Trigger};
 use common::domain::sat::people::ComplianceStatus;
 use common::domain::sat::people::PersonStatus::{self, Compliant, NotCompliant, Unknown};
 use common::domain::sat::person::{PersonEvent, PrivacyMode};
-use common::store::{Lease, LeaseOutcome, PersonWrite, RunRequest, RunSuccess, StoreError};
+use common::store::{Lease, LeaseOutcome, PersonWrite, RunRequest, RunSuccess, Store, StoreError};
 
 const RUN: &str = "019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11";
 
@@ -23,8 +23,12 @@ async fn world() -> World {
 
 /// A worker's lease of a new run.
 async fn lease(world: &World) -> Lease {
+    lease_of(world, RUN).await
+}
+
+async fn lease_of(world: &World, run: &str) -> Lease {
     let (company, connection) = (world.company.clone(), world.id.clone());
-    let run_id = RunId::parse(RUN).unwrap();
+    let run_id = RunId::parse(run).unwrap();
     let (trigger, now) = (Trigger::OnDemand, world.clock.now());
     let request = RunRequest {
         company,
@@ -37,11 +41,15 @@ async fn lease(world: &World) -> Lease {
         now,
     };
     world.store.request_run(request).await.unwrap();
-    take(world, "worker-1").await
+    take_run(world, run, "worker-1").await
 }
 
 async fn take(world: &World, owner: &str) -> Lease {
-    let (run, now) = (RunId::parse(RUN).unwrap(), world.clock.now());
+    take_run(world, RUN, owner).await
+}
+
+async fn take_run(world: &World, run: &str, owner: &str) -> Lease {
+    let (run, now) = (RunId::parse(run).unwrap(), world.clock.now());
     let taken = world.store.take(&world.company, &world.id, &run, owner, now, TimeDelta::minutes(1)).await.unwrap();
     let leased = match taken {
         LeaseOutcome::Acquired { lease, .. } => Some(lease),
@@ -186,6 +194,62 @@ async fn pages_hold_all_people_of_a_status_once() {
     let mut expected = vec![world.person_id("person-2").await, world.person_id("person-4").await];
     expected.sort();
     assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn reading_people_costs_the_same_after_four_hundred_nights() {
+    let world = world().await;
+    let person = world.person_id("person-1").await;
+    let (client, counted) = world.engine.client_counting();
+    // Small pages, so that whoever reads a range of 400 records is seen.
+    let store = Store::new(client, acceptance::engine::TABLE).with_page_size(10);
+    let cost = async || {
+        let (company, id) = (&world.company, &world.id);
+        let mut costs = Vec::new();
+        assert_eq!(store.people_page(company, id, None, 10, |_| true).await.unwrap().0.len(), 4);
+        costs.push(counted.take());
+        assert_eq!(store.people(company, id).await.unwrap().len(), 4);
+        costs.push(counted.take());
+        assert!(store.person(company, id, &person).await.unwrap().is_some());
+        costs.push(counted.take());
+        assert_eq!(store.events_of(company, id, &person).await.unwrap().len(), 1);
+        costs.push(counted.take());
+        costs
+    };
+    let first = cost().await;
+    for night in 0..399 {
+        // Nobody changes, so the run writes a commit alone.
+        let run = format!("019e0000-0000-7000-8000-{night:012}");
+        let lease = lease_of(&world, &run).await;
+        commit(&world, &lease).await;
+    }
+    assert_eq!(cost().await, first);
+    let page = [("BatchGetItem".to_owned(), 1), ("Query".to_owned(), 2)].into();
+    assert_eq!(first[0], page, "the newest run, the people, and the commit of the one run that wrote them");
+}
+
+#[tokio::test]
+async fn a_run_that_begins_and_commits_while_a_page_is_read_shows_in_none_of_it() {
+    let world = world().await;
+    // One person in a request, and the run commits between the requests.
+    let store = world.store.clone().with_page_size(1);
+    let reached = std::cell::Cell::new(false);
+    let page = store.people_page(&world.company, &world.id, None, 4, |_| {
+        reached.set(true);
+        true
+    });
+    let mut page = std::pin::pin!(page);
+    while !reached.get() {
+        assert!(futures_util::poll!(page.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let lease = lease_of(&world, "019e0000-0000-7000-8000-000000000001").await;
+    write(&world, &lease, writes(&world, &lease, Unknown).await).await.unwrap();
+    commit(&world, &lease).await;
+    let (people, _) = page.await.unwrap();
+    let statuses: Vec<PersonStatus> = people.iter().map(|person| person.state.standing.status).collect();
+    assert!(!statuses.contains(&Unknown), "{statuses:?}");
+    assert_eq!(world.statuses(FOUR).await, [Some(Unknown); 4]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! People whose training is followed: the current row of each, visible through its run's commit as evidence is, and what happened to them.
 
+mod committed;
 mod key_record;
 mod write;
 
@@ -7,7 +8,6 @@ pub use key_record::{Access, PeopleKeyRecord};
 pub use write::{PeopleWritten, PersonWrite};
 
 use super::error::StoreError;
-use super::evidence::Commit;
 use super::lease::Lease;
 use super::{ATTEMPTS, Store};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
@@ -19,6 +19,7 @@ use crate::store::table::queries::Order;
 use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use chrono::{DateTime, Utc};
+use committed::CommittedRuns;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -36,6 +37,9 @@ pub struct SealedProfile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
 }
+
+/// Rows of people that one request reads while a page is filled: the largest page, so that a page reads the commits of its own rows and few others.
+const ROWS_AT_ONCE: usize = 500;
 
 /// A person as a committed run, or somebody since, left them.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,10 +83,6 @@ impl WrittenBy {
     fn of(lease: &Lease) -> Self {
         Self { run_id: lease.run_id.clone(), as_of: lease.as_of, token: lease.token }
     }
-
-    fn is_committed(&self, commits: &HashMap<RunId, u64>) -> bool {
-        commits.get(&self.run_id) == Some(&self.token)
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -123,8 +123,8 @@ impl PersonItem {
         })
     }
 
-    fn stored(self, commits: &HashMap<RunId, u64>) -> Result<StoredPerson, StoreError> {
-        let holds = self.written_by.as_ref().is_none_or(|by| by.is_committed(commits));
+    fn stored(self, committed: &CommittedRuns<'_>) -> Result<StoredPerson, StoreError> {
+        let holds = self.written_by.as_ref().is_none_or(|by| committed.contains(by));
         let (state, sealed) = if holds { (Some(self.state), self.sealed) } else { (self.before, self.sealed_before) };
         let record = |state: String| -> Result<PersonRecord, StoreError> {
             Ok(PersonRecord { person: self.person, state: parse(&state)?, sealed })
@@ -156,8 +156,7 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
 }
 
 impl Store {
-    /// Every person of a connection that the table has, by person. The commits are read first, so that a run which commits in the meantime shows
-    /// as it was before.
+    /// Every person of a connection that the table has, by person. A run that commits while they are read shows as it was before.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
@@ -166,9 +165,10 @@ impl Store {
         company: &CompanyId,
         connection: &ConnectionId,
     ) -> Result<HashMap<PersonId, StoredPerson>, StoreError> {
-        let commits = self.commits_of(company, connection).await?;
+        let mut committed = CommittedRuns::when_reading_begins(self, company, connection).await?;
         let items: Vec<PersonItem> = self.all(&keys::people(company, connection)).await?;
-        items.into_iter().map(|item| Ok((item.person.clone(), item.stored(&commits)?))).collect()
+        committed.read(items.iter().filter_map(|item| item.written_by.as_ref())).await?;
+        items.into_iter().map(|item| Ok((item.person.clone(), item.stored(&committed)?))).collect()
     }
 
     /// The visible people of a connection, by person.
@@ -198,15 +198,22 @@ impl Store {
         limit: usize,
         wanted: impl Fn(&PersonState) -> bool,
     ) -> Result<(Vec<PersonRecord>, Option<PersonId>), StoreError> {
-        let commits = self.commits_of(company, connection).await?;
+        let mut committed = CommittedRuns::when_reading_begins(self, company, connection).await?;
         let range = keys::people_after(company, connection, after);
-        let mut items = self.query(&range, Order::Forward).into_paginator().items().send();
-        let mut page = Vec::new();
-        while let Some(item) = items.try_next().await? {
-            let person = PersonItem::from_item(item)?.stored(&commits)?.visible;
-            if let Some(person) = person.filter(|person| wanted(&person.state)) {
+        let rows = i32::try_from(ROWS_AT_ONCE.max(limit.saturating_add(1))).unwrap_or(i32::MAX);
+        let query = self.query(&range, Order::Forward).limit(self.page_size.unwrap_or(rows).min(rows));
+        let mut answers = query.into_paginator().send();
+        let mut page: Vec<PersonRecord> = Vec::new();
+        while let Some(answer) = answers.try_next().await? {
+            let items = answer.items.unwrap_or_default().into_iter().map(PersonItem::from_item);
+            let items: Vec<PersonItem> = items.collect::<Result<_, _>>()?;
+            committed.read(items.iter().filter_map(|item| item.written_by.as_ref())).await?;
+            for item in items {
+                let Some(person) = item.stored(&committed)?.visible.filter(|person| wanted(&person.state)) else {
+                    continue;
+                };
                 if page.len() == limit {
-                    let last = page.last().map(|last: &PersonRecord| last.person.clone());
+                    let last = page.last().map(|last| last.person.clone());
                     return Ok((page, last));
                 }
                 page.push(person);
@@ -237,22 +244,9 @@ impl Store {
         let Some(item) = self.get::<PersonItem>(&keys::person(company, connection, person)).await? else {
             return Ok(None);
         };
-        let mut commits = HashMap::new();
-        if let Some(by) = &item.written_by {
-            let commit: Option<Commit> = self.get(&keys::commit(company, connection, by.as_of, &by.run_id)).await?;
-            commits.extend(commit.map(|commit| (commit.run_id, commit.token)));
-        }
-        item.stored(&commits).map(Some)
-    }
-
-    async fn commits_of(
-        &self,
-        company: &CompanyId,
-        connection: &ConnectionId,
-    ) -> Result<HashMap<RunId, u64>, StoreError> {
-        let range = keys::commits(company, connection, DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
-        let commits: Vec<Commit> = self.all(&range).await?;
-        Ok(commits.into_iter().map(|commit| (commit.run_id, commit.token)).collect())
+        let mut committed = CommittedRuns::now(self, company, connection);
+        committed.read(item.written_by.as_ref()).await?;
+        item.stored(&committed).map(Some)
     }
 
     /// Puts a person back: unknown, until the next run evaluates them by the source. Visible at once, and kept for good.
@@ -312,10 +306,10 @@ impl Store {
         connection: &ConnectionId,
         person: &PersonId,
     ) -> Result<Vec<LoggedEvent>, StoreError> {
-        let commits = self.commits_of(company, connection).await?;
+        let mut committed = CommittedRuns::when_reading_begins(self, company, connection).await?;
         let items: Vec<EventItem> = self.all(&keys::events(company, connection, person)).await?;
-        let visible =
-            items.into_iter().filter(|item| item.written_by.as_ref().is_none_or(|by| by.is_committed(&commits)));
+        committed.read(items.iter().filter_map(|item| item.written_by.as_ref())).await?;
+        let visible = items.into_iter().filter(|item| item.written_by.as_ref().is_none_or(|by| committed.contains(by)));
         visible
             .map(|item| {
                 Ok(LoggedEvent { at: item.at, event: parse(&item.event)?, run: item.written_by.map(|by| by.run_id) })

@@ -20,6 +20,15 @@ pub(in crate::store) enum Order {
     Reverse,
 }
 
+/// How new a read has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Consistency {
+    /// What was just written may be missing; costs half as much.
+    Eventual,
+    /// As new as the last write.
+    Strong,
+}
+
 impl Store {
     pub(in crate::store) async fn get_item(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         let answer = self
@@ -49,10 +58,11 @@ impl Store {
         Ok(())
     }
 
-    /// The items of so many keys, no two alike, in any order; those that are not there are left out. What was just written may be missing.
+    /// The items of so many keys, no two alike, in any order; those that are not there are left out.
     pub(in crate::store) async fn get_items(
         &self,
         keys: impl IntoIterator<Item = Key>,
+        consistency: Consistency,
     ) -> Result<Vec<Item>, StoreError> {
         let keys: Vec<Item> = keys.into_iter().map(|key| key.to_item()).collect();
         let mut items = Vec::with_capacity(keys.len());
@@ -61,6 +71,7 @@ impl Store {
             for attempt in 0..ATTEMPTS {
                 self.pause(attempt).await;
                 let keys = KeysAndAttributes::builder().set_keys(Some(wanted));
+                let keys = keys.consistent_read(consistency == Consistency::Strong);
                 let keys = keys.build().map_err(StoreError::unavailable)?;
                 let answer = self.client.batch_get_item().request_items(&self.table, keys).send().await?;
                 items.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
