@@ -260,7 +260,7 @@ async fn runs_are_found_without_looking_at_those_that_ended_and_one_damaged_reco
     for store in [Store::new(client.clone(), TABLE), Store::new(client, TABLE).with_page_size(1)] {
         let mut found = store.active_since(later(60)).await.unwrap();
         found.sort();
-        let ids: Vec<_> = found.iter().map(|(_, connection)| connection.as_str()).collect();
+        let ids: Vec<_> = found.iter().map(|key| key.connection.as_str()).collect();
         assert_eq!(ids, ["edr-0", "edr-1", "edr-2"]);
     }
     assert!(!counted.take().contains_key("Scan"));

@@ -6,6 +6,7 @@
 use crate::*;
 use acceptance::engine::{Engine, TABLE};
 use aws_sdk_dynamodb::types::AttributeValue;
+use common::domain::id::ConnectionKey;
 use common::domain::run::RunStatus;
 use common::store::SCHEMA_VERSION;
 use serde_json::Value;
@@ -76,7 +77,10 @@ async fn every_version_that_is_read_is_read_whole_and_gone_on_with() {
         let lease = leased(&store, 3, "worker of the new release", later(60)).await;
         assert_eq!(lease.as_of(), later(4), "the run goes on at the instant of its first start");
         // From then on it is found among the runs that have not ended, which the first release kept no index of.
-        assert_eq!(store.active_since(later(60)).await.unwrap(), [(acme(), main_connection())]);
+        assert_eq!(
+            store.active_since(later(60)).await.unwrap(),
+            [ConnectionKey { company: acme(), connection: main_connection() }]
+        );
         store.commit(&lease, ended(later(61)), bundles(1, "{}")).await.unwrap();
         assert_eq!(store.active_since(later(10_000)).await.unwrap(), []);
         assert_eq!(bodies(&latest(&store, &client("client-0")).await), ["{}"]);

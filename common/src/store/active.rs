@@ -1,24 +1,25 @@
-//! The runs that have not ended: found by age, sent again, and given up under the fencing token.
+//! The one run of a connection that has not ended: who has it until when, from when on it may go on, and from where.
 
 use super::Store;
-use super::checkpoints::CheckpointRef;
 use super::error::StoreError;
-use super::lease::Lease;
-use super::runs::RunRequest;
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
-use crate::domain::run::Run;
-use crate::domain::stalled::RunProgress;
-use crate::store::table::items::{Change, Item, Record, number, text};
-use crate::store::table::keys::{self, DUE_INDEX, DUE_SHARDS};
+use crate::store::table::Item;
+use crate::store::table::items::{Change, Record, text};
+use crate::store::table::keys;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 /// How long a run may wait for its worker before whoever joins it sends another message.
 pub const MESSAGE_LOST_AFTER: TimeDelta = TimeDelta::minutes(15);
 
-/// Whoever gives a run up has it for so long, which is for one more write.
-const SEIZED_FOR: TimeDelta = TimeDelta::minutes(1);
+/// Which checkpoint a run goes on from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointRef {
+    /// The fencing token of the worker that wrote it.
+    pub(super) token: u64,
+    pub(super) pieces: u32,
+    pub(super) sha256: String,
+}
 
 /// The one run of a connection that is queued or running.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,27 +59,27 @@ impl Record for ActiveRun {
 
 impl ActiveRun {
     /// As it is when a run is asked for.
-    pub(super) fn queued(request: &RunRequest) -> Self {
+    pub(super) fn queued(run_id: RunId, requested_at: DateTime<Utc>, not_before: Option<DateTime<Utc>>) -> Self {
         Self {
-            run_id: request.run_id.clone(),
-            requested_at: request.now,
+            run_id,
+            requested_at,
             token: 0,
             owner: None,
             lease_until: None,
             checkpoint: None,
-            continue_at: request.not_before,
-            due_at: Some(request.not_before.unwrap_or(request.now)),
+            continue_at: not_before,
+            due_at: Some(not_before.unwrap_or(requested_at)),
             resent: 0,
             resent_at: None,
         }
     }
 
     /// The item to store, with its place in the index.
-    pub(super) fn to_indexed(&self, request: &RunRequest) -> Result<Item, StoreError> {
-        let mut item = self.to_item(&keys::active(&request.company, &request.connection))?;
+    pub(super) fn to_indexed(&self, company: &CompanyId, connection: &ConnectionId) -> Result<Item, StoreError> {
+        let mut item = self.to_item(&keys::active(company, connection))?;
         let due_at = self.due_at.unwrap_or(self.requested_at);
         item.insert("due_at".to_owned(), text(keys::instant(due_at)));
-        let shard = keys::active_shard_of(&request.company, &request.connection);
+        let shard = keys::active_shard_of(company, connection);
         item.insert("due_shard".to_owned(), text(shard));
         Ok(item)
     }
@@ -104,132 +105,7 @@ impl Change {
     }
 }
 
-/// A run that has not ended, as it was read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StalledRun {
-    /// Whose connection.
-    pub company: CompanyId,
-    /// Which connection.
-    pub connection: ConnectionId,
-    /// Its lease, message and checkpoint.
-    pub active: ActiveRun,
-    /// The run.
-    pub run: Run,
-}
-
-impl StalledRun {
-    /// What decides what is to be done about it.
-    #[must_use]
-    pub fn standing(&self) -> RunProgress {
-        let ActiveRun { requested_at, due_at, lease_until, continue_at, resent, resent_at, .. } = self.active;
-        let due_at = due_at.unwrap_or(requested_at);
-        RunProgress { due_at, as_of: self.run.as_of, lease_until, continue_at, resent, resent_at }
-    }
-
-    /// The record as it was read: nobody took the run, gave it up, or sent it again since.
-    fn unchanged(&self) -> Result<Change, StoreError> {
-        let change = Change::of(keys::active(&self.company, &self.connection))
-            .only_if("run_id", text(self.active.run_id.as_str()))
-            .only_if("token", number(self.active.token));
-        // A lease that was renewed has the same token. One that is given up changes it with the next taking.
-        match self.active.lease_until {
-            Some(until) => change.only_if_is("lease_until", &until),
-            None => Ok(change),
-        }
-    }
-}
-
 impl Store {
-    /// The connections, of all companies, whose active run was to be taken by `due_by` at the latest.
-    ///
-    /// The index follows the table with a short delay, so this only proposes: [`Store::stalled`] knows.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn active_since(&self, due_by: DateTime<Utc>) -> Result<Vec<(CompanyId, ConnectionId)>, StoreError> {
-        let shards = (0..DUE_SHARDS).map(|shard| self.active_in(shard, due_by));
-        Ok(try_join_all(shards).await?.into_iter().flatten().collect())
-    }
-
-    async fn active_in(&self, shard: u8, due_by: DateTime<Utc>) -> Result<Vec<(CompanyId, ConnectionId)>, StoreError> {
-        let mut items = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(DUE_INDEX)
-            .key_condition_expression("due_shard = :shard AND due_at <= :by")
-            .expression_attribute_values(":shard", text(keys::active_shard(shard)))
-            .expression_attribute_values(":by", text(keys::instant(due_by)))
-            .set_limit(self.page_size)
-            .into_paginator()
-            .items()
-            .send();
-        let mut found = Vec::new();
-        while let Some(item) = items.try_next().await? {
-            let of = keys::parse_active(&item);
-            found.push(of.ok_or_else(|| StoreError::corrupt("entry of the index due", "at its keys"))?);
-        }
-        Ok(found)
-    }
-
-    /// The run of a connection that has not ended, if there is one.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn stalled(
-        &self,
-        company: &CompanyId,
-        connection: &ConnectionId,
-    ) -> Result<Option<StalledRun>, StoreError> {
-        let Some(active) = self.active_run(company, connection).await? else { return Ok(None) };
-        let Some(run) = self.run(company, connection, &active.run_id).await? else {
-            return Err(StoreError::corrupt(ActiveRun::KIND, "the run that it names is not there"));
-        };
-        // A run ends together with its active record, which was read first.
-        let found = StalledRun { company: company.clone(), connection: connection.clone(), active, run };
-        Ok(Some(found).filter(|found| !found.run.status.is_final()))
-    }
-
-    /// Counts that the message of a run is sent again. False if the run is not as it was read any more; then it is somebody else's.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn note_resent(&self, found: &StalledRun, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let change = found.unchanged()?.set("resent", &(found.active.resent + 1))?.set("resent_at", &now)?;
-        Ok(change.apply(&self.client, &self.table).await?.is_ok())
-    }
-
-    /// Takes a run that is to be given up, so that no worker gets it any more: what it wants to write is refused by the table. `None` if the run is not as
-    /// it was read any more. The run itself is not started by that.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn seize(
-        &self,
-        found: &StalledRun,
-        owner: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Lease>, StoreError> {
-        let lease = Lease {
-            company: found.company.clone(),
-            connection: found.connection.clone(),
-            run_id: found.active.run_id.clone(),
-            as_of: found.run.as_of.unwrap_or(now),
-            token: found.active.token + 1,
-            owner: owner.to_owned(),
-            until: now + SEIZED_FOR,
-            // It is left to expire.
-            checkpoint: None,
-        };
-        let change = found
-            .unchanged()?
-            .set("token", &lease.token)?
-            .set("owner", &lease.owner)?
-            .set("lease_until", &lease.until)?
-            .remove("continue_at");
-        Ok(change.apply(&self.client, &self.table).await?.is_ok().then_some(lease))
-    }
-
     /// The run of a connection that is queued or running.
     ///
     /// # Errors

@@ -1,34 +1,22 @@
 //! How far a run has come, kept until it goes on: in pieces, since it may be larger than one record.
 
+use super::active::CheckpointRef;
 use super::error::StoreError;
-use super::evidence::BODY_LIMIT;
 use super::lease::Lease;
 use super::{ATTEMPTS, Store};
 use crate::domain::run::{Run, RunStatus};
-use crate::store::table::items::{Change, number, text};
-use crate::store::table::keys;
+use crate::store::table::batches::{delete_request, put_request};
+use crate::store::table::items::{BODY_LIMIT, Change, number};
+use crate::store::table::keys::{self, Key};
 use crate::store::table::queries::Order;
 use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// A checkpoint that nobody took up for so long is removed by the table.
 pub const CHECKPOINT_KEPT: TimeDelta = TimeDelta::days(3);
-
-/// Records in one request that writes many.
-const BATCH: usize = 25;
-
-/// Which checkpoint a run goes on from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckpointRef {
-    /// The fencing token of the worker that wrote it.
-    pub(super) token: u64,
-    pieces: u32,
-    sha256: String,
-}
 
 /// A run that is to go on later.
 #[derive(Debug, Clone, Copy)]
@@ -51,19 +39,16 @@ impl Store {
     pub async fn suspend(&self, lease: &Lease, suspension: Suspension<'_>) -> Result<(), StoreError> {
         let Suspension { state, continue_at, api_calls, now } = suspension;
         let expires_at = number((now.max(continue_at) + CHECKPOINT_KEPT).timestamp());
-        let mut requests = Vec::new();
+        let mut batches = self.batches();
         let mut pieces = 0;
         for (position, piece) in state.chunks(BODY_LIMIT).enumerate() {
-            let mut item = keys::checkpoint(lease, position).to_item();
+            let mut item = piece_of(lease, lease.token, position).to_item();
             item.insert("body".to_owned(), AttributeValue::B(Blob::new(piece)));
             item.insert("expires_at".to_owned(), expires_at.clone());
-            let put = PutRequest::builder().set_item(Some(item)).build().map_err(StoreError::unavailable)?;
-            requests.push(WriteRequest::builder().put_request(put).build());
+            batches.add(put_request(item)?, piece.len()).await?;
             pieces += 1;
         }
-        for batch in requests.chunks(BATCH) {
-            self.write_batch(batch.to_vec()).await?;
-        }
+        batches.finish().await?;
         let checkpoint = CheckpointRef { token: lease.token, pieces, sha256: hex(state) };
         for _ in 0..ATTEMPTS {
             let actions = vec![
@@ -103,7 +88,7 @@ impl Store {
     /// [`StoreError::Unavailable`]
     pub async fn checkpoint(&self, lease: &Lease) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(checkpoint) = &lease.checkpoint else { return Ok(None) };
-        let range = keys::checkpoint_pieces(lease, checkpoint.token);
+        let range = keys::checkpoint_pieces(&lease.company, &lease.connection, &lease.run_id, checkpoint.token);
         let mut items = self.query(&range, Order::Forward).into_paginator().items().send();
         let (mut state, mut pieces) = (Vec::new(), 0);
         while let Some(item) = items.try_next().await? {
@@ -122,51 +107,21 @@ impl Store {
     /// Removes the checkpoint that a run went on from. What cannot be removed expires.
     pub(super) async fn forget_checkpoint(&self, lease: &Lease) {
         let Some(checkpoint) = &lease.checkpoint else { return };
-        let keys = (0..checkpoint.pieces).map(|piece| keys::checkpoint_piece(lease, checkpoint.token, piece as usize));
-        let deletes = keys.filter_map(|key| {
-            let delete = DeleteRequest::builder().set_key(Some(key.to_item())).build().ok()?;
-            Some(WriteRequest::builder().delete_request(delete).build())
-        });
-        for batch in deletes.collect::<Vec<_>>().chunks(BATCH) {
-            if let Err(error) = self.write_batch(batch.to_vec()).await {
-                tracing::warn!(%error, "an old checkpoint is left to expire");
+        let removed = async {
+            let mut batches = self.batches();
+            for piece in 0..checkpoint.pieces {
+                batches.add(delete_request(piece_of(lease, checkpoint.token, piece as usize).to_item())?, 0).await?;
             }
+            batches.finish().await
+        };
+        if let Err(error) = removed.await {
+            tracing::warn!(%error, "an old checkpoint is left to expire");
         }
     }
+}
 
-    /// What the processes that asked an account lately have sent, by process.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]
-    pub async fn usage(&self, account: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let mut items = self.query(&keys::usages(account), Order::Forward).into_paginator().items().send();
-        let mut usages = Vec::new();
-        while let Some(item) = items.try_next().await? {
-            let field = |name: &str| item.get(name)?.as_s().ok().cloned();
-            if let (Some(sk), Some(usage)) = (field("sk"), field("usage")) {
-                usages.push((sk.trim_start_matches("USED#").to_owned(), usage));
-            }
-        }
-        Ok(usages)
-    }
-
-    /// Keeps what a process has sent to an account, until it does not matter any more.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]
-    pub async fn save_usage(
-        &self,
-        account: &str,
-        process: &str,
-        usage: String,
-        until: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let mut item = keys::usage(account, process).to_item();
-        item.insert("usage".to_owned(), text(usage));
-        item.insert("expires_at".to_owned(), number(until.timestamp()));
-        self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
-        Ok(())
-    }
+fn piece_of(lease: &Lease, token: u64, piece: usize) -> Key {
+    keys::checkpoint_piece(&lease.company, &lease.connection, &lease.run_id, token, piece)
 }
 
 fn hex(bytes: &[u8]) -> String {

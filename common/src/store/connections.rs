@@ -4,13 +4,14 @@ use super::Store;
 use super::error::StoreError;
 use crate::domain::connection::{Connection, TestOutcome};
 use crate::domain::edr::EdrSettings;
-use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::id::{CompanyId, ConnectionId, ConnectionKey};
 use crate::domain::mapping::Mapping;
 use crate::domain::sat::SatSettings;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::person::PeopleSettings;
 use crate::domain::time::parse;
-use crate::store::table::items::{Change, Item, Record, text};
+use crate::store::table::Item;
+use crate::store::table::items::{Change, Record, text};
 use crate::store::table::keys::{self, DUE_INDEX, DUE_SHARDS};
 use crate::store::table::queries::Consistency;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -250,7 +251,7 @@ impl Store {
             .send();
         let mut due = Vec::new();
         while let Some(item) = items.try_next().await? {
-            let entry = keys::parse_connection(&item).and_then(|(company, connection)| {
+            let entry = keys::parse_connection(&item).and_then(|ConnectionKey { company, connection }| {
                 Some(DueConnection { due_at: parse(item.get("due_at")?.as_s().ok()?)?, company, connection })
             });
             due.push(entry.ok_or_else(|| StoreError::corrupt("entry of the index due", "at its keys"))?);

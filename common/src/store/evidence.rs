@@ -1,26 +1,18 @@
 //! Evidence: written by a run, visible through its commit.
 
+use super::Store;
 use super::error::StoreError;
 use super::lease::Lease;
-use super::{ATTEMPTS, Store};
 use crate::domain::connection::Product;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
-use crate::store::table::items::{Item, Record};
+use crate::store::table::Item;
+use crate::store::table::batches::put_request;
+use crate::store::table::items::{BODY_LIMIT, Record};
 use crate::store::table::keys::{self, Key, Series};
 use crate::store::table::queries::Order;
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-
-/// The largest body of one piece of evidence; the table holds 400 KB with the names, the keys and the rest of the record.
-pub const BODY_LIMIT: usize = 390 * 1024;
-
-/// Records in one request that writes many.
-pub(super) const BATCH: usize = 25;
-
-/// Bytes in one request that writes many; the table takes 16 MB.
-const BATCH_BYTES: usize = 8_000_000;
 
 /// Whom evidence is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +21,16 @@ pub enum EvidenceOwner {
     Company,
     /// One client.
     Client(ClientId),
+}
+
+impl EvidenceOwner {
+    /// Where its evidence lies.
+    fn partition(&self, company: &CompanyId) -> String {
+        match self {
+            Self::Company => keys::evidence_of_company(company),
+            Self::Client(client) => keys::evidence_of_client(company, client),
+        }
+    }
 }
 
 /// A piece of evidence that a run has made.
@@ -136,7 +138,7 @@ impl EvidenceRecord {
             sha256: keys::sha256(&self.body),
         };
         let series = Series { product: self.product.to_string(), connection: lease.connection.clone() };
-        let partition = keys::evidence_of(&lease.company, &self.owner);
+        let partition = self.owner.partition(&lease.company);
         record.to_item(&keys::evidence(&partition, &series, lease.as_of, &lease.run_id, lease.token))
     }
 }
@@ -147,36 +149,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::TooLarge`].
     pub async fn stage(&self, lease: &Lease, evidence: &[EvidenceRecord]) -> Result<(), StoreError> {
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut bytes = 0;
+        let mut batches = self.batches();
         for record in evidence {
-            if batch.len() == BATCH || bytes + record.body.len() > BATCH_BYTES {
-                self.write_batch(std::mem::take(&mut batch)).await?;
-                bytes = 0;
-            }
-            bytes += record.body.len();
-            let put = PutRequest::builder().set_item(Some(record.to_stored(lease)?));
-            let put = put.build().map_err(StoreError::unavailable)?;
-            batch.push(WriteRequest::builder().put_request(put).build());
+            batches.add(put_request(record.to_stored(lease)?)?, record.body.len()).await?;
         }
-        self.write_batch(batch).await
-    }
-
-    pub(super) async fn write_batch(&self, mut requests: Vec<WriteRequest>) -> Result<(), StoreError> {
-        for attempt in 0..ATTEMPTS {
-            if requests.is_empty() {
-                return Ok(());
-            }
-            self.pause(attempt).await;
-            let batch = self.client.batch_write_item().request_items(&self.table, requests);
-            let answer = batch.send().await?;
-            // What the table had no capacity for.
-            requests = answer.unprocessed_items.into_iter().flatten().flat_map(|(_, left)| left).collect();
-        }
-        if requests.is_empty() {
-            return Ok(());
-        }
-        Err(StoreError::unavailable("the table did not take all records of a batch"))
+        batches.finish().await
     }
 
     /// The newest visible evidence of an owner, one of each product and connection. Connections that were removed are among them.
@@ -184,7 +161,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] if the newest one was damaged.
     pub async fn latest(&self, company: &CompanyId, owner: &EvidenceOwner) -> Result<Vec<StoredEvidence>, StoreError> {
-        let partition = keys::evidence_of(company, owner);
+        let partition = owner.partition(company);
         let mut latest = Vec::new();
         for series in self.series(&partition, None).await? {
             latest.extend(self.newest(company, owner, &series.all(&partition)).await?);
@@ -224,7 +201,7 @@ impl Store {
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<StoredEvidence>, StoreError> {
-        let partition = keys::evidence_of(company, owner);
+        let partition = owner.partition(company);
         let mut history = Vec::new();
         for series in self.series(&partition, Some(product)).await? {
             // In this order: what is committed in between has its commit read, or its evidence not.
@@ -246,7 +223,7 @@ impl Store {
 
     /// Which products and connections have evidence in a partition: the first key, then the first one after all of its series, and so on.
     async fn series(&self, partition: &str, product: Option<Product>) -> Result<Vec<Series>, StoreError> {
-        let mut range = keys::series(partition, product);
+        let mut range = keys::series(partition, product.map(Product::as_str));
         let mut found = Vec::new();
         loop {
             let answer = self.query(&range, Order::Forward).limit(1).projection_expression("sk").send().await?;

@@ -1,7 +1,6 @@
 //! Taking and keeping a run: one worker at a time, and the fencing token that refuses the one before.
 
-use super::active::ActiveRun;
-use super::checkpoints::CheckpointRef;
+use super::active::{ActiveRun, CheckpointRef};
 use super::error::StoreError;
 use super::{ATTEMPTS, Store};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};

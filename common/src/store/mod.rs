@@ -6,7 +6,7 @@
 mod active;
 mod checkpoints;
 mod connections;
-mod credential;
+mod credentials;
 mod ending;
 mod error;
 mod evidence;
@@ -14,16 +14,18 @@ mod lease;
 mod people;
 mod planning;
 mod provider;
+mod request_usage;
 mod runs;
+mod stalled;
 mod table;
 
-pub use active::{ActiveRun, MESSAGE_LOST_AFTER, StalledRun};
-pub use checkpoints::{CHECKPOINT_KEPT, CheckpointRef, Suspension};
+pub use active::{ActiveRun, CheckpointRef, MESSAGE_LOST_AFTER};
+pub use checkpoints::{CHECKPOINT_KEPT, Suspension};
 pub use connections::{ConnectionChange, DueConnection, Scheduling};
-pub use credential::SealedCredential;
+pub use credentials::SealedCredential;
 pub use ending::{RunFailure, RunSuccess, TRANSACTION_BYTES, TRANSACTION_RECORDS};
 pub use error::StoreError;
-pub use evidence::{BODY_LIMIT, EvidenceOwner, EvidenceRecord, StoredEvidence};
+pub use evidence::{EvidenceOwner, EvidenceRecord, StoredEvidence};
 pub use lease::{Lease, LeaseOutcome};
 pub use people::{
     Access, LoggedEvent, PeopleKeyRecord, PeopleWritten, PersonRecord, PersonWrite, SealedProfile, StoredPerson,
@@ -31,7 +33,8 @@ pub use people::{
 pub use planning::PLANNED_TOGETHER;
 pub use provider::Provider;
 pub use runs::{REQUEST_KEPT, Requested, RunRequest};
-pub use table::items::SCHEMA_VERSION;
+pub use stalled::StalledRun;
+pub use table::items::{BODY_LIMIT, SCHEMA_VERSION};
 pub use table::keys::{DUE_INDEX, DUE_SHARDS};
 
 use aws_sdk_dynamodb::Client;

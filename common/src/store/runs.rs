@@ -168,9 +168,10 @@ impl Store {
             failure: None,
             waiting_until: request.not_before,
         };
+        let active = ActiveRun::queued(run.id.clone(), request.now, request.not_before);
         let actions = vec![
             put_new(&self.table, run.to_item(&keys::run(company, connection, &run.id))?)?,
-            put_new(&self.table, ActiveRun::queued(request).to_indexed(request)?)?,
+            put_new(&self.table, active.to_indexed(company, connection)?)?,
         ];
         Ok((actions, Requested { run, new: true, needs_message: true }))
     }

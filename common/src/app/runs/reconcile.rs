@@ -42,8 +42,7 @@ impl Planner {
         let mut sum = Reconciled::default();
         for together in found.chunks(TOGETHER) {
             // Owned, so that the future can go to another thread.
-            let looked_at =
-                stream::iter(together.to_vec()).map(|(company, connection)| self.look_for(company, connection));
+            let looked_at = stream::iter(together.to_vec()).map(|key| self.look_for(key.company, key.connection));
             let looked_at: Vec<Option<ReconcileAction>> = looked_at.buffer_unordered(CONCURRENCY).try_collect().await?;
             let mut messages = Vec::new();
             for done in looked_at.into_iter().flatten() {

@@ -1,5 +1,7 @@
 //! One person whose training is followed, as far as a privacy mode lets it be kept.
 
+pub use crate::domain::id::{InvalidPersonId, PersonId};
+
 use super::id::SatId;
 use super::people::{ComplianceStatus, PersonStatus, Reset};
 use crate::domain::controls::ControlRef;
@@ -77,66 +79,6 @@ impl PeopleSettings {
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.mode != PrivacyMode::Aggregate && !self.picks.is_empty()
-    }
-}
-
-/// A person as they are kept: a keyed hash of the company's of the learner's id, 32 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PersonId(String);
-
-/// A text that is no id of a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a person is named by 32 hexadecimal digits in lower case")]
-pub struct InvalidPersonId;
-
-impl PersonId {
-    /// Accepts 32 hexadecimal digits in lower case.
-    ///
-    /// # Errors
-    /// [`InvalidPersonId`] for anything else.
-    pub fn parse(text: impl Into<String>) -> Result<Self, InvalidPersonId> {
-        let text = text.into();
-        let good = text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-        if good { Ok(Self(text)) } else { Err(InvalidPersonId) }
-    }
-
-    /// The person of a keyed hash.
-    #[must_use]
-    pub fn from_hash(hash: u128) -> Self {
-        Self(format!("{hash:032x}"))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PersonId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::str::FromStr for PersonId {
-    type Err = InvalidPersonId;
-    fn from_str(text: &str) -> Result<Self, InvalidPersonId> {
-        Self::parse(text)
-    }
-}
-
-impl TryFrom<String> for PersonId {
-    type Error = InvalidPersonId;
-    fn try_from(text: String) -> Result<Self, InvalidPersonId> {
-        Self::parse(text)
-    }
-}
-
-impl From<PersonId> for String {
-    fn from(id: PersonId) -> String {
-        id.0
     }
 }
 

@@ -1,5 +1,6 @@
 //! Records to and from items of the table, with their version.
 
+use super::Item;
 use super::keys::Key;
 use crate::store::error::StoreError;
 use aws_sdk_dynamodb::types::{
@@ -9,14 +10,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 
-/// One item of the table.
-pub(in crate::store) type Item = HashMap<String, AttributeValue>;
-
 /// The version that records are written in.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// The oldest version that is still read: the previous one, once there is one.
 const OLDEST_VERSION: u32 = 1;
+
+/// The largest body of one record; the table holds 400 KB with the names, the keys and the rest of it.
+pub const BODY_LIMIT: usize = 390 * 1024;
 
 /// A kind of record.
 pub(in crate::store) trait Record: Serialize + DeserializeOwned {

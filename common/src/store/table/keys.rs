@@ -1,11 +1,7 @@
 //! Every key of the table. Ids hold no `#`, so it separates; no character of an id sorts after `~`, so a prefix and `~` end a range.
 
-use super::items::Item;
-use crate::domain::connection::Product;
-use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
-use crate::domain::sat::person::PersonId;
-use crate::store::evidence::EvidenceOwner;
-use crate::store::lease::Lease;
+use super::Item;
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey, PersonId, RunId};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use sha2::{Digest, Sha256};
@@ -65,9 +61,10 @@ pub(in crate::store) fn connections(company: &CompanyId) -> Range {
 }
 
 /// The company and the connection that a connection's key names.
-pub(in crate::store) fn parse_connection(item: &Item) -> Option<(CompanyId, ConnectionId)> {
+pub(in crate::store) fn parse_connection(item: &Item) -> Option<ConnectionKey> {
     let part = |name: &str, prefix: &str| item.get(name)?.as_s().ok()?.strip_prefix(prefix).map(str::to_owned);
-    Some((CompanyId::parse(part("pk", "COMPANY#")?).ok()?, ConnectionId::parse(part("sk", "CONNECTION#")?).ok()?))
+    let company = CompanyId::parse(part("pk", "COMPANY#")?).ok()?;
+    Some(ConnectionKey { company, connection: ConnectionId::parse(part("sk", "CONNECTION#")?).ok()? })
 }
 
 /// The sealed credential of a connection, apart from the connection itself: who may read the one need not read the other.
@@ -116,9 +113,10 @@ pub(in crate::store) fn active(company: &CompanyId, connection: &ConnectionId) -
 }
 
 /// The company and the connection that the key of an active run names.
-pub(in crate::store) fn parse_active(item: &Item) -> Option<(CompanyId, ConnectionId)> {
+pub(in crate::store) fn parse_active(item: &Item) -> Option<ConnectionKey> {
     let (company, connection) = item.get("pk")?.as_s().ok()?.strip_prefix("CONNECTION#")?.split_once('#')?;
-    Some((CompanyId::parse(company).ok()?, ConnectionId::parse(connection).ok()?))
+    let company = CompanyId::parse(company).ok()?;
+    Some(ConnectionKey { company, connection: ConnectionId::parse(connection).ok()? })
 }
 
 /// The key of a request key, which may be any text: only its hash is stored.
@@ -148,20 +146,25 @@ pub(in crate::store) fn commits(
     }
 }
 
-/// One piece of the checkpoint that the worker of a lease writes.
-pub(in crate::store) fn checkpoint(lease: &Lease, piece: usize) -> Key {
-    checkpoint_piece(lease, lease.token, piece)
-}
-
 /// One piece of the checkpoint that the worker with a fencing token wrote.
-pub(in crate::store) fn checkpoint_piece(lease: &Lease, token: u64, piece: usize) -> Key {
-    let Range { pk, from, .. } = checkpoint_pieces(lease, token);
+pub(in crate::store) fn checkpoint_piece(
+    company: &CompanyId,
+    connection: &ConnectionId,
+    run: &RunId,
+    token: u64,
+    piece: usize,
+) -> Key {
+    let Range { pk, from, .. } = checkpoint_pieces(company, connection, run, token);
     Key { pk, sk: format!("{from}{piece:06}") }
 }
 
-pub(in crate::store) fn checkpoint_pieces(lease: &Lease, token: u64) -> Range {
-    let pk = of_connection(&lease.company, &lease.connection);
-    Range::under(pk, &format!("CHECKPOINT#{}#{token}#", lease.run_id))
+pub(in crate::store) fn checkpoint_pieces(
+    company: &CompanyId,
+    connection: &ConnectionId,
+    run: &RunId,
+    token: u64,
+) -> Range {
+    Range::under(of_connection(company, connection), &format!("CHECKPOINT#{run}#{token}#"))
 }
 
 /// What one process sent to a vendor account.
@@ -255,15 +258,17 @@ pub(in crate::store) mod legacy {
     }
 }
 
-/// All evidence of one owner.
-pub(in crate::store) fn evidence_of(company: &CompanyId, owner: &EvidenceOwner) -> String {
-    match owner {
-        EvidenceOwner::Company => format!("EVIDENCE#{company}#COMPANY"),
-        EvidenceOwner::Client(client) => format!("EVIDENCE#{company}#CLIENT#{client}"),
-    }
+/// The partition of the evidence about a company itself.
+pub(in crate::store) fn evidence_of_company(company: &CompanyId) -> String {
+    format!("EVIDENCE#{company}#COMPANY")
 }
 
-/// The evidence of one product from one connection, within a partition of [`evidence_of`].
+/// The partition of the evidence about a client.
+pub(in crate::store) fn evidence_of_client(company: &CompanyId, client: &ClientId) -> String {
+    format!("EVIDENCE#{company}#CLIENT#{client}")
+}
+
+/// The evidence of one product from one connection, within the partition of its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Series {
     pub product: String,
@@ -298,7 +303,7 @@ impl Series {
 }
 
 /// Where the series of a product, or of all, lie in a partition.
-pub(in crate::store) fn series(pk: &str, product: Option<Product>) -> Range {
+pub(in crate::store) fn series(pk: &str, product: Option<&str>) -> Range {
     match product {
         Some(product) => Range::under(pk.to_owned(), &format!("{product}#")),
         None => Range {

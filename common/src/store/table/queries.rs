@@ -1,12 +1,13 @@
 //! One record, or a range of them to its end.
 
-use super::items::{Item, Record, text};
+use super::Item;
+use super::batches::delete_request;
+use super::items::{Record, text};
 use super::keys::{Key, Range};
 use crate::store::error::StoreError;
-use crate::store::evidence::BATCH;
 use crate::store::{ATTEMPTS, Store};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, WriteRequest};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 
 /// Records that the table gives in one request.
 const GOT_TOGETHER: usize = 100;
@@ -106,16 +107,12 @@ impl Store {
     pub(in crate::store) async fn delete_range(&self, range: &Range) -> Result<u64, StoreError> {
         let query = self.query(range, Order::Forward).projection_expression("pk, sk");
         let mut items = query.into_paginator().items().send();
-        let (mut batch, mut deleted) = (Vec::with_capacity(BATCH), 0);
+        let (mut batches, mut deleted) = (self.batches(), 0);
         while let Some(key) = items.try_next().await? {
-            let delete = DeleteRequest::builder().set_key(Some(key)).build().map_err(StoreError::unavailable)?;
-            batch.push(WriteRequest::builder().delete_request(delete).build());
+            batches.add(delete_request(key)?, 0).await?;
             deleted += 1;
-            if batch.len() == BATCH {
-                self.write_batch(std::mem::take(&mut batch)).await?;
-            }
         }
-        self.write_batch(batch).await?;
+        batches.finish().await?;
         Ok(deleted)
     }
 
