@@ -186,7 +186,7 @@ impl AssignmentBook {
     /// Checks a choice: in progress, completed or draft, and listed. What was cut off cannot be checked, so it cannot be picked.
     ///
     /// ```
-    /// use common::domain::sat::{assignment::AssignmentFacts, id::SatId, pick::*};
+    /// use common::domain::sat::{assignment::AssignmentFacts, id::SatId, selection::*};
     /// let mut book = AssignmentBook::new(10);
     /// for (id, status) in [("a8Rt2", "in-progress"), ("b3", "canceled")] {
     ///     let facts = AssignmentFacts { id: Some(id), status: Some(status) };
