@@ -3,9 +3,13 @@
 _default:
     @just --list
 
-# Everything that CI checks
+# What every change passes
 ci:
     bash .ci/run
+
+# What takes longer as well
+nightly:
+    bash .ci/run nightly
 
 # Is the code formatted?
 fmt:
@@ -48,9 +52,9 @@ bench:
     tests/bench/run edr
     tests/bench/run sat
 
-# Size and init of each bootstrap under the Lambda runtime emulator
-bench-init:
-    tests/bench/init
+# Size and init of each bootstrap of the real release, under the Lambda runtime emulator
+sizes:
+    bash .ci/run sizes
 
 # Cold start of connection-test under the Lambda runtime emulator, beside the same job in Python with boto3
 bench-cold:
