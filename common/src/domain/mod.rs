@@ -17,4 +17,5 @@ pub mod sat;
 pub mod schedule;
 pub mod seen;
 pub mod stalled;
+pub mod text;
 pub mod time;

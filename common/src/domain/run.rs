@@ -107,6 +107,8 @@ pub enum FailureCode {
     Abandoned,
     /// Our own storage failed.
     Storage,
+    /// Our clock and Huntress's differ by more than 5 minutes, so no age could be trusted.
+    ClockWrong,
 }
 
 impl FailureCode {
@@ -131,6 +133,7 @@ impl FailureCode {
             Self::TimedOut => "timed_out",
             Self::Abandoned => "abandoned",
             Self::Storage => "storage",
+            Self::ClockWrong => "clock_wrong",
         }
     }
 
@@ -173,6 +176,7 @@ impl FailureCode {
             Self::TimedOut => "start the sync again",
             Self::Abandoned => "start the sync again; if it stays so, see the log of the worker, and whether one runs",
             Self::Storage => "try again later; the last good evidence is kept",
+            Self::ClockWrong => "set the clock of this machine right, then sync again",
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Timestamps as sources write them. All are read as UTC.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
 /// How far a timestamp may lie after its reading before it is called a future one; clocks differ.
 pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+
+/// Times of before this year are zero dates of the source's software, such as `0001-01-01T00:00:00Z` and `1970-01-01T00:00:00Z`.
+const FIRST_YEAR: i32 = 2000;
 
 /// A timestamp field as the source gave it, not yet read: most are never needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +25,7 @@ pub enum RawTimestamp<'a> {
 pub enum ParsedTimestamp {
     /// Nothing was given.
     Absent,
-    /// Something was given that is no timestamp.
+    /// Something was given that is no timestamp, or one of before the year 2000, which stands for none.
     Unreadable,
     /// This instant.
     At(DateTime<Utc>),
@@ -35,7 +38,10 @@ impl RawTimestamp<'_> {
         match self {
             Self::Absent => ParsedTimestamp::Absent,
             Self::NotText => ParsedTimestamp::Unreadable,
-            Self::Text(text) => parse(text).map_or(ParsedTimestamp::Unreadable, ParsedTimestamp::At),
+            Self::Text(text) => match parse(text) {
+                Some(instant) if instant.year() >= FIRST_YEAR => ParsedTimestamp::At(instant),
+                _ => ParsedTimestamp::Unreadable,
+            },
         }
     }
 
@@ -46,7 +52,7 @@ impl RawTimestamp<'_> {
     }
 }
 
-/// Reads `2022-03-01T20:05:10Z`, the same with fractions or an offset, and `2026-01-22 01:07:08 UTC`.
+/// Reads `2022-03-01T20:05:10Z`, the same with fractions or an offset (`+00:00` or `+0000`), and `2026-01-22 01:07:08 UTC`.
 ///
 /// ```
 /// use common::domain::time::parse;
@@ -62,6 +68,9 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
         return Some(instant);
     }
     if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
+        return Some(instant.to_utc());
+    }
+    if let Ok(instant) = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z") {
         return Some(instant.to_utc());
     }
     let local = text.strip_suffix(" UTC")?;
@@ -134,9 +143,22 @@ mod tests {
 
     #[test]
     fn impossible_dates_are_unreadable() {
-        for text in ["2026-02-30T00:00:00Z", "2026-01-01T25:00:00Z", "0000", "", "2026-13-01T00:00:00Z", "1767225600"] {
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "1970-01-01T00:00:00Z",
+            "1970-01-01T00:00:00+0000",
+            "1999-12-31T23:59:59Z",
+            "2026-02-30T00:00:00Z",
+            "2026-01-01T25:00:00Z",
+            "0000",
+            "",
+            "2026-13-01T00:00:00Z",
+            "1767225600",
+        ] {
             assert_eq!(RawTimestamp::Text(text).read(), ParsedTimestamp::Unreadable, "{text}");
         }
+        let first = parse("2000-01-01T00:00:00Z").unwrap();
+        assert_eq!(RawTimestamp::Text("2000-01-01T01:00:00.0+0100").read(), ParsedTimestamp::At(first));
         assert_eq!(RawTimestamp::NotText.read(), ParsedTimestamp::Unreadable);
         assert_eq!(RawTimestamp::Absent.read(), ParsedTimestamp::Absent);
     }

@@ -8,6 +8,7 @@ use crate::domain::id::RecordKey;
 use crate::domain::number::tenths_of_an_hour;
 use crate::domain::quality::{Quality, QualityCode, normalized};
 use crate::domain::seen::SeenIds;
+use crate::domain::text;
 use crate::domain::time::{ParsedTimestamp, nanos_between};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -406,7 +407,7 @@ impl EdrTally {
             self.counts.entry(Some(key)).or_default().quality.note(QualityCode::DuplicateRecord);
             return;
         }
-        let name = facts.name.map(str::to_owned);
+        let name = facts.name.and_then(text::name);
         self.organizations.insert(key, Organization { id: id.to_owned(), name, agents_count: facts.agents_count });
     }
 

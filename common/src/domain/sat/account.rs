@@ -3,6 +3,7 @@
 use super::id::SatId;
 use crate::domain::quality::normalized;
 use crate::domain::run::{Failure, FailureCode};
+use crate::domain::text;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -99,8 +100,7 @@ fn listed(accounts: &[AccountRef]) -> String {
 
 /// A text from outside in one line of bounded length.
 fn shown(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(SHOWN).map(plain).collect()
+    text::name(text).unwrap_or_default().chars().take(SHOWN).collect()
 }
 
 /// The account to measure, of those that the credential sees.
@@ -135,7 +135,7 @@ pub fn choose(accounts: &[AccountFacts<'_>], configured: Option<&str>) -> Result
     if let Some(configured) = configured.map(str::trim).filter(|id| !id.is_empty()) {
         let id = SatId::parse(configured).map_err(|_| AccountError::ConfiguredIdInvalid)?;
         return match visible.get(configured) {
-            Some(account) => Ok(MeasuredAccount { id, name: account.name.map(str::to_owned) }),
+            Some(account) => Ok(MeasuredAccount { id, name: account.name.and_then(text::name) }),
             None => Err(AccountError::AccountNotVisible { configured: id }),
         };
     }
@@ -147,13 +147,13 @@ pub fn choose(accounts: &[AccountFacts<'_>], configured: Option<&str>) -> Result
         (None, _) => Err(AccountError::NoAccounts),
         (Some((id, account)), None) => Ok(MeasuredAccount {
             id: SatId::parse(id).map_err(|_| AccountError::UnusableId)?,
-            name: account.name.map(str::to_owned),
+            name: account.name.and_then(text::name),
         }),
         (Some(first), Some(second)) => {
             let several = [first, second].into_iter().chain(found);
             Err(AccountError::MultipleAccounts(
                 several
-                    .map(|(id, account)| AccountRef { id: id.to_owned(), name: account.name.map(str::to_owned) })
+                    .map(|(id, account)| AccountRef { id: id.to_owned(), name: account.name.and_then(text::name) })
                     .collect(),
             ))
         }

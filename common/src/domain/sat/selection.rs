@@ -4,6 +4,7 @@ use super::assignment::{AssignmentFacts, AssignmentState, classify};
 use super::id::SatId;
 use super::list::{Capped, Inconsistent, SatList};
 use crate::domain::quality::{Quality, QualityCode, normalized};
+use crate::domain::text;
 use crate::domain::time::{ParsedTimestamp, RawTimestamp};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -138,7 +139,7 @@ impl AssignmentBook {
         let listed = Listed {
             state: classify(assignment.facts.status),
             deleted: word.as_ref() == "deleted",
-            name: assignment.name.map(str::to_owned),
+            name: assignment.name.and_then(text::name),
             starts_at: instant(assignment.starts_at),
             ends_at: instant(assignment.ends_at),
         };

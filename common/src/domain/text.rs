@@ -1,0 +1,74 @@
+//! Text from outside, made safe to keep and to show: names of organizations, accounts, assignments and people.
+
+/// Characters of a name that are kept.
+pub const NAME_LENGTH: usize = 200;
+
+/// A name as it is kept and shown: one line of at most [`NAME_LENGTH`] characters, without control, escape and bidirectional characters. Line ends and
+/// tabs become blanks, runs of blanks one blank. `None` if nothing is left.
+///
+/// ```
+/// use common::domain::text::name;
+/// assert_eq!(name("Acme\u{1b}[2J\nas of 2020\u{202e}\u{0}").as_deref(), Some("Acme[2J as of 2020"));
+/// assert_eq!(name(&"x".repeat(500_000)).unwrap().len(), 200);
+/// assert_eq!(name("\u{0}\u{202e} \n"), None);
+/// ```
+#[must_use]
+pub fn name(text: &str) -> Option<String> {
+    let mut kept = String::new();
+    let mut length = 0;
+    let mut blank = false;
+    for c in text.chars() {
+        if length == NAME_LENGTH {
+            break;
+        }
+        if c.is_whitespace() {
+            blank = length > 0;
+        } else if !is_hidden(c) {
+            if blank {
+                kept.push(' ');
+                length += 1;
+                blank = false;
+                if length == NAME_LENGTH {
+                    break;
+                }
+            }
+            kept.push(c);
+            length += 1;
+        }
+    }
+    kept.truncate(kept.trim_end().len());
+    (!kept.is_empty()).then_some(kept)
+}
+
+/// Whether a character could change what a terminal or a page shows around it: controls, and the marks of bidirectional text.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn letters_of_every_script_stay() {
+        for plain in ["Ärztehaus Süd", "株式会社アクメ", "Łódź & Søn", "👩‍⚕️ clinic", "a-b_c (d), e.f"]
+        {
+            assert_eq!(name(plain).as_deref(), Some(plain));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_one_clean_line_and_cleaning_it_again_changes_nothing(text in any::<String>(), padding in 0_usize..400) {
+            let text = format!("{text}{}", "\u{202e}\t".repeat(padding) + &text.repeat(padding));
+            if let Some(once) = name(&text) {
+                prop_assert!(once.chars().count() <= NAME_LENGTH && !once.chars().any(is_hidden));
+                prop_assert!(!once.contains('\n') && once.trim() == once);
+                prop_assert_eq!(name(&once), Some(once.clone()));
+            }
+        }
+    }
+}
