@@ -53,6 +53,12 @@ pub enum Reason {
     Truncated,
     /// What could not be read decides which status it would be.
     UnknownValues,
+    /// The source gives the field for too few of the records.
+    PartlyProvided,
+    /// What a rule needs is not there, so it does not apply.
+    NeedsNotMet,
+    /// The account belongs to another client's organization.
+    AccountOfAnotherClient,
 }
 
 impl fmt::Display for Reason {
@@ -65,6 +71,9 @@ impl fmt::Display for Reason {
             Self::NoRecentCampaigns => "no recent campaigns",
             Self::Truncated => "truncated",
             Self::UnknownValues => "decided by unknown values",
+            Self::PartlyProvided => "partly provided by source",
+            Self::NeedsNotMet => "too little to measure",
+            Self::AccountOfAnotherClient => "account of another client",
         })
     }
 }

@@ -239,7 +239,11 @@ pub fn about_reason(reason: Reason) -> Option<&'static Trouble> {
         Reason::NoRecentCampaigns => Topic::NoRecentCampaigns,
         Reason::Truncated => Topic::Truncated,
         Reason::UnknownValues => Topic::UnknownValues,
-        Reason::NotProvidedBySource | Reason::NothingToMeasure => return None,
+        Reason::NotProvidedBySource
+        | Reason::NothingToMeasure
+        | Reason::PartlyProvided
+        | Reason::NeedsNotMet
+        | Reason::AccountOfAnotherClient => return None,
     };
     about(Product::Sat, topic)
 }

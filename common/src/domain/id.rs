@@ -93,6 +93,17 @@ id!(
     "run id"
 );
 
+id!(
+    /// The name of a policy, e.g. `baseline`.
+    PolicyName,
+    "policy name"
+);
+id!(
+    /// A rule of a policy, e.g. `edr-online`.
+    RuleId,
+    "rule id"
+);
+
 /// One connection of one company: what names it in the table, in messages and in the index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionKey {

@@ -1,5 +1,6 @@
 //! Exact numbers, rounded once when they are shown.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// A fraction that is kept exact until it is shown. The denominator is positive.
@@ -37,6 +38,25 @@ impl Ratio {
     #[must_use]
     pub fn mean_hours(nanos: i128, count: u64) -> Option<Self> {
         Self::new(nanos, i128::from(count) * NANOS_PER_HOUR)
+    }
+
+    /// The numerator as it was given, not reduced.
+    #[must_use]
+    pub fn numerator(self) -> i128 {
+        self.numerator
+    }
+
+    /// The denominator as it was given, not reduced; above zero.
+    #[must_use]
+    pub fn denominator(self) -> i128 {
+        self.denominator
+    }
+
+    /// Compares the exact value with `units` of the last of `decimals` places.
+    #[must_use]
+    pub fn compare(self, units: i128, decimals: u32) -> Ordering {
+        let value = self.numerator.saturating_mul(10_i128.saturating_pow(decimals));
+        value.cmp(&units.saturating_mul(self.denominator))
     }
 
     /// Rounds to `decimals` places, half away from zero.
