@@ -1,6 +1,6 @@
 //! Settings of a process, read once at start-up. An error names the variable.
 
-use crate::domain::connection::Product;
+use crate::domain::product::Product;
 use crate::huntress::origin::Origin;
 use chrono::TimeDelta;
 

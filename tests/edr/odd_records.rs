@@ -2,8 +2,8 @@
 
 use crate::records::{agent, hours_ago, incident, organization, small};
 use acceptance::edr::{Outcome, Scene};
+use common::domain::failure::FailureCode;
 use common::domain::quality::QualityCode::{DuplicateRecord, RecordWithoutId, UnknownIncidentStatus, UnknownSeverity};
-use common::domain::run::FailureCode;
 use serde_json::{Value, json};
 use simulator::{Account, FaultKind, List};
 

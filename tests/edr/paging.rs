@@ -2,7 +2,7 @@
 
 use crate::records::{agent, hours_ago, organization, small};
 use acceptance::edr::{Outcome, Scene, as_of};
-use common::domain::run::FailureCode;
+use common::domain::failure::FailureCode;
 use serde_json::{Value, json};
 use simulator::{Account, AccountSpec, FaultKind, List, Shape};
 use std::collections::HashSet;

@@ -5,7 +5,7 @@ use acceptance::edr::{HASTY, Outcome, Scene, as_of, collector};
 use axum::Router;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use chrono::TimeDelta;
-use common::domain::run::FailureCode;
+use common::domain::failure::FailureCode;
 use simulator::{Account, AccountSpec, List, Shape};
 
 /// 264 pages of ten records.

@@ -2,7 +2,7 @@
 
 use crate::records::small;
 use acceptance::edr::{Outcome, Scene};
-use common::domain::run::FailureCode;
+use common::domain::failure::FailureCode;
 use simulator::{FaultKind, List};
 use std::net::TcpListener;
 

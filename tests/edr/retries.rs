@@ -3,7 +3,7 @@
 use crate::records::small;
 use acceptance::edr::{HASTY, Outcome, Scene, as_of};
 use chrono::TimeDelta;
-use common::domain::run::FailureCode;
+use common::domain::failure::FailureCode;
 use common::huntress::request::{MAX_BODY_BYTES, Timeouts};
 use simulator::{Account, FaultKind, List};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use crate::aws::{FaultRule, SEND, Trouble};
 use chrono::TimeDelta;
-use common::domain::connection::Product;
+use common::domain::product::Product;
 use fastrand::Rng;
 use simulator::List;
 use std::time::Duration;

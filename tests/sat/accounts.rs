@@ -2,8 +2,8 @@
 
 use crate::records::{ACCOUNT, serve, workforce};
 use acceptance::sat::{SatOutcome, SatScene};
+use common::domain::failure::FailureCode;
 use common::domain::quality::QualityCode;
-use common::domain::run::FailureCode;
 use serde_json::json;
 use simulator::{CountsAt, SatAccounts};
 

@@ -2,7 +2,7 @@
 
 use crate::records::{serve, workforce};
 use acceptance::sat::SatScene;
-use common::domain::run::FailureCode;
+use common::domain::failure::FailureCode;
 use common::domain::sat::SCOPES;
 use simulator::{List, SatAccounts};
 

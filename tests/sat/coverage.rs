@@ -6,7 +6,8 @@ use acceptance::sat::{SatOutcome, SatScene};
 use chrono::TimeDelta;
 use common::domain::evidence::Reason;
 use common::domain::quality::QualityCode;
-use common::domain::sat::signal::{SignalKey, Status};
+use common::domain::sat::signal::SignalKey;
+use common::domain::sat::status::Status;
 use serde_json::json;
 use simulator::{LearnerIdAs, SatRecords};
 

@@ -3,10 +3,10 @@
 use crate::records::{activity, assignment, campaign, campaigns, lately, learner, serve, workforce};
 use acceptance::sat::{SatOutcome, SatScene};
 use common::domain::evidence::Reason;
-use common::domain::run::FailureCode;
+use common::domain::failure::FailureCode;
 use common::domain::sat::Caps;
 use common::domain::sat::list::SatList;
-use common::domain::sat::signal::Status;
+use common::domain::sat::status::Status;
 use serde_json::json;
 use simulator::{FaultKind, List, SatRecords};
 use std::collections::BTreeMap;

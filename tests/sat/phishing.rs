@@ -5,7 +5,8 @@ use acceptance::sat::{SatOutcome, SatScene};
 use chrono::TimeDelta;
 use common::domain::evidence::Reason;
 use common::domain::quality::QualityCode;
-use common::domain::sat::signal::{SignalKey, Status};
+use common::domain::sat::signal::SignalKey;
+use common::domain::sat::status::Status;
 use serde_json::{Value, json};
 
 async fn of(all: Vec<Value>) -> SatOutcome {

@@ -4,7 +4,7 @@ use crate::records::{assignment, serve, workforce};
 use acceptance::log::Log;
 use acceptance::sat::{SatOutcome, SatScene};
 use chrono::TimeDelta;
-use common::domain::run::FailureCode;
+use common::domain::failure::FailureCode;
 use simulator::{List, SatAccount};
 
 fn of_assignments(count: usize) -> SatAccount {

@@ -2,7 +2,7 @@
 
 use crate::records::{serve, workforce};
 use acceptance::sat::{SatOutcome, SatScene};
-use common::domain::run::FailureCode;
+use common::domain::failure::FailureCode;
 use common::domain::sat::SCOPES;
 use simulator::{ClientAuthentication, ErrorShape, FaultKind, List, TokenMode};
 

@@ -3,15 +3,15 @@
 use crate::clock::SteppingClock;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::app::collection::collect::{Huntress, Job};
-use common::domain::connection::Product;
 use common::domain::edr::EdrSettings;
 use common::domain::edr::bundle::{Collection, UnknownOrganization, bundle_of, split};
 use common::domain::edr::tally::EdrTally;
 use common::domain::evidence::{EdrBundle, Metric, Reason, Tenant};
+use common::domain::failure::{Failure, FailureCode};
 use common::domain::id::{ClientId, CompanyId};
 use common::domain::mapping::Mapping;
+use common::domain::product::Product;
 use common::domain::quality::QualityCode;
-use common::domain::run::{Failure, FailureCode};
 use common::huntress::collection::{Collected, Instants};
 use common::huntress::edr::{EdrClient, EdrCredential, EdrState};
 use common::huntress::origin::Origin;

@@ -14,11 +14,13 @@ mod upgrade;
 mod versions;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::domain::connection::{Connection, ConnectionStatus, Product};
+use common::domain::connection::{Connection, ConnectionStatus};
 use common::domain::evidence::RecordsRead;
+use common::domain::failure::{Failure, FailureCode};
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use common::domain::mapping::Mapping;
-use common::domain::run::{Failure, FailureCode, Run, Trigger};
+use common::domain::product::Product;
+use common::domain::run::{Run, Trigger};
 use common::store::{
     EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunRequest, RunSuccess, Store, StoredEvidence,
 };

@@ -3,8 +3,8 @@
 use super::caller::UNAUTHENTICATED;
 use crate::app::people::{KeyringError, PeopleError};
 use crate::app::runs::plan::PlanError;
+use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::InvalidId;
-use crate::domain::run::{Failure, FailureCode};
 use crate::store::StoreError;
 use axum::Json;
 use axum::http::{StatusCode, header};

@@ -6,7 +6,7 @@
 use crate::app::runs::freshness::Freshness;
 use crate::app::runs::plan::Planned;
 use crate::app::runs::reconcile::Reconciled;
-use crate::domain::connection::Product;
+use crate::domain::product::Product;
 use crate::domain::run::{Run, RunStatus};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};

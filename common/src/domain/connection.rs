@@ -1,9 +1,10 @@
 //! A connection: one Huntress credential of a company, for one product.
 
 use super::edr::EdrSettings;
+use super::failure::Failure;
 use super::id::{CompanyId, ConnectionId};
 use super::mapping::Mapping;
-use super::run::Failure;
+pub use super::product::Product;
 use super::sat::SatSettings;
 use super::sat::id::SatId;
 use super::sat::person::PeopleSettings;
@@ -11,34 +12,6 @@ use super::schedule::next_daily;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// A product of Huntress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Product {
-    /// Managed EDR: agents, incidents, organizations.
-    #[serde(rename = "huntress-edr")]
-    Edr,
-    /// Managed Security Awareness Training.
-    #[serde(rename = "huntress-sat")]
-    Sat,
-}
-
-impl Product {
-    /// The name used in records and keys.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Edr => "huntress-edr",
-            Self::Sat => "huntress-sat",
-        }
-    }
-}
-
-impl fmt::Display for Product {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// How the connection fared last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

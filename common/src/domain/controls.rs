@@ -1,10 +1,21 @@
 //! Which controls a piece of evidence supports: a versioned data file, and the questions asked of it.
 
-use super::evidence::Category;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::LazyLock;
+
+/// What a metric is evidence of; also the row of the control map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// Endpoints are protected.
+    EndpointProtection,
+    /// Incidents are handled.
+    IncidentResponse,
+    /// Asset inventory: which endpoints exist.
+    AssetInventory,
+}
 
 /// A kind of evidence that the map has rows for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

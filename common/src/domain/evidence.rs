@@ -1,5 +1,6 @@
 //! The bundle that a run leaves: metrics, and how they came about.
 
+pub use super::controls::Category;
 use super::controls::{ControlRef, Evidence};
 use super::id::{ClientId, CompanyId};
 use super::quality::QualityEntry;
@@ -8,18 +9,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// What a metric is evidence of; also the row of the control map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Category {
-    /// Endpoints are protected.
-    EndpointProtection,
-    /// Incidents are handled.
-    IncidentResponse,
-    /// It is known what there is.
-    AssetInventory,
-}
 
 /// The kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

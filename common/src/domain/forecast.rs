@@ -1,8 +1,8 @@
 //! What the next run of a connection will ask of Huntress, if its account is as it was: arithmetic on the last run, on the account's request limits, and on
 //! what is left of them.
 
-use super::connection::Product;
 use super::id::RunId;
+use super::product::Product;
 use super::run::{LONGEST_RUN, RecordCounts, Run, RunStatus};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,7 @@ pub const PART_WAITS: TimeDelta = TimeDelta::seconds(9);
 /// Tells the next run from the newest of `runs` that succeeded; `None` if none did.
 ///
 /// ```
-/// use common::domain::{connection::Product, forecast::{RateLimitStatus, forecast}, time::parse};
+/// use common::domain::{forecast::{RateLimitStatus, forecast}, product::Product, time::parse};
 /// let last = r#"{"id": "r", "company": "acme", "connection": "edr", "trigger": "schedule", "status": "succeeded", "requested_at": "2026-03-22T11:00:00Z",
 ///     "records": {"organizations": 40, "agents": 40000, "incident_reports": 900}}"#;
 /// let (last, now) = (serde_json::from_str(last).unwrap(), parse("2026-03-23T11:00:00Z").unwrap());

@@ -1,9 +1,9 @@
 //! How a connection is set up, and what to do when something is not as expected: the one source of these texts for the command line, the API and
 //! the docs.
 
-use super::connection::Product;
 use super::evidence::Reason;
-use super::run::FailureCode;
+use super::failure::FailureCode;
+use super::product::Product;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -248,23 +248,6 @@ pub fn about_reason(reason: Reason) -> Option<&'static Trouble> {
     about(Product::Sat, topic)
 }
 
-/// What to do about a failure, in one sentence that fits the product.
-#[must_use]
-pub fn action(product: Product, code: FailureCode) -> &'static str {
-    match (product, code) {
-        (Product::Sat, FailureCode::AuthFailed) => {
-            "check client id and secret in Huntress SAT under Settings, API Clients: the secret may have been rotated; save the new one and sync now"
-        }
-        (Product::Sat, FailureCode::RateLimited) => {
-            "try again later, or find the other integration that uses the organization's 200 requests a minute and 1,500 an hour"
-        }
-        (Product::Sat, FailureCode::OriginNotAllowed) => {
-            "use https://mycurricula.com; a loopback address needs HUNTRESS_ALLOW_LOOPBACK=1"
-        }
-        _ => code.action(),
-    }
-}
-
 /// The page `docs/setup.md`.
 #[must_use]
 pub fn setup_page() -> String {
@@ -344,13 +327,5 @@ mod tests {
             let topics: Vec<Topic> = troubles(product).iter().map(|trouble| trouble.topic).collect();
             assert_eq!(topics.iter().collect::<BTreeSet<_>>().len(), topics.len());
         }
-    }
-
-    #[test]
-    fn advice_fits_the_product() {
-        assert!(action(Product::Sat, FailureCode::AuthFailed).contains("client id"));
-        assert!(action(Product::Edr, FailureCode::AuthFailed).contains("API key"));
-        assert!(action(Product::Sat, FailureCode::OriginNotAllowed).contains("mycurricula.com"));
-        assert_eq!(action(Product::Sat, FailureCode::Storage), FailureCode::Storage.action());
     }
 }

@@ -1,6 +1,6 @@
 //! The report of a connection test, of either product.
 
-use crate::domain::run::Failure;
+use crate::domain::failure::Failure;
 use serde::{Deserialize, Serialize};
 
 /// Whether one permission is there.

@@ -1,6 +1,6 @@
 //! What can go wrong with one request, named by what the caller does next.
 
-use crate::domain::run::{Failure, FailureCode};
+use crate::domain::failure::{Failure, FailureCode};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// A request that failed for good, after the retries it was worth.

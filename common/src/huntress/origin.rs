@@ -1,6 +1,6 @@
 //! The hosts that may be contacted.
 
-use crate::domain::connection::Product;
+use crate::domain::product::Product;
 use std::net::IpAddr;
 use url::{Host, Url};
 

@@ -3,8 +3,8 @@
 use super::Store;
 use super::error::StoreError;
 use super::lease::Lease;
-use crate::domain::connection::Product;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use crate::domain::product::Product;
 use crate::store::table::Item;
 use crate::store::table::batches::put_request;
 use crate::store::table::items::{BODY_LIMIT, Record};

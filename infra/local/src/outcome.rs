@@ -1,7 +1,7 @@
 //! How a command ends: an exit code, and one line to people.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use common::domain::run::{Failure, FailureCode};
+use common::domain::failure::{Failure, FailureCode};
 use common::settings::SettingsError;
 use std::error::Error;
 use std::process::ExitCode;

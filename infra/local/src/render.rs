@@ -7,9 +7,9 @@ pub use people::*;
 use crate::outcome::CliError;
 use comfy_table::presets;
 use comfy_table::{CellAlignment, Table};
-use common::domain::connection::Product;
 use common::domain::evidence::{EdrBundle, Metric};
 use common::domain::guidance;
+use common::domain::product::Product;
 use common::domain::sat::bundle::SatBundle;
 use common::domain::sat::signal::SignalValues;
 use serde::Serialize;
@@ -52,7 +52,7 @@ pub fn value(metric: &Metric) -> String {
 }
 
 fn category(metric: &Metric) -> &'static str {
-    use common::domain::evidence::Category::{AssetInventory, EndpointProtection, IncidentResponse};
+    use common::domain::controls::Category::{AssetInventory, EndpointProtection, IncidentResponse};
     match metric.category {
         EndpointProtection => "endpoint protection",
         IncidentResponse => "incident response",

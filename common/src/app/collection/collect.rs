@@ -1,12 +1,13 @@
 //! One collection of a product's evidence, stored or not.
 
 use crate::clock::Clock;
-use crate::domain::connection::{Connection, Product};
+use crate::domain::connection::Connection;
 use crate::domain::edr::EdrSettings;
 use crate::domain::edr::bundle::Collection;
 use crate::domain::edr::tally::EdrTally;
+use crate::domain::failure::Failure;
 use crate::domain::id::RunId;
-use crate::domain::run::Failure;
+use crate::domain::product::Product;
 use crate::domain::sat::SatSettings;
 use crate::domain::sat::bundle::{RateLimitWarning, SatCollection, SatTally};
 use crate::huntress::collection::{Collected, Instants};

@@ -3,9 +3,10 @@
 use crate::app::collection::collect::{Huntress, RateLimiters};
 use crate::app::collection::worker::credential_of;
 use crate::aws::secrets::{Credential, Credentials};
-use crate::domain::connection::{Product, TestOutcome};
+use crate::domain::connection::TestOutcome;
+use crate::domain::failure::Failure;
 use crate::domain::id::{CompanyId, ConnectionId};
-use crate::domain::run::Failure;
+use crate::domain::product::Product;
 use crate::domain::sat::id::SatId;
 use crate::huntress::connection_test::{PermissionResult, TestReport};
 use crate::store::{Store, StoreError};

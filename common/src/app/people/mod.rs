@@ -14,7 +14,7 @@ pub use service::{OpenedCertificate, PeopleError, PeopleService};
 pub use track::Tracked;
 
 use crate::app::collection::collect::{Huntress, Job};
-use crate::domain::run::{Failure, FailureCode};
+use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::sat::SatSettings;
 use crate::domain::sat::roster::Roster;
 use crate::domain::sat::selection::{AssignmentBook, SelectedAssignments};

@@ -2,9 +2,10 @@
 
 use super::keyring::{Identity, KeyringError, Opening, PeopleKeyring};
 use crate::clock::Clock;
-use crate::domain::connection::{Connection, Product};
+use crate::domain::connection::Connection;
+use crate::domain::failure::Failure;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
-use crate::domain::run::Failure;
+use crate::domain::product::Product;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::people::{ComplianceStatus, PersonStatus, Reset};
 use crate::domain::sat::person::{

@@ -5,10 +5,11 @@ use super::keyring::{ConnectionKeyring, KeyringError};
 use super::update::PersonUpdate;
 use crate::app::collection::worker::Worker;
 use crate::aws::secrets::wrapping::WrapError;
-use crate::domain::connection::{Connection, Product};
+use crate::domain::connection::Connection;
 use crate::domain::controls::{ControlMap, ControlOptions, Evidence};
+use crate::domain::failure::{Failure, FailureCode};
+use crate::domain::product::Product;
 use crate::domain::quality::Quality;
-use crate::domain::run::{Failure, FailureCode};
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::people::{ComplianceStatus, Inclusion, PersonStatus, next};
 use crate::domain::sat::person::{

@@ -2,8 +2,8 @@
 
 use super::plan::{PlanError, Planner};
 use crate::aws::queue::{Queued, RunMessage};
+use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::{CompanyId, ConnectionId};
-use crate::domain::run::{Failure, FailureCode};
 use crate::domain::stalled::{MOST_RESENDS, RESEND_AFTER, Verdict, evaluate};
 use crate::store::{RunFailure, StalledRun, StoreError};
 use futures_util::{StreamExt, TryStreamExt, stream};

@@ -11,8 +11,8 @@ pub use sealed::SealedFiles;
 pub use sealing::SealingError;
 pub use table::SealedTable;
 
-use crate::domain::connection::Product;
 use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::product::Product;
 use crate::huntress::edr::EdrCredential;
 use crate::huntress::sat::SatCredential;
 use secrecy::{ExposeSecret, SecretString};

@@ -60,8 +60,8 @@ fn associated(binding: Binding<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::connection::Product;
     use crate::domain::id::{CompanyId, ConnectionId};
+    use crate::domain::product::Product;
 
     /// A folder that goes with the test.
     struct Folder(PathBuf);

@@ -1,7 +1,8 @@
 //! The 18 metrics and the extended ones, each a function of counts.
 
 use super::tally::Counts;
-use crate::domain::evidence::{Category, Metric, MetricType, Reason};
+use crate::domain::controls::Category;
+use crate::domain::evidence::{Metric, MetricType, Reason};
 use crate::domain::number::{Decimal, Ratio};
 use crate::domain::time::nanos_between;
 use chrono::{DateTime, Utc};

@@ -3,9 +3,9 @@
 use super::Hash;
 use super::jcs::{self, NotCanonical};
 use super::tree::{Tree, leaf_hash};
-use crate::domain::connection::Product;
+use crate::domain::failure::FailureCode;
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
-use crate::domain::run::FailureCode;
+use crate::domain::product::Product;
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! The metrics that a rule may be about.
 
-use crate::domain::connection::Product;
 use crate::domain::controls::Evidence;
 use crate::domain::number::Ratio;
+use crate::domain::product::Product;
 
 /// How an exact value is shown, and what it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use super::measure::{Doubt, Measure, Measures, Reading};
 use super::{InForce, Limits, MetricDefinition, PolicyRef, Rule};
-use crate::domain::connection::Product;
 use crate::domain::controls::Evidence;
 use crate::domain::evidence::Reason;
 use crate::domain::id::{PolicyName, RuleId};
 use crate::domain::number::Ratio;
+use crate::domain::product::Product;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;

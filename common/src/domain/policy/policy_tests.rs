@@ -1,7 +1,8 @@
 use super::*;
-use crate::domain::connection::Product;
+use crate::domain::controls::Category;
 use crate::domain::edr::metrics::{Totals, extended_metrics, metrics};
-use crate::domain::evidence::{Category, MetricType};
+use crate::domain::evidence::MetricType;
+use crate::domain::product::Product;
 use crate::domain::time::parse;
 use std::sync::Arc;
 

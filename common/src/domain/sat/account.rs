@@ -1,8 +1,8 @@
 //! Which account is measured.
 
 use super::id::SatId;
+use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::quality::normalized;
-use crate::domain::run::{Failure, FailureCode};
 use crate::domain::text;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

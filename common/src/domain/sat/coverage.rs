@@ -4,7 +4,7 @@ use super::activity::ActivityTally;
 use super::assignment::AssignmentTally;
 use super::id::LearnerKey;
 use super::list::{Inconsistent, SatList, TruncatedList};
-use super::signal::Status;
+use super::status::Status;
 use crate::domain::evidence::Reason;
 use crate::domain::number::Ratio;
 use crate::domain::quality::{Quality, QualityCode, normalized};

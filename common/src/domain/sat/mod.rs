@@ -13,6 +13,7 @@ pub mod phishing;
 pub mod roster;
 pub mod selection;
 pub mod signal;
+pub mod status;
 pub mod training;
 
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! How people met simulated phishing within a quarter.
 
 use super::list::{Capped, Inconsistent, SatList};
-use super::signal::Status;
+use super::status::Status;
 use crate::domain::evidence::Reason;
 use crate::domain::id::RecordKey;
 use crate::domain::number::Ratio;
@@ -323,7 +323,7 @@ impl PhishingTally {
     /// them agrees, and is else inconclusive; after a cut it always is.
     ///
     /// ```
-    /// use common::domain::{id::RecordKey, sat::{phishing::*, signal::Status}, time::{RawTimestamp, parse}};
+    /// use common::domain::{id::RecordKey, sat::{phishing::*, status::Status}, time::{RawTimestamp, parse}};
     /// let as_of = parse("2026-03-22T12:00:00Z").unwrap();
     /// let mut tally = PhishingTally::new(as_of, 5_000);
     /// let may = CampaignFacts {

@@ -2,39 +2,13 @@
 
 use super::coverage::{self, Coverage, CoverageTally, WorkforceSource};
 use super::phishing::{self, Phishing, PhishingTally};
+pub use super::status::Status;
 use crate::domain::controls::{ControlMap, ControlOptions, ControlRef, Evidence};
 use crate::domain::evidence::Reason;
 use crate::domain::time::Window;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fmt;
-
-/// What a signal says.
-///
-/// The order is from good to bad, for the three that a number alone gives; `Inconclusive` is none of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// As it should be.
-    Pass,
-    /// Worth a look.
-    Warning,
-    /// Not as it should be.
-    Fail,
-    /// What was read does not decide it.
-    Inconclusive,
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pass => "pass",
-            Self::Warning => "warning",
-            Self::Fail => "fail",
-            Self::Inconclusive => "inconclusive",
-        })
-    }
-}
 
 /// The signals that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use super::records::{AGENTS, INCIDENT_REPORTS, ListOf, ORGANIZATIONS};
 use super::{EdrClient, request_to};
 use crate::domain::edr::EdrSettings;
 use crate::domain::edr::tally::EdrTally;
-use crate::domain::run::Failure;
+use crate::domain::failure::Failure;
 use crate::huntress::collection::Instants;
 use crate::huntress::connection_test::{PermissionResult, TestReport, TestedAccount};
 use crate::huntress::request::Response;

@@ -3,7 +3,7 @@
 use super::page::Resource;
 use super::records::{Activities, Descriptions, Learner, Names, Statuses};
 use super::{Cursor, Listing, Paused, SatClient, chosen, lock, read_each};
-use crate::domain::run::Failure;
+use crate::domain::failure::Failure;
 use crate::domain::sat::account::MeasuredAccount;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::roster::{LearnerId, Roster};

@@ -4,7 +4,7 @@ use super::super::connection_test::{PermissionResult, TestReport, TestedAccount}
 use super::page::Resource;
 use super::token::missing_scopes;
 use super::{JSON_API, Listing, SatClient, SatCredential, page, records};
-use crate::domain::run::{Failure, FailureCode};
+use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::sat::SCOPES;
 use crate::domain::sat::account::{AccountFacts, choose};
 use crate::domain::sat::id::SatId;
@@ -46,7 +46,7 @@ impl SatClient<'_> {
         let id = match choose(&facts, configured) {
             Ok(chosen) => chosen.id,
             Err(error) => {
-                let failure = Failure::from(error).about(crate::domain::connection::Product::Sat);
+                let failure = Failure::from(error).about(crate::domain::product::Product::Sat);
                 let account =
                     PermissionResult { permission: "account".to_owned(), granted: false, failure: Some(failure) };
                 return TestReport {

@@ -3,8 +3,8 @@
 use super::super::error::{BodyError, FetchError};
 use super::super::request::{Auth, PostForm, Response};
 use super::super::retry::Transport;
-use crate::domain::connection::Product;
-use crate::domain::run::{Failure, FailureCode};
+use crate::domain::failure::{Failure, FailureCode};
+use crate::domain::product::Product;
 use crate::domain::sat::SCOPES;
 use crate::huntress::wire::Scalar;
 use reqwest::StatusCode;

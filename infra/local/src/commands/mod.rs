@@ -18,7 +18,7 @@ use crate::outcome::CliError;
 use crate::render;
 use common::aws::queue::Queued;
 use common::clock::SystemClock;
-use common::domain::connection::Product;
+use common::domain::product::Product;
 use common::settings::environment;
 use huntress_evidence::stack::LocalStack;
 use std::sync::Arc;

@@ -1,0 +1,31 @@
+//! The status of a signal.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a signal says.
+///
+/// The order is from good to bad, for the three that a number alone gives; `Inconclusive` is none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// As it should be.
+    Pass,
+    /// Worth a look.
+    Warning,
+    /// Not as it should be.
+    Fail,
+    /// What was read does not decide it.
+    Inconclusive,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Warning => "warning",
+            Self::Fail => "fail",
+            Self::Inconclusive => "inconclusive",
+        })
+    }
+}
