@@ -64,7 +64,9 @@ async fn a_run_is_counted_once_by_product_and_outcome() {
         (&line["Service"], &line["Product"], &line["Outcome"]),
         (&json!("evidence-prod"), &json!("huntress-edr"), &json!("succeeded"))
     );
-    assert_eq!((&line["Runs"], &line["AuthFailures"], &line["Requests"]), (&json!(1), &json!(0), &json!(3)));
+    for (name, value) in [("Runs", 1), ("AuthFailures", 0), ("RunsEnded", 1), ("RunsFailed", 0), ("Requests", 3)] {
+        assert_eq!(line[name], json!(value), "{name}");
+    }
     assert!(line["Records"].as_u64().unwrap() > 0 && line["RunDuration"].is_u64(), "{line}");
     // Delivered once more, it is no second run.
     deliver(&world, &telemetry, &message).await;
@@ -75,34 +77,45 @@ async fn a_run_is_counted_once_by_product_and_outcome() {
 async fn a_refused_credential_is_an_auth_failure_and_an_outage_is_none() {
     let world = World::with(&["edr-main", "edr-lab"]).await;
     let kept = Kept::default();
-    for (id, fault, outcome, refused) in
-        [("edr-main", FaultKind::Forbidden, "auth_failed", 1), ("edr-lab", FaultKind::Status(404), "failed", 0)]
-    {
+    // Whoever tries a bad key again is no second auth failure.
+    for (id, fault, outcome, refused, failed) in [
+        ("edr-main", FaultKind::Forbidden, "auth_failed", 1, 0),
+        ("edr-main", FaultKind::Forbidden, "auth_failed", 0, 0),
+        ("edr-lab", FaultKind::Status(404), "failed", 0, 1),
+    ] {
         world.simulator.set_faults(vec![Fault::always(Some(List::Agents), fault)]);
         work(&world, &kept.telemetry(), id).await;
         let lines = kept.take();
         assert_eq!((&lines[0]["Outcome"], &lines[0]["AuthFailures"]), (&json!(outcome), &json!(refused)));
+        assert_eq!((&lines[0]["RunsEnded"], &lines[0]["RunsFailed"]), (&json!(1), &json!(failed)));
     }
 }
 
 #[tokio::test]
 async fn a_tick_counts_the_connections_without_fresh_evidence() {
     // All were made two days before the tick.
-    let world = World::with(&["edr-main", "edr-lab"]).await;
+    let world = World::with(&["edr-main", "edr-lab", "edr-off"]).await;
     let kept = Kept::default();
     work(&world, &Telemetry::none(), "edr-main").await;
+    world.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Forbidden)]);
+    work(&world, &Telemetry::none(), "edr-off").await;
     let planner = world.planner();
     let tick = event(Tick::daily(tick()), tick() + TimeDelta::minutes(1));
     scheduled_sync::handle(&planner, &kept.telemetry(), tick).await.unwrap();
     let lines = kept.take();
     assert_eq!(lines.len(), 2);
-    for (name, value) in [("RunsStalled", 0), ("RunsResent", 0), ("RunsAbandoned", 0)] {
+    for (name, value) in [("Ticks", 0), ("RunsStalled", 0), ("RunsResent", 0), ("RunsAbandoned", 0)] {
         assert_eq!(lines[0][name], json!(value), "{name}");
     }
-    // The run above moved edr-main to the next morning: it is scheduled, fresh, and not due.
-    for (name, value) in
-        [("Ticks", 1), ("ConnectionsDue", 1), ("RunsStarted", 1), ("Connections", 2), ("StaleConnections", 1)]
-    {
+    // The run above moved edr-main to the next morning: it is scheduled, fresh, and not due. What Huntress refuses is counted apart.
+    for (name, value) in [
+        ("Ticks", 1),
+        ("ConnectionsDue", 1),
+        ("RunsStarted", 1),
+        ("Connections", 3),
+        ("StaleConnections", 1),
+        ("RefusedConnections", 1),
+    ] {
         assert_eq!(lines[1][name], json!(value), "{name}");
     }
 }

@@ -92,7 +92,10 @@ async fn a_thousand_connections_are_planned_with_less_than_thirty_reads() {
         world.sent().into_iter().map(|queued| (queued.message.company, queued.message.connection)).collect();
     assert_eq!(sent.len(), 1_000);
 
-    assert_eq!(freshness(&world.planner.store, tick()).await.unwrap(), Freshness { scheduled: 1_000, stale: 0 });
+    assert_eq!(
+        freshness(&world.planner.store, tick()).await.unwrap(),
+        Freshness { scheduled: 1_000, stale: 0, refused: 0 }
+    );
     assert_eq!(reads(&world.counted), 16 + 10);
 
     // The tick again finds every run, and says so to the queue, which may not have heard it.
@@ -137,7 +140,7 @@ async fn who_does_not_fit_is_dealt_with_alone_and_leaves_the_others_their_runs()
     }
     // Those that cannot be read have no fresh evidence.
     let fresh = freshness(&world.planner.store, tick()).await.unwrap();
-    assert_eq!(fresh, Freshness { scheduled: 50, stale: 2 });
+    assert_eq!(fresh, Freshness { scheduled: 50, stale: 2, refused: 0 });
 }
 
 #[tokio::test]

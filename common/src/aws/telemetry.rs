@@ -53,7 +53,8 @@ impl Telemetry {
         Self::new("", |_| {})
     }
 
-    /// A tick that was planned to its end: `Ticks` is what the alarm on a missed morning waits for.
+    /// A tick that was planned to its end: `Ticks` is what the alarm on a missed morning waits for. [`Telemetry::reconciled`] counts none, so that the
+    /// alarm hears each hour that there was none, and of a new stack nothing.
     pub fn ticked(&self, at: DateTime<Utc>, planned: Planned, freshness: Option<Freshness>) {
         let mut values = vec![
             ("Ticks", Unit::Count, 1),
@@ -63,6 +64,7 @@ impl Telemetry {
         if let Some(freshness) = freshness {
             values.push(("Connections", Unit::Count, count(freshness.scheduled)));
             values.push(("StaleConnections", Unit::Count, count(freshness.stale)));
+            values.push(("RefusedConnections", Unit::Count, count(freshness.refused)));
         }
         self.write(at, &[], &[Group { dimensions: &["Service"], values }]);
     }
@@ -70,6 +72,7 @@ impl Telemetry {
     /// Runs that did not end in time, and what was done about them.
     pub fn reconciled(&self, at: DateTime<Utc>, reconciled: Reconciled) {
         let values = vec![
+            ("Ticks", Unit::Count, 0),
             ("RunsStalled", Unit::Count, count(reconciled.stalled)),
             ("RunsResent", Unit::Count, count(reconciled.resent)),
             ("RunsAbandoned", Unit::Count, count(reconciled.abandoned)),
@@ -78,12 +81,20 @@ impl Telemetry {
     }
 
     /// A run that a worker left: it ended, or waits to go on. Duration, requests and records are counted once, at its end.
-    pub fn worked(&self, at: DateTime<Utc>, product: Product, run: &Run) {
+    ///
+    /// `refused_anew` says that Huntress refused the credential, and had not refused the connection's run before: who tries a bad key again and again
+    /// is one auth failure.
+    pub fn worked(&self, at: DateTime<Utc>, product: Product, run: &Run, refused_anew: bool) {
+        let (ended, failed) = (run.status.is_final(), run.status == RunStatus::Failed);
         let mut groups = vec![
             Group { dimensions: &["Service", "Product", "Outcome"], values: vec![("Runs", Unit::Count, 1)] },
             Group {
                 dimensions: &["Service"],
-                values: vec![("AuthFailures", Unit::Count, u64::from(run.status == RunStatus::AuthFailed))],
+                values: vec![
+                    ("AuthFailures", Unit::Count, u64::from(refused_anew)),
+                    ("RunsEnded", Unit::Count, u64::from(ended)),
+                    ("RunsFailed", Unit::Count, u64::from(failed)),
+                ],
             },
         ];
         if let (Some(start), Some(end)) = (run.as_of, run.finished_at) {
@@ -98,6 +109,12 @@ impl Telemetry {
             });
         }
         self.write(at, &[("Product", product.as_str()), ("Outcome", &run.status.to_string())], &groups);
+    }
+
+    /// Messages that a worker gave back to the queue, because something did not answer.
+    pub fn returned(&self, at: DateTime<Utc>, messages: usize) {
+        let values = vec![("MessagesReturned", Unit::Count, count(messages))];
+        self.write(at, &[], &[Group { dimensions: &["Service"], values }]);
     }
 
     fn write(&self, at: DateTime<Utc>, dimensions: &[(&str, &str)], groups: &[Group]) {
@@ -151,7 +168,7 @@ mod tests {
         let telemetry = Telemetry::new("evidence-prod", move |line| sink.lock().unwrap().push(line.to_owned()));
         let at = parse("2026-03-22T11:00:01Z").unwrap();
         let planned = Planned { due: 3, new: 2, joined: 1, passed_over: 0 };
-        telemetry.ticked(at, planned, Some(Freshness { scheduled: 4, stale: 1 }));
+        telemetry.ticked(at, planned, Some(Freshness { scheduled: 4, stale: 1, refused: 2 }));
         let lines = lines.lock().unwrap();
         assert_eq!(lines.len(), 1);
         let line: Value = serde_json::from_str(&lines[0]).unwrap();
@@ -160,9 +177,10 @@ mod tests {
         assert_eq!(directive["Namespace"], "HuntressEvidence");
         assert_eq!(directive["Dimensions"], json!([["Service"]]));
         let named: Vec<_> = directive["Metrics"].as_array().unwrap().iter().map(|metric| &metric["Name"]).collect();
-        assert_eq!(named, ["Ticks", "ConnectionsDue", "RunsStarted", "Connections", "StaleConnections"]);
+        let names = ["Ticks", "ConnectionsDue", "RunsStarted", "Connections", "StaleConnections", "RefusedConnections"];
+        assert_eq!(named, names);
         let values: Vec<_> = named.iter().map(|name| line[name.as_str().unwrap()].clone()).collect();
-        assert_eq!(values, [json!(1), json!(3), json!(2), json!(4), json!(1)]);
+        assert_eq!(values, [json!(1), json!(3), json!(2), json!(4), json!(1), json!(2)]);
         assert_eq!(line["Service"], "evidence-prod");
         assert!(!lines[0].contains('\n'));
     }

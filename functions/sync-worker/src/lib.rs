@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::app::collection::worker::{Processed, Worker};
 use common::aws::queue::RunMessage;
 use common::aws::telemetry::Telemetry;
+use common::domain::run::RunStatus;
 use common::store::StoreError;
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,9 @@ pub async fn handle(
             }
         }
     }
+    if !response.batch_item_failures.is_empty() {
+        telemetry.returned(worker.huntress.clock.now(), response.batch_item_failures.len());
+    }
     Ok(response)
 }
 
@@ -97,9 +101,13 @@ async fn measure(
     }
     let RunMessage { company, connection, run } = message;
     let run = worker.store.run(company, connection, run).await?;
-    let connection = worker.store.connection(company, connection).await?;
-    if let (Some(run), Some(connection)) = (run, connection) {
-        telemetry.worked(worker.huntress.clock.now(), connection.product, &run);
+    let settings = worker.store.connection(company, connection).await?;
+    if let (Some(run), Some(settings)) = (run, settings) {
+        let refused = run.status == RunStatus::AuthFailed;
+        let refused_anew = refused
+            // The newest is this one.
+            && worker.store.runs(company, connection, 2).await?.get(1).is_none_or(|it| it.status != run.status);
+        telemetry.worked(worker.huntress.clock.now(), settings.product, &run, refused_anew);
     }
     Ok(())
 }

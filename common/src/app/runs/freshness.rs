@@ -1,6 +1,6 @@
 //! How many connections have no fresh evidence, counted once a day.
 
-use crate::domain::connection::{Age, Connection};
+use crate::domain::connection::{Age, Connection, ConnectionStatus};
 use crate::store::{Store, StoreError};
 use chrono::{DateTime, Utc};
 
@@ -9,11 +9,13 @@ use chrono::{DateTime, Utc};
 pub struct Freshness {
     /// All that are scheduled, also those whose next run is later.
     pub scheduled: usize,
-    /// Those whose last success, or creation if there was none, is longer ago than evidence may be old.
+    /// Those whose last success, or creation if there was none, is longer ago than evidence may be old, and that Huntress does not refuse.
     pub stale: usize,
+    /// Those whose credential Huntress refused at the last run: the affair of who saved it, however old its evidence is.
+    pub refused: usize,
 }
 
-/// Reads every scheduled connection. One that Huntress refuses is passed over by the tick for a day, but is counted here; and one whose record cannot be
+/// Reads every scheduled connection. One that Huntress refuses is passed over by the tick for a day, but is counted here, apart; and one whose record cannot be
 /// used has no run, so it is stale.
 ///
 /// # Errors
@@ -22,10 +24,12 @@ pub async fn freshness(store: &Store, now: DateTime<Utc>) -> Result<Freshness, S
     // Everything that is scheduled at all is due by then.
     let scheduled = store.due(DateTime::<Utc>::MAX_UTC).await?;
     let connections = store.connections_of(&scheduled).await?;
+    let refused = connections.iter().flatten().filter(|it| it.status == ConnectionStatus::AuthFailed).count();
     let stale = connections.iter().filter(|connection| connection.as_ref().map_or(true, |it| is_stale(it, now)));
-    Ok(Freshness { scheduled: connections.len(), stale: stale.count() })
+    Ok(Freshness { scheduled: connections.len(), stale: stale.count(), refused })
 }
 
 fn is_stale(connection: &Connection, now: DateTime<Utc>) -> bool {
-    Age::at(connection.last_success_at.unwrap_or(connection.created_at), now).stale
+    connection.status != ConnectionStatus::AuthFailed
+        && Age::at(connection.last_success_at.unwrap_or(connection.created_at), now).stale
 }
