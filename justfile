@@ -67,3 +67,7 @@ bench-many:
 # What one run uses of AWS, for infra/cost.toml
 bench-usage:
     bash .ci/run bench-usage
+
+# Remove a development stack with everything in it
+remove-development stack="huntress-evidence-dev":
+    python3 infra/remove_development.py {{stack}}

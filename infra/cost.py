@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Computes docs/cost.md from infra/cost.toml. Usage: infra/cost.py [--check]"""
+"""Computes docs/cost.md from infra/cost.toml. Runs in the environment of aws-sam-cli. Usage: infra/cost.py [--check]"""
 
 import os
-import re
 import tomllib
+from functools import cache
 
+from cloudformation import evaluated, source, transformed
 from generated import generated
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -13,10 +14,15 @@ CONNECTIONS = (1, 100, 5000)
 GB = 1e9
 
 
+@cache
+def resources():
+    """Those of a stack with the template's defaults."""
+    return evaluated(transformed(source()))["Resources"]
+
+
 def counted(kind):
-    """Resources of a type in the template."""
-    with open(os.path.join(os.path.dirname(HERE), "template.yaml")) as file:
-        return len(re.findall(rf"^    Type: {kind}$", file.read(), re.M))
+    """Resources of a type in such a stack."""
+    return sum(it["Type"] == kind for it in resources().values())
 
 
 def month(inputs, connections, secrets="manager"):

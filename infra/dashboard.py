@@ -22,7 +22,7 @@ COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b")
 
 def widgets():
     with open(os.path.join(ROOT, "template.yaml")) as file:
-        body = yaml_parse(file.read())["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+        body = yaml_parse(file.read())["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
     return json.loads(body)["widgets"]
 
 

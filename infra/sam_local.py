@@ -40,7 +40,7 @@ def adapted(template):
         if resource["Type"] == "AWS::ApiGatewayV2::Route":
             method, path = resource["Properties"]["RouteKey"].split(" ")
             integration = resource["Properties"]["Target"]["Fn::Sub"].split("${")[1].rstrip("}")
-            function = resources[integration]["Properties"]["IntegrationUri"]["Fn::GetAtt"][0]
+            function = resources[integration]["Properties"]["IntegrationUri"]["Ref"].removesuffix(".Alias")
             event = {"Type": "HttpApi", "Properties": {"Method": method, "Path": path, "PayloadFormatVersion": "2.0"}}
             resources[function]["Properties"].setdefault("Events", {})[name] = event
     return template

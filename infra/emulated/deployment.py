@@ -146,6 +146,7 @@ class Deployment:
             # The stack has one of the two.
             "SECRET_PREFIX": self.outputs.get("SecretPrefix", ""),
             "CREDENTIAL_KEY_ID": self.outputs.get("CredentialKeyArn", ""),
+            "SECRET_KEY_ID": self.outputs.get("SecretKeyArn", ""),
             "PEOPLE_KEY_ID": self.outputs["PeopleKeyArn"],
             "CERTIFICATE_BUCKET_URL": self.outputs["CertificateBucketUrl"],
             "QUEUE_URL": self.outputs["QueueUrl"],

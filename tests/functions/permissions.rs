@@ -22,7 +22,7 @@ use common::domain::mapping::Mapping;
 use common::domain::product::Product;
 use common::huntress::edr::EdrCredential;
 use common::huntress::sat::SatCredential;
-use common::store::{ConnectionChange, Store};
+use common::store::{ConnectionChange, LeaseOutcome, Store, Suspension};
 use huntress_evidence::stack::event;
 use scheduled_sync::Tick;
 use serde::Deserialize;
@@ -63,8 +63,8 @@ struct Statement {
 struct Use {
     action: String,
     resource: String,
-    /// The partition key, for the table.
-    key: Option<String>,
+    /// The partition keys, for the table: one, or all that meet in one transaction.
+    keys: BTreeSet<String>,
     /// The attributes that a put or an update names.
     attributes: BTreeSet<String>,
     /// The purpose in the encryption context, for keys.
@@ -73,12 +73,17 @@ struct Use {
 
 impl Statement {
     fn allows(&self, wanted: &Use) -> bool {
-        let key = wanted.key.as_deref().unwrap_or_default();
-        let begins = |pattern: &String| pattern.strip_suffix('*').is_some_and(|prefix| key.starts_with(prefix));
+        let covered = |patterns: &Vec<String>| {
+            let begins = |key: &String, pattern: &String| {
+                pattern.strip_suffix('*').is_some_and(|prefix| key.starts_with(prefix))
+            };
+            // `ForAllValues` alone is true where a request has no keys; `Null` in the template refuses that.
+            !wanted.keys.is_empty() && wanted.keys.iter().all(|key| patterns.iter().any(|pattern| begins(key, pattern)))
+        };
         let names = |attributes: &BTreeSet<String>| wanted.attributes.is_subset(attributes);
         self.actions.contains(&wanted.action)
             && self.resources.contains(&wanted.resource)
-            && self.leading_keys.as_ref().is_none_or(|patterns| patterns.iter().any(begins))
+            && self.leading_keys.as_ref().is_none_or(covered)
             && self.attributes.as_ref().is_none_or(names)
             && self.purposes.as_ref().is_none_or(|purposes| purposes.contains(&wanted.purpose))
     }
@@ -114,30 +119,33 @@ struct Recorder(Arc<Mutex<BTreeSet<Use>>>);
 
 impl Recorder {
     fn note(&self, action: &str, resource: &str, key: &Value, attributes: BTreeSet<String>) {
-        let key = Some(key["S"].as_str().unwrap().to_owned());
-        let (action, resource) = (format!("dynamodb:{action}"), resource.to_owned());
-        self.0.lock().unwrap().insert(Use { action, resource, key, attributes, ..Default::default() });
+        self.insert(of_table(action, resource, key, attributes));
     }
 
-    fn write(&self, action: &str, request: &Value) {
-        match action {
-            "Put" => {
-                let attributes = request["Item"].as_object().unwrap().keys().cloned().collect();
-                self.note("PutItem", "Table", &request["Item"]["pk"], attributes);
-            }
-            "Update" => self.note("UpdateItem", "Table", &request["Key"]["pk"], named(request)),
-            "Delete" => self.note("DeleteItem", "Table", &request["Key"]["pk"], BTreeSet::new()),
-            "ConditionCheck" => self.note("ConditionCheckItem", "Table", &request["Key"]["pk"], BTreeSet::new()),
-            other => unreachable!("a transaction holds {other}, which this test does not know"),
+    fn insert(&self, it: Use) {
+        self.0.lock().unwrap().insert(it);
+    }
+
+    /// The members of a transaction under both readings of AWS's documents, which do not say whether `LeadingKeys` and `Attributes` hold the values of
+    /// one member or of all members with the same action.
+    fn transaction(&self, items: &[Value]) {
+        let mut together: BTreeMap<String, Use> = BTreeMap::new();
+        for (action, part) in items.iter().flat_map(|item| item.as_object().unwrap()) {
+            let alone = written(action, part);
+            let all = together.entry(alone.action.clone()).or_insert_with(|| alone.clone());
+            all.keys.extend(alone.keys.iter().cloned());
+            all.attributes.extend(alone.attributes.iter().cloned());
+            self.insert(alone);
         }
+        together.into_values().for_each(|all| self.insert(all));
     }
 
     fn request(&self, operation: &str, request: &Value) {
         match operation {
             "GetItem" => self.note("GetItem", "Table", &request["Key"]["pk"], BTreeSet::new()),
-            "PutItem" => self.write("Put", request),
-            "UpdateItem" => self.write("Update", request),
-            "DeleteItem" => self.write("Delete", request),
+            "PutItem" => self.insert(written("Put", request)),
+            "UpdateItem" => self.insert(written("Update", request)),
+            "DeleteItem" => self.insert(written("Delete", request)),
             "Query" => {
                 let index = request["IndexName"].as_str();
                 let resource = index.map_or("Table".to_owned(), |index| format!("Table/index/{index}"));
@@ -146,13 +154,7 @@ impl Recorder {
                 let key = &request["ExpressionAttributeValues"][placeholder];
                 self.note("Query", &resource, key, BTreeSet::new());
             }
-            "TransactWriteItems" => {
-                for item in request["TransactItems"].as_array().unwrap() {
-                    for (action, part) in item.as_object().unwrap() {
-                        self.write(action, part);
-                    }
-                }
-            }
+            "TransactWriteItems" => self.transaction(request["TransactItems"].as_array().unwrap()),
             "BatchGetItem" => {
                 let tables = request["RequestItems"].as_object().unwrap().values();
                 for key in tables.flat_map(|table| table["Keys"].as_array().unwrap()) {
@@ -169,6 +171,27 @@ impl Recorder {
             }
             other => unreachable!("the functions use {other}, which this test does not know"),
         }
+    }
+}
+
+fn of_table(action: &str, resource: &str, key: &Value, attributes: BTreeSet<String>) -> Use {
+    let keys = BTreeSet::from([key["S"].as_str().unwrap().to_owned()]);
+    let (action, resource) = (format!("dynamodb:{action}"), resource.to_owned());
+    Use { action, resource, keys, attributes, ..Default::default() }
+}
+
+/// A write, alone or as the member of a transaction.
+fn written(action: &str, request: &Value) -> Use {
+    let key = &request["Key"]["pk"];
+    match action {
+        "Put" => {
+            let attributes = request["Item"].as_object().unwrap().keys().cloned().collect();
+            of_table("PutItem", "Table", &request["Item"]["pk"], attributes)
+        }
+        "Update" => of_table("UpdateItem", "Table", key, named(request)),
+        "Delete" => of_table("DeleteItem", "Table", key, BTreeSet::new()),
+        "ConditionCheck" => of_table("ConditionCheckItem", "Table", key, BTreeSet::new()),
+        other => unreachable!("a transaction holds {other}, which this test does not know"),
     }
 }
 
@@ -233,15 +256,17 @@ impl People {
         assert_eq!(world.assignments("PUT", json!({"assignments": ["A", "B"]})).await.0, 200);
         world.watch(&heard.people_api);
         assert_eq!(world.people("PUT", "/privacy", json!({"mode": "full"})).await.0, 200);
-        // Asking for the run is the planner's, so it goes first.
-        let plain = Recorder::default();
-        world.watch(&plain);
-        world.planner().sync_now(&super::company(), &connection("sat"), None).await.unwrap();
-        let message = world.sent().remove(0);
-        world.watch(&heard.worker);
-        let deadline = world.huntress.clock.now() + TimeDelta::minutes(10);
-        let processed = world.worker().process(&message, "worker", deadline, Arc::default()).await.unwrap();
-        assert_eq!(processed, Processed::Succeeded { bundles: 1 });
+        // The second run meets the people of the first.
+        for _ in 0..2 {
+            // Asking for the run is the planner's, so it goes first.
+            world.watch(&Recorder::default());
+            world.planner().sync_now(&super::company(), &connection("sat"), None).await.unwrap();
+            let message = world.sent().remove(0);
+            world.watch(&heard.worker);
+            let deadline = world.huntress.clock.now() + TimeDelta::minutes(10);
+            let processed = world.worker().process(&message, "worker", deadline, Arc::default()).await.unwrap();
+            assert_eq!(processed, Processed::Succeeded { bundles: 1 });
+        }
 
         world.watch(&heard.people_api);
         let (_, page) = world.people("GET", "/people?limit=3&status=compliant", Value::Null).await;
@@ -366,6 +391,20 @@ impl Watched {
         uses
     }
 
+    /// Starts a run that goes on later, as one does that has to wait for the request limit, and gives the worker its message too early.
+    async fn suspend(&self, id: &str) {
+        let (company, connection) = (super::company(), connection(id));
+        let asked = self.world.planner().sync_now(&company, &connection, None).await.unwrap();
+        let until = TimeDelta::minutes(5);
+        let taken = self.store.take(&company, &connection, &asked.run.id, "worker", tick(), until).await.unwrap();
+        let LeaseOutcome::Acquired { lease, .. } = taken else { panic!("{taken:?}") };
+        let suspension = Suspension { state: b"state", continue_at: tick() + until, api_calls: 1, now: tick() };
+        self.store.suspend(&lease, suspension).await.unwrap();
+        let message = RunMessage { company, connection, run: asked.run.id };
+        let processed = self.worker().process(&message, "another", tick() + until, Arc::default()).await.unwrap();
+        assert!(matches!(processed, Processed::Waiting { .. }), "{processed:?}");
+    }
+
     /// Starts a run and lets the worker have it.
     async fn work(&self, id: &str) -> Processed {
         let asked = self.world.planner().sync_now(&super::company(), &connection(id), None).await.unwrap();
@@ -442,7 +481,7 @@ async fn people_api() {
 
 #[tokio::test]
 async fn sync_worker() {
-    let mut watched = Watched::over(&["edr-main", "edr-big", "edr-off", "sat-main"]).await;
+    let mut watched = Watched::over(&["edr-main", "edr-big", "edr-lab", "edr-off", "sat-main"]).await;
     let account =
         AccountSpec { seed: 7, shape: Shape::Vendor, organizations: 120, agents: 200, incidents: 5, as_of: tick() };
     let account: Account = account.generate();
@@ -464,6 +503,7 @@ async fn sync_worker() {
     }
     watched.world.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Forbidden)]);
     assert_eq!(watched.work("edr-off").await, Processed::AlreadyFinished);
+    watched.suspend("edr-lab").await;
     let people = People::followed().await.worker.heard();
     compare("SyncWorkerRole", "manager", watched.uses().into_iter().chain(people.clone()).collect());
 
