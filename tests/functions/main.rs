@@ -149,7 +149,7 @@ impl World {
     async fn make_training(&self, id: &str) {
         let (company, id) = (company(), connection(id));
         let there = self.store.connection(&company, &id).await.unwrap().unwrap();
-        self.store.remove_connection(&company, &id).await.unwrap();
+        self.store.remove_connection(&company, &id, tick()).await.unwrap();
         self.store.add_connection(&Connection { product: Product::Sat, ..there }).await.unwrap();
     }
 

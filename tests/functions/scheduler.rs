@@ -64,7 +64,7 @@ async fn asked_for(from: &str, to: &str, sleeps: &[(&str, &str)]) -> Vec<String>
     let at = |text: &str| parse(text).unwrap();
     world.add("edr").await;
     let there = world.store.connection(&company(), &connection("edr")).await.unwrap().unwrap();
-    world.store.remove_connection(&company(), &connection("edr")).await.unwrap();
+    world.store.remove_connection(&company(), &connection("edr"), at(from)).await.unwrap();
     let due = Connection { next_run_at: Some(at(from) - TimeDelta::days(2)), ..there };
     world.store.add_connection(&due).await.unwrap();
     let (sender, messages) = mpsc::unbounded_channel();

@@ -17,7 +17,7 @@ async fn a_connection_is_read_as_it_was_added() {
     let again = store.add_connection(&connection(&acme(), "main")).await;
     assert!(matches!(again, Err(StoreError::Conflict { .. })), "{again:?}");
 
-    store.remove_connection(&acme(), &main_connection()).await.unwrap();
+    store.remove_connection(&acme(), &main_connection(), later(1)).await.unwrap();
     assert_eq!(store.connection(&acme(), &main_connection()).await.unwrap(), None);
     assert_eq!(store.due(tick()).await.unwrap(), []);
 }

@@ -227,14 +227,14 @@ async fn a_connection_removed_during_its_run_does_not_come_back() {
     let engine = Engine::memory().await;
     let store = prepared(&engine).await;
     let committing = started(&store, 1, tick()).await;
-    store.remove_connection(&acme(), &main_connection()).await.unwrap();
+    store.remove_connection(&acme(), &main_connection(), later(1)).await.unwrap();
     store.commit(&committing, ended(later(1)), bundles(1, "last")).await.unwrap();
     assert_eq!(store.connections(&acme()).await.unwrap(), []);
     assert_eq!(bodies(&latest(&store, &client("client-0")).await), ["last"]);
 
     store.add_connection(&connection(&acme(), "main")).await.unwrap();
     store.request_run(request(2)).await.unwrap();
-    store.remove_connection(&acme(), &main_connection()).await.unwrap();
+    store.remove_connection(&acme(), &main_connection(), later(1)).await.unwrap();
     let failing = leased(&store, 2, "worker", later(2)).await;
     let failure = failed(later(3), FailureCode::CredentialMissing);
     store.fail(&failing, failure).await.unwrap();

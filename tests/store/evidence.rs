@@ -77,7 +77,7 @@ async fn each_product_and_connection_has_its_own_latest() {
     }
     // Evidence of a removed connection stays.
     let removed = ConnectionId::parse("a-b").unwrap();
-    store.remove_connection(&acme(), &removed).await.unwrap();
+    store.remove_connection(&acme(), &removed, later(1)).await.unwrap();
     assert_eq!(
         bodies(&latest(&store, &client("one")).await),
         ["edr a", "edr a-b", "edr a.b", "edr a0", "sat a", "sat a-b", "sat a.b", "sat a0"]

@@ -6,6 +6,7 @@ mod continued;
 mod ending;
 mod evidence;
 mod leases;
+mod log;
 mod many;
 mod planning;
 mod runs;
@@ -18,6 +19,7 @@ use common::domain::connection::{Connection, ConnectionStatus};
 use common::domain::evidence::RecordsRead;
 use common::domain::failure::{Failure, FailureCode};
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use common::domain::log::statement::EvaluationBasis;
 use common::domain::mapping::Mapping;
 use common::domain::product::Product;
 use common::domain::run::{Run, Trigger};
@@ -109,6 +111,7 @@ fn ended(now: DateTime<Utc>) -> RunSuccess {
         records: RecordsRead { organizations: 2, agents: 87, incident_reports: 3 }.into(),
         pages: RecordsRead { organizations: 1, agents: 1, incident_reports: 1 }.into(),
         next_run_at: None,
+        basis: EvaluationBasis::new(Vec::new()),
     }
 }
 

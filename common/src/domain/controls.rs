@@ -216,6 +216,21 @@ impl ControlMap {
         &CURRENT
     }
 
+    /// The JCS form (RFC 8785) of the map that this program was built with: its SHA-256 stands in the evidence log.
+    ///
+    /// ```
+    /// use common::domain::controls::ControlMap;
+    /// let form = String::from_utf8(ControlMap::current_form()).unwrap();
+    /// assert!(form.starts_with("{\"controls\":[{"));
+    /// assert_eq!(ControlMap::parse(&form).unwrap().version(), ControlMap::current().version());
+    /// ```
+    #[must_use]
+    pub fn current_form() -> Vec<u8> {
+        // The file is part of the program, and the example above reads it: neither step fails.
+        let file: serde_json::Value = serde_json::from_str(FILE).unwrap_or_default();
+        super::log::jcs::to_bytes(&file).unwrap_or_default()
+    }
+
     /// Reads and checks a data file.
     ///
     /// # Errors

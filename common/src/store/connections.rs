@@ -95,6 +95,9 @@ impl Store {
         // Tells our own write, repeated after a lost answer, from somebody else's.
         let write_id = text(format!("{:032x}", fastrand::u128(..)));
         item.insert("write_id".to_owned(), write_id.clone());
+        if self.reconnect(connection, item.clone()).await? {
+            return Ok(());
+        }
         let answer = self
             .client
             .put_item()
@@ -213,14 +216,6 @@ impl Store {
             // The only condition is a known version, and reading says so.
             Err(Some(item)) => Connection::from_item(item).and(Err(StoreError::Conflict { record: Connection::KIND })),
         }
-    }
-
-    /// Removes a connection, if it is there. Its runs and its evidence stay.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn remove_connection(&self, company: &CompanyId, id: &ConnectionId) -> Result<(), StoreError> {
-        self.delete_item(&keys::connection(company, id)).await
     }
 
     /// Every connection, of all companies, whose next run is not after `now`, longest due first.

@@ -6,13 +6,14 @@ use super::evidence::{Commit, EvidenceRecord};
 use super::lease::Lease;
 use super::{ATTEMPTS, Store};
 use crate::domain::connection::{AUTH_BACKOFF, Connection, ConnectionStatus};
+use crate::domain::log::statement::{EvaluationBasis, Event, EvidenceLeaf, FailureLeaf, bundle_tree};
 use crate::domain::failure::Failure;
 use crate::domain::run::{RecordCounts, Run, RunStatus};
 use crate::store::table::items::{Change, Record, number, put, put_new};
 use crate::store::table::keys;
 use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 /// Evidence of at most so many records is written in the transaction that commits it; the table takes 100 actions in one.
 pub const TRANSACTION_RECORDS: usize = 90;
@@ -36,6 +37,8 @@ pub struct RunSuccess {
     pub pages: RecordCounts,
     /// The next tick of the connection, if it has to move; a paused connection stays without one.
     pub next_run_at: Option<DateTime<Utc>>,
+    /// What was in force when the evidence was made.
+    pub basis: EvaluationBasis,
 }
 
 /// How a run went that ends without evidence.
@@ -70,13 +73,16 @@ impl Store {
             }
             self.stage(lease, &evidence).await?;
         }
-        let commit = Commit {
+        let mut commit = Commit {
             run_id: lease.run_id.clone(),
             as_of: lease.as_of,
             token: lease.token,
             committed_at: ended.finished_at,
             bundles: evidence.len() as u64,
+            leaf: None,
         };
+        let event = evidence_leaf(lease, &ended, &evidence);
+        let product = evidence.first().map(|record| record.product);
         for _ in 0..ATTEMPTS {
             let run = self
                 .ending(lease, RunStatus::Succeeded, ended.finished_at)?
@@ -85,14 +91,18 @@ impl Store {
                 .set("pages", &ended.pages)?
                 .set("bundles", &commit.bundles)?
                 .remove("failure");
+            let connection = self.connection(&lease.company, &lease.connection).await?;
+            let appended = self.append_run(lease, connection.as_ref(), product, &event).await?;
+            commit.leaf = appended.as_ref().map(|leaf| leaf.index);
             let mut actions = vec![
                 lease.change().delete(&self.table)?,
                 run.update(&self.table)?,
                 put_new(&self.table, commit.to_item(&commit.key(lease))?)?,
             ];
-            if let Some(connection) = self.connection(&lease.company, &lease.connection).await? {
-                actions.push(self.after_success(&connection, &ended)?);
+            if let Some(connection) = &connection {
+                actions.push(self.after_success(connection, &ended)?);
             }
+            actions.extend(appended.into_iter().flat_map(|leaf| leaf.actions));
             if together {
                 for record in &evidence {
                     actions.push(put(&self.table, record.to_stored(lease)?)?);
@@ -104,7 +114,7 @@ impl Store {
                     return Ok(());
                 }
                 refused if refused.refused(ACTIVE) => return self.committed_before(lease).await,
-                // The connection changed since it was read, or reading the run tells what is wrong.
+                // The connection or the log changed since it was read, or reading the run tells what is wrong.
                 _ => self.run(&lease.company, &lease.connection, &lease.run_id).await?,
             };
         }
@@ -126,10 +136,14 @@ impl Store {
                 .set("api_calls", &failed.api_calls)?
                 .set("records", &failed.records)?
                 .set("failure", &failed.failure)?;
+            let connection = self.connection(&lease.company, &lease.connection).await?;
             let mut actions = vec![lease.change().delete(&self.table)?, run.update(&self.table)?];
-            if let Some(connection) = self.connection(&lease.company, &lease.connection).await? {
-                actions.push(self.after_failure(&connection, &failed)?);
+            if let Some(connection) = &connection {
+                actions.push(self.after_failure(connection, &failed)?);
             }
+            let event = failure_leaf(lease, &failed);
+            let appended = self.append_run(lease, connection.as_ref(), None, &event).await?;
+            actions.extend(appended.into_iter().flat_map(|leaf| leaf.actions));
             match self.transact(actions).await? {
                 Outcome::Written => {
                     self.forget_checkpoint(lease).await;
@@ -200,6 +214,34 @@ impl Store {
         let _: Option<ActiveRun> = self.active_run(&lease.company, &lease.connection).await?;
         Err(StoreError::LeaseLost)
     }
+}
+
+/// What the log says of a run with evidence. Bundles are evaluated at a whole second.
+fn evidence_leaf(lease: &Lease, ended: &RunSuccess, evidence: &[EvidenceRecord]) -> Event {
+    let mut bundles: Vec<_> = evidence.iter().map(|record| (&record.owner, record.body.as_bytes())).collect();
+    // The company's own first, then by client id.
+    bundles.sort_unstable();
+    Event::Evidence(EvidenceLeaf {
+        run_id: lease.run_id.clone(),
+        as_of: lease.as_of.trunc_subsecs(0),
+        ended_at: ended.finished_at,
+        bundles: bundles.len() as u64,
+        bundle_root: bundle_tree(bundles.into_iter().map(|(_, body)| body)).root(),
+        policies: ended.basis.policies.clone(),
+        control_map: ended.basis.control_map,
+        rules: ended.basis.rules.clone(),
+    })
+}
+
+/// What the log says of a run without evidence.
+fn failure_leaf(lease: &Lease, failed: &RunFailure) -> Event {
+    Event::Failure(FailureLeaf {
+        run_id: lease.run_id.clone(),
+        as_of: lease.as_of.trunc_subsecs(0),
+        ended_at: failed.finished_at,
+        code: failed.failure.code,
+        request: failed.failure.request.clone(),
+    })
 }
 
 /// A change of a connection that depends on whether it was paused when it was read.

@@ -63,6 +63,8 @@ pub struct StoredEvidence {
     pub sha256: String,
     /// When it became visible.
     pub committed_at: DateTime<Utc>,
+    /// The leaf of the connection's evidence log that is about it; `None` for evidence from before the log, which is `unlogged`.
+    pub leaf: Option<u64>,
 }
 
 /// What makes the evidence of a run visible.
@@ -74,6 +76,9 @@ pub(super) struct Commit {
     pub token: u64,
     pub committed_at: DateTime<Utc>,
     pub bundles: u64,
+    /// The leaf of the evidence log that is about it; absent in what was committed before there was a log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<u64>,
 }
 
 impl Record for Commit {
@@ -119,6 +124,7 @@ impl EvidenceItem {
             body: self.body,
             sha256: self.sha256,
             committed_at: commit.committed_at,
+            leaf: commit.leaf,
         }))
     }
 }

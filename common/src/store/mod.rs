@@ -11,6 +11,7 @@ mod ending;
 mod error;
 mod evidence;
 mod lease;
+mod log;
 mod people;
 mod planning;
 mod provider;
@@ -27,6 +28,7 @@ pub use ending::{RunFailure, RunSuccess, TRANSACTION_BYTES, TRANSACTION_RECORDS}
 pub use error::StoreError;
 pub use evidence::{EvidenceOwner, EvidenceRecord, StoredEvidence};
 pub use lease::{Lease, LeaseOutcome};
+pub use log::{KeptCheckpoint, LogHead};
 pub use people::{
     Access, LoggedEvent, PeopleKeyRecord, PeopleWritten, PersonRecord, PersonWrite, SealedProfile, StoredPerson,
 };

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use common::app::collection::worker::Processed;
 use common::clock::Clock;
 use common::domain::id::RunId;
+use common::domain::log::statement::EvaluationBasis;
 use common::domain::run::{RecordCounts, Trigger};
 use common::domain::sat::people::ComplianceStatus;
 use common::domain::sat::people::PersonStatus::{self, Compliant, NotCompliant, Unknown};
@@ -85,6 +86,7 @@ async fn commit(world: &World, lease: &Lease) {
         records: RecordCounts::default(),
         pages: RecordCounts::default(),
         next_run_at: None,
+        basis: EvaluationBasis::new(Vec::new()),
     };
     world.store.commit(lease, ended, Vec::new()).await.unwrap();
 }

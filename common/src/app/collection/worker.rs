@@ -11,6 +11,7 @@ use crate::domain::edr::bundle::split;
 use crate::domain::evidence::Tenant;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::{ClientId, RunId};
+use crate::domain::log::statement::EvaluationBasis;
 use crate::domain::product::Product;
 use crate::domain::run::{LONGEST_RUN, RecordCounts};
 use crate::domain::sat::bundle::bundle_of;
@@ -164,6 +165,7 @@ impl Worker {
             records: gathered.records,
             pages: progress.pages_of(),
             next_run_at: Some(next_daily(finished_at)),
+            basis: EvaluationBasis::new(Vec::new()),
         };
         let bundles = gathered.evidence.len();
         self.store.commit(lease, ended, gathered.evidence).await?;

@@ -43,6 +43,6 @@ pub async fn disconnect(
     }
     // The record last: as long as it is there, the command finds what is left to do.
     credentials.remove(Binding { company, connection: id, product: connection.product }).await?;
-    store.remove_connection(company, id).await?;
+    store.remove_connection(company, id, now).await?;
     Ok(connection)
 }

@@ -3,6 +3,7 @@
 use super::Hash;
 use super::jcs::{self, NotCanonical};
 use super::tree::{Tree, leaf_hash};
+use crate::domain::controls::ControlMap;
 use crate::domain::failure::FailureCode;
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::product::Product;
@@ -47,6 +48,30 @@ pub enum Event {
         /// When.
         ended_at: DateTime<Utc>,
     },
+}
+
+/// The version of the rules that numbers come about by: that of the bundle's form.
+pub const RULES: &str = "2";
+
+/// What was in force when evidence was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvaluationBasis {
+    /// The SHA-256 of the JCS form of each policy, sorted.
+    pub policies: Vec<Hash>,
+    /// The SHA-256 of the JCS form of the control map.
+    pub control_map: Hash,
+    /// The version of the rules.
+    pub rules: String,
+}
+
+impl EvaluationBasis {
+    /// These policies, and the control map and the rules of this program.
+    #[must_use]
+    pub fn new(mut policies: Vec<Hash>) -> Self {
+        policies.sort_unstable();
+        policies.dedup();
+        Self { policies, control_map: Hash::of(&ControlMap::current_form()), rules: RULES.to_owned() }
+    }
 }
 
 /// What a run committed.

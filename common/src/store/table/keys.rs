@@ -146,6 +146,27 @@ pub(in crate::store) fn commits(
     }
 }
 
+/// What the next leaf of a connection's evidence log is appended to. The log lies beside the runs that it is about: who ends a run may append.
+pub(in crate::store) fn log_head(company: &CompanyId, connection: &ConnectionId) -> Key {
+    Key { pk: of_connection(company, connection), sk: "LOG#HEAD".to_owned() }
+}
+
+pub(in crate::store) fn log_leaf(company: &CompanyId, connection: &ConnectionId, index: u64) -> Key {
+    Key { pk: of_connection(company, connection), sk: format!("LOG#LEAF#{index:020}") }
+}
+
+/// The leaves `from..to` of a log.
+pub(in crate::store) fn log_leaves(company: &CompanyId, connection: &ConnectionId, from: u64, to: u64) -> Range {
+    let Key { pk, sk: from } = log_leaf(company, connection, from);
+    // No key lies between the last leaf and this one.
+    Range { pk, from, to: format!("LOG#LEAF#{:020}", to.saturating_sub(1)) }
+}
+
+/// The newest checkpoint of a log that is kept.
+pub(in crate::store) fn log_checkpoint(company: &CompanyId, connection: &ConnectionId) -> Key {
+    Key { pk: of_connection(company, connection), sk: "LOG#CHECKPOINT".to_owned() }
+}
+
 /// One piece of the checkpoint that the worker with a fencing token wrote.
 pub(in crate::store) fn checkpoint_piece(
     company: &CompanyId,

@@ -17,6 +17,11 @@ pub(in crate::store) enum Outcome {
 }
 
 impl Outcome {
+    /// Whether all of it was written.
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Written)
+    }
+
     /// Whether the condition of the action at this position failed.
     pub fn refused(&self, position: usize) -> bool {
         matches!(self, Self::Refused(failed) if failed.get(position) == Some(&true))

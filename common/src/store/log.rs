@@ -1,0 +1,226 @@
+//! The evidence log of a connection: a head to append to, the leaves, and the newest signed checkpoint.
+//!
+//! A leaf and the head after it join the transaction of what they are about, so that the log has neither holes nor forks: of two that append at
+//! the same time, the table refuses one, which reads the head again.
+
+use super::error::StoreError;
+use super::lease::Lease;
+use super::{ATTEMPTS, Store};
+use crate::domain::connection::{Connection, Product};
+use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::log::Hash;
+use crate::domain::log::statement::{Event, Leaf, Statement};
+use crate::domain::log::tree::{Frontier, leaf_hash};
+use crate::store::table::items::{Change, Item, Record, number, put_new};
+use crate::store::table::keys;
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// What the next leaf is appended to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogHead {
+    /// The product of the last statement, for a run whose connection is removed.
+    pub product: Product,
+    /// How many leaves there are.
+    size: u64,
+    /// See [`Frontier`].
+    peaks: Frontier,
+}
+
+impl Record for LogHead {
+    const KIND: &'static str = "head of the evidence log";
+}
+
+impl LogHead {
+    /// How many leaves there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.peaks.size()
+    }
+
+    /// The root over them.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        self.peaks.root()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct LeafItem {
+    /// The leaf's data, a JCS text.
+    data: String,
+}
+
+impl Record for LeafItem {
+    const KIND: &'static str = "leaf of the evidence log";
+}
+
+/// A signed checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptCheckpoint {
+    /// The size that it is about.
+    pub size: u64,
+    /// The signed note.
+    pub note: String,
+    /// When it was signed.
+    pub signed_at: DateTime<Utc>,
+}
+
+impl Record for KeptCheckpoint {
+    const KIND: &'static str = "checkpoint of the evidence log";
+}
+
+/// A leaf that is to be appended.
+pub(super) struct Appended {
+    /// Where it will be.
+    pub index: u64,
+    /// The leaf and the head after it.
+    pub actions: [TransactWriteItem; 2],
+}
+
+impl Store {
+    /// The head of a connection's log; `None` before its first leaf.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn log_head(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+    ) -> Result<Option<LogHead>, StoreError> {
+        let head: Option<LogHead> = self.get(&keys::log_head(company, connection)).await?;
+        match head {
+            Some(head) if head.size != head.peaks.size() => {
+                Err(StoreError::corrupt(LogHead::KIND, "its size is not that of its tree"))
+            }
+            head => Ok(head),
+        }
+    }
+
+    /// What a transaction needs to append a statement to the log with this head.
+    pub(super) fn append(&self, head: Option<&LogHead>, statement: &Statement) -> Result<Appended, StoreError> {
+        let (company, connection) = (&statement.company, &statement.connection);
+        let data = statement.data().map_err(|error| StoreError::corrupt(LeafItem::KIND, error.to_string()))?;
+        let mut peaks = head.map(|head| head.peaks.clone()).unwrap_or_default();
+        let index = peaks.size();
+        peaks.append(leaf_hash(&data));
+        let data = String::from_utf8(data).map_err(|_| StoreError::corrupt(LeafItem::KIND, "it is no text"))?;
+        let leaf = put_new(&self.table, LeafItem { data }.to_item(&keys::log_leaf(company, connection, index))?)?;
+        let (key, size) = (keys::log_head(company, connection), peaks.size());
+        let after = match head {
+            None => put_new(&self.table, LogHead { product: statement.product, size, peaks }.to_item(&key)?)?,
+            Some(_) => Change::of(key)
+                .only_if("size", number(index))
+                .set("product", &statement.product)?
+                .set("size", &size)?
+                .set("peaks", &peaks)?
+                .update(&self.table)?,
+        };
+        Ok(Appended { index, actions: [leaf, after] })
+    }
+
+    /// What the transaction that ends a run appends. `None` for a run whose connection was removed by a release that kept no log.
+    pub(super) async fn append_run(
+        &self,
+        lease: &Lease,
+        connection: Option<&Connection>,
+        product: Option<Product>,
+        event: &Event,
+    ) -> Result<Option<Appended>, StoreError> {
+        let head = self.log_head(&lease.company, &lease.connection).await?;
+        let known = connection.map(|it| it.product).or_else(|| head.as_ref().map(|head| head.product)).or(product);
+        let Some(product) = known else { return Ok(None) };
+        let statement = Statement::new(lease.company.clone(), lease.connection.clone(), product, event.clone());
+        Ok(Some(self.append(head.as_ref(), &statement)?))
+    }
+
+    /// The data of the leaves `from..to` of a connection's log, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if one is missing.
+    pub async fn log_leaves(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<String>, StoreError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let leaves: Vec<LeafItem> = self.all(&keys::log_leaves(company, connection, from, to)).await?;
+        if leaves.len() as u64 != to - from {
+            return Err(StoreError::corrupt("evidence log", "a leaf is missing: its size is not the number of leaves"));
+        }
+        Ok(leaves.into_iter().map(|leaf| leaf.data).collect())
+    }
+
+    /// The newest checkpoint of a log that was kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn kept_checkpoint(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+    ) -> Result<Option<KeptCheckpoint>, StoreError> {
+        self.get(&keys::log_checkpoint(company, connection)).await
+    }
+
+    /// Keeps a checkpoint in place of an older one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn keep_checkpoint(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        checkpoint: &KeptCheckpoint,
+    ) -> Result<(), StoreError> {
+        self.put_item(checkpoint.to_item(&keys::log_checkpoint(company, connection))?).await
+    }
+
+    /// Removes a connection and says so in its log. Its runs, its evidence and its log stay. One that is not there stays away.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if runs of it end all the time.
+    pub async fn remove_connection(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            let Some(connection) = self.connection(company, id).await? else { return Ok(()) };
+            let head = self.log_head(company, id).await?;
+            let event = Event::Disconnected { ended_at: at };
+            let statement = Statement::new(company.clone(), id.clone(), connection.product, event);
+            let [leaf, after] = self.append(head.as_ref(), &statement)?.actions;
+            let removed = Change::of(keys::connection(company, id)).delete(&self.table)?;
+            if self.transact(vec![removed, leaf, after]).await?.is_written() {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Conflict { record: Connection::KIND })
+    }
+
+    /// Stores a connection whose id has a log, and says so in it. `item` is refused where there is such a connection.
+    pub(super) async fn reconnect(&self, connection: &Connection, item: Item) -> Result<bool, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let Some(head) = self.log_head(&connection.company, &connection.id).await? else { return Ok(false) };
+            let (company, id) = (connection.company.clone(), connection.id.clone());
+            let event = Event::Reconnected { ended_at: connection.created_at };
+            let statement = Statement::new(company, id, connection.product, event);
+            let [leaf, after] = self.append(Some(&head), &statement)?.actions;
+            let outcome = self.transact(vec![put_new(&self.table, item.clone())?, leaf, after]).await?;
+            if outcome.is_written() {
+                return Ok(true);
+            }
+            if outcome.refused(0) {
+                return Err(StoreError::Conflict { record: Connection::KIND });
+            }
+        }
+        Err(StoreError::Conflict { record: Connection::KIND })
+    }
+}
