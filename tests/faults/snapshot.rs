@@ -8,8 +8,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use common::domain::connection::Connection;
 use common::domain::id::RunId;
-use common::domain::run::Run;
-use common::store::{EvidenceOwner, Store, StoreError};
+use common::domain::log::statement::{Leaf, Statement};
+use common::domain::log::tree::{Tree, leaf_hash};
+use common::domain::run::{Run, RunStatus};
+use common::store::{EvidenceOwner, LogHead, Store, StoreError};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -59,14 +61,38 @@ pub async fn look(client: &Client, scene: Scene) -> Result<Snapshot, StoreError>
         .expression_attribute_values(":commit", AttributeValue::S("COMMIT#".to_owned()))
         .send()
         .await?;
+    let runs = store.runs(&company, &id, 1_000).await?;
+    check_log(&store, &runs).await?;
     Ok(Snapshot {
         evidence,
         people,
-        runs: store.runs(&company, &id, 1_000).await?,
+        runs,
         active: store.active_run(&company, &id).await?.map(|active| active.run_id),
         commits: commits.items().len(),
         connection: store.connection(&company, &id).await?.expect("nobody removes the connection"),
     })
+}
+
+/// The log has one leaf for each run that ended, and nothing else; its head is that of its leaves.
+async fn check_log(store: &Store, runs: &[Run]) -> Result<(), StoreError> {
+    let (company, id) = (company(), connection_id());
+    let head = store.log_head(&company, &id).await?;
+    let size = head.as_ref().map_or(0, LogHead::size);
+    let leaves = store.log_leaves(&company, &id, 0, size).await?;
+    let tree = Tree::of(leaves.iter().map(|data| leaf_hash(data.as_bytes())));
+    assert_eq!(head.map(|head| head.root()), (size > 0).then(|| tree.root()), "the head of the log is another's");
+    let mut logged: Vec<(RunId, bool)> = Vec::new();
+    for data in leaves {
+        let statement = Statement::parse(data.as_bytes()).expect("a leaf is a statement");
+        let run = statement.run_id().expect("nobody removes the connection").clone();
+        logged.push((run, statement.evidence().is_some()));
+    }
+    let ended = runs.iter().filter(|run| run.status.is_final());
+    let mut ended: Vec<_> = ended.map(|run| (run.id.clone(), run.status == RunStatus::Succeeded)).collect();
+    logged.sort();
+    ended.sort();
+    assert_eq!(logged, ended, "the log does not have the runs that ended");
+    Ok(())
 }
 
 /// The runs whose evidence is the newest of its owner: one, or none.
