@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests: a failure here is a failed test")]
 
 mod access;
+mod answers;
 mod credentials;
 mod dispatcher;
 mod events;
