@@ -50,7 +50,7 @@ impl Home {
     fn statuses(&self) -> Vec<String> {
         let status = |learner: &str| {
             let person = self.run(&["person", "sat", learner, "--json"]).json();
-            person["status"].as_str().unwrap().to_owned()
+            person["person"]["status"].as_str().unwrap().to_owned()
         };
         ["person-1", "person-2", "person-3", "person-4"].map(status).into()
     }
@@ -114,7 +114,7 @@ fn people_are_listed_by_status_and_reset_by_name_of_who_asks() {
     home.run(&["reset", "sat", "person-1", "--reason", "changed roles"]).done();
     let one = home.run(&["person", "sat", "person-1", "--json"]).json();
     assert_eq!(
-        (&one["status"], &one["reset"]["by"], &one["reset"]["reason"]),
+        (&one["person"]["status"], &one["person"]["reset"]["by"], &one["person"]["reset"]["reason"]),
         (&json!("unknown"), &json!("operator-7"), &json!("changed roles"))
     );
     home.run(&["sync", "sat"]).done();
@@ -182,7 +182,8 @@ fn names_open_with_a_reason_in_mode_full_alone() {
 #[test]
 fn what_is_erased_is_in_no_byte_of_the_data_folder() {
     let home = Home::following("full");
-    let person = home.run(&["person", "sat", "person-1", "--json"]).json()["person"].as_str().unwrap().to_owned();
+    let person =
+        home.run(&["person", "sat", "person-1", "--json"]).json()["person"]["person"].as_str().unwrap().to_owned();
     let found = |text: &str| {
         let in_file = |(path, bytes): &(PathBuf, Vec<u8>)| {
             path.to_string_lossy().contains(text) || bytes.windows(text.len()).any(|part| part == text.as_bytes())

@@ -56,7 +56,7 @@ fn make_due(home: &Home, connections: &[&str], ago: TimeDelta) {
             let due = Scheduling::Resume { next_run_at: now() - ago };
             let change = ConnectionChange { scheduling: Some(due), ..Default::default() };
             let (company, id) = (CompanyId::parse("local").unwrap(), ConnectionId::parse(*connection).unwrap());
-            stack.store.change_connection(&company, &id, change).await.unwrap();
+            stack.parts.store.change_connection(&company, &id, change).await.unwrap();
         }
         stack.close().await;
     });

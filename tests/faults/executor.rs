@@ -4,17 +4,16 @@ use crate::aws::{Aws, Interrupt};
 use crate::scenario::{Deployment, company, connection_id};
 use crate::snapshot::newest;
 use chrono::{DateTime, TimeDelta, Utc};
+use common::app::collection::batch::{self, Batch, BatchAnswer, Delivery};
 use common::app::runs::plan::{Asked, PlanError};
+use common::app::runs::tick::{self, Tick, TickAnswer};
 use common::aws::queue::RunMessage;
 use common::aws::telemetry::Telemetry;
 use common::clock::Clock;
-use lambda_runtime::{Context, LambdaEvent};
-use scheduled_sync::{Answer, Tick};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use sync_worker::{Batch, BatchAnswer, Delivery};
 use tokio::sync::Notify;
 
 /// As the template has them.
@@ -33,7 +32,7 @@ const HOUR: TimeDelta = TimeDelta::hours(1);
 /// What a process came to.
 pub enum Outcome {
     Asked(Box<Result<Asked, PlanError>>),
-    Ticked(Box<Result<Answer, PlanError>>),
+    Ticked(Box<Result<TickAnswer, PlanError>>),
     Handled(BatchAnswer),
 }
 
@@ -195,10 +194,7 @@ impl<'a> Executor<'a> {
     async fn ticked(&mut self, tick: Tick) -> Result<bool, String> {
         self.aws.note(format_args!("tick: {tick:?}"));
         let planner = self.deployment.planner();
-        let ticking = async move {
-            let event = LambdaEvent::new(tick, Context::default());
-            Outcome::Ticked(Box::new(scheduled_sync::handle(&planner, &Telemetry::none(), event).await))
-        };
+        let ticking = async move { Outcome::Ticked(Box::new(tick::handle(&planner, &Telemetry::none(), tick).await)) };
         match self.step(Box::pin(ticking)).await? {
             Some(Outcome::Ticked(answer)) => {
                 self.aws.note(format_args!("ticked: {answer:?}"));
@@ -253,13 +249,10 @@ impl<'a> Executor<'a> {
         self.aws.note(format_args!("delivery {}, received {} times", self.deliveries, message.received));
         let body = serde_json::to_string(&message.message).unwrap();
         let batch = Batch { records: vec![Delivery { message_id: "message".to_owned(), body }] };
-        let mut context = Context::default();
-        context.request_id = format!("invocation-{}", self.deliveries);
-        context.deadline = u64::try_from((now + INVOCATION).timestamp_millis()).unwrap();
+        let invocation = format!("invocation-{}", self.deliveries);
         let worker = self.deployment.worker();
         let handling = async move {
-            let event = LambdaEvent::new(batch, context);
-            let Ok(response) = sync_worker::handle(&worker, &Telemetry::none(), event).await;
+            let response = batch::handle(&worker, &Telemetry::none(), batch, &invocation, now + INVOCATION).await;
             Outcome::Handled(response)
         };
         match self.step(Box::pin(handling)).await? {

@@ -235,8 +235,8 @@ async fn books(home: &Home) -> (LocalStack, Vec<Vec<Run>>) {
         let (mut books, mut over) = (Vec::new(), true);
         for (connection, _) in CONNECTIONS {
             let id = ConnectionId::parse(connection).unwrap();
-            let runs = stack.store.runs(&company, &id, usize::MAX).await.unwrap();
-            let active = stack.store.active_run(&company, &id).await.unwrap();
+            let runs = stack.parts.store.runs(&company, &id, usize::MAX).await.unwrap();
+            let active = stack.parts.store.active_run(&company, &id).await.unwrap();
             let open = runs.iter().find(|run| !run.status.is_final()).map(|run| &run.id);
             assert_eq!(active.as_ref().map(|active| &active.run_id), open, "{connection}: the run that is not over");
             over &= open.is_none();
@@ -266,7 +266,7 @@ async fn balance(home: &Home, promised: &BTreeSet<(&'static str, String)>) -> St
         if product == "edr" {
             owners.push(EvidenceOwner::Company);
         }
-        check(&stack.store, &company, &id, product, runs, &owners).await;
+        check(&stack.parts.store, &company, &id, product, runs, &owners).await;
         for (_, run) in promised.iter().filter(|(of, _)| *of == connection) {
             assert!(runs.iter().any(|it| it.id.as_str() == run), "{connection} {run}: a promised run is lost");
         }

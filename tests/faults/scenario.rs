@@ -353,9 +353,9 @@ impl Deployment {
             store: self.store.clone(),
             credentials: Arc::clone(&self.credentials),
             huntress: self.huntress.clone(),
-            budgets: Arc::default(),
+            limiters: Arc::default(),
             queue: Arc::clone(&self.queue),
-            vault: Arc::clone(&self.vault),
+            keyring: Arc::clone(&self.vault),
         }
     }
 

@@ -45,7 +45,9 @@ impl Tour {
         redact(&mut shown);
         let asked = if body.is_null() { String::new() } else { format!(" {body}") };
         writeln!(self.text, "## {method} {}{asked}\n{status}", redacted(path)).unwrap();
-        for name in ["content-type", "location", "cache-control", "content-disposition", "x-content-type-options", "etag"] {
+        for name in
+            ["content-type", "location", "cache-control", "content-disposition", "x-content-type-options", "etag"]
+        {
             if let Some(value) = headers.get(name) {
                 writeln!(self.text, "{name}: {}", redacted(value.to_str().unwrap().trim_matches('"'))).unwrap();
             }

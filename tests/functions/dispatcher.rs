@@ -29,7 +29,7 @@ async fn a_message_that_cannot_be_dealt_with_comes_five_times_and_blocks_no_othe
     // A table that is not there: every taking of a run fails.
     let engine = Engine::memory().await;
     let (client, counted) = engine.client_counting();
-    stack.store = Store::new(client, TABLE);
+    stack.parts.store = Store::new(client, TABLE);
     let message = |number: u32| RunMessage {
         company: super::company(),
         connection: super::connection(&format!("edr-{number}")),

@@ -2,6 +2,7 @@
 
 use super::{World, ask, ask_for_all, batch, company, connection, sample, tick};
 use chrono::TimeDelta;
+use common::app::collection::batch;
 use common::app::collection::collect::Huntress;
 use common::app::runs::plan::Planned;
 use common::aws::telemetry::Telemetry;
@@ -13,8 +14,8 @@ use common::domain::run::RunStatus;
 use common::huntress::edr::EdrCredential;
 use common::huntress::rate_limit::RateLimiter;
 use common::store::EvidenceOwner;
-use huntress_evidence::stack::event;
-use scheduled_sync::Tick;
+
+use common::app::runs::tick::{self, Tick};
 use serde_json::json;
 use simulator::{API_KEY, API_SECRET, Fault, FaultKind, List};
 use std::sync::Arc;
@@ -39,8 +40,7 @@ async fn a_tick_plans_what_is_due_and_the_same_tick_makes_no_second_run() {
     world.store.change_connection(&company(), &connection("edr-later"), later).await.unwrap();
 
     let plan = async || {
-        let deadline = tick() + TimeDelta::minutes(1);
-        let planned = scheduled_sync::handle(&world.planner(), &Telemetry::none(), event(scheduled(), deadline)).await;
+        let planned = tick::handle(&world.planner(), &Telemetry::none(), scheduled()).await;
         planned.unwrap().planned.unwrap()
     };
     assert_eq!(plan().await, Planned { due: 2, new: 2, joined: 0, passed_over: 0 });
@@ -65,7 +65,7 @@ async fn the_hourly_event_looks_after_runs_and_plans_none() {
     world.queued_at("edr-lab", LAB_RUN, tick() - TimeDelta::hours(2)).await;
     world.queued_at("edr-old", MAIN_RUN, tick() - TimeDelta::hours(24)).await;
     let hourly: Tick = serde_json::from_value(sample("scheduled-sync/events/reconcile.json")).unwrap();
-    let answer = scheduled_sync::handle(&world.planner(), &Telemetry::none(), event(hourly, tick())).await.unwrap();
+    let answer = tick::handle(&world.planner(), &Telemetry::none(), hourly).await.unwrap();
     let answer = serde_json::to_value(answer).unwrap();
     assert_eq!(answer, json!({"reconciled": {"stalled": 2, "resent": 1, "abandoned": 1}}));
     assert_eq!(world.sent().into_iter().map(|it| it.run.to_string()).collect::<Vec<_>>(), [LAB_RUN]);
@@ -73,8 +73,8 @@ async fn the_hourly_event_looks_after_runs_and_plans_none() {
 
     // The daily one does the same first, so that no run is joined that is too old to be gone on with.
     world.queued_at("edr-old", "older", tick() - TimeDelta::hours(30)).await;
-    let daily = event(scheduled(), tick() + TimeDelta::minutes(1));
-    let answer = scheduled_sync::handle(&world.planner(), &Telemetry::none(), daily).await.unwrap();
+    let daily = scheduled();
+    let answer = tick::handle(&world.planner(), &Telemetry::none(), daily).await.unwrap();
     let answer = serde_json::to_value(answer).unwrap();
     let reconciled = json!({"stalled": 2, "resent": 0, "abandoned": 1});
     assert_eq!(answer, json!({"due": 3, "new": 2, "joined": 1, "passed_over": 0, "reconciled": reconciled}));
@@ -101,8 +101,8 @@ async fn a_run_that_was_away_for_a_day_is_not_gone_on_with() {
 async fn a_tick_that_comes_again_after_the_run_ended_makes_none() {
     let mut world = World::with(&["edr-main"]).await;
     let plan = async |world: &World| {
-        let tick = event(scheduled(), tick() + TimeDelta::minutes(1));
-        let planned = scheduled_sync::handle(&world.planner(), &Telemetry::none(), tick).await;
+        let tick = scheduled();
+        let planned = tick::handle(&world.planner(), &Telemetry::none(), tick).await;
         planned.unwrap().planned.unwrap()
     };
     assert_eq!(plan(&world).await.new, 1);
@@ -124,7 +124,7 @@ async fn the_worker_does_the_runs_of_a_batch() {
     world.queued("edr-lab", LAB_RUN).await;
     let work = async || {
         let deadline = tick() + TimeDelta::minutes(14);
-        sync_worker::handle(&world.worker(), &Telemetry::none(), event(batch(BATCH), deadline)).await.unwrap()
+        batch::handle(&world.worker(), &Telemetry::none(), batch(BATCH), "worker", deadline).await
     };
     assert_eq!(work().await.batch_item_failures, []);
     for (id, run) in [("edr-main", MAIN_RUN), ("edr-lab", LAB_RUN)] {
@@ -148,9 +148,8 @@ async fn a_message_that_is_none_comes_back_and_does_not_block_the_other() {
         garbled.records[0].body = body.to_owned();
         let bad = garbled.records[0].message_id.clone();
         let answer =
-            sync_worker::handle(&world.worker(), &Telemetry::none(), event(garbled, tick() + TimeDelta::minutes(14)))
-                .await
-                .unwrap();
+            batch::handle(&world.worker(), &Telemetry::none(), garbled, "worker", tick() + TimeDelta::minutes(14))
+                .await;
         let answer = serde_json::to_value(answer).unwrap();
         assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": bad}]}), "{body:?}");
         let run = world.store.run(&company(), &connection("edr-lab"), &RunId::parse(LAB_RUN).unwrap()).await;
@@ -181,7 +180,7 @@ async fn only_what_cannot_be_dealt_with_comes_back() {
         .unwrap();
     mixed.records = vec![unknown, unreadable.clone(), good];
     let deadline = tick() + TimeDelta::minutes(14);
-    let answer = sync_worker::handle(&world.worker(), &Telemetry::none(), event(mixed, deadline)).await.unwrap();
+    let answer = batch::handle(&world.worker(), &Telemetry::none(), mixed, "worker", deadline).await;
     let answer = serde_json::to_value(answer).unwrap();
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": unreadable.message_id}]}));
     let run = world.store.run(&company(), &connection("edr-lab"), &RunId::parse(LAB_RUN).unwrap()).await;
@@ -195,9 +194,8 @@ async fn a_failed_run_is_done_with_and_its_message_does_not_come_back() {
     world.queued("edr-lab", LAB_RUN).await;
     world.simulator.set_faults(vec![Fault::once(Some(List::Agents), 1, FaultKind::Forbidden)]);
     let answer =
-        sync_worker::handle(&world.worker(), &Telemetry::none(), event(batch(BATCH), tick() + TimeDelta::minutes(14)))
-            .await
-            .unwrap();
+        batch::handle(&world.worker(), &Telemetry::none(), batch(BATCH), "worker", tick() + TimeDelta::minutes(14))
+            .await;
     assert_eq!(answer.batch_item_failures, []);
     let status = async |id: &str| world.store.connection(&company(), &connection(id)).await.unwrap().unwrap().status;
     assert_eq!(

@@ -17,12 +17,14 @@ mod telemetry;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::api::lambda_caller;
+use common::api::{host, lambda_caller, routes};
+use common::app::collection::batch::Batch;
 use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Worker;
-use common::app::connections::test::Tester;
-use common::app::people::{AssignmentSelector, PeopleService};
+use common::app::connections::Connections;
+use common::app::people::PeopleService;
 use common::app::runs::plan::Planner;
+use common::app::stack::{Parts, Stack};
 use common::aws::queue::{Queue, Queued, RunMessage};
 use common::aws::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::clock::Clock;
@@ -43,7 +45,6 @@ use simulator::{API_KEY, API_SECRET, Account, Simulator};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use sync_worker::Batch;
 use tempfile::TempDir;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tower::ServiceExt;
@@ -154,56 +155,62 @@ impl World {
         self.store.add_connection(&Connection { product: Product::Sat, ..there }).await.unwrap();
     }
 
+    fn parts(&self) -> Parts {
+        Parts {
+            store: self.store.clone(),
+            credentials: Arc::clone(&self.credentials),
+            huntress: self.huntress.clone(),
+            keyring: acceptance::people::vault(&self.folder.path().join("people")),
+            queue: Arc::clone(&self.queue),
+            limiters: Arc::default(),
+            jitter: TimeDelta::zero(),
+        }
+    }
+
     fn planner(&self) -> Planner {
-        let (store, queue) = (self.store.clone(), Arc::clone(&self.queue));
-        Planner { store, queue, clock: Arc::clone(&self.huntress.clock), jitter: TimeDelta::zero() }
+        let Ok(planner) = self.parts().planner();
+        planner
     }
 
     fn worker(&self) -> Worker {
-        Worker {
-            store: self.store.clone(),
-            credentials: Arc::clone(&self.credentials),
-            huntress: self.huntress.clone(),
-            budgets: Arc::default(),
-            queue: Arc::clone(&self.queue),
-            vault: acceptance::people::vault(&self.folder.path().join("people")),
-        }
+        let Ok(worker) = self.parts().worker();
+        worker
     }
 
-    fn tester(&self) -> Tester {
-        Tester {
-            store: self.store.clone(),
-            credentials: Arc::clone(&self.credentials),
-            huntress: self.huntress.clone(),
-            budgets: Arc::default(),
-        }
+    fn connections(&self) -> Connections {
+        let Ok(connections) = self.parts().connections();
+        connections
+    }
+
+    fn service(&self) -> PeopleService {
+        let Ok(people) = self.parts().people();
+        people
     }
 
     /// `on-demand-sync` as its `main` puts it together.
     fn on_demand_sync(&self) -> Router {
-        on_demand_sync::router(Arc::new(self.planner())).layer(axum::middleware::from_fn(lambda_caller))
+        function(routes::ON_DEMAND_SYNC.router(Arc::new(self.planner())))
     }
 
     /// `connection-test` as its `main` puts it together.
     fn connection_test(&self) -> Router {
-        let Tester { store, credentials, huntress, budgets } = self.tester();
-        let picker = AssignmentSelector { store, credentials, huntress, budgets };
-        connection_test::router(Arc::new(self.tester()))
-            .merge(connection_test::assignments::router(Arc::new(picker)))
-            .layer(axum::middleware::from_fn(lambda_caller))
+        function(routes::CONNECTION_TEST.router(Arc::new(self.connections())))
     }
 
     /// `people-api` as its `main` puts it together.
     fn people_api(&self) -> Router {
-        let vault = acceptance::people::vault(&self.folder.path().join("people"));
-        let desk = PeopleService { store: self.store.clone(), vault, clock: Arc::clone(&self.huntress.clock) };
-        people_api::router(Arc::new(desk)).layer(axum::middleware::from_fn(lambda_caller))
+        function(routes::PEOPLE_API.router(Arc::new(self.service())))
     }
 
     /// The messages that were sent since the last call.
     fn sent(&mut self) -> Vec<RunMessage> {
         std::iter::from_fn(|| self.messages.try_recv().ok()).map(|queued| queued.message).collect()
     }
+}
+
+/// Routes as a function hosts them.
+fn function(routes: Router) -> Router {
+    host(routes).layer(axum::middleware::from_fn(lambda_caller))
 }
 
 /// The event of a sample file.

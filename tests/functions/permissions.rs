@@ -3,17 +3,18 @@
 //! Both directions count. A request that no statement allows would be refused; an action that no request needs is too much.
 
 use super::services::Service;
-use super::{World, ask, connection, sample, tick};
+use super::{World, ask, connection, function, sample, tick};
 use acceptance::aws::Aws;
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use axum::Router;
-use axum::middleware::from_fn;
 use chrono::TimeDelta;
-use common::api::lambda_caller;
+use common::api::routes;
+use common::app::collection::batch;
 use common::app::collection::worker::{Processed, Worker};
-use common::app::connections::test::Tester;
+use common::app::connections::Connections;
 use common::app::runs::plan::Planner;
+use common::app::runs::tick::{self, Tick};
 use common::aws::queue::RunMessage;
 use common::aws::secrets::{Binding, Credential, Credentials};
 use common::aws::telemetry::Telemetry;
@@ -23,8 +24,6 @@ use common::domain::product::Product;
 use common::huntress::edr::EdrCredential;
 use common::huntress::sat::SatCredential;
 use common::store::{ConnectionChange, LeaseOutcome, Store, Suspension};
-use huntress_evidence::stack::event;
-use scheduled_sync::Tick;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use simulator::{
@@ -353,8 +352,8 @@ impl Watched {
         Worker { store: self.store.clone(), credentials: self.credentials(), queue, ..self.world.worker() }
     }
 
-    fn tester(&self) -> Tester {
-        Tester { store: self.store.clone(), credentials: self.credentials(), ..self.world.tester() }
+    fn connections(&self) -> Connections {
+        Connections { store: self.store.clone(), credentials: self.credentials(), ..self.world.connections() }
     }
 
     fn credentials(&self) -> Arc<Credentials> {
@@ -413,7 +412,7 @@ impl Watched {
         let deadline = tick() + TimeDelta::minutes(14);
         let batch = serde_json::from_value(batch).unwrap();
         let worker = self.worker();
-        let answer = sync_worker::handle(&worker, &Telemetry::none(), event(batch, deadline)).await.unwrap();
+        let answer = batch::handle(&worker, &Telemetry::none(), batch, "worker", deadline).await;
         assert_eq!(answer.batch_item_failures, [], "{id}");
         // Once more, as a message is that was delivered twice.
         worker.process(&message, "another", deadline, Arc::default()).await.unwrap()
@@ -429,8 +428,8 @@ async fn scheduled_sync() {
     watched.world.queued_at("edr-lost", "lost", tick() - TimeDelta::hours(2)).await;
     watched.world.queued_at("edr-old", "old", tick() - TimeDelta::hours(24)).await;
     for _ in 0..2 {
-        let tick = event(Tick::daily(tick()), tick() + TimeDelta::minutes(1));
-        scheduled_sync::handle(&planner, &Telemetry::none(), tick).await.unwrap();
+        let tick = Tick::daily(tick());
+        tick::handle(&planner, &Telemetry::none(), tick).await.unwrap();
     }
     compare("ScheduledSyncRole", "manager", watched.uses());
 }
@@ -441,20 +440,20 @@ async fn on_demand_sync() {
     // Its turn in the tick's jitter is still to come.
     let planner = Planner { jitter: TimeDelta::hours(12), ..watched.world.planner() };
     planner.tick(tick()).await.unwrap();
-    let function = || -> Router { on_demand_sync::router(Arc::new(watched.planner())).layer(from_fn(lambda_caller)) };
+    let on_demand_sync = || -> Router { function(routes::ON_DEMAND_SYNC.router(Arc::new(watched.planner()))) };
     let mut asked = sample("on-demand-sync/events/sync-now.json");
-    ask(function(), &asked).await;
+    ask(on_demand_sync(), &asked).await;
     for _ in 0..2 {
         // A key makes it write also where it joins.
         asked["headers"]["idempotency-key"] = json!("order-1");
-        assert_eq!(ask(function(), &asked).await.0, 202);
+        assert_eq!(ask(on_demand_sync(), &asked).await.0, 202);
     }
     for path in ["runs", "runs/r", "forecast"] {
         let path = format!("/v1/companies/msp-acme/connections/edr-main/{path}");
         let mut state = sample("on-demand-sync/events/run-state.json");
         state["rawPath"] = json!(path);
         state["requestContext"]["http"]["path"] = json!(path);
-        assert!([200, 404].contains(&ask(function(), &state).await.0));
+        assert!([200, 404].contains(&ask(on_demand_sync(), &state).await.0));
     }
     compare("OnDemandSyncRole", "manager", watched.uses());
 }
@@ -467,8 +466,8 @@ async fn connection_test() {
         if secrets == "sealed" {
             watched = watched.seal(&[("edr-main", edr())]).await;
         }
-        let function = connection_test::router(Arc::new(watched.tester())).layer(from_fn(lambda_caller));
-        let (status, answer) = ask(function, &sample("connection-test/events/test.json")).await;
+        let connection_test = function(routes::CONNECTION_TEST.router(Arc::new(watched.connections())));
+        let (status, answer) = ask(connection_test, &sample("connection-test/events/test.json")).await;
         assert_eq!((status, &answer["passed"]), (200, &json!(true)));
         compare("ConnectionTestRole", secrets, watched.uses().into_iter().chain(people.clone()).collect());
     }

@@ -2,10 +2,11 @@
 
 use super::{World, company, connection, tick};
 use chrono::TimeDelta;
+use common::app::collection::batch;
 use common::aws::queue::RunMessage;
 use common::aws::telemetry::Telemetry;
-use huntress_evidence::stack::event;
-use scheduled_sync::Tick;
+
+use common::app::runs::tick::{self, Tick};
 use serde_json::{Value, json};
 use simulator::{Fault, FaultKind, List};
 use std::sync::{Arc, Mutex};
@@ -42,7 +43,7 @@ async fn deliver(world: &World, telemetry: &Telemetry, message: &RunMessage) {
     let batch = json!({"Records": [{"messageId": "m", "body": serde_json::to_string(message).unwrap()}]});
     let batch = serde_json::from_value(batch).unwrap();
     let deadline = tick() + TimeDelta::minutes(14);
-    sync_worker::handle(&world.worker(), telemetry, event(batch, deadline)).await.unwrap();
+    batch::handle(&world.worker(), telemetry, batch, "worker", deadline).await;
 }
 
 #[tokio::test]
@@ -100,8 +101,8 @@ async fn a_tick_counts_the_connections_without_fresh_evidence() {
     world.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Forbidden)]);
     work(&world, &Telemetry::none(), "edr-off").await;
     let planner = world.planner();
-    let tick = event(Tick::daily(tick()), tick() + TimeDelta::minutes(1));
-    scheduled_sync::handle(&planner, &kept.telemetry(), tick).await.unwrap();
+    let tick = Tick::daily(tick());
+    tick::handle(&planner, &kept.telemetry(), tick).await.unwrap();
     let lines = kept.take();
     assert_eq!(lines.len(), 2);
     for (name, value) in [("Ticks", 0), ("RunsStalled", 0), ("RunsResent", 0), ("RunsAbandoned", 0)] {

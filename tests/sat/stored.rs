@@ -9,7 +9,7 @@ use acceptance::sat::huntress_at;
 use chrono::TimeDelta;
 use common::app::collection::collect::Huntress;
 use common::app::collection::worker::{Processed, Worker};
-use common::app::connections::test::Tester;
+use common::app::connections::Connections;
 use common::app::runs::plan::Planner;
 use common::aws::queue::{Queue, Queued};
 use common::aws::secrets::{Binding, Credential, Credentials, SealedFiles};
@@ -70,9 +70,9 @@ impl World {
         Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock, jitter: TimeDelta::zero() }
     }
 
-    fn tester(&self) -> Tester {
+    fn connections(&self) -> Connections {
         let (store, credentials) = (self.store.clone(), Arc::clone(&self.credentials));
-        Tester { store, credentials, huntress: self.huntress.clone(), budgets: Arc::default() }
+        Connections { store, credentials, huntress: self.huntress.clone(), limiters: Arc::default() }
     }
 
     /// Does the runs that were asked for.
@@ -80,7 +80,7 @@ impl World {
         let (store, credentials) = (self.store.clone(), Arc::clone(&self.credentials));
         let (huntress, queue) = (self.huntress.clone(), Arc::clone(&self.queue));
         let vault = acceptance::people::vault(&self.folder.path().join("people"));
-        let worker = Worker { store, credentials, huntress, budgets: Arc::default(), queue, vault };
+        let worker = Worker { store, credentials, huntress, limiters: Arc::default(), queue, keyring: vault };
         let mut processed = Vec::new();
         while let Ok(Queued { message, .. }) = self.messages.try_recv() {
             let deadline = self.clock.now() + TimeDelta::minutes(14);
@@ -243,7 +243,7 @@ fn no_learner_token_or_secret_is_stored_logged_or_told() {
                 told.push_str(&format!("{processed:?}\n"));
             }
             world.simulator.set_faults(Vec::new());
-            let report = world.tester().test(&world.company, &world.id).await.unwrap();
+            let report = world.connections().test(&world.company, &world.id).await.unwrap();
             told.push_str(&format!("{}\n{report:?}\n", serde_json::to_string(&report).unwrap()));
             told.push_str(&format!("{:?}\n{:?}\n", world.connection().await, world.latest().await));
             let tokens = world.simulator.access_tokens();

@@ -99,9 +99,9 @@ impl Many {
             store: store.clone(),
             credentials,
             huntress: Huntress { http: http_client(Timeouts::default()).unwrap(), clock: clock.clone(), origins },
-            budgets: Arc::default(),
+            limiters: Arc::default(),
             queue: Arc::clone(&queue),
-            vault: crate::people::vault(&folder.path().join("people")),
+            keyring: crate::people::vault(&folder.path().join("people")),
         };
         let planner = Planner { store: store.clone(), queue, clock, jitter: TimeDelta::zero() };
         let worker = Arc::new(worker);

@@ -6,7 +6,7 @@ use acceptance::sat::huntress_at;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::app::collection::collect::RateLimiters;
 use common::app::collection::worker::{Processed, WorkError, Worker};
-use common::app::connections::test::Tester;
+use common::app::connections::Connections;
 use common::app::runs::forecast::forecast_of;
 use common::app::runs::plan::Planner;
 use common::aws::queue::{Queue, Queued};
@@ -107,9 +107,9 @@ impl World {
             store: self.store.clone(),
             credentials: Arc::clone(&self.credentials),
             huntress: huntress_at(&self.simulator, &self.clock),
-            budgets: Arc::default(),
+            limiters: Arc::default(),
             queue: Arc::clone(&self.queue),
-            vault: acceptance::people::vault(&self.folder.path().join("people")),
+            keyring: acceptance::people::vault(&self.folder.path().join("people")),
         }
     }
 
@@ -365,8 +365,8 @@ async fn two_keys_of_one_account_know_what_the_other_has_sent() {
     let second = ConnectionId::parse("second").unwrap();
     world.connect(&second).await;
     for id in [&first, &second] {
-        let Worker { store, credentials, huntress, budgets, .. } = world.worker();
-        assert!(Tester { store, credentials, huntress, budgets }.test(&company, id).await.unwrap().passed);
+        let Worker { store, credentials, huntress, limiters, .. } = world.worker();
+        assert!(Connections { store, credentials, huntress, limiters }.test(&company, id).await.unwrap().passed);
         let account = world.store.connection(&company, id).await.unwrap().unwrap().account_id;
         assert_eq!(account.unwrap().as_str(), "5121");
     }

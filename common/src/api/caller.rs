@@ -1,6 +1,7 @@
 //! Who calls: a person or program of one company.
 
 use super::problem::Problem;
+use super::scope::{Role, Scopes};
 use crate::domain::id::CompanyId;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::StatusCode;
@@ -16,6 +17,8 @@ pub struct Caller {
     pub company: CompanyId,
     /// Who it is.
     pub subject: String,
+    /// What it may do.
+    pub scopes: Scopes,
 }
 
 impl Caller {
@@ -43,7 +46,7 @@ pub async fn lambda_caller(mut request: Request, next: Next) -> Response {
         let claim = |name: &str| claims.and_then(|claims| claims.get(name)).cloned();
         let company = claim("company_id").and_then(|company| CompanyId::parse(company).ok());
         if let (Some(company), Some(subject)) = (company, claim("sub")) {
-            request.extensions_mut().insert(Caller { company, subject });
+            request.extensions_mut().insert(Caller { company, subject, scopes: Role::Admin.scopes() });
         }
     }
     next.run(request).await

@@ -1,9 +1,17 @@
-//! HTTP in: who calls, and how errors are told. The routes are the functions'.
+//! HTTP in: the table of routes, who calls, what bodies and answers are, and how errors are told.
 
+mod body;
 mod caller;
 mod path;
 mod problem;
+mod route;
+pub mod routes;
+mod scope;
+pub mod views;
 
+pub use body::{Body, Explained, Parameters};
 pub use caller::{Caller, lambda_caller};
-pub use path::{ClientPath, ConnectionPath, path_params};
+pub use path::{ClientPath, ConnectionPath, PersonPath, path_params};
 pub use problem::Problem;
+pub use route::{Entry, Group, Method, Route, host};
+pub use scope::{Role, Scope, Scopes};

@@ -3,6 +3,7 @@
 use super::caller::Caller;
 use super::problem::Problem;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::domain::sat::person::PersonId;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::Deserialize;
@@ -26,6 +27,19 @@ pub struct ClientPath {
     pub company: CompanyId,
     /// The client, which need not be there.
     pub client: ClientId,
+    /// Who calls.
+    pub subject: String,
+}
+
+/// A person of a connection of the caller's own company, in a path below `/v1/companies/{company}/connections/{connection}/people/{person}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonPath {
+    /// The company.
+    pub company: CompanyId,
+    /// The connection, which need not be there.
+    pub connection: ConnectionId,
+    /// The person, who need not be there.
+    pub person: PersonId,
     /// Who calls.
     pub subject: String,
 }
@@ -73,5 +87,21 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientPath {
         let (company, client) = (CompanyId::parse(company)?, ClientId::parse(client)?);
         caller.act_for(&company)?;
         Ok(Self { company, client, subject: caller.subject })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PersonPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct Named {
+            person: String,
+        }
+        let ConnectionPath { company, connection, subject } = ConnectionPath::from_request_parts(parts, state).await?;
+        let Named { person } = path_params(parts, state).await?;
+        // Only ids of ours: a path is in many logs, and a learner's id must be in none.
+        let person = PersonId::parse(&person).map_err(|_| Problem::not_found("person"))?;
+        Ok(Self { company, connection, person, subject })
     }
 }

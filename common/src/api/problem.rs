@@ -1,6 +1,7 @@
 //! Errors as HTTP tells them: RFC 9457 problem details with a closed code.
 
 use super::caller::UNAUTHENTICATED;
+use super::scope::Scope;
 use crate::app::people::{KeyringError, PeopleError};
 use crate::app::runs::plan::PlanError;
 use crate::domain::failure::{Failure, FailureCode};
@@ -42,6 +43,13 @@ impl Problem {
     pub fn forbidden() -> Self {
         let detail = "use the company of your token";
         Self::new(StatusCode::FORBIDDEN, "forbidden", "The caller does not belong to this company", detail)
+    }
+
+    /// The caller's token does not have the scope of the route.
+    #[must_use]
+    pub fn scope_missing(scope: Scope) -> Self {
+        let detail = format!("use a token with the scope {scope}, or with a role that has it");
+        Self::new(StatusCode::FORBIDDEN, "scope_missing", "The caller may not do this", detail)
     }
 
     /// There is no such thing.

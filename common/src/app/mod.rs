@@ -1,6 +1,9 @@
-//! Use cases by noun, called by the command line, HTTP and the functions alike.
+//! Use cases by noun, called by the command line, HTTP and the functions alike. [`stack`] composes them.
 
+pub mod assignments;
 pub mod collection;
 pub mod connections;
+pub mod evidence;
 pub mod people;
 pub mod runs;
+pub mod stack;

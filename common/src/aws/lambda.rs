@@ -1,19 +1,15 @@
 //! What every function starts with: its log, its settings and the AWS clients it needs.
 
-use crate::app::collection::collect::Huntress;
-use crate::app::people::PeopleKeyring;
-use crate::app::runs::plan::Planner;
 use crate::aws::client::Service;
 use crate::aws::dead_letters::DeadLetters;
-use crate::aws::documents::{Bucket, Documents};
+use crate::aws::documents::Bucket;
 use crate::aws::queue::Queue;
 use crate::aws::sdk_http::SdkHttp;
 use crate::aws::secrets::wrapping::Wrapping;
 use crate::aws::secrets::{Credentials, SealedTable, SecretsManager};
 use crate::aws::telemetry::Telemetry;
 use crate::clock::{Clock, SystemClock};
-use crate::huntress::request::{Timeouts, http_client};
-use crate::settings::{Lookup, Origins, SettingsError, jitter, required};
+use crate::settings::{Lookup, Origins, SettingsError, required};
 use crate::store::Store;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
@@ -62,7 +58,7 @@ impl<'a> Aws<'a> {
     ///
     /// # Errors
     /// [`SettingsError`] naming the variable.
-    pub fn store(&self) -> Result<Store, SettingsError> {
+    pub fn table(&self) -> Result<Store, SettingsError> {
         Ok(Store::new(aws_sdk_dynamodb::Client::new(&self.config), required(self.lookup, "TABLE_NAME")?))
     }
 
@@ -70,7 +66,7 @@ impl<'a> Aws<'a> {
     ///
     /// # Errors
     /// [`SettingsError`] naming the variable.
-    pub fn queue(&self) -> Result<Queue, SettingsError> {
+    pub fn run_queue(&self) -> Result<Queue, SettingsError> {
         let (service, url) = self.sqs("QUEUE_URL")?;
         Ok(Queue::Sqs { service, url })
     }
@@ -92,20 +88,11 @@ impl<'a> Aws<'a> {
         Ok(DeadLetters { service, url })
     }
 
-    /// Who asks for runs; those of a tick are spread over `JITTER_MINUTES`.
-    ///
-    /// # Errors
-    /// [`SettingsError`] naming the variable.
-    pub fn planner(&self) -> Result<Planner, SettingsError> {
-        let (store, queue) = (self.store()?, Arc::new(self.queue()?));
-        Ok(Planner { store, queue, clock: self.clock(), jitter: jitter(self.lookup)? })
-    }
-
     /// Secrets below `SECRET_PREFIX`; or the table's sealed credentials, under the key `CREDENTIAL_KEY_ID` of KMS. A stack has one of the two.
     ///
     /// # Errors
     /// [`SettingsError`] naming the variable.
-    pub fn credentials(&self) -> Result<Arc<Credentials>, SettingsError> {
+    pub fn secrets(&self) -> Result<Arc<Credentials>, SettingsError> {
         let [prefix, key_id] = [SECRET_PREFIX, CREDENTIAL_KEY_ID].map(self.lookup);
         Ok(Arc::new(match (prefix, key_id) {
             (Some(_), None) => self.managed()?,
@@ -128,7 +115,7 @@ impl<'a> Aws<'a> {
     /// # Errors
     /// [`SettingsError`] naming the variable.
     pub fn sealed(&self) -> Result<Credentials, SettingsError> {
-        Ok(Credentials::Table(Box::new(SealedTable::new(self.store()?, self.wrapping(CREDENTIAL_KEY_ID)?))))
+        Ok(Credentials::Table(Box::new(SealedTable::new(self.table()?, self.wrapping(CREDENTIAL_KEY_ID)?))))
     }
 
     /// Keys wrapped under the key of KMS that a variable names.
@@ -140,16 +127,22 @@ impl<'a> Aws<'a> {
         Ok(Wrapping::Kms { service: self.service("kms", kms)?, key_id })
     }
 
-    /// What it takes to keep people: the key `PEOPLE_KEY_ID` of KMS, and the bucket at `CERTIFICATE_BUCKET_URL`.
+    /// Keys of people, wrapped under the key `PEOPLE_KEY_ID` of KMS.
     ///
     /// # Errors
     /// [`SettingsError`] naming the variable.
-    pub fn vault(&self) -> Result<Arc<PeopleKeyring>, SettingsError> {
-        let wrapping = self.wrapping("PEOPLE_KEY_ID")?;
+    pub fn people_wrapping(&self) -> Result<Wrapping, SettingsError> {
+        self.wrapping("PEOPLE_KEY_ID")
+    }
+
+    /// The bucket at `CERTIFICATE_BUCKET_URL`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn certificates(&self) -> Result<Bucket, SettingsError> {
         let name = "CERTIFICATE_BUCKET_URL";
         let url = url_of(name, &required(self.lookup, name)?)?;
-        let bucket = Bucket { service: Service { url: url.clone(), ..self.service("s3", url)? } };
-        Ok(Arc::new(PeopleKeyring { wrapping, documents: Documents::Bucket(bucket) }))
+        Ok(Bucket { service: Service { url: url.clone(), ..self.service("s3", url)? } })
     }
 
     /// A service at `url`, or at the endpoint that stands for all of them.
@@ -165,17 +158,22 @@ impl<'a> Aws<'a> {
             region: required(self.lookup, "AWS_REGION")?,
             credentials: self.config.credentials_provider().ok_or_else(missing)?,
             http: self.http.clone(),
-            clock: self.clock(),
+            clock: self.system_clock(),
         })
     }
 
-    /// The vendor.
+    /// Where the vendor's APIs are.
     ///
     /// # Errors
-    /// An origin that is not allowed, or a TLS library that does not start.
-    pub fn huntress(&self) -> Result<Huntress, Box<dyn std::error::Error + Send + Sync>> {
-        let origins = Origins::read(self.lookup)?;
-        Ok(Huntress { http: http_client(Timeouts::default())?, clock: self.clock(), origins })
+    /// [`SettingsError`] naming the variable of an origin that is not allowed.
+    pub fn origins(&self) -> Result<Origins, SettingsError> {
+        Origins::read(self.lookup)
+    }
+
+    /// The settings of this process.
+    #[must_use]
+    pub fn lookup(&self) -> Lookup<'a> {
+        self.lookup
     }
 
     /// Metrics of the service `SERVICE_NAME`, by default the application's own name.
@@ -186,7 +184,7 @@ impl<'a> Aws<'a> {
 
     /// The machine's clock.
     #[must_use]
-    pub fn clock(&self) -> Arc<dyn Clock> {
+    pub fn system_clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)
     }
 }

@@ -1,6 +1,7 @@
-//! The Lambda function `on-demand-sync`.
+//! The Lambda function `on-demand-sync`: Sync Now, the state of runs, and what the next one will ask.
 
-use common::api::lambda_caller;
+use common::api::{host, lambda_caller, routes};
+use common::app::stack::Stack;
 use common::aws::lambda::{Aws, start_logging};
 use common::settings::environment;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     start_logging(&environment);
-    let aws = Aws::load(&environment);
-    let router = on_demand_sync::router(Arc::new(aws.planner()?)).layer(axum::middleware::from_fn(lambda_caller));
-    lambda_http::run(router).await
+    let planner = Aws::load(&environment).planner()?;
+    let routes = host(routes::ON_DEMAND_SYNC.router(Arc::new(planner)));
+    lambda_http::run(routes.layer(axum::middleware::from_fn(lambda_caller))).await
 }

@@ -1,16 +1,16 @@
-//! The Lambda function `scheduled-sync`.
+//! The Lambda function `scheduled-sync`: the daily tick, and the hourly look after runs.
 
+use common::app::runs::tick;
+use common::app::stack::Stack;
 use common::aws::lambda::{Aws, start_logging};
 use common::settings::environment;
-use lambda_runtime::{Error, service_fn};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logging(&environment);
     let aws = Aws::load(&environment);
     let (planner, telemetry) = (&aws.planner()?, &aws.telemetry());
-    lambda_runtime::run(service_fn(async move |event| {
-        scheduled_sync::handle(planner, telemetry, event).await.map_err(Error::from)
-    }))
-    .await
+    let handler = async move |event: LambdaEvent<tick::Tick>| tick::handle(planner, telemetry, event.payload).await;
+    lambda_runtime::run(service_fn(handler)).await
 }

@@ -1,24 +1,22 @@
-//! The Lambda function `sync-worker`.
+//! The Lambda function `sync-worker`: takes runs from the queue and carries each to its end.
 
-use common::app::collection::worker::Worker;
+use chrono::{DateTime, Utc};
+use common::app::collection::batch::{self, Batch};
+use common::app::stack::Stack;
 use common::aws::lambda::{Aws, start_logging};
 use common::settings::environment;
-use lambda_runtime::{Error, service_fn};
-use std::sync::Arc;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use std::convert::Infallible;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logging(&environment);
     let aws = Aws::load(&environment);
-    let huntress = aws.huntress()?;
-    let worker = Worker {
-        store: aws.store()?,
-        credentials: aws.credentials()?,
-        vault: aws.vault()?,
-        huntress,
-        budgets: Arc::default(),
-        queue: Arc::new(aws.queue()?),
+    let (worker, telemetry) = (&aws.worker()?, &aws.telemetry());
+    let handler = async move |LambdaEvent { payload, context }: LambdaEvent<Batch>| {
+        let deadline = i64::try_from(context.deadline).ok().and_then(DateTime::<Utc>::from_timestamp_millis);
+        let deadline = deadline.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        Ok::<_, Infallible>(batch::handle(worker, telemetry, payload, &context.request_id, deadline).await)
     };
-    let (worker, telemetry) = (&worker, &aws.telemetry());
-    lambda_runtime::run(service_fn(async move |event| sync_worker::handle(worker, telemetry, event).await)).await
+    lambda_runtime::run(service_fn(handler)).await
 }

@@ -2,7 +2,7 @@
 
 use crate::stack::{LocalStack, deliver};
 use chrono::TimeDelta;
-use common::app::collection::worker::Worker;
+use common::app::stack::Stack;
 use common::aws::queue::{Queued, RunMessage};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,7 +50,7 @@ pub async fn run(
             place = Arc::clone(&places).acquire_owned() => place,
         };
         let Ok(place) = place else { return };
-        let worker: Worker = stack.worker();
+        let Ok(worker) = stack.parts.worker();
         let stack = Arc::clone(&stack);
         let (stop, at_work) = (stop.clone(), Arc::clone(&at_work));
         runs.spawn(async move {
@@ -72,11 +72,11 @@ pub async fn run(
 
 /// Sends a message after a while.
 async fn send_after(delay: TimeDelta, queued: Queued, stack: Arc<LocalStack>, stop: CancellationToken) {
-    let due = stack.huntress.clock.now() + delay;
+    let due = stack.parts.huntress.clock.now() + delay;
     tokio::select! {
         // It stands in the table, and is taken up at the next start.
         () = stop.cancelled() => {}
-        () = stack.huntress.clock.sleep_until(due) => drop(stack.send(&[queued]).await),
+        () = stack.parts.huntress.clock.sleep_until(due) => drop(stack.send(&[queued]).await),
     }
 }
 

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return outcome::usage(&error),
     };
-    let serves = matches!(arguments.command, Some(arguments::Command::Serve(_)));
+    let serves = matches!(arguments.command, Some(commands::Command::Serve(_)));
     outcome::start_logging(arguments.verbose, serves);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -189,3 +189,8 @@ pub fn bundle(bundle: &EdrBundle) -> Result<(), CliError> {
 pub fn time(time: chrono::DateTime<chrono::Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
+
+/// An instant, or a dash.
+pub fn time_or_dash(instant: Option<chrono::DateTime<chrono::Utc>>) -> String {
+    instant.map_or_else(|| "-".to_owned(), time)
+}

@@ -1,11 +1,10 @@
 //! The scheduler of one machine: what EventBridge Scheduler is in AWS.
 
-use crate::stack::event;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use common::app::runs::plan::Planner;
+use common::app::runs::tick::{self, Tick};
 use common::aws::telemetry::Telemetry;
 use common::domain::schedule::{last_daily, next_daily, tick_after};
-use scheduled_sync::Tick;
 use tokio_util::sync::CancellationToken;
 
 /// How often runs without an end are looked after.
@@ -26,7 +25,7 @@ pub async fn run(planner: Planner, stop: CancellationToken) {
         (daily, hourly) = (daily.min(next_daily(now)), hourly.min(now + HOUR));
         let tick = if daily <= now { Some(Tick::daily(daily)) } else { (hourly <= now).then(|| Tick::hourly(hourly)) };
         if let Some(tick) = tick
-            && handled(&planner, tick, now).await
+            && handled(&planner, tick).await
         {
             daily = if daily <= now { tick_after(daily, clock.now()) } else { daily };
             hourly = clock.now() + HOUR;
@@ -42,8 +41,8 @@ pub async fn run(planner: Planner, stop: CancellationToken) {
     }
 }
 
-async fn handled(planner: &Planner, tick: Tick, now: DateTime<Utc>) -> bool {
-    let handled = scheduled_sync::handle(planner, &Telemetry::none(), event(tick, now + TimeDelta::minutes(1))).await;
+async fn handled(planner: &Planner, tick: Tick) -> bool {
+    let handled = tick::handle(planner, &Telemetry::none(), tick).await;
     if let Err(error) = &handled {
         let error = error as &dyn std::error::Error;
         tracing::error!(error, scheduled_at = %tick.scheduled_at, "the tick failed; it is tried again");

@@ -1,12 +1,12 @@
 //! Everything that AWS is for the functions, on one machine: table, credentials and queue. Or AWS itself, for who looks after a deployed stack.
 
 use crate::engine::{Engine, EngineError, compact};
-use chrono::{DateTime, TimeDelta, Utc};
-use common::app::collection::collect::{Huntress, RateLimiters};
+use chrono::TimeDelta;
+use common::app::collection::batch::{self, Batch, Delivery};
+use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Worker;
-use common::app::connections::test::Tester;
-use common::app::people::{AssignmentSelector, PeopleKeyring, PeopleService};
-use common::app::runs::plan::Planner;
+use common::app::people::PeopleKeyring;
+use common::app::stack::{Parts, Stack};
 use common::aws::documents::Documents;
 use common::aws::lambda::Aws;
 use common::aws::queue::{Queue, Queued, RunMessage};
@@ -14,13 +14,12 @@ use common::aws::secrets::sealing::SealingKey;
 use common::aws::secrets::wrapping::Wrapping;
 use common::aws::secrets::{Credentials, SealedFiles, SealingError};
 use common::aws::telemetry::Telemetry;
-use common::settings::{Lookup, SettingsError};
+use common::settings::Lookup;
 use common::store::{Store, StoreError};
-use lambda_runtime::{Context, LambdaEvent};
+use std::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use sync_worker::{Batch, Delivery};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 /// The data file, below the data folder.
@@ -35,18 +34,9 @@ pub const OWNER: &str = "local";
 
 /// The stack of one process.
 pub struct LocalStack {
-    /// The table.
-    pub store: Store,
-    /// Credentials.
-    pub credentials: Arc<Credentials>,
-    /// The vendor.
-    pub huntress: Huntress,
-    /// Request limits.
-    pub budgets: Arc<RateLimiters>,
-    /// Keys and certificates of people.
-    pub vault: Arc<PeopleKeyring>,
+    /// What use cases are composed of.
+    pub parts: Parts,
     data: PathBuf,
-    queue: Arc<Queue>,
     /// Both are missing where the table is AWS's.
     engine: Option<Engine>,
     _lock: Option<File>,
@@ -103,22 +93,21 @@ impl LocalStack {
         let credentials = SealedFiles::open(&data.join("credentials"))?;
         let people = data.join("people");
         let wrapping = Wrapping::File(SealingKey::of_file(&people.join("people.key"))?);
-        let vault = PeopleKeyring { wrapping, documents: Documents::Folder(people.join("certificates")) };
+        let keyring = PeopleKeyring { wrapping, documents: Documents::Folder(people.join("certificates")) };
         let engine = Engine::file(&data.join(DATA_FILE)).await?;
         let store = Store::new(engine.client(), TABLE);
         store.create_table().await?;
         let (sender, receiver) = mpsc::unbounded_channel();
-        let stack = Self {
+        let parts = Parts {
             store,
             credentials: Arc::new(Credentials::Sealed(credentials)),
             huntress,
-            budgets: Arc::default(),
-            vault: Arc::new(vault),
-            data: data.to_owned(),
+            keyring: Arc::new(keyring),
             queue: Arc::new(Queue::InProcess(sender)),
-            engine: Some(engine),
-            _lock: Some(lock),
+            limiters: Arc::default(),
+            jitter: TimeDelta::zero(),
         };
+        let stack = Self { parts, data: data.to_owned(), engine: Some(engine), _lock: Some(lock) };
         Ok((stack, receiver))
     }
 
@@ -128,74 +117,23 @@ impl LocalStack {
     /// Its queue and its workers are its own; what is sent here reaches nobody.
     ///
     /// # Errors
-    /// [`SettingsError`] naming the variable.
+    /// A setting that is missing or wrong, by its variable.
     pub fn deployed(
         lookup: Lookup<'_>,
         huntress: Huntress,
-    ) -> Result<(Self, UnboundedReceiver<Queued>), SettingsError> {
+    ) -> Result<(Self, UnboundedReceiver<Queued>), Box<dyn Error + Send + Sync>> {
         let aws = Aws::load(lookup);
         let (sender, receiver) = mpsc::unbounded_channel();
-        let stack = Self {
+        let parts = Parts {
             store: aws.store()?,
             credentials: aws.credentials()?,
-            vault: aws.vault()?,
             huntress,
-            budgets: Arc::default(),
-            data: PathBuf::new(),
+            keyring: aws.keyring()?,
             queue: Arc::new(Queue::InProcess(sender)),
-            engine: None,
-            _lock: None,
+            limiters: aws.limiters(),
+            jitter: TimeDelta::zero(),
         };
-        Ok((stack, receiver))
-    }
-
-    /// The handler state of `scheduled-sync` and `on-demand-sync`.
-    #[must_use]
-    pub fn planner(&self) -> Planner {
-        let (store, queue) = (self.store.clone(), Arc::clone(&self.queue));
-        Planner { store, queue, clock: Arc::clone(&self.huntress.clock), jitter: TimeDelta::zero() }
-    }
-
-    /// The handler state of `sync-worker`.
-    #[must_use]
-    pub fn worker(&self) -> Worker {
-        Worker {
-            store: self.store.clone(),
-            credentials: Arc::clone(&self.credentials),
-            huntress: self.huntress.clone(),
-            budgets: Arc::clone(&self.budgets),
-            queue: Arc::clone(&self.queue),
-            vault: Arc::clone(&self.vault),
-        }
-    }
-
-    /// Where people are looked after.
-    #[must_use]
-    pub fn desk(&self) -> PeopleService {
-        let (store, vault) = (self.store.clone(), Arc::clone(&self.vault));
-        PeopleService { store, vault, clock: Arc::clone(&self.huntress.clock) }
-    }
-
-    /// Where assignments are picked.
-    #[must_use]
-    pub fn picker(&self) -> AssignmentSelector {
-        AssignmentSelector {
-            store: self.store.clone(),
-            credentials: Arc::clone(&self.credentials),
-            huntress: self.huntress.clone(),
-            budgets: Arc::clone(&self.budgets),
-        }
-    }
-
-    /// The handler state of `connection-test`.
-    #[must_use]
-    pub fn tester(&self) -> Tester {
-        Tester {
-            store: self.store.clone(),
-            credentials: Arc::clone(&self.credentials),
-            huntress: self.huntress.clone(),
-            budgets: Arc::clone(&self.budgets),
-        }
+        Ok((Self { parts, data: PathBuf::new(), engine: None, _lock: None }, receiver))
     }
 
     /// Sends messages to the queue.
@@ -203,7 +141,7 @@ impl LocalStack {
     /// # Errors
     /// When the process is ending.
     pub async fn send(&self, messages: &[Queued]) -> Result<(), common::aws::queue::QueueError> {
-        self.queue.send(messages).await
+        self.parts.queue.send(messages).await
     }
 
     /// Ends the engine once every request is answered.
@@ -225,19 +163,11 @@ impl LocalStack {
     }
 }
 
-/// An event for a handler, as the Lambda runtime would hand it over.
-pub fn event<T>(payload: T, deadline: DateTime<Utc>) -> LambdaEvent<T> {
-    let mut context = Context::default();
-    OWNER.clone_into(&mut context.request_id);
-    context.deadline = u64::try_from(deadline.timestamp_millis()).unwrap_or(0);
-    LambdaEvent::new(payload, context)
-}
-
 /// Hands one message to the handler of `sync-worker`. True if the message is done with.
 pub async fn deliver(worker: &Worker, message: &RunMessage, time: TimeDelta) -> bool {
     let Ok(body) = serde_json::to_string(message) else { return false };
     let batch = Batch { records: vec![Delivery { message_id: message.run.to_string(), body }] };
-    let deadline = worker.huntress.clock.now() + time;
-    let Ok(response) = sync_worker::handle(worker, &Telemetry::none(), event(batch, deadline)).await;
+    let until = worker.huntress.clock.now() + time;
+    let response = batch::handle(worker, &Telemetry::none(), batch, OWNER, until).await;
     response.batch_item_failures.is_empty()
 }

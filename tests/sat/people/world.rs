@@ -96,8 +96,8 @@ impl World {
             store: self.store.clone(),
             credentials: Arc::clone(&self.credentials),
             huntress: self.huntress.clone(),
-            budgets: Arc::default(),
-            vault: Arc::clone(&self.vault),
+            limiters: Arc::default(),
+            keyring: Arc::clone(&self.vault),
             queue: Arc::clone(&self.queue),
         }
     }

@@ -39,11 +39,11 @@ pub struct Worker {
     /// The vendor.
     pub huntress: Huntress,
     /// The request limits of the accounts.
-    pub budgets: Arc<RateLimiters>,
+    pub limiters: Arc<RateLimiters>,
     /// Where a run that is to go on later is sent again.
     pub queue: Arc<Queue>,
     /// What it takes to keep people.
-    pub vault: Arc<PeopleKeyring>,
+    pub keyring: Arc<PeopleKeyring>,
 }
 
 /// Why a message has to come again.
@@ -206,7 +206,7 @@ impl Worker {
             as_of: lease.as_of().trunc_subsecs(0),
             as_of_given: false,
             run: Some(run.clone()),
-            budget: self.budgets.with_published_usage(&self.store, &connection, self.huntress.clock.now()).await?,
+            budget: self.limiters.with_published_usage(&self.store, &connection, self.huntress.clock.now()).await?,
             patience: WaitPolicy::until(deadline).pausing(),
             progress: Arc::clone(progress),
         };
@@ -231,7 +231,7 @@ impl Worker {
             _ => Err(Failure::new(FailureCode::CredentialMissing, "the credential is for another product")),
         };
         // What was read is not thrown away for that: the server's own count corrects those who do not know.
-        if let Err(error) = self.budgets.save(&self.store, &connection, self.huntress.clock.now()).await {
+        if let Err(error) = self.limiters.save(&self.store, &connection, self.huntress.clock.now()).await {
             tracing::warn!(connection = %connection.id, %error, "other workers do not know what this one sent");
         }
         let gathered = match gathered {

@@ -1,60 +1,52 @@
-//! The test of a saved connection: every permission, by the client that a sync uses.
+//! The test of a credential: every permission, by the client that a sync uses.
 
-use crate::app::collection::collect::{Huntress, RateLimiters};
+use super::Connections;
 use crate::app::collection::worker::credential_of;
-use crate::aws::secrets::{Credential, Credentials};
-use crate::domain::connection::TestOutcome;
+use crate::aws::secrets::Credential;
+use crate::domain::connection::{Connection, TestOutcome};
 use crate::domain::failure::Failure;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::product::Product;
 use crate::domain::sat::id::SatId;
 use crate::huntress::connection_test::{PermissionResult, TestReport};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use chrono::TimeDelta;
-use std::sync::Arc;
-
-/// Tests connections. It writes nothing but the outcome.
-pub struct Tester {
-    /// Connections.
-    pub store: Store,
-    /// Credentials.
-    pub credentials: Arc<Credentials>,
-    /// The vendor.
-    pub huntress: Huntress,
-    /// The request limits of the accounts.
-    pub budgets: Arc<RateLimiters>,
-}
 
 /// No request of a test begins later than this; an answer is due within 29 seconds.
 pub const TEST_TIME: TimeDelta = TimeDelta::seconds(20);
 
-impl Tester {
-    /// Tests a saved connection and keeps the outcome on it.
+impl Connections {
+    /// Tests a saved connection and keeps the outcome on it. It writes nothing else.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for a connection that is not there.
     pub async fn test(&self, company: &CompanyId, id: &ConnectionId) -> Result<TestReport, StoreError> {
-        let connection =
-            self.store.connection(company, id).await?.ok_or(StoreError::NotFound { record: "connection" })?;
-        let (budget, deadline) = (self.budgets.of(&connection), self.huntress.clock.now() + TEST_TIME);
+        let connection = self.get(company, id).await?;
         let report = match credential_of(&self.credentials, &connection).await {
-            Ok(Credential::Edr(credential)) => self.huntress.test_edr(&credential, budget, deadline).await,
-            Ok(Credential::Sat(credential)) => {
-                let configured = connection.account_id.as_ref().map(SatId::as_str);
-                self.huntress.test_sat(&credential, configured, budget, deadline).await
-            }
+            Ok(credential) => self.test_credential(&connection, &credential).await,
             Err(failure) => no_credential(failure),
         };
         let outcome = TestOutcome { tested_at: self.huntress.instant(), passed: report.passed };
         self.store.record_test(company, id, &outcome, account_of(connection.product, &report)).await?;
         Ok(report)
     }
+
+    /// Tests a credential of a connection, which need not be saved.
+    pub(super) async fn test_credential(&self, connection: &Connection, credential: &Credential) -> TestReport {
+        let (budget, deadline) = (self.limiters.of(connection), self.huntress.clock.now() + TEST_TIME);
+        match credential {
+            Credential::Edr(credential) => self.huntress.test_edr(credential, budget, deadline).await,
+            Credential::Sat(credential) => {
+                let configured = connection.account_id.as_ref().map(SatId::as_str);
+                self.huntress.test_sat(credential, configured, budget, deadline).await
+            }
+        }
+    }
 }
 
 /// The account that an endpoint key is for, which all keys of that account share their request limit with. That of a training credential is found by
 /// its runs, or given.
-#[must_use]
-pub fn account_of(product: Product, report: &TestReport) -> Option<SatId> {
+pub(super) fn account_of(product: Product, report: &TestReport) -> Option<SatId> {
     match (product, report.accounts.as_slice()) {
         (Product::Edr, [account]) => SatId::parse(account.id.as_str()).ok(),
         _ => None,

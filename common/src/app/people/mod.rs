@@ -2,14 +2,13 @@
 
 mod certificates;
 mod keyring;
-mod selector;
 mod service;
 mod track;
 mod update;
 
 pub use certificates::CERTIFICATES_PER_RUN;
 pub use keyring::{ConnectionKeyring, Identity, KeyringError, Opening, PeopleKeyring, PersonHasher};
-pub use selector::{AssignmentSelector, Choice};
+pub(super) use service::training_connection;
 pub use service::{OpenedCertificate, PeopleError, PeopleService};
 pub use track::Tracked;
 

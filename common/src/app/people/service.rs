@@ -17,12 +17,12 @@ use crate::store::{ConnectionChange, LoggedEvent, PersonRecord, Provider, Store,
 use chrono::SubsecRound;
 use std::sync::Arc;
 
-/// Where people are looked after.
+/// Operations on the tracked people of a connection.
 pub struct PeopleService {
     /// Connections and people.
     pub store: Store,
     /// Keys and certificates.
-    pub vault: Arc<PeopleKeyring>,
+    pub keyring: Arc<PeopleKeyring>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -71,7 +71,7 @@ fn said(what: &str, text: &str) -> Result<(), PeopleError> {
 }
 
 /// A training connection.
-pub(super) async fn training_connection(
+pub(in crate::app) async fn training_connection(
     store: &Store,
     company: &CompanyId,
     id: &ConnectionId,
@@ -120,10 +120,10 @@ impl PeopleService {
         let changed = self.store.change_connection(company, id, change).await?;
         match mode {
             PrivacyMode::Aggregate if less => {
-                self.vault.erase_people(&self.store, company, id).await?;
+                self.keyring.erase_people(&self.store, company, id).await?;
             }
             PrivacyMode::Pseudonymous if less => {
-                self.vault.forget_identities(&self.store, company, id).await?;
+                self.keyring.forget_identities(&self.store, company, id).await?;
             }
             _ => {}
         }
@@ -209,7 +209,7 @@ impl PeopleService {
         if self.store.hash_key(company).await?.is_none() {
             return Ok(None);
         }
-        let person = self.vault.hasher(&self.store, company).await?.person(&learner);
+        let person = self.keyring.hasher(&self.store, company).await?.person(&learner);
         Ok(self.store.person(company, id, &person).await?)
     }
 
@@ -260,7 +260,7 @@ impl PeopleService {
         reason: &str,
     ) -> Result<Identity, PeopleError> {
         let opening = self.opening(by, reason)?;
-        Ok(self.vault.open_identity(&self.store, company, id, record, opening).await?)
+        Ok(self.keyring.open_identity(&self.store, company, id, record, opening).await?)
     }
 
     /// Names and addresses of many people.
@@ -276,7 +276,7 @@ impl PeopleService {
         reason: &str,
     ) -> Result<Vec<Identity>, PeopleError> {
         let opening = self.opening(by, reason)?;
-        Ok(self.vault.open_identities(&self.store, company, id, records, opening).await?)
+        Ok(self.keyring.open_identities(&self.store, company, id, records, opening).await?)
     }
 
     fn opening<'a>(&self, by: &'a str, reason: &'a str) -> Result<Opening<'a>, PeopleError> {
@@ -303,7 +303,7 @@ impl PeopleService {
         };
         let opening = self.opening(by, reason)?;
         let opened =
-            self.vault.open_certificate(&self.store, company, id, &record.person, (certificate, stored), opening);
+            self.keyring.open_certificate(&self.store, company, id, &record.person, (certificate, stored), opening);
         let bytes = opened.await?;
         Ok(OpenedCertificate { bytes, assignment: certificate.assignment.clone(), stored: stored.clone() })
     }
@@ -328,7 +328,7 @@ impl PeopleService {
     /// [`StoreError::NotFound`] for nobody.
     pub async fn erase_person(&self, company: &CompanyId, id: &ConnectionId, named: &str) -> Result<(), PeopleError> {
         let person = self.person(company, id, named).await?.person;
-        self.vault.erase_person(&self.store, company, id, &person).await?;
+        self.keyring.erase_person(&self.store, company, id, &person).await?;
         tracing::info!(%company, connection = %id, "a person was erased");
         Ok(())
     }
@@ -338,7 +338,7 @@ impl PeopleService {
     /// # Errors
     /// [`PeopleError`]
     pub async fn erase_everybody(&self, company: &CompanyId, id: &ConnectionId) -> Result<(), PeopleError> {
-        self.vault.erase_people(&self.store, company, id).await?;
+        self.keyring.erase_people(&self.store, company, id).await?;
         tracing::info!(%company, connection = %id, "all people of the connection were erased");
         Ok(())
     }
@@ -366,6 +366,14 @@ impl PeopleService {
         };
         self.store.name_provider(company, provider.clone()).await?;
         Ok(provider)
+    }
+
+    /// The connection that provides a client's training, if one is named.
+    ///
+    /// # Errors
+    /// [`PeopleError::Store`]
+    pub async fn provider(&self, company: &CompanyId, client: &ClientId) -> Result<Option<Provider>, PeopleError> {
+        Ok(self.store.provider(company, client).await?)
     }
 
     /// Names no provider of a client's training any more.

@@ -143,7 +143,7 @@ impl Worker {
             return Ok(Collected::Complete(None));
         }
         let (company, id, mode) = (&connection.company, &connection.id, connection.people.mode);
-        let keeper = self.vault.keeper(&self.store, company, id, mode).await.map_err(|error| failed(&error))?;
+        let keeper = self.keyring.keeper(&self.store, company, id, mode).await.map_err(|error| failed(&error))?;
         let stored = self.store.stored_people(company, id).await.map_err(|error| failed(&error.into()))?;
         let is_first = stored.values().all(|stored| stored.visible.is_none());
         let rules = Rules { settings: &connection.people, as_of, stored, is_first };
@@ -160,7 +160,7 @@ impl Worker {
         let mut candidates = candidates(&rules, roster, &keeper, lists_read).map_err(|error| failed(&error))?;
         if keeper.seals() {
             let asked =
-                Asked { client, clock: &*self.huntress.clock, documents: &self.vault.documents, keeper: &keeper };
+                Asked { client, clock: &*self.huntress.clock, documents: &self.keyring.documents, keeper: &keeper };
             fetch(&asked, &mut candidates).await;
         }
         self.write(lease, connection, &rules, roster, &keeper, candidates).await.map(Some).map(Collected::Complete)

@@ -2,6 +2,8 @@
 
 pub mod forecast;
 pub mod freshness;
+mod list;
 pub mod plan;
 pub mod reconcile;
 pub mod redrive;
+pub mod tick;

@@ -4,6 +4,8 @@ use crate::outcome::CliError;
 use crate::render;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::app::collection::collect::Huntress;
+use common::app::runs::tick::{self, Tick};
+use common::app::stack::Stack;
 use common::aws::secrets::{Binding, Credential};
 use common::aws::telemetry::Telemetry;
 use common::clock::{Clock, SystemClock};
@@ -20,8 +22,7 @@ use common::huntress::request::{Timeouts, http_client};
 use common::huntress::sat::SatCredential;
 use common::settings::Origins;
 use common::store::EvidenceOwner;
-use huntress_evidence::stack::{LocalStack, deliver, event};
-use scheduled_sync::Tick;
+use huntress_evidence::stack::{LocalStack, deliver};
 use serde::de::DeserializeOwned;
 use simulator::{API_KEY, API_SECRET, Account, List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SatAccount, Simulator};
 use std::error::Error;
@@ -62,7 +63,7 @@ async fn show() -> Result<(), Box<dyn Error>> {
     let folder = Folder(std::env::temp_dir().join(name));
     let (stack, mut queue) = LocalStack::open(&folder.0, huntress).await?;
 
-    let now = stack.huntress.instant();
+    let now = stack.parts.huntress.instant();
     let edr = EdrCredential { key: API_KEY.into(), secret: API_SECRET.into() };
     save(&stack, "edr", Credential::Edr(edr), by_organization(&account)?, now).await?;
     let sat = SatCredential { client_id: SAT_CLIENT_ID.into(), client_secret: SAT_CLIENT_SECRET.into() };
@@ -70,16 +71,16 @@ async fn show() -> Result<(), Box<dyn Error>> {
     save(&stack, "sat", Credential::Sat(sat), one_client, now).await?;
 
     // The very handlers of the Lambda functions: the tick queues a run for each connection, the worker does them.
-    let tick = event(Tick::daily(now), now + TIME);
-    let planned = scheduled_sync::handle(&stack.planner(), &Telemetry::none(), tick).await?.planned.unwrap_or_default();
-    let worker = stack.worker();
+    let (Ok(planner), Ok(worker)) = (stack.parts.planner(), stack.parts.worker());
+    let planned = tick::handle(&planner, &Telemetry::none(), Tick::daily(now)).await?.planned.unwrap_or_default();
     let mut ends = String::new();
     for _ in 0..planned.new {
         let message = queue.try_recv()?.message;
         if !deliver(&worker, &message, TIME).await {
             return Err("a run did not end".into());
         }
-        let run = stack.store.run(&message.company, &message.connection, &message.run).await?.ok_or("a run is gone")?;
+        let run =
+            stack.parts.store.run(&message.company, &message.connection, &message.run).await?.ok_or("a run is gone")?;
         ends += &summary(run)?;
     }
 
@@ -125,9 +126,9 @@ async fn save(
     now: DateTime<Utc>,
 ) -> Result<(), Box<dyn Error>> {
     let (company, id, product) = (CompanyId::parse(COMPANY)?, ConnectionId::parse(id)?, credential.product());
-    stack.credentials.put(Binding { company: &company, connection: &id, product }, &credential).await?;
+    stack.parts.credentials.put(Binding { company: &company, connection: &id, product }, &credential).await?;
     let connection = Connection { next_run_at: Some(now), ..Connection::new(company, id, product, mapping, now) };
-    Ok(stack.store.add_connection(&connection).await?)
+    Ok(stack.parts.store.add_connection(&connection).await?)
 }
 
 fn summary(run: Run) -> Result<String, Box<dyn Error>> {
@@ -146,7 +147,7 @@ async fn latest<B: DeserializeOwned>(
     owner: &EvidenceOwner,
     product: Product,
 ) -> Result<B, Box<dyn Error>> {
-    let latest = stack.store.latest(&CompanyId::parse(COMPANY)?, owner).await?;
+    let latest = stack.parts.store.latest(&CompanyId::parse(COMPANY)?, owner).await?;
     let evidence = latest.iter().find(|evidence| evidence.product == product).ok_or("there is no evidence")?;
     Ok(serde_json::from_str(&evidence.body)?)
 }

@@ -1,85 +1,143 @@
-//! One file per command, or family of commands.
+//! Commands by noun, one file per verb: its arguments, and what it does. A new one is its file, a line of [`Command`] and a line of [`run`].
 
+mod assignments;
+mod clients;
 mod collect;
-mod connect;
 mod connections;
-mod credentials;
 mod demo;
 mod evidence;
-mod forecast;
-mod mapping;
+mod faults;
 mod people;
-mod redrive;
+mod runs;
 mod serve;
-mod signals;
 
-use crate::arguments::{Actor, Arguments, Collect, Command, Connect, ProductName, StorageArgs};
+use crate::arguments::{ActorArgs, Arguments, Listing, OfClient, OfConnection, OfPerson, StorageArgs};
 use crate::outcome::CliError;
-use crate::render;
+use clap::Subcommand;
+use common::app::collection::collect::Huntress;
 use common::aws::queue::Queued;
-use common::clock::SystemClock;
-use common::domain::product::Product;
-use common::settings::environment;
+use common::clock::{Clock, SystemClock};
+use common::huntress::request::{Timeouts, http_client};
+use common::settings::{Origins, environment};
 use huntress_evidence::stack::LocalStack;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole thing with a simulated account; needs no key and keeps nothing
+    Demo,
+    /// Collect once and print; store nothing
+    #[command(subcommand)]
+    Collect(collect::Collect),
+    /// Show how to get a key, and what to do when something goes wrong
+    Setup(connections::setup::Options),
+    /// Save a connection
+    #[command(subcommand)]
+    Connect(connections::connect::Connect),
+    /// Copy the credentials of a deployed stack's connections to where its parameter Secrets is to have them
+    CopyCredentials(connections::copy_credentials::Options),
+    /// Change which client each organization's evidence belongs to
+    Map(connections::map::Options),
+    /// List the saved connections
+    Connections(Listing),
+    /// Test a saved connection, permission by permission
+    Test(OfConnection),
+    /// Sync a saved connection now
+    Sync(runs::sync::Options),
+    /// List the runs of a connection, newest first
+    Runs(OfConnection),
+    /// Print the latest evidence of a connection's company, or of a client
+    Metrics(evidence::metrics::Options),
+    /// Print the values of one metric over time
+    History(evidence::history::Options),
+    /// Print the latest training signals of a client
+    Signals(OfClient),
+    /// Print the controls that a client's evidence supports
+    Controls(OfClient),
+    /// List the training assignments that can be picked
+    Assignments(OfConnection),
+    /// Pick the assignments that count for each person's training
+    Pick(assignments::pick::Options),
+    /// Say what is kept of people: nothing, a keyed hash, or name and e-mail, sealed
+    Privacy(people::privacy::Options),
+    /// List people and where they stand
+    People(people::list::Options),
+    /// Show one person, and what happened to them
+    Person(OfPerson),
+    /// Show what a page tells a person who has to be trained
+    Onboarding(OfPerson),
+    /// Put a person back, so that they have to earn compliance again
+    Reset(people::reset::Options),
+    /// Write the completion certificate of a person to a file
+    Certificate(people::certificate::Options),
+    /// Erase a person, or everybody of a connection; the evidence stays
+    Erase(people::erase::Options),
+    /// Name the connection that provides a client's security-awareness training, or show it
+    Provider(clients::provider::Options),
+    /// Pass a connection over at the daily sync
+    Pause(OfConnection),
+    /// Sync a paused connection daily again
+    Resume(OfConnection),
+    /// Remove a connection and its credential; its runs and its evidence stay
+    Disconnect(connections::disconnect::Options),
+    /// Move the runs that a deployed stack's queue put aside back to its workers
+    Redrive(runs::redrive::Options),
+    /// Run scheduler, queue, worker and HTTP on this machine
+    Serve(serve::Options),
+}
 
 /// Carries the command out.
 pub async fn run(arguments: Arguments) -> Result<(), CliError> {
     match arguments.command.unwrap_or(Command::Demo) {
         Command::Demo => demo::run().await,
-        Command::Collect(Collect::Edr(options)) => collect::edr(options).await,
-        Command::Collect(Collect::Sat(options)) => collect::sat(options).await,
-        Command::Collect(Collect::Training(options)) => collect::training(options).await,
-        Command::Connect(Connect::Edr(options)) => connect::edr(options).await,
-        Command::Connect(Connect::Sat(options)) => connect::sat(options).await,
-        Command::CopyCredentials(options) => credentials::copy(options).await,
-        Command::Map(options) => connections::map(options).await,
-        Command::Connections(options) => connections::list(options).await,
-        Command::Test(options) => connections::test(options).await,
-        Command::Sync(options) if options.dry_run => forecast::run(options).await,
-        Command::Sync(options) => connections::sync(options).await,
-        Command::Runs(options) => connections::runs(options).await,
-        Command::Pause(options) => connections::pause(options).await,
-        Command::Resume(options) => connections::resume(options).await,
-        Command::Metrics(options) => evidence::metrics(options).await,
-        Command::History(options) => evidence::history(options).await,
-        Command::Setup(options) => setup(options.product),
-        Command::Signals(options) => signals::signals(options).await,
-        Command::Controls(options) => signals::controls(options).await,
-        Command::Assignments(options) => people::assignments(options).await,
-        Command::Pick(options) => people::pick(options).await,
-        Command::Privacy(options) => people::privacy(options).await,
-        Command::People(options) => people::people(options).await,
-        Command::Person(options) => people::person(options).await,
-        Command::Onboarding(options) => people::onboarding(options).await,
-        Command::Reset(options) => people::reset(options).await,
-        Command::Certificate(options) => people::certificate(options).await,
-        Command::Erase(options) => people::erase(options).await,
-        Command::Provider(options) => people::provider(options).await,
-        Command::Disconnect(options) => connections::disconnect(options).await,
-        Command::Redrive(options) => redrive::run(options).await,
+        Command::Collect(collect) => collect::run(collect).await,
+        Command::Setup(options) => connections::setup::run(&options),
+        Command::Connect(connect) => connections::connect::run(connect).await,
+        Command::CopyCredentials(options) => connections::copy_credentials::run(options).await,
+        Command::Map(options) => connections::map::run(options).await,
+        Command::Connections(options) => connections::list::run(options).await,
+        Command::Test(options) => connections::test::run(options).await,
+        Command::Pause(options) => connections::pause::run(options).await,
+        Command::Resume(options) => connections::resume::run(options).await,
+        Command::Disconnect(options) => connections::disconnect::run(options).await,
+        Command::Sync(options) => runs::sync::run(options).await,
+        Command::Runs(options) => runs::list::run(options).await,
+        Command::Redrive(options) => runs::redrive::run(options).await,
+        Command::Metrics(options) => evidence::metrics::run(options).await,
+        Command::History(options) => evidence::history::run(options).await,
+        Command::Signals(options) => evidence::signals::run(options).await,
+        Command::Controls(options) => evidence::controls::run(options).await,
+        Command::Assignments(options) => assignments::list::run(options).await,
+        Command::Pick(options) => assignments::pick::run(options).await,
+        Command::Privacy(options) => people::privacy::run(options).await,
+        Command::People(options) => people::list::run(options).await,
+        Command::Person(options) => people::show::run(options).await,
+        Command::Onboarding(options) => people::onboarding::run(options).await,
+        Command::Reset(options) => people::reset::run(options).await,
+        Command::Certificate(options) => people::certificate::run(options).await,
+        Command::Erase(options) => people::erase::run(options).await,
+        Command::Provider(options) => clients::provider::run(options).await,
         Command::Serve(options) => serve::run(options).await,
     }
 }
 
-/// Prints the steps to a key of a product, and what to do about its troubles.
-fn setup(product: ProductName) -> Result<(), CliError> {
-    let product = match product {
-        ProductName::Edr => Product::Edr,
-        ProductName::Sat => Product::Sat,
-    };
-    render::text(&render::setup(product))
+/// Who does it: as given, or as the machine knows them.
+fn by(actor: &ActorArgs) -> String {
+    actor.by.clone().or_else(|| environment("USER")).unwrap_or_else(|| "local".to_owned())
 }
 
-/// Actor does it: as given, or as the machine knows them.
-fn by(who: &Actor) -> String {
-    who.by.clone().or_else(|| environment("USER")).unwrap_or_else(|| "local".to_owned())
+/// How Huntress is reached from this process.
+fn huntress(clock: Arc<dyn Clock>) -> Result<Huntress, CliError> {
+    let origins = Origins::read(&environment)?;
+    let http = http_client(Timeouts::default());
+    let http = http.map_err(|error| CliError::other(format!("the HTTP client does not start: {error}")))?;
+    Ok(Huntress { http, clock, origins })
 }
 
 /// Refuses what a deployed stack does itself.
-fn refuse_deployed(place: &StorageArgs, what: &str) -> Result<(), CliError> {
-    if place.aws {
+fn refuse_deployed(storage: &StorageArgs, what: &str) -> Result<(), CliError> {
+    if storage.aws {
         Err(CliError::usage(format!("--aws cannot {what}: the deployed stack has workers of its own")))
     } else {
         Ok(())
@@ -87,10 +145,10 @@ fn refuse_deployed(place: &StorageArgs, what: &str) -> Result<(), CliError> {
 }
 
 /// Opens the stack of a data folder, or a deployed one.
-async fn open(place: &StorageArgs) -> Result<(LocalStack, UnboundedReceiver<Queued>), CliError> {
-    let huntress = collect::huntress(Arc::new(SystemClock))?;
-    if place.aws {
+async fn open(storage: &StorageArgs) -> Result<(LocalStack, UnboundedReceiver<Queued>), CliError> {
+    let huntress = huntress(Arc::new(SystemClock))?;
+    if storage.aws {
         return LocalStack::deployed(&environment, huntress).map_err(|error| CliError::usage(error.to_string()));
     }
-    LocalStack::open(&place.data, huntress).await.map_err(|error| CliError::other(error.to_string()))
+    LocalStack::open(&storage.data, huntress).await.map_err(|error| CliError::other(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! People and what is known of their training, as tables and as JSON.
+//! People and what is known of their training, as tables.
 
 use super::{table, time};
 use common::app::people::Identity;
@@ -7,7 +7,7 @@ use common::domain::sat::person::{CertificateOutcome, OnboardingPrompt, PeopleSu
 use common::domain::sat::selection::{PickableAssignment, SelectedAssignments};
 use common::domain::sat::training::TrainingReport;
 use common::store::{LoggedEvent, PersonRecord};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Ids in one cell.
 pub fn ids(picks: &SelectedAssignments) -> String {
@@ -132,61 +132,6 @@ pub fn people(
         text += "nobody is followed any more: these are as they were left\n";
     }
     text
-}
-
-fn record(record: &PersonRecord, identity: Option<&Identity>) -> Value {
-    let state = &record.state;
-    let mut value = json!({
-        "person": record.person,
-        "status": state.standing.status,
-        "since": state.standing.since,
-        "completed": state.completed,
-        "missing": state.missing,
-        "certificates": state.certificates,
-        "reset": state.reset,
-    });
-    if let (Some(identity), Some(fields)) = (identity, value.as_object_mut()) {
-        fields.insert("name".to_owned(), json!(identity.name));
-        fields.insert("email".to_owned(), json!(identity.email));
-    }
-    value
-}
-
-/// The people of a connection as JSON.
-pub fn people_json(
-    people: &[PersonRecord],
-    identities: Option<&[Identity]>,
-    counts: &PeopleSummary,
-    connection: &Connection,
-) -> Value {
-    let identity = |index: usize| identities.and_then(|identities| identities.get(index));
-    let people: Vec<Value> = people.iter().enumerate().map(|(index, it)| record(it, identity(index))).collect();
-    json!({
-        "people": people,
-        "summary": counts,
-        "connection": connection.id,
-        "settings": connection.people,
-        "last_success_at": connection.last_success_at,
-    })
-}
-
-/// One person as JSON.
-pub fn person_json(person: &PersonRecord, events: &[LoggedEvent]) -> Value {
-    let mut value = record(person, None);
-    let event = |logged: &LoggedEvent| {
-        let mut event = json!(logged.event);
-        if let Some(fields) = event.as_object_mut() {
-            fields.insert("at".to_owned(), json!(logged.at));
-            fields.insert("run_id".to_owned(), json!(logged.run));
-        }
-        event
-    };
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert("not_enrolled_in".to_owned(), json!(person.state.not_enrolled_in));
-        fields.insert("inactive".to_owned(), json!(person.state.inactive));
-        fields.insert("history".to_owned(), events.iter().map(event).collect());
-    }
-    value
 }
 
 /// One person, and what happened to them.

@@ -1,0 +1,53 @@
+//! The assignments that count for the training of people: listed and selected while the caller waits, because a choice is checked at Huntress.
+
+use crate::api::views::{AssignmentList, ConnectionAnswer};
+use crate::api::{Body, ConnectionPath, Method, Problem, Route, Scope};
+use crate::app::assignments::Choice;
+use crate::app::connections::Connections;
+use crate::domain::sat::selection::SelectedAssignments;
+use axum::Json;
+use axum::extract::State;
+use axum::routing::on;
+use serde::Deserialize;
+use std::sync::Arc;
+
+const ASSIGNMENTS: &str = "/v1/companies/{company}/connections/{connection}/assignments";
+
+pub(super) const ROUTES: &[Route<Arc<Connections>>] = &[
+    Route::new(Method::Get, ASSIGNMENTS, Scope::ConnectionsRead, |method| on(method, list)),
+    Route::new(Method::Put, ASSIGNMENTS, Scope::ConnectionsWrite, |method| on(method, select)),
+];
+
+/// The assignments that can be selected, as Huntress lists them now.
+async fn list(
+    State(connections): State<Arc<Connections>>,
+    ConnectionPath { company, connection, .. }: ConnectionPath,
+) -> Result<Json<AssignmentList>, Problem> {
+    Ok(Json(connections.assignments(&company, &connection).await?.into()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Selection {
+    assignments: Option<SelectedAssignments>,
+    #[serde(default, deserialize_with = "given")]
+    recertify_after_days: Option<Option<u32>>,
+    max_activity: Option<u64>,
+}
+
+/// A field that is there, be it null.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::<u32>::deserialize(deserializer).map(Some)
+}
+
+/// Saves which assignments count, and when people must certify again; a field that is not given stays as it is.
+async fn select(
+    State(connections): State<Arc<Connections>>,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
+    Body(Selection { assignments, recertify_after_days, max_activity }): Body<Selection>,
+) -> Result<Json<ConnectionAnswer>, Problem> {
+    let choice = Choice { picks: assignments, recertify_after_days, max_activity };
+    let saved = connections.select_assignments(&company, &connection, choice).await?;
+    tracing::info!(%company, %connection, subject, "assignments selected");
+    Ok(Json(saved.into()))
+}

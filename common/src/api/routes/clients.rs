@@ -1,0 +1,54 @@
+//! Clients: who provides their training.
+
+use crate::api::views::ProviderAnswer;
+use crate::api::{Body, ClientPath, Method, Problem, Route, Scope};
+use crate::app::people::PeopleService;
+use crate::domain::id::ConnectionId;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::on;
+use serde::Deserialize;
+use std::sync::Arc;
+
+const PROVIDER: &str = "/v1/companies/{company}/clients/{client}/training-provider";
+
+pub(super) const ROUTES: &[Route<Arc<PeopleService>>] = &[
+    Route::new(Method::Get, PROVIDER, Scope::PeopleRead, |method| on(method, provider)),
+    Route::new(Method::Put, PROVIDER, Scope::PeopleChange, |method| on(method, name_provider)),
+    Route::new(Method::Delete, PROVIDER, Scope::PeopleChange, |method| on(method, forget_provider)),
+];
+
+/// The connection that provides the client's training; null when none is named.
+async fn provider(
+    State(people): State<Arc<PeopleService>>,
+    ClientPath { company, client, .. }: ClientPath,
+) -> Result<Json<ProviderAnswer>, Problem> {
+    let provider = people.provider(&company, &client).await?;
+    Ok(Json(ProviderAnswer { client, provider }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewProvider {
+    connection: ConnectionId,
+}
+
+/// Names the connection that provides the client's training, in place of an earlier one.
+async fn name_provider(
+    State(people): State<Arc<PeopleService>>,
+    ClientPath { company, client, subject }: ClientPath,
+    Body(NewProvider { connection }): Body<NewProvider>,
+) -> Result<Json<ProviderAnswer>, Problem> {
+    let provider = Some(people.name_provider(&company, &client, &connection, &subject).await?);
+    Ok(Json(ProviderAnswer { client, provider }))
+}
+
+/// Names no provider any more.
+async fn forget_provider(
+    State(people): State<Arc<PeopleService>>,
+    ClientPath { company, client, subject }: ClientPath,
+) -> Result<StatusCode, Problem> {
+    people.forget_provider(&company, &client, &subject).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,192 @@
+//! People, one by one and in pages, and what is kept of them.
+
+use crate::api::views::{ConnectionAnswer, IdentityAnswer, PeoplePage, PersonAnswer, PersonHistory};
+use crate::api::{Body, ConnectionPath, Explained, Method, Parameters, PersonPath, Problem, Route, Scope};
+use crate::app::people::PeopleService;
+use crate::domain::sat::id::SatId;
+use crate::domain::sat::people::PersonStatus;
+use crate::domain::sat::person::{OnboardingPrompt, PersonId, PrivacyMode};
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::on;
+use serde::Deserialize;
+use std::sync::Arc;
+
+const PRIVACY: &str = "/v1/companies/{company}/connections/{connection}/privacy";
+const PEOPLE: &str = "/v1/companies/{company}/connections/{connection}/people";
+const LOOKUP: &str = "/v1/companies/{company}/connections/{connection}/people/lookup";
+const PERSON: &str = "/v1/companies/{company}/connections/{connection}/people/{person}";
+const ONBOARDING: &str = "/v1/companies/{company}/connections/{connection}/people/{person}/onboarding";
+const RESET: &str = "/v1/companies/{company}/connections/{connection}/people/{person}/reset";
+const IDENTITY: &str = "/v1/companies/{company}/connections/{connection}/people/{person}/identity";
+const CERTIFICATE: &str = "/v1/companies/{company}/connections/{connection}/people/{person}/certificate";
+
+pub(super) const ROUTES: &[Route<Arc<PeopleService>>] = &[
+    Route::new(Method::Put, PRIVACY, Scope::PeopleErase, |method| on(method, set_privacy)),
+    Route::new(Method::Get, PEOPLE, Scope::PeopleRead, |method| on(method, list)),
+    Route::new(Method::Delete, PEOPLE, Scope::PeopleErase, |method| on(method, erase_everybody)),
+    Route::new(Method::Post, LOOKUP, Scope::PeopleRead, |method| on(method, lookup)),
+    Route::new(Method::Get, PERSON, Scope::PeopleRead, |method| on(method, get)),
+    Route::new(Method::Delete, PERSON, Scope::PeopleErase, |method| on(method, erase)),
+    Route::new(Method::Get, ONBOARDING, Scope::PeopleRead, |method| on(method, onboarding)),
+    Route::new(Method::Post, RESET, Scope::PeopleChange, |method| on(method, reset)),
+    Route::new(Method::Post, IDENTITY, Scope::PeopleOpen, |method| on(method, identity)),
+    Route::new(Method::Post, CERTIFICATE, Scope::PeopleOpen, |method| on(method, certificate)),
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Privacy {
+    mode: PrivacyMode,
+    #[serde(default)]
+    erase: bool,
+}
+
+/// Sets what is kept of people. A mode that keeps less erases the rest, and only with `erase`.
+async fn set_privacy(
+    State(people): State<Arc<PeopleService>>,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
+    Body(body): Body<Privacy>,
+) -> Result<Json<ConnectionAnswer>, Problem> {
+    let saved = people.set_mode(&company, &connection, body.mode, body.erase).await?;
+    tracing::info!(%company, %connection, subject, mode = %body.mode, "privacy mode set");
+    Ok(Json(saved.into()))
+}
+
+/// The most people in one answer.
+const LARGEST_PAGE: usize = 500;
+
+#[derive(Deserialize)]
+struct Listing {
+    status: Option<PersonStatus>,
+    limit: Option<usize>,
+    after: Option<PersonId>,
+}
+
+impl Explained for Listing {
+    const WANTED: &str = "status must be compliant, not_compliant, not_enrolled or unknown, after the id of a person";
+}
+
+/// People by their id, a page at a time; those of one status with `status`.
+async fn list(
+    State(people): State<Arc<PeopleService>>,
+    ConnectionPath { company, connection, .. }: ConnectionPath,
+    Parameters(Listing { status, limit, after }): Parameters<Listing>,
+) -> Result<Json<PeoplePage>, Problem> {
+    let limit = limit.unwrap_or(100);
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(Problem::bad_request(format!("limit must be 1 to {LARGEST_PAGE}")));
+    }
+    let (people, next_after) = people.page(&company, &connection, status, after.as_ref(), limit).await?;
+    Ok(Json(PeoplePage { people: people.into_iter().map(Into::into).collect(), next_after }))
+}
+
+/// One person, and what happened to them.
+async fn get(
+    State(people): State<Arc<PeopleService>>,
+    PersonPath { company, connection, person, .. }: PersonPath,
+) -> Result<Json<PersonHistory>, Problem> {
+    let found = people.person(&company, &connection, person.as_str()).await?;
+    let events = people.events(&company, &connection, &found.person).await?;
+    Ok(Json(PersonHistory::of(found, events)))
+}
+
+/// What a page tells a person who has to be trained.
+async fn onboarding(
+    State(people): State<Arc<PeopleService>>,
+    PersonPath { company, connection, person, .. }: PersonPath,
+) -> Result<Json<OnboardingPrompt>, Problem> {
+    Ok(Json(people.onboarding(&company, &connection, person.as_str()).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Learner {
+    learner_id: String,
+}
+
+/// The person that a learner of Huntress is kept as.
+async fn lookup(
+    State(people): State<Arc<PeopleService>>,
+    ConnectionPath { company, connection, .. }: ConnectionPath,
+    Body(Learner { learner_id }): Body<Learner>,
+) -> Result<Json<PersonAnswer>, Problem> {
+    let found = people.person(&company, &connection, &learner_id).await?;
+    Ok(Json(PersonAnswer { person: found.into() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithReason {
+    reason: String,
+}
+
+/// Puts a person back, until the next run evaluates them. The caller and the reason are kept.
+async fn reset(
+    State(people): State<Arc<PeopleService>>,
+    PersonPath { company, connection, person, subject }: PersonPath,
+    Body(WithReason { reason }): Body<WithReason>,
+) -> Result<Json<PersonAnswer>, Problem> {
+    let reset = people.reset(&company, &connection, person.as_str(), &subject, &reason).await?;
+    Ok(Json(PersonAnswer { person: reset.into() }))
+}
+
+/// What must not stay anywhere on the way.
+const UNCACHED: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
+
+/// Opens name and e-mail of a person. The caller and the reason are kept.
+async fn identity(
+    State(people): State<Arc<PeopleService>>,
+    PersonPath { company, connection, person, subject }: PersonPath,
+    Body(WithReason { reason }): Body<WithReason>,
+) -> Result<([(HeaderName, &'static str); 1], Json<IdentityAnswer>), Problem> {
+    let found = people.person(&company, &connection, person.as_str()).await?;
+    let identity = people.identity(&company, &connection, &found, &subject, &reason).await?;
+    Ok((UNCACHED, Json(IdentityAnswer { person: found.person, identity })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfAssignment {
+    reason: String,
+    assignment: Option<SatId>,
+}
+
+/// Opens a person's newest certificate, of one assignment if it is named. The caller and the reason are kept.
+async fn certificate(
+    State(people): State<Arc<PeopleService>>,
+    PersonPath { company, connection, person, subject }: PersonPath,
+    Body(OfAssignment { reason, assignment }): Body<OfAssignment>,
+) -> Result<Response, Problem> {
+    let who = (subject.as_str(), reason.as_str());
+    let opened = people.certificate(&company, &connection, person.as_str(), assignment.as_ref(), who).await?;
+    // Whatever the source called it, a browser is to keep it and not to show it.
+    let headers = [
+        (CONTENT_TYPE, opened.stored.content_type),
+        (CONTENT_DISPOSITION, "attachment; filename=\"certificate\"".to_owned()),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (ETAG, format!("\"{}\"", opened.stored.sha256)),
+    ];
+    Ok((UNCACHED, headers, opened.bytes).into_response())
+}
+
+/// Erases a person.
+async fn erase(
+    State(people): State<Arc<PeopleService>>,
+    PersonPath { company, connection, person, .. }: PersonPath,
+) -> Result<StatusCode, Problem> {
+    people.erase_person(&company, &connection, person.as_str()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Erases everybody of a connection, with the key of what was sealed. The evidence stays.
+async fn erase_everybody(
+    State(people): State<Arc<PeopleService>>,
+    ConnectionPath { company, connection, .. }: ConnectionPath,
+) -> Result<StatusCode, Problem> {
+    people.erase_everybody(&company, &connection).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

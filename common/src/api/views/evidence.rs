@@ -1,0 +1,180 @@
+//! Evidence: the bundle as it was committed, with its age.
+
+use crate::app::evidence::{Controls, Evidence, EvidenceError, History, HistoryValue};
+use crate::domain::evidence::Metric;
+use crate::domain::failure::Failure;
+use crate::domain::id::{ClientId, ConnectionId, RunId};
+use crate::domain::product::Product;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+
+/// The latest evidence of an owner.
+#[derive(Debug, Serialize)]
+pub struct EvidenceList {
+    /// A piece for each connection that has given some.
+    pub evidence: Vec<EvidenceView>,
+}
+
+/// A piece of evidence.
+#[derive(Debug, Serialize)]
+pub struct EvidenceView {
+    /// The connection that it is from.
+    pub connection: ConnectionId,
+    /// The product.
+    pub product: Product,
+    /// The run that made it.
+    pub run_id: RunId,
+    /// The instant of the evaluation.
+    pub as_of: DateTime<Utc>,
+    /// When it became visible.
+    pub committed_at: DateTime<Utc>,
+    /// How old it is, in seconds since `as_of`.
+    pub age_seconds: i64,
+    /// Whether that is more than 26 hours.
+    pub stale: bool,
+    /// When a run of the connection last started.
+    pub last_attempt_at: Option<DateTime<Utc>>,
+    /// When one last succeeded.
+    pub last_success_at: Option<DateTime<Utc>>,
+    /// When the next one is due.
+    pub next_run_at: Option<DateTime<Utc>>,
+    /// Why the last run failed, until a success.
+    pub last_failure: Option<Failure>,
+    /// The SHA-256 of the committed bytes in hexadecimal.
+    pub sha256: String,
+    /// The bundle, its bytes as they were committed.
+    pub bundle: Box<RawValue>,
+}
+
+impl TryFrom<Evidence> for EvidenceView {
+    type Error = EvidenceError;
+
+    fn try_from(evidence: Evidence) -> Result<Self, EvidenceError> {
+        let age = evidence.age();
+        let Evidence { stored, connection, .. } = evidence;
+        let run = || stored.run_id.clone();
+        let bundle = RawValue::from_string(stored.body.clone());
+        Ok(Self {
+            bundle: bundle.map_err(|source| EvidenceError::Unreadable { run: run(), source })?,
+            connection: stored.connection,
+            product: stored.product,
+            run_id: stored.run_id,
+            as_of: stored.as_of,
+            committed_at: stored.committed_at,
+            age_seconds: age.age.num_seconds(),
+            stale: age.stale,
+            last_attempt_at: connection.as_ref().and_then(|connection| connection.last_attempt_at),
+            last_success_at: connection.as_ref().and_then(|connection| connection.last_success_at),
+            next_run_at: connection.as_ref().and_then(|connection| connection.next_run_at),
+            last_failure: connection.and_then(|connection| connection.last_failure),
+            sha256: stored.sha256,
+        })
+    }
+}
+
+impl TryFrom<Vec<Evidence>> for EvidenceList {
+    type Error = EvidenceError;
+
+    fn try_from(evidence: Vec<Evidence>) -> Result<Self, EvidenceError> {
+        let evidence: Result<_, _> = evidence.into_iter().map(EvidenceView::try_from).collect();
+        Ok(Self { evidence: evidence? })
+    }
+}
+
+/// The values of a metric, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HistoryList {
+    /// The metric.
+    pub metric_key: String,
+    /// Whose evidence; null for the company's own.
+    pub client_id: Option<ClientId>,
+    /// A value for each piece of evidence.
+    pub values: Vec<HistoryValueView>,
+}
+
+/// A value, and the evidence that it is from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HistoryValueView {
+    /// The instant of the evaluation.
+    pub as_of: DateTime<Utc>,
+    /// The value; null with a reason.
+    pub metric_value: Option<String>,
+    /// Why there is no value.
+    pub reason: Option<String>,
+    /// The unit.
+    pub unit: String,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The run.
+    pub run_id: RunId,
+}
+
+impl HistoryList {
+    /// The values of a metric.
+    #[must_use]
+    pub fn of(metric: String, client: Option<ClientId>, history: History) -> Self {
+        let values = history.values.into_iter().map(|HistoryValue { as_of, metric, connection, run_id }| {
+            let Metric { metric_value, reason, unit, .. } = metric;
+            let reason = reason.map(|reason| reason.to_string());
+            HistoryValueView { as_of, metric_value, reason, unit: unit.to_string(), connection, run_id }
+        });
+        Self { metric_key: metric, client_id: client, values: values.collect() }
+    }
+}
+
+/// The controls that a client's evidence supports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ControlList {
+    /// The client.
+    pub client_id: ClientId,
+    /// The versions of the control map that the evidence was committed with.
+    pub control_map_versions: BTreeSet<String>,
+    /// Each control once.
+    pub controls: Vec<ControlView>,
+}
+
+/// A control, and what supports it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ControlView {
+    /// The framework.
+    pub framework: String,
+    /// Its version.
+    pub version: String,
+    /// The control's id in it.
+    pub id: String,
+    /// What supports it.
+    pub evidence: Vec<SupportView>,
+}
+
+/// Evidence that supports a control.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SupportView {
+    /// Which evidence.
+    pub evidence: String,
+    /// How strongly.
+    pub strength: String,
+}
+
+impl ControlList {
+    /// The controls of a client.
+    #[must_use]
+    pub fn of(client: ClientId, controls: Controls) -> Self {
+        let view = |control: crate::app::evidence::SupportedControl| ControlView {
+            framework: control.framework,
+            version: control.version,
+            id: control.id,
+            evidence: control
+                .evidence
+                .into_iter()
+                .map(|support| SupportView { evidence: support.evidence, strength: support.strength })
+                .collect(),
+        };
+        Self {
+            client_id: client,
+            control_map_versions: controls.map_versions,
+            controls: controls.controls.into_iter().map(view).collect(),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Answers in JSON, one shape for each thing, whoever prints it. They are not the stored records, so that the table can change without them.
+
+mod assignments;
+mod connections;
+mod evidence;
+mod people;
+mod runs;
+
+pub use assignments::AssignmentList;
+pub use connections::{ConnectionAnswer, ConnectionList, ConnectionView};
+pub use evidence::{ControlList, ControlView, EvidenceList, EvidenceView, HistoryList, HistoryValueView, SupportView};
+pub use people::{
+    HistoryEvent, IdentityAnswer, PeoplePage, PeopleReport, PersonAnswer, PersonHistory, PersonView, ProviderAnswer,
+};
+pub use runs::{ForecastAnswer, RunAnswer, RunList, RunView, SyncAnswer};

@@ -1,0 +1,87 @@
+//! Connecting: a credential is tested, kept, and its connection saved, in this order; what does not work is not saved.
+
+use super::test::account_of;
+use super::{ConnectionError, Connections};
+use crate::aws::secrets::{Binding, Credential};
+use crate::domain::connection::Connection;
+use crate::domain::id::{CompanyId, ConnectionId};
+use crate::store::{ConnectionChange, StoreError};
+
+/// Whether a credential is tested before it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// It has to pass.
+    Test,
+    /// It is kept as it is.
+    Skip,
+}
+
+impl Connections {
+    /// Adds a connection with its credential.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Exists`], [`ConnectionError::OtherProduct`], and [`ConnectionError::Failed`] for a credential that does not pass.
+    pub async fn add(
+        &self,
+        mut connection: Connection,
+        credential: &Credential,
+        check: Check,
+    ) -> Result<Connection, ConnectionError> {
+        let (company, id) = (connection.company.clone(), connection.id.clone());
+        if self.store.connection(&company, &id).await?.is_some() {
+            return Err(ConnectionError::Exists(id));
+        }
+        self.check(&mut connection, credential, check).await?;
+        self.credentials.put(binding(&connection), credential).await?;
+        match self.store.add_connection(&connection).await {
+            Ok(()) => Ok(connection),
+            Err(StoreError::Conflict { .. }) => Err(ConnectionError::Exists(id)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives a connection that is there another credential; the earlier one stays if this one does not pass.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`ConnectionError::OtherProduct`], and [`ConnectionError::Failed`] for a credential that does not pass.
+    pub async fn replace_credential(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        credential: &Credential,
+        check: Check,
+    ) -> Result<Connection, ConnectionError> {
+        let mut connection = self.get(company, id).await?;
+        self.check(&mut connection, credential, check).await?;
+        self.credentials.put(binding(&connection), credential).await?;
+        // The new credential may be one of another account.
+        let found = ConnectionChange { account_id: connection.account_id.clone(), ..ConnectionChange::default() };
+        Ok(self.store.change_connection(company, id, found).await?)
+    }
+
+    /// Tests a credential for a connection, which learns the account that it is for.
+    async fn check(
+        &self,
+        connection: &mut Connection,
+        credential: &Credential,
+        check: Check,
+    ) -> Result<(), ConnectionError> {
+        if credential.product() != connection.product {
+            return Err(ConnectionError::OtherProduct(connection.product));
+        }
+        if check == Check::Skip {
+            return Ok(());
+        }
+        let report = self.test_credential(connection, credential).await;
+        let account = account_of(connection.product, &report);
+        if let Some(failure) = report.permissions.into_iter().find_map(|permission| permission.failure) {
+            return Err(ConnectionError::Failed(failure));
+        }
+        connection.account_id = account.or(connection.account_id.take());
+        Ok(())
+    }
+}
+
+fn binding(connection: &Connection) -> Binding<'_> {
+    Binding { company: &connection.company, connection: &connection.id, product: connection.product }
+}

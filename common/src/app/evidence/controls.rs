@@ -1,0 +1,110 @@
+//! The controls that a client's evidence supports.
+
+use super::latest::bundle;
+use super::{EvidenceError, EvidenceReader};
+use crate::domain::controls::ControlRef;
+use crate::domain::evidence::EdrBundle;
+use crate::domain::id::{ClientId, CompanyId};
+use crate::domain::product::Product;
+use crate::domain::sat::bundle::SatBundle;
+use crate::store::{EvidenceOwner, StoredEvidence};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The controls that the latest evidence of a client supports; none without evidence.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Controls {
+    /// The versions of the control map that the evidence was committed with.
+    pub map_versions: BTreeSet<String>,
+    /// Each control once, by framework and id.
+    pub controls: Vec<SupportedControl>,
+}
+
+/// A control, and what supports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupportedControl {
+    /// The framework, e.g. `SOC 2`.
+    pub framework: String,
+    /// Its version.
+    pub version: String,
+    /// The control's id in it.
+    pub id: String,
+    /// What supports it.
+    pub evidence: Vec<Support>,
+}
+
+/// Evidence that supports a control.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Support {
+    /// Which evidence, in words.
+    pub evidence: String,
+    /// How strongly.
+    pub strength: String,
+}
+
+/// Framework, version and id of a control, and its support.
+type Supports = BTreeMap<(String, String, String), Vec<Support>>;
+
+impl EvidenceReader {
+    /// The controls that the latest evidence of a client supports; `None` without evidence.
+    ///
+    /// # Errors
+    /// [`EvidenceError`]
+    pub async fn controls(&self, company: &CompanyId, client: &ClientId) -> Result<Option<Controls>, EvidenceError> {
+        let latest = self.store.latest(company, &EvidenceOwner::Client(client.clone())).await?;
+        if latest.is_empty() {
+            return Ok(None);
+        }
+        let (mut supports, mut map_versions) = (Supports::new(), BTreeSet::new());
+        for evidence in &latest {
+            match evidence.product {
+                Product::Edr => of_endpoints(evidence, &mut supports, &mut map_versions)?,
+                Product::Sat => of_training(evidence, &mut supports, &mut map_versions)?,
+            }
+        }
+        let controls = supports.into_iter().map(|((framework, version, id), evidence)| SupportedControl {
+            framework,
+            version,
+            id,
+            evidence,
+        });
+        Ok(Some(Controls { map_versions, controls: controls.collect() }))
+    }
+}
+
+fn add(supports: &mut Supports, evidence: String, control: &ControlRef) {
+    let key = (control.framework.clone(), control.version.clone(), control.id.clone());
+    supports.entry(key).or_default().push(Support { evidence, strength: control.strength.to_string() });
+}
+
+fn of_endpoints(
+    evidence: &StoredEvidence,
+    supports: &mut Supports,
+    versions: &mut BTreeSet<String>,
+) -> Result<(), EvidenceError> {
+    let bundle: EdrBundle = bundle(evidence)?;
+    versions.insert(bundle.metadata.control_map_version);
+    for (category, controls) in &bundle.metadata.controls {
+        controls.iter().for_each(|control| add(supports, category.as_str().to_owned(), control));
+    }
+    Ok(())
+}
+
+fn of_training(
+    evidence: &StoredEvidence,
+    supports: &mut Supports,
+    versions: &mut BTreeSet<String>,
+) -> Result<(), EvidenceError> {
+    let bundle: SatBundle = bundle(evidence)?;
+    for signal in &bundle.signals {
+        versions.insert(signal.metadata.control_map_version.clone());
+        let name = format!("{} ({})", signal.signal_key, signal.status);
+        signal.controls.iter().for_each(|control| add(supports, name.clone(), control));
+    }
+    if let Some(people) = &bundle.people {
+        versions.insert(people.control_map_version.clone());
+        let summary = people.summary;
+        let name = format!("training of people ({} of {} compliant)", summary.compliant, summary.total());
+        people.controls.iter().for_each(|control| add(supports, name.clone(), control));
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The latest evidence of a client, of the company, or of one connection.
+
+use super::{EvidenceError, EvidenceReader};
+use crate::domain::connection::{Age, Connection};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::domain::product::Product;
+use crate::store::{EvidenceOwner, StoreError, StoredEvidence};
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+
+/// A piece of evidence, with what says how fresh it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// The bundle as it was committed.
+    pub stored: StoredEvidence,
+    /// The connection that it is from, unless that was removed.
+    pub connection: Option<Connection>,
+    /// When it was read.
+    pub read_at: DateTime<Utc>,
+}
+
+impl Evidence {
+    /// How old it was when it was read.
+    #[must_use]
+    pub fn age(&self) -> Age {
+        Age::at(self.stored.as_of, self.read_at)
+    }
+
+    /// The bundle.
+    ///
+    /// # Errors
+    /// [`EvidenceError::Unreadable`] for one that this version does not understand.
+    pub fn bundle<B: DeserializeOwned>(&self) -> Result<B, EvidenceError> {
+        bundle(&self.stored)
+    }
+}
+
+/// A committed bundle.
+pub(super) fn bundle<B: DeserializeOwned>(stored: &StoredEvidence) -> Result<B, EvidenceError> {
+    serde_json::from_str(&stored.body)
+        .map_err(|source| EvidenceError::Unreadable { run: stored.run_id.clone(), source })
+}
+
+impl EvidenceReader {
+    /// The latest evidence of an owner from one product, a piece for each connection that has given some; removed connections are among them, since what
+    /// they have proved stays.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn latest(
+        &self,
+        company: &CompanyId,
+        owner: &EvidenceOwner,
+        product: Product,
+    ) -> Result<Vec<Evidence>, StoreError> {
+        let connections = self.store.connections(company).await?;
+        self.latest_among(company, owner, product, &connections).await
+    }
+
+    async fn latest_among(
+        &self,
+        company: &CompanyId,
+        owner: &EvidenceOwner,
+        product: Product,
+        connections: &[Connection],
+    ) -> Result<Vec<Evidence>, StoreError> {
+        let read_at = self.clock.now();
+        let of = |id: &ConnectionId| connections.iter().find(|connection| connection.id == *id).cloned();
+        let latest = self.store.latest(company, owner).await?.into_iter().filter(|stored| stored.product == product);
+        Ok(latest.map(|stored| Evidence { connection: of(&stored.connection), stored, read_at }).collect())
+    }
+
+    /// The latest evidence that a name stands for, and whether it is the name of a connection: that of the company itself for a connection, else that of
+    /// the client, or of the company for a connection that was removed.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn named(
+        &self,
+        company: &CompanyId,
+        name: &str,
+        product: Product,
+    ) -> Result<(Vec<Evidence>, bool), StoreError> {
+        let connections = self.store.connections(company).await?;
+        let id = ConnectionId::parse(name).ok();
+        let is_connection = id.as_ref().is_some_and(|id| connections.iter().any(|connection| connection.id == *id));
+        if !is_connection && let Ok(client) = ClientId::parse(name) {
+            let owner = EvidenceOwner::Client(client);
+            let latest = self.latest_among(company, &owner, product, &connections).await?;
+            if !latest.is_empty() {
+                return Ok((latest, false));
+            }
+        }
+        let mut latest = self.latest_among(company, &EvidenceOwner::Company, product, &connections).await?;
+        latest.retain(|evidence| id.as_ref() == Some(&evidence.stored.connection));
+        Ok((latest, is_connection))
+    }
+}

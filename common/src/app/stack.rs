@@ -1,0 +1,208 @@
+//! The stack: what a host has, composed into use cases. Lambda functions, one machine and tests compose them here and nowhere else.
+//!
+//! A use case takes only the parts that it uses, so a function that has one of them needs the settings, the permissions and the code of no other.
+
+use super::collection::collect::{Huntress, RateLimiters};
+use super::collection::worker::Worker;
+use super::connections::Connections;
+use super::evidence::EvidenceReader;
+use super::people::{PeopleKeyring, PeopleService};
+use super::runs::plan::Planner;
+use crate::aws::documents::Documents;
+use crate::aws::lambda::Aws;
+use crate::aws::queue::Queue;
+use crate::aws::secrets::Credentials;
+use crate::clock::Clock;
+use crate::huntress::request::{Timeouts, http_client};
+use crate::settings::jitter;
+use crate::store::Store;
+use chrono::TimeDelta;
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+
+/// The parts that a host has. Each may fail where a host reads its settings when it is asked for one.
+pub trait Stack {
+    /// Why a part is missing.
+    type Error;
+
+    /// The table.
+    ///
+    /// # Errors
+    /// A setting that is missing or wrong; for each of the parts.
+    fn store(&self) -> Result<Store, Self::Error>;
+    /// Where credentials are.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn credentials(&self) -> Result<Arc<Credentials>, Self::Error>;
+    /// The vendor.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn huntress(&self) -> Result<Huntress, Self::Error>;
+    /// Keys and certificates of people.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn keyring(&self) -> Result<Arc<PeopleKeyring>, Self::Error>;
+    /// Where the workers listen.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn queue(&self) -> Result<Arc<Queue>, Self::Error>;
+    /// The window that the runs of a tick are spread over.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn jitter(&self) -> Result<TimeDelta, Self::Error>;
+    /// The request limits of the accounts, as this process knows them.
+    fn limiters(&self) -> Arc<RateLimiters>;
+    /// Time.
+    fn clock(&self) -> Arc<dyn Clock>;
+
+    /// Connections, and the assignments that count: what `connection-test` serves.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`]; so for the other use cases.
+    fn connections(&self) -> Result<Connections, Self::Error> {
+        Ok(Connections {
+            store: self.store()?,
+            credentials: self.credentials()?,
+            huntress: self.huntress()?,
+            limiters: self.limiters(),
+        })
+    }
+
+    /// Runs: planned at a tick, asked for, listed, predicted. What `scheduled-sync` and `on-demand-sync` serve.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn planner(&self) -> Result<Planner, Self::Error> {
+        Ok(Planner { store: self.store()?, queue: self.queue()?, clock: self.clock(), jitter: self.jitter()? })
+    }
+
+    /// Evidence as it is read.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn evidence(&self) -> Result<EvidenceReader, Self::Error> {
+        Ok(EvidenceReader { store: self.store()?, clock: self.clock() })
+    }
+
+    /// People and a client's provider of training: what `people-api` serves.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn people(&self) -> Result<PeopleService, Self::Error> {
+        Ok(PeopleService { store: self.store()?, keyring: self.keyring()?, clock: self.clock() })
+    }
+
+    /// The worker: what `sync-worker` does.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn worker(&self) -> Result<Worker, Self::Error> {
+        Ok(Worker {
+            store: self.store()?,
+            credentials: self.credentials()?,
+            huntress: self.huntress()?,
+            limiters: self.limiters(),
+            queue: self.queue()?,
+            keyring: self.keyring()?,
+        })
+    }
+}
+
+/// All parts at hand: one machine, or a test. Time is the vendor's.
+#[derive(Clone)]
+pub struct Parts {
+    /// The table.
+    pub store: Store,
+    /// Where credentials are.
+    pub credentials: Arc<Credentials>,
+    /// The vendor, and time.
+    pub huntress: Huntress,
+    /// Keys and certificates of people.
+    pub keyring: Arc<PeopleKeyring>,
+    /// Where the workers listen.
+    pub queue: Arc<Queue>,
+    /// The request limits of the accounts.
+    pub limiters: Arc<RateLimiters>,
+    /// The window that the runs of a tick are spread over.
+    pub jitter: TimeDelta,
+}
+
+impl Stack for Parts {
+    type Error = Infallible;
+
+    fn store(&self) -> Result<Store, Infallible> {
+        Ok(self.store.clone())
+    }
+
+    fn credentials(&self) -> Result<Arc<Credentials>, Infallible> {
+        Ok(Arc::clone(&self.credentials))
+    }
+
+    fn huntress(&self) -> Result<Huntress, Infallible> {
+        Ok(self.huntress.clone())
+    }
+
+    fn keyring(&self) -> Result<Arc<PeopleKeyring>, Infallible> {
+        Ok(Arc::clone(&self.keyring))
+    }
+
+    fn queue(&self) -> Result<Arc<Queue>, Infallible> {
+        Ok(Arc::clone(&self.queue))
+    }
+
+    fn jitter(&self) -> Result<TimeDelta, Infallible> {
+        Ok(self.jitter)
+    }
+
+    fn limiters(&self) -> Arc<RateLimiters> {
+        Arc::clone(&self.limiters)
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.huntress.clock)
+    }
+}
+
+/// A Lambda function: each part from the variables that name it.
+impl Stack for Aws<'_> {
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn store(&self) -> Result<Store, Self::Error> {
+        Ok(self.table()?)
+    }
+
+    fn credentials(&self) -> Result<Arc<Credentials>, Self::Error> {
+        Ok(self.secrets()?)
+    }
+
+    fn huntress(&self) -> Result<Huntress, Self::Error> {
+        Ok(Huntress { http: http_client(Timeouts::default())?, clock: self.system_clock(), origins: self.origins()? })
+    }
+
+    fn keyring(&self) -> Result<Arc<PeopleKeyring>, Self::Error> {
+        let (wrapping, documents) = (self.people_wrapping()?, Documents::Bucket(self.certificates()?));
+        Ok(Arc::new(PeopleKeyring { wrapping, documents }))
+    }
+
+    fn queue(&self) -> Result<Arc<Queue>, Self::Error> {
+        Ok(Arc::new(self.run_queue()?))
+    }
+
+    fn jitter(&self) -> Result<TimeDelta, Self::Error> {
+        Ok(jitter(self.lookup())?)
+    }
+
+    fn limiters(&self) -> Arc<RateLimiters> {
+        Arc::default()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.system_clock()
+    }
+}

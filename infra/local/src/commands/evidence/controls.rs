@@ -1,0 +1,38 @@
+//! `controls`: those that a client's evidence supports.
+
+use crate::arguments::OfClient;
+use crate::commands::{faults, open};
+use crate::outcome::CliError;
+use crate::render;
+use common::api::views::ControlList;
+use common::app::evidence::Support;
+use common::app::stack::Stack;
+
+pub async fn run(options: OfClient) -> Result<(), CliError> {
+    let (stack, _) = open(&options.storage).await?;
+    let Ok(evidence) = stack.parts.evidence();
+    let controls = evidence.controls(&options.storage.company, &options.client).await;
+    let controls = controls.map_err(faults::of_evidence)?;
+    stack.close().await;
+    let Some(controls) = controls else {
+        return Err(CliError::other(format!(
+            "there is no evidence of a client {}; see: huntress-evidence connections",
+            options.client
+        )));
+    };
+    if options.json {
+        return render::json(&ControlList::of(options.client, controls));
+    }
+    let mut table = render::table(&["framework", "control", "supported by", "strength"]);
+    for control in &controls.controls {
+        let joined = |part: fn(&Support) -> &str| control.evidence.iter().map(part).collect::<Vec<_>>().join("\n");
+        table.add_row([
+            format!("{} {}", control.framework, control.version),
+            control.id.clone(),
+            joined(|support| &support.evidence),
+            joined(|support| &support.strength),
+        ]);
+    }
+    let versions: Vec<&str> = controls.map_versions.iter().map(String::as_str).collect();
+    render::text(&format!("{table}\ncontrol map {}\n", versions.join(", ")))
+}

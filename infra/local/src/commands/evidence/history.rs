@@ -1,0 +1,60 @@
+//! `history`: the values of one metric over time.
+
+use crate::arguments::{StorageArgs, instant};
+use crate::commands::{faults, open};
+use crate::outcome::CliError;
+use crate::render;
+use chrono::{DateTime, Utc};
+use clap::Args;
+use common::api::views::HistoryList;
+use common::app::stack::Stack;
+use common::domain::id::ClientId;
+use common::store::EvidenceOwner;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The metric, e.g. agents_online_percentage
+    pub metric: String,
+    /// The client; the company's own evidence when none is given
+    #[arg(long, value_name = "ID")]
+    pub client: Option<ClientId>,
+    /// From this instant on; a year ago when it is not given
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub from: Option<DateTime<Utc>>,
+    /// Up to this instant; now when it is not given
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub to: Option<DateTime<Utc>>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub storage: StorageArgs,
+}
+
+pub async fn run(options: Options) -> Result<(), CliError> {
+    let (stack, _) = open(&options.storage).await?;
+    let owner = options.client.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
+    let Ok(evidence) = stack.parts.evidence();
+    let window = (options.from, options.to);
+    let history = evidence.history(&options.storage.company, &owner, &options.metric, window).await;
+    let history = history.map_err(faults::of_evidence)?;
+    stack.close().await;
+    if history.values.is_empty() {
+        let why =
+            if history.pieces == 0 { "there is no evidence in that time" } else { "the evidence has no such metric" };
+        return Err(CliError::other(format!("no values of {}: {why}", options.metric)));
+    }
+    if options.json {
+        return render::json(&HistoryList::of(options.metric, options.client, history));
+    }
+    let mut table = render::table(&["as of", &options.metric, "connection", "run"]);
+    for value in &history.values {
+        table.add_row([
+            render::time(value.as_of),
+            render::value(&value.metric),
+            value.connection.to_string(),
+            value.run_id.to_string(),
+        ]);
+    }
+    render::text(&format!("{table}\n"))
+}

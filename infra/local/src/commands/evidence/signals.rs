@@ -1,0 +1,35 @@
+//! `signals`: the latest training evidence of a client.
+
+use super::heading;
+use crate::arguments::OfClient;
+use crate::commands::{faults, open};
+use crate::outcome::CliError;
+use crate::render;
+use common::api::views::EvidenceList;
+use common::app::stack::Stack;
+use common::domain::product::Product;
+use common::domain::sat::bundle::SatBundle;
+use common::store::EvidenceOwner;
+
+pub async fn run(options: OfClient) -> Result<(), CliError> {
+    let (stack, _) = open(&options.storage).await?;
+    let owner = EvidenceOwner::Client(options.client.clone());
+    let Ok(evidence) = stack.parts.evidence();
+    let latest = evidence.latest(&options.storage.company, &owner, Product::Sat).await;
+    let latest = latest.map_err(|error| faults::unusable(&error))?;
+    stack.close().await;
+    if latest.is_empty() {
+        return Err(CliError::other(format!(
+            "there is no training evidence of a client {}; see: huntress-evidence connections",
+            options.client
+        )));
+    }
+    if options.json {
+        return render::json(&EvidenceList::try_from(latest).map_err(faults::of_evidence)?);
+    }
+    for evidence in &latest {
+        let bundle: SatBundle = evidence.bundle().map_err(faults::of_evidence)?;
+        render::text(&format!("{}{}\n", heading(evidence), render::signals(&bundle)))?;
+    }
+    Ok(())
+}

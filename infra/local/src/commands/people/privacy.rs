@@ -1,0 +1,70 @@
+//! `privacy`: says what is kept of people.
+
+use super::close;
+use crate::arguments::StorageArgs;
+use crate::commands::connections::said;
+use crate::commands::{faults, open};
+use crate::outcome::CliError;
+use clap::{Args, ValueEnum};
+use common::app::people::PeopleError;
+use common::app::stack::Stack;
+use common::domain::id::ConnectionId;
+use common::domain::sat::person::PrivacyMode;
+
+/// What is kept of people, as it is named on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeName {
+    /// Nothing but counts
+    Aggregate,
+    /// A keyed hash of the learner's id
+    Pseudonymous,
+    /// The hash, and name, e-mail and certificates, sealed
+    Full,
+}
+
+impl From<ModeName> for PrivacyMode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Aggregate => Self::Aggregate,
+            ModeName::Pseudonymous => Self::Pseudonymous,
+            ModeName::Full => Self::Full,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The connection
+    pub connection: ConnectionId,
+    /// What is kept of people
+    pub mode: ModeName,
+    /// Erase for good what a mode that keeps less does not keep
+    #[arg(long)]
+    pub erase: bool,
+    /// Print the connection as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub storage: StorageArgs,
+}
+
+pub async fn run(options: Options) -> Result<(), CliError> {
+    let (stack, _) = open(&options.storage).await?;
+    let Ok(service) = stack.parts.people();
+    let mode = PrivacyMode::from(options.mode);
+    let set = service.set_mode(&options.storage.company, &options.connection, mode, options.erase).await;
+    let connection = set.map_err(|error| match error {
+        PeopleError::Refused(line) => CliError::usage(format!("{line} with --erase")),
+        error => faults::of_people(error, &options.connection),
+    })?;
+    close(stack, options.erase).await?;
+    let next = match connection.people.is_on() {
+        true => "".to_owned(),
+        false if mode == PrivacyMode::Aggregate => "; nobody is followed".to_owned(),
+        false => format!(
+            "; nobody is followed before assignments are picked: huntress-evidence assignments {}",
+            connection.id
+        ),
+    };
+    said(connection, options.json, &format!("is in the privacy mode {mode}{next}"))
+}

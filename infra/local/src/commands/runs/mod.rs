@@ -1,0 +1,6 @@
+//! Runs.
+
+mod forecast;
+pub mod list;
+pub mod redrive;
+pub mod sync;

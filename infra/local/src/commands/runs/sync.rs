@@ -1,0 +1,110 @@
+//! `sync`: a run in this process, or what it would ask.
+
+use super::forecast;
+use crate::arguments::StorageArgs;
+use crate::commands::{faults, open, refuse_deployed};
+use crate::outcome::CliError;
+use crate::{progress, render};
+use chrono::TimeDelta;
+use clap::Args;
+use common::api::views::RunView;
+use common::app::collection::worker::{Processed, WorkError};
+use common::app::stack::Stack;
+use common::aws::queue::RunMessage;
+use common::domain::connection::Connection;
+use common::domain::id::ConnectionId;
+use common::domain::product::Product;
+use common::domain::run::Run;
+use huntress_evidence::stack::{LocalStack, OWNER};
+use std::sync::Arc;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The connection
+    pub connection: ConnectionId,
+    /// Only say what it will ask of Huntress and how long it will take, going by the last run; nothing is asked or stored
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub storage: StorageArgs,
+}
+
+/// How long a sync by hand may take.
+const SYNC_TIME: TimeDelta = TimeDelta::hours(2);
+
+pub async fn run(options: Options) -> Result<(), CliError> {
+    if options.dry_run {
+        return forecast::run(&options).await;
+    }
+    refuse_deployed(&options.storage, "sync")?;
+    // The receiving end stays open: this process is the worker of the run that it asks for.
+    let (stack, _queue) = open(&options.storage).await?;
+    let (company, id) = (&options.storage.company, &options.connection);
+    let Ok(planner) = stack.parts.planner();
+    let asked = planner.sync_now(company, id, None).await.map_err(|error| faults::of_plan(error, id))?;
+    let message = RunMessage { company: company.clone(), connection: id.clone(), run: asked.run.id.clone() };
+    let run = work(&stack, &message).await?;
+    let connection = stack.parts.store.connection(company, id).await.map_err(|error| faults::stored(error, id))?;
+    stack.close().await;
+    let run = run.ok_or_else(|| faults::no_connection(id))?;
+    if let Some(failure) = run.failure {
+        return Err(failure.into());
+    }
+    if options.json {
+        return render::json(&RunView::from(run));
+    }
+    render::text(&format!(
+        "run {} {}: {} requests, {} bundles; see: {}\n",
+        run.id,
+        run.status,
+        run.api_calls,
+        run.bundles,
+        next_command(connection.as_ref())
+    ))
+}
+
+/// The command that shows what a sync of this connection has brought.
+fn next_command(connection: Option<&Connection>) -> String {
+    match connection {
+        Some(connection) if connection.product == Product::Sat => {
+            let client = connection.mapping.clients().into_iter().next().map_or_else(String::new, ToString::to_string);
+            format!("huntress-evidence signals {client}")
+        }
+        Some(connection) => format!("huntress-evidence metrics {}", connection.id),
+        None => "huntress-evidence connections".to_owned(),
+    }
+}
+
+/// Does a run in this process and gives its record.
+async fn work(stack: &LocalStack, message: &RunMessage) -> Result<Option<Run>, CliError> {
+    let Ok(worker) = stack.parts.worker();
+    let connection = stack.parts.store.connection(&message.company, &message.connection).await;
+    let connection = connection.map_err(|error| faults::stored(error, &message.connection))?;
+    let budget = stack.parts.limiters.of(&connection.ok_or_else(|| faults::no_connection(&message.connection))?);
+    loop {
+        let progress = Arc::default();
+        let display = progress::show(&progress, &budget, &stack.parts.huntress.clock);
+        let processed = worker.process(message, OWNER, stack.parts.huntress.clock.now() + SYNC_TIME, progress).await;
+        drop(display);
+        match processed {
+            // It goes on from its checkpoint, here or, should this process end, wherever it is taken up.
+            Ok(Processed::Waiting { until }) => {
+                tracing::info!(%until, "waiting for the request limit");
+                let _shown = progress::waiting(until);
+                stack.parts.huntress.clock.sleep_until(until).await;
+            }
+            Ok(_) => break,
+            Err(WorkError::Store(error)) => return Err(faults::stored(error, &message.connection)),
+            Err(error @ WorkError::Queue(_)) => return Err(CliError::other(error.to_string())),
+        }
+    }
+    stack
+        .parts
+        .store
+        .run(&message.company, &message.connection, &message.run)
+        .await
+        .map_err(|error| faults::stored(error, &message.connection))
+}

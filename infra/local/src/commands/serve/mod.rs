@@ -1,0 +1,150 @@
+//! `serve`: scheduler, queue, worker and HTTP on one machine.
+
+mod token;
+
+use super::{faults, open, refuse_deployed};
+use crate::arguments::StorageArgs;
+use crate::outcome::CliError;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Args;
+use common::api::{host, routes as table};
+use common::app::runs::plan::{PlanError, Planner};
+use common::app::stack::Stack;
+use common::aws::queue::{Queued, RunMessage};
+use common::domain::id::CompanyId;
+use common::store::StoreError;
+use huntress_evidence::stack::LocalStack;
+use huntress_evidence::{dispatcher, scheduler};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use token::{LocalCaller, identify};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Loopback address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
+    pub listen: SocketAddr,
+    /// Runs that are worked on at the same time
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: u16,
+    /// Minutes that the runs of the daily tick are spread over
+    #[arg(long, value_name = "MINUTES", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=720))]
+    pub jitter_minutes: u16,
+    /// Seconds that runs may still take when the process is asked to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    pub grace_seconds: u32,
+    #[command(flatten)]
+    pub storage: StorageArgs,
+}
+
+pub async fn run(options: Options) -> Result<(), CliError> {
+    refuse_deployed(&options.storage, "serve")?;
+    if !options.listen.ip().is_loopback() {
+        return Err(CliError::usage("--listen must be a loopback address: there is no TLS here; put a proxy in front"));
+    }
+    let (stack, queue) = open(&options.storage).await?;
+    let token = token::of_folder(&options.storage.data)
+        .map_err(|error| CliError::other(format!("the API token cannot be kept: {error}")))?;
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        CliError::other(format!(
+            "{}: {error}; listen elsewhere with --listen, e.g. --listen 127.0.0.1:0",
+            options.listen
+        ))
+    })?;
+    let address = listener.local_addr().map_err(|error| CliError::other(error.to_string()))?;
+    let stop = CancellationToken::new();
+    let stack = Arc::new(stack);
+    recover(&stack, &options.storage.company).await?;
+
+    let caller = LocalCaller { token: token.into(), company: options.storage.company.clone() };
+    let routes = routes(&stack).layer(from_fn_with_state(caller, identify));
+    let served = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let http = tokio::spawn(served.into_future());
+    let runs = TaskTracker::new();
+    let dispatcher =
+        dispatcher::run(Arc::clone(&stack), queue, usize::from(options.workers), runs.clone(), stop.clone());
+    let dispatcher = tokio::spawn(dispatcher);
+    let Ok(planner) = stack.parts.planner();
+    let planner = Planner { jitter: TimeDelta::minutes(options.jitter_minutes.into()), ..planner };
+    let scheduler = tokio::spawn(scheduler::run(planner, stop.clone()));
+    tracing::info!(%address, company = %options.storage.company, "listening");
+    crate::render::text(&format!(
+        "listening on http://{address} · token in {}\n",
+        options.storage.data.join("api-token").display()
+    ))?;
+
+    asked_to_stop().await;
+    tracing::info!("stopping");
+    stop.cancel();
+    runs.close();
+    // What is not done by then is taken up at the next start: it stands in the table.
+    let grace = Duration::from_secs(u64::from(options.grace_seconds));
+    drop(tokio::time::timeout(grace, async { tokio::join!(http, dispatcher, scheduler, runs.wait()) }).await);
+    if let Some(stack) = Arc::into_inner(stack) {
+        // What was erased over HTTP leaves the data file's free pages now.
+        if let Err(error) = stack.close_and_compact().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the data file was not compacted");
+        }
+    }
+    Ok(())
+}
+
+/// The routes of all functions, in one process.
+fn routes(stack: &LocalStack) -> Router {
+    let parts = &stack.parts;
+    let (Ok(connections), Ok(planner), Ok(people)) = (parts.connections(), parts.planner(), parts.people());
+    host(
+        table::CONNECTION_TEST
+            .router(Arc::new(connections))
+            .merge(table::ON_DEMAND_SYNC.router(Arc::new(planner)))
+            .merge(table::PEOPLE_API.router(Arc::new(people))),
+    )
+}
+
+/// SIGTERM, or Ctrl-C.
+async fn asked_to_stop() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            tracing::error!(%error, "no SIGTERM here; stop with Ctrl-C");
+            drop(tokio::signal::ctrl_c().await);
+            return;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// Puts the runs that an earlier process left back into the queue.
+async fn recover(stack: &LocalStack, company: &CompanyId) -> Result<(), CliError> {
+    let fault = |error: StoreError| faults::unusable(&error);
+    let Ok(planner) = stack.parts.planner();
+    // What has been lying for a day is not gone on with.
+    planner.reconcile().await.map_err(|error| match error {
+        PlanError::Store(error) => fault(error),
+        error @ PlanError::Queue(_) => CliError::other(error.to_string()),
+    })?;
+    // Everything that is scheduled at all is due by then.
+    let scheduled = stack.parts.store.due(DateTime::<Utc>::MAX_UTC).await.map_err(fault)?;
+    let mut connections: BTreeSet<_> = scheduled.into_iter().map(|due| (due.company, due.connection)).collect();
+    // A paused connection is not scheduled, but can have been synced on demand.
+    let own = stack.parts.store.connections(company).await.map_err(fault)?;
+    connections.extend(own.into_iter().map(|connection| (connection.company, connection.id)));
+    for (company, connection) in connections {
+        let active = stack.parts.store.active_run(&company, &connection).await.map_err(fault)?;
+        let Some(active) = active else { continue };
+        tracing::info!(%company, %connection, run = %active.run_id, "taking up a run");
+        let message = RunMessage { company, connection, run: active.run_id };
+        stack.send(&[Queued::now(message)]).await.map_err(|error| CliError::other(error.to_string()))?;
+    }
+    Ok(())
+}
