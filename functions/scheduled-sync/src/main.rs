@@ -11,6 +11,8 @@ async fn main() -> Result<(), Error> {
     start_logging(&environment);
     let aws = Aws::load(&environment);
     let (planner, telemetry) = (&aws.planner()?, &aws.telemetry());
-    let handler = async move |event: LambdaEvent<tick::Tick>| tick::handle(planner, telemetry, event.payload).await;
+    let handler = async move |event: LambdaEvent<tick::Tick>| {
+        tick::handle(planner, telemetry, event.payload).await.map_err(Error::from)
+    };
     lambda_runtime::run(service_fn(handler)).await
 }
