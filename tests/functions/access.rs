@@ -2,67 +2,37 @@
 
 use super::{World, ask, ask_for_all, company, connection, sample};
 use axum::Router;
+use common::api::{Entry, Role, routes};
 use serde_json::{Value, json};
 
-/// A route, and the function that answers it.
-struct Route {
-    key: &'static str,
-    function: fn(&World) -> Router,
+/// The function that answers a route, as its `main` puts it together.
+fn function(world: &World, entry: &Entry) -> Router {
+    match entry.function {
+        "on-demand-sync" => world.on_demand_sync(),
+        "connection-test" => world.connection_test(),
+        "people-api" => world.people_api(),
+        other => panic!("no function {other}"),
+    }
 }
 
-/// Every route of the HTTP API.
-const ROUTES: [Route; 20] = [
-    Route { key: "POST /v1/companies/{company}/connections/{connection}/sync", function: World::on_demand_sync },
-    Route { key: "GET /v1/companies/{company}/connections/{connection}/runs", function: World::on_demand_sync },
-    Route { key: "GET /v1/companies/{company}/connections/{connection}/runs/{run}", function: World::on_demand_sync },
-    Route { key: "GET /v1/companies/{company}/connections/{connection}/forecast", function: World::on_demand_sync },
-    Route { key: "POST /v1/companies/{company}/connections/{connection}/test", function: World::connection_test },
-    Route { key: "GET /v1/companies/{company}/connections/{connection}/assignments", function: World::connection_test },
-    Route { key: "PUT /v1/companies/{company}/connections/{connection}/assignments", function: World::connection_test },
-    Route { key: "PUT /v1/companies/{company}/connections/{connection}/privacy", function: World::people_api },
-    Route { key: "GET /v1/companies/{company}/connections/{connection}/people", function: World::people_api },
-    Route { key: "DELETE /v1/companies/{company}/connections/{connection}/people", function: World::people_api },
-    Route { key: "POST /v1/companies/{company}/connections/{connection}/people/lookup", function: World::people_api },
-    Route { key: "GET /v1/companies/{company}/connections/{connection}/people/{person}", function: World::people_api },
-    Route {
-        key: "DELETE /v1/companies/{company}/connections/{connection}/people/{person}",
-        function: World::people_api,
-    },
-    Route {
-        key: "GET /v1/companies/{company}/connections/{connection}/people/{person}/onboarding",
-        function: World::people_api,
-    },
-    Route {
-        key: "POST /v1/companies/{company}/connections/{connection}/people/{person}/reset",
-        function: World::people_api,
-    },
-    Route {
-        key: "POST /v1/companies/{company}/connections/{connection}/people/{person}/identity",
-        function: World::people_api,
-    },
-    Route {
-        key: "POST /v1/companies/{company}/connections/{connection}/people/{person}/certificate",
-        function: World::people_api,
-    },
-    Route { key: "GET /v1/companies/{company}/clients/{client}/training-provider", function: World::people_api },
-    Route { key: "PUT /v1/companies/{company}/clients/{client}/training-provider", function: World::people_api },
-    Route { key: "DELETE /v1/companies/{company}/clients/{client}/training-provider", function: World::people_api },
-];
+fn key(entry: &Entry) -> String {
+    format!("{} {}", entry.method, entry.path)
+}
 
 const RUN: &str = "019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11";
 const PERSON: &str = "0123456789abcdef0123456789abcdef";
 
 /// An event for a route, from a caller with these claims.
-fn event(route: &Route, company: &str, claims: &Value) -> Value {
-    let (method, template) = route.key.split_once(' ').unwrap();
+fn event(entry: &Entry, company: &str, claims: &Value) -> Value {
+    let (method, template, key) = (entry.method.as_str(), entry.path, key(entry));
     let path = template.replace("{company}", company).replace("{connection}", "edr-main").replace("{run}", RUN);
     let path = path.replace("{person}", PERSON).replace("{client}", "client-acme-corp");
     let mut event = sample("on-demand-sync/events/sync-now.json");
-    event["routeKey"] = json!(route.key);
+    event["routeKey"] = json!(key);
     event["rawPath"] = json!(path);
     event["pathParameters"] = json!({"company": company, "connection": "edr-main"});
     let context = &mut event["requestContext"];
-    context["routeKey"] = json!(route.key);
+    context["routeKey"] = json!(key);
     context["http"]["method"] = json!(method);
     context["http"]["path"] = json!(path);
     if claims.is_null() {
@@ -73,25 +43,10 @@ fn event(route: &Route, company: &str, claims: &Value) -> Value {
     event
 }
 
-#[test]
-fn these_are_all_routes_of_the_template() {
-    let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
-    let key =
-        |line: &str| line.trim().strip_prefix("RouteKey:").map(|key| key.trim().trim_matches(['"', '\'']).to_owned());
-    let mut declared: Vec<String> = template.lines().filter_map(key).collect();
-    let mut tested: Vec<&str> = ROUTES.iter().map(|route| route.key).collect();
-    declared.sort();
-    tested.sort_unstable();
-    assert_eq!(declared, tested, "every route needs its access tested here");
-    // None of them is open: each names the authorizer.
-    let with_authorizer = template.lines().filter(|line| line.trim() == "AuthorizationType: JWT").count();
-    assert_eq!(with_authorizer, ROUTES.len());
-}
-
 #[tokio::test]
 async fn nobody_gets_in_without_both_claims() {
     let mut world = World::with(&["edr-main"]).await;
-    for route in &ROUTES {
+    for route in routes::table().iter().filter(|route| !route.is_public) {
         for claims in [
             json!(null),
             json!({}),
@@ -102,8 +57,8 @@ async fn nobody_gets_in_without_both_claims() {
             json!({"sub": "user-7f3a", "Company_Id": "msp-acme"}),
         ] {
             let asked = event(route, "msp-acme", &claims);
-            let (status, headers, body) = ask_for_all((route.function)(&world), &asked).await;
-            assert_eq!((status, &body["code"]), (401, &json!("unauthenticated")), "{} {claims}", route.key);
+            let (status, headers, body) = ask_for_all(function(&world, route), &asked).await;
+            assert_eq!((status, &body["code"]), (401, &json!("unauthenticated")), "{} {claims}", key(route));
             assert_eq!(headers["content-type"], "application/problem+json");
         }
     }
@@ -113,37 +68,63 @@ async fn nobody_gets_in_without_both_claims() {
 #[tokio::test]
 async fn nobody_acts_for_another_company() {
     let mut world = World::with(&["edr-main"]).await;
-    for route in &ROUTES {
+    for route in &routes::table() {
         for (caller, company) in [("msp-other", "msp-acme"), ("msp-acme", "msp-other"), ("MSP-ACME", "msp-acme")] {
-            let claims = json!({"sub": "user-7f3a", "company_id": caller});
-            let (status, body) = ask((route.function)(&world), &event(route, company, &claims)).await;
-            assert_eq!((status, &body["code"]), (403, &json!("forbidden")), "{} {caller}", route.key);
+            let claims = json!({"sub": "user-7f3a", "company_id": caller, "role": "admin"});
+            let (status, body) = ask(function(&world, route), &event(route, company, &claims)).await;
+            assert_eq!((status, &body["code"]), (403, &json!("forbidden")), "{} {caller}", key(route));
             // Whether that company exists is not told.
             assert!(!body.to_string().contains(company));
         }
         // A header or a parameter is no claim.
-        let mut forged = event(route, "msp-acme", &json!({"sub": "user-7f3a", "company_id": "msp-other"}));
+        let mut forged =
+            event(route, "msp-acme", &json!({"sub": "user-7f3a", "company_id": "msp-other", "role": "admin"}));
         forged["headers"]["company_id"] = json!("msp-acme");
         forged["headers"]["x-company-id"] = json!("msp-acme");
         forged["rawQueryString"] = json!("company_id=msp-acme");
-        assert_eq!(ask((route.function)(&world), &forged).await.0, 403, "{}", route.key);
+        assert_eq!(ask(function(&world, route), &forged).await.0, 403, "{}", key(route));
     }
     nothing_happened(&mut world).await;
 }
 
+/// Every route for every role, at its own company: in exactly where the role has the route's scope.
 #[tokio::test]
-async fn the_own_company_gets_in() {
+async fn a_role_gets_in_where_it_has_the_scope() {
     let world = World::with(&["edr-main"]).await;
-    let claims = json!({"sub": "user-7f3a", "company_id": "msp-acme"});
-    let mut statuses = Vec::new();
-    for route in &ROUTES {
-        statuses.push(ask((route.function)(&world), &event(route, "msp-acme", &claims)).await.0);
+    let limits = json!({"clients": "[client-acme-corp]", "window": "2026-01-01/2026-12-31"});
+    for role in Role::ALL.into_iter().map(|role| role.as_str()).chain(["root", ""]) {
+        let mut claims = json!({"sub": "user-7f3a", "company_id": "[msp-acme msp-other]", "role": role});
+        if role == "auditor" {
+            claims.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+        }
+        for entry in &routes::table() {
+            let (status, body) = ask(function(&world, entry), &event(entry, "msp-acme", &claims)).await;
+            let may =
+                entry.scope.is_none_or(|scope| Role::parse(role).is_some_and(|role| role.scopes().contains(scope)));
+            if may {
+                assert!(![401, 403].contains(&status) || role == "auditor", "{role} {} {status} {body}", key(entry));
+            } else {
+                assert_eq!((status, &body["code"]), (403, &json!("scope_missing")), "{role} {}", key(entry));
+            }
+        }
     }
-    assert_eq!(statuses[..5], [202, 200, 404, 200, 200], "there is no such run");
-    // The connection is one of the endpoint API, which knows no people: what it is asked about them is refused, or not there. Bodies are empty.
-    assert_eq!(statuses[5..8], [400, 400, 400]);
-    assert_eq!(statuses[8..17], [400, 204, 400, 400, 400, 400, 400, 400, 400]);
-    assert_eq!(statuses[17..], [200, 400, 204]);
+}
+
+/// A caller who is bound to clients gets nothing of another client, and nothing of the whole company, whatever the role.
+#[tokio::test]
+async fn who_is_bound_to_clients_sees_no_other() {
+    let mut world = World::with(&["edr-main"]).await;
+    let claims = json!({"sub": "user-7f3a", "company_id": "msp-acme", "role": "admin", "clients": "client-globex"});
+    for entry in &routes::table() {
+        let (status, body) = ask(function(&world, entry), &event(entry, "msp-acme", &claims)).await;
+        let expected = match entry.path {
+            path if path.contains("/clients/{client}") => (404, json!("not_found")),
+            path if path.contains("/connections") => (403, json!("clients_only")),
+            _ => continue,
+        };
+        assert_eq!((status, body["code"].clone()), expected, "{}", key(entry));
+    }
+    nothing_happened(&mut world).await;
 }
 
 async fn nothing_happened(world: &mut World) {

@@ -12,12 +12,13 @@ mod permissions;
 mod redrive;
 mod scheduler;
 mod services;
+mod table;
 mod telemetry;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::api::{host, lambda_caller, routes};
+use common::api::{Claims, host, lambda_caller, routes};
 use common::app::collection::batch::Batch;
 use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Worker;
@@ -210,7 +211,8 @@ impl World {
 
 /// Routes as a function hosts them.
 fn function(routes: Router) -> Router {
-    host(routes).layer(axum::middleware::from_fn(lambda_caller))
+    let claims = Arc::new(Claims::read(&|_| None));
+    host(routes).layer(axum::middleware::from_fn_with_state(claims, lambda_caller))
 }
 
 /// The event of a sample file.

@@ -9,9 +9,9 @@ pub mod routes;
 mod scope;
 pub mod views;
 
-pub use body::{Body, Explained, Parameters};
-pub use caller::{Caller, lambda_caller};
-pub use path::{ClientPath, ConnectionPath, PersonPath, path_params};
+pub use body::{Body, Explained, LARGEST_BODY, Parameters};
+pub use caller::{Caller, Claims, Window, lambda_caller};
+pub use path::{ClientPath, CompanyPath, ConnectionPath, PersonPath, path_params};
 pub use problem::Problem;
 pub use route::{Entry, Group, Method, Route, host};
 pub use scope::{Role, Scope, Scopes};

@@ -1,6 +1,6 @@
 //! What a path names, once the caller may act for its company.
 
-use super::caller::Caller;
+use super::caller::{Caller, Window};
 use super::problem::Problem;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::sat::person::PersonId;
@@ -29,6 +29,8 @@ pub struct ClientPath {
     pub client: ClientId,
     /// Who calls.
     pub subject: String,
+    /// The time whose evidence they may see; all of it without.
+    pub window: Option<Window>,
 }
 
 /// A person of a connection of the caller's own company, in a path below `/v1/companies/{company}/connections/{connection}/people/{person}`.
@@ -69,6 +71,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ConnectionPath {
         let Named { company, connection } = path_params(parts, state).await?;
         let (company, connection) = (CompanyId::parse(company)?, ConnectionId::parse(connection)?);
         caller.act_for(&company)?;
+        // A connection is of many clients.
+        caller.see_company()?;
         Ok(Self { company, connection, subject: caller.subject })
     }
 }
@@ -86,7 +90,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientPath {
         let Named { company, client } = path_params(parts, state).await?;
         let (company, client) = (CompanyId::parse(company)?, ClientId::parse(client)?);
         caller.act_for(&company)?;
-        Ok(Self { company, client, subject: caller.subject })
+        caller.see_client(&client)?;
+        Ok(Self { company, client, subject: caller.subject, window: caller.window })
     }
 }
 
@@ -103,5 +108,30 @@ impl<S: Send + Sync> FromRequestParts<S> for PersonPath {
         // Only ids of ours: a path is in many logs, and a learner's id must be in none.
         let person = PersonId::parse(&person).map_err(|_| Problem::not_found("person"))?;
         Ok(Self { company, connection, person, subject })
+    }
+}
+
+/// A company of the caller's own, in a path below `/v1/companies/{company}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompanyPath {
+    /// The company.
+    pub company: CompanyId,
+    /// Who calls.
+    pub caller: Caller,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CompanyPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct Named {
+            company: String,
+        }
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let Named { company } = path_params(parts, state).await?;
+        let company = CompanyId::parse(company)?;
+        caller.act_for(&company)?;
+        Ok(Self { company, caller })
     }
 }

@@ -52,6 +52,20 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "scope_missing", "The caller may not do this", detail)
     }
 
+    /// The caller is bound to clients, and this is the company's own.
+    #[must_use]
+    pub fn clients_only() -> Self {
+        let detail = "ask for one of the clients of your token";
+        Self::new(StatusCode::FORBIDDEN, "clients_only", "The caller may see clients, not the company", detail)
+    }
+
+    /// The body is larger than any route takes.
+    #[must_use]
+    pub fn too_large(limit: usize) -> Self {
+        let detail = format!("send at most {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large", detail)
+    }
+
     /// There is no such thing.
     #[must_use]
     pub fn not_found(what: &str) -> Self {

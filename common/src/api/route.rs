@@ -1,11 +1,14 @@
 //! The table of routes. A route stands once, as data, beside its handler; routers, scopes and documents come from it.
 
+use super::body::LARGEST_BODY;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::scope::Scope;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 use std::fmt;
@@ -55,16 +58,27 @@ impl fmt::Display for Method {
     }
 }
 
+/// Whom a route lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Who has the scope.
+    Scope(Scope),
+    /// Any caller who is known.
+    Known,
+    /// Everybody.
+    Public,
+}
+
 /// A route: what it answers to, what it asks of its caller, and who answers.
 pub struct Route<S> {
     method: Method,
     path: &'static str,
-    scope: Scope,
+    access: Access,
     handler: fn(MethodFilter) -> MethodRouter<S>,
 }
 
 impl<S> Route<S> {
-    /// A route whose `handler` is put behind the method that it is given, as in `|method| on(method, list)`.
+    /// A route for who has a scope; its `handler` is put behind the method that it is given, as in `|method| on(method, list)`.
     #[must_use]
     pub const fn new(
         method: Method,
@@ -72,7 +86,19 @@ impl<S> Route<S> {
         scope: Scope,
         handler: fn(MethodFilter) -> MethodRouter<S>,
     ) -> Self {
-        Self { method, path, scope, handler }
+        Self { method, path, access: Access::Scope(scope), handler }
+    }
+
+    /// A route for any caller who is known, whatever they may do.
+    #[must_use]
+    pub const fn known(method: Method, path: &'static str, handler: fn(MethodFilter) -> MethodRouter<S>) -> Self {
+        Self { method, path, access: Access::Known, handler }
+    }
+
+    /// A route for everybody.
+    #[must_use]
+    pub const fn public(method: Method, path: &'static str, handler: fn(MethodFilter) -> MethodRouter<S>) -> Self {
+        Self { method, path, access: Access::Public, handler }
     }
 }
 
@@ -91,8 +117,10 @@ pub struct Entry {
     pub path: &'static str,
     /// The method.
     pub method: Method,
-    /// What the caller needs.
-    pub scope: Scope,
+    /// What the caller needs; `None` where any caller may, or everybody.
+    pub scope: Option<Scope>,
+    /// Whether everybody may, without a token.
+    pub is_public: bool,
     /// The Lambda function that serves it.
     pub function: &'static str,
 }
@@ -106,7 +134,7 @@ impl<S: Clone + Send + Sync + 'static> Group<S> {
     pub fn router(&self, state: S) -> Router {
         let add = |router: Router<S>, route: &Route<S>| {
             let handler = (route.handler)(route.method.filter());
-            router.route(route.path, handler.layer(from_fn_with_state(route.scope, require)))
+            router.route(route.path, handler.layer(from_fn_with_state(route.access, require)))
         };
         self.routes().fold(Router::new(), add).with_state(state)
     }
@@ -114,26 +142,42 @@ impl<S: Clone + Send + Sync + 'static> Group<S> {
     /// The rows of these routes.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
         let function = self.function;
-        self.routes().map(move |route| Entry { path: route.path, method: route.method, scope: route.scope, function })
+        self.routes().map(move |route| Entry {
+            path: route.path,
+            method: route.method,
+            scope: match route.access {
+                Access::Scope(scope) => Some(scope),
+                Access::Known | Access::Public => None,
+            },
+            is_public: route.access == Access::Public,
+            function,
+        })
     }
 }
 
-/// Lets a caller in who has the scope.
-async fn require(State(scope): State<Scope>, request: Request, next: Next) -> Response {
-    match request.extensions().get::<Caller>() {
-        None => Problem::unauthenticated().into_response(),
-        Some(caller) if !caller.scopes.contains(scope) => Problem::scope_missing(scope).into_response(),
-        Some(_) => next.run(request).await,
+/// Lets a caller in whom the route is for.
+async fn require(State(access): State<Access>, request: Request, next: Next) -> Response {
+    match (access, request.extensions().get::<Caller>()) {
+        (Access::Public, _) | (Access::Known, Some(_)) => next.run(request).await,
+        (_, None) => Problem::unauthenticated().into_response(),
+        (Access::Scope(scope), Some(caller)) if caller.scopes.contains(scope) => next.run(request).await,
+        (Access::Scope(scope), Some(_)) => Problem::scope_missing(scope).into_response(),
     }
 }
 
-/// The largest body of a request.
-pub const LARGEST_BODY: usize = 64 * 1024;
-
-/// What holds for all routes, whoever hosts them: how large a body may be, and what is answered where there is no route.
+/// What holds for all routes, whoever hosts them: how large a body may be, what is answered where there is no route, and that nothing is kept or guessed at
+/// on the way unless a route says otherwise.
 pub fn host(routes: Router) -> Router {
     routes
         .fallback(async || Problem::not_found("route"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(map_response(guarded))
+}
+
+async fn guarded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }

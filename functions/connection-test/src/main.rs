@@ -1,6 +1,7 @@
 //! The Lambda function `connection-test`: tests a saved connection, and selects the assignments that count.
 
-use common::api::{host, lambda_caller, routes};
+use axum::middleware::from_fn_with_state;
+use common::api::{Claims, host, lambda_caller, routes};
 use common::app::stack::Stack;
 use common::aws::lambda::{Aws, start_logging};
 use common::settings::environment;
@@ -11,5 +12,6 @@ async fn main() -> Result<(), lambda_http::Error> {
     start_logging(&environment);
     let connections = Aws::load(&environment).connections()?;
     let routes = host(routes::CONNECTION_TEST.router(Arc::new(connections)));
-    lambda_http::run(routes.layer(axum::middleware::from_fn(lambda_caller))).await
+    let claims = Arc::new(Claims::read(&environment));
+    lambda_http::run(routes.layer(from_fn_with_state(claims, lambda_caller))).await
 }

@@ -1,6 +1,7 @@
 //! The Lambda function `on-demand-sync`: Sync Now, the state of runs, and what the next one will ask.
 
-use common::api::{host, lambda_caller, routes};
+use axum::middleware::from_fn_with_state;
+use common::api::{Claims, host, lambda_caller, routes};
 use common::app::stack::Stack;
 use common::aws::lambda::{Aws, start_logging};
 use common::settings::environment;
@@ -11,5 +12,6 @@ async fn main() -> Result<(), lambda_http::Error> {
     start_logging(&environment);
     let planner = Aws::load(&environment).planner()?;
     let routes = host(routes::ON_DEMAND_SYNC.router(Arc::new(planner)));
-    lambda_http::run(routes.layer(axum::middleware::from_fn(lambda_caller))).await
+    let claims = Arc::new(Claims::read(&environment));
+    lambda_http::run(routes.layer(from_fn_with_state(claims, lambda_caller))).await
 }

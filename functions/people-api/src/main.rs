@@ -1,6 +1,7 @@
 //! The Lambda function `people-api`: the people whose training is tracked, and the choices about them.
 
-use common::api::{host, lambda_caller, routes};
+use axum::middleware::from_fn_with_state;
+use common::api::{Claims, host, lambda_caller, routes};
 use common::app::stack::Stack;
 use common::aws::lambda::{Aws, start_logging};
 use common::settings::environment;
@@ -11,5 +12,6 @@ async fn main() -> Result<(), lambda_http::Error> {
     start_logging(&environment);
     let people = Aws::load(&environment).people()?;
     let routes = host(routes::PEOPLE_API.router(Arc::new(people)));
-    lambda_http::run(routes.layer(axum::middleware::from_fn(lambda_caller))).await
+    let claims = Arc::new(Claims::read(&environment));
+    lambda_http::run(routes.layer(from_fn_with_state(claims, lambda_caller))).await
 }

@@ -37,7 +37,7 @@ struct NewProvider {
 /// Names the connection that provides the client's training, in place of an earlier one.
 async fn name_provider(
     State(people): State<Arc<PeopleService>>,
-    ClientPath { company, client, subject }: ClientPath,
+    ClientPath { company, client, subject, .. }: ClientPath,
     Body(NewProvider { connection }): Body<NewProvider>,
 ) -> Result<Json<ProviderAnswer>, Problem> {
     let provider = Some(people.name_provider(&company, &client, &connection, &subject).await?);
@@ -47,7 +47,7 @@ async fn name_provider(
 /// Names no provider any more.
 async fn forget_provider(
     State(people): State<Arc<PeopleService>>,
-    ClientPath { company, client, subject }: ClientPath,
+    ClientPath { company, client, subject, .. }: ClientPath,
 ) -> Result<StatusCode, Problem> {
     people.forget_provider(&company, &client, &subject).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -26,11 +26,7 @@ pub async fn identify(State(local): State<LocalCaller>, mut request: Request, ne
         aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), local.token.as_bytes()).is_ok()
     });
     if known {
-        request.extensions_mut().insert(Caller {
-            company: local.company,
-            subject: "local".to_owned(),
-            scopes: Role::Admin.scopes(),
-        });
+        request.extensions_mut().insert(Caller::with_role(local.company, "local", Role::Admin));
     }
     next.run(request).await
 }

@@ -1,0 +1,142 @@
+//! The routes of template.yaml and of `cargo lambda watch`, compared with the table of routes. `UPDATE_ROUTES=1` writes them from it.
+
+use common::api::{Entry, Method, routes};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// A part of a file that is written from the table, between two lines.
+struct Part {
+    file: &'static str,
+    begin: &'static str,
+    end: &'static str,
+}
+
+const TEMPLATE: Part = Part {
+    file: "template.yaml",
+    begin: "  # Written from the table of routes (common/src/api/routes) by UPDATE_ROUTES=1 cargo test table:",
+    end: "  # End of what is written from the table of routes.",
+};
+
+const WATCH: Part =
+    Part { file: "Cargo.toml", begin: "[workspace.metadata.lambda.watch.router]", end: "[profile.dev]" };
+
+impl Part {
+    fn path(&self) -> String {
+        format!("{}/../../{}", env!("CARGO_MANIFEST_DIR"), self.file)
+    }
+
+    /// What is before the part, the part, and what is after it.
+    fn split(&self, text: &str) -> [String; 3] {
+        let from = text.find(self.begin).unwrap() + self.begin.len() + 1;
+        let to = from + text[from..].find(self.end).unwrap();
+        [text[..from].to_owned(), text[from..to].to_owned(), text[to..].to_owned()]
+    }
+
+    /// Compares the part with what the table says, or writes it.
+    #[track_caller]
+    fn compare(&self, expected: impl Fn(&str) -> String) {
+        let [before, part, after] = self.split(&std::fs::read_to_string(self.path()).unwrap());
+        let expected = expected(&part);
+        if std::env::var("UPDATE_ROUTES").is_ok() {
+            std::fs::write(self.path(), format!("{before}{expected}{after}")).unwrap();
+        } else {
+            assert!(part == expected, "{} is not as the table of routes; write it with UPDATE_ROUTES=1", self.file);
+        }
+    }
+}
+
+/// The name of a resource: that of a deployed route stays, since two resources of one route key cannot be at the same time.
+fn logical_id(entry: &Entry, known: &BTreeMap<String, String>) -> String {
+    let derived = || {
+        let words =
+            entry.path.split(['/', '-', '_', '.']).filter(|word| !["", "v1", "companies", "{company}"].contains(word));
+        let capital = |word: &str| {
+            let word = word.trim_matches(['{', '}']);
+            word[..1].to_ascii_uppercase() + &word[1..]
+        };
+        let method = entry.method.as_str();
+        let method = method[..1].to_owned() + &method[1..].to_ascii_lowercase();
+        format!("{method}{}Route", words.map(capital).collect::<String>())
+    };
+    known.get(&format!("{} {}", entry.method, entry.path)).cloned().unwrap_or_else(derived)
+}
+
+fn resource_of(function: &str) -> String {
+    function.split('-').map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect()
+}
+
+fn template(part: &str) -> String {
+    let mut known = BTreeMap::new();
+    let mut name = "";
+    for line in part.lines() {
+        match line.strip_prefix("  ").filter(|line| !line.starts_with([' ', '#'])) {
+            Some(resource) => name = resource.trim_end_matches(':'),
+            None => {
+                if let Some(key) = line.trim().strip_prefix("RouteKey: ") {
+                    known.insert(key.to_owned(), name.to_owned());
+                }
+            }
+        }
+    }
+    let mut text = "\n".to_owned();
+    for entry in routes::table() {
+        let (id, function) = (logical_id(&entry, &known), resource_of(entry.function));
+        write!(text, "  {id}:\n    Type: AWS::ApiGatewayV2::Route\n    Properties:\n      ApiId: !Ref Api\n").unwrap();
+        write!(text, "      RouteKey: {} {}\n", entry.method, entry.path).unwrap();
+        match entry.scope {
+            Some(scope) => {
+                text += "      AuthorizationType: JWT\n      AuthorizerId: !Ref ApiAuthorizer\n";
+                if let Some(what) = scope.as_str().strip_prefix("people:") {
+                    let scopes = format!("!If [DemandScopes, [!Sub \"${{PeopleScopes}}{what}\"], !Ref AWS::NoValue]");
+                    writeln!(text, "      AuthorizationScopes: {scopes}").unwrap();
+                }
+            }
+            None if entry.is_public => text += "      AuthorizationType: NONE\n",
+            None => text += "      AuthorizationType: JWT\n      AuthorizerId: !Ref ApiAuthorizer\n",
+        }
+        write!(text, "      Target: !Sub integrations/${{{function}Integration}}\n\n").unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_template_has_the_routes_of_the_table() {
+    TEMPLATE.compare(template);
+    let text = std::fs::read_to_string(TEMPLATE.path()).unwrap();
+    let [before, _, after] = TEMPLATE.split(&text);
+    assert!(
+        !before.contains("AWS::ApiGatewayV2::Route\n") && !after.contains("AWS::ApiGatewayV2::Route\n"),
+        "a route of its own"
+    );
+    for function in routes::table().iter().map(|entry| resource_of(entry.function)).collect::<BTreeSet<_>>() {
+        for resource in
+            [format!("  {function}:\n"), format!("  {function}Integration:\n"), format!("  {function}Permission:\n")]
+        {
+            assert!(text.contains(&resource), "{resource}");
+        }
+    }
+}
+
+#[test]
+fn the_watch_map_has_the_paths_of_the_table() {
+    let paths: BTreeMap<&str, &str> = routes::table().iter().map(|entry| (entry.path, entry.function)).collect();
+    let line = |(path, function): (&&str, &&str)| format!("\"{path}\" = \"{function}\"\n");
+    let expected: String = paths.iter().map(line).collect();
+    WATCH.compare(|_| format!("{expected}\n"));
+}
+
+#[test]
+fn a_route_stands_once_and_a_path_has_one_function() {
+    let table = routes::table();
+    let keys: BTreeSet<_> = table.iter().map(|entry| (entry.method, entry.path)).collect();
+    assert_eq!(keys.len(), table.len());
+    let paths: BTreeSet<_> = table.iter().map(|entry| (entry.path, entry.function)).collect();
+    let of_one: BTreeSet<_> = table.iter().map(|entry| entry.path).collect();
+    assert_eq!(paths.len(), of_one.len(), "`cargo lambda watch` serves a path by one function");
+    // What only reads asks for no scope that changes.
+    for entry in table.iter().filter(|entry| entry.method == Method::Get) {
+        let reads =
+            entry.scope.is_none_or(|scope| scope.as_str().ends_with(":read") || scope.as_str() == "tokens:write");
+        assert!(reads, "{} {:?}", entry.path, entry.scope);
+    }
+}
