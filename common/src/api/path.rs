@@ -3,7 +3,7 @@
 use super::caller::{Caller, Window};
 use super::problem::Problem;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
-use crate::domain::sat::person::PersonId;
+use crate::domain::people::person::PersonId;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::Deserialize;

@@ -12,6 +12,7 @@ pub mod log;
 pub mod mapping;
 pub mod note;
 pub mod number;
+pub mod people;
 pub mod policy;
 pub mod product;
 pub mod quality;

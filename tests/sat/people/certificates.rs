@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use common::app::collection::worker::Processed;
 use common::app::people::{CERTIFICATES_PER_RUN, KeyringError, Opening};
 use common::clock::Clock;
+use common::domain::people::person::{CertificateOutcome, PrivacyMode};
 use common::domain::sat::id::SatId;
-use common::domain::sat::person::{CertificateOutcome, PrivacyMode};
 use simulator::{CertificateAnswer, Fault, FaultKind, List};
 
 async fn synced(answer: CertificateAnswer, faults: Vec<Fault>) -> World {

@@ -5,7 +5,7 @@ use super::world::World;
 use acceptance::people::Workforce;
 use chrono::TimeDelta;
 use common::app::collection::worker::Processed;
-use common::domain::sat::person::PrivacyMode;
+use common::domain::people::person::PrivacyMode;
 use common::store::Store;
 use simulator::{List, SimulatorBuilder};
 use std::time::Instant;

@@ -7,7 +7,7 @@ use common::app::collection::worker::Processed;
 use common::app::people::{Identity, KeyringError, Opening};
 use common::aws::documents::{certificate_key, prefix_of_connection};
 use common::domain::id::{CompanyId, ConnectionId};
-use common::domain::sat::person::{PersonId, PrivacyMode};
+use common::domain::people::person::{PersonId, PrivacyMode};
 use common::store::PersonRecord;
 use huntress_evidence_compact::compact;
 
@@ -120,7 +120,7 @@ async fn equal_names_of_two_people_do_not_look_equal_and_the_companies_hashes_di
     assert_ne!((one.sealed.name, one.sealed.tag), (two.sealed.name, two.sealed.tag));
     let other = CompanyId::parse("msp-other").unwrap();
     let hasher = world.vault.hasher(&world.store, &other).await.unwrap();
-    let learner = common::domain::sat::roster::LearnerId::new("person-1").unwrap();
+    let learner = common::domain::people::roster::LearnerId::new("person-1").unwrap();
     assert_ne!(hasher.person(&learner), world.person_id("person-1").await);
 }
 

@@ -7,9 +7,9 @@ use acceptance::people::Workforce;
 use chrono::TimeDelta;
 use common::app::collection::worker::Processed;
 use common::domain::failure::FailureCode;
+use common::domain::people::person::{PeopleSummary, PrivacyMode};
+use common::domain::people::status::PersonStatus::{Compliant, NotCompliant, NotEnrolled, Unknown};
 use common::domain::quality::QualityCode;
-use common::domain::sat::people::PersonStatus::{Compliant, NotCompliant, NotEnrolled, Unknown};
-use common::domain::sat::person::{PeopleSummary, PrivacyMode};
 use simulator::{Fault, FaultKind, List};
 
 const PEOPLE: [&str; 4] = ["person-1", "person-2", "person-3", "person-4"];

@@ -7,10 +7,10 @@ use common::app::collection::worker::Processed;
 use common::clock::Clock;
 use common::domain::id::RunId;
 use common::domain::log::statement::EvaluationBasis;
+use common::domain::people::person::{PersonEvent, PrivacyMode};
+use common::domain::people::status::ComplianceStatus;
+use common::domain::people::status::PersonStatus::{self, Compliant, NotCompliant, Unknown};
 use common::domain::run::{RecordCounts, Trigger};
-use common::domain::sat::people::ComplianceStatus;
-use common::domain::sat::people::PersonStatus::{self, Compliant, NotCompliant, Unknown};
-use common::domain::sat::person::{PersonEvent, PrivacyMode};
 use common::store::{Lease, LeaseOutcome, PersonWrite, RunRequest, RunSuccess, Store, StoreError};
 
 const RUN: &str = "019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11";
@@ -185,7 +185,7 @@ async fn pages_hold_all_people_of_a_status_once() {
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let wanted = |state: &common::domain::sat::person::PersonState| state.standing.status == NotCompliant;
+        let wanted = |state: &common::domain::people::person::PersonState| state.standing.status == NotCompliant;
         let page = world.store.people_page(&world.company, &world.id, after.as_ref(), 1, wanted).await.unwrap();
         found.extend(page.0.into_iter().map(|record| record.person));
         after = page.1;

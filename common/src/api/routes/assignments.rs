@@ -4,7 +4,7 @@ use crate::api::views::{AssignmentList, ConnectionAnswer};
 use crate::api::{Body, ConnectionPath, Method, Problem, Route, Scope};
 use crate::app::assignments::Choice;
 use crate::app::connections::Connections;
-use crate::domain::sat::selection::SelectedAssignments;
+use crate::domain::people::selection::SelectedAssignments;
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;

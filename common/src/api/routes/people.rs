@@ -3,9 +3,9 @@
 use crate::api::views::{ConnectionAnswer, IdentityAnswer, PeoplePage, PersonAnswer, PersonHistory};
 use crate::api::{Body, ConnectionPath, Explained, Method, Parameters, PersonPath, Problem, Route, Scope};
 use crate::app::people::PeopleService;
+use crate::domain::people::person::{OnboardingPrompt, PersonId, PrivacyMode};
+use crate::domain::people::status::PersonStatus;
 use crate::domain::sat::id::SatId;
-use crate::domain::sat::people::PersonStatus;
-use crate::domain::sat::person::{OnboardingPrompt, PersonId, PrivacyMode};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};

@@ -1,7 +1,7 @@
 //! Assignments that can be selected.
 
 use crate::app::assignments::Selectable;
-use crate::domain::sat::selection::{PickableAssignment, SelectedAssignments};
+use crate::domain::people::selection::{PickableAssignment, SelectedAssignments};
 use serde::Serialize;
 
 /// The assignments of an account.

@@ -3,9 +3,9 @@
 use crate::app::people::Identity;
 use crate::domain::connection::Connection;
 use crate::domain::id::{ClientId, ConnectionId, RunId};
-use crate::domain::sat::people::{PersonStatus, Reset};
-use crate::domain::sat::person::{Certificate, PeopleSettings, PeopleSummary, PersonEvent, PersonId};
-use crate::domain::sat::selection::SelectedAssignments;
+use crate::domain::people::person::{Certificate, PeopleSettings, PeopleSummary, PersonEvent, PersonId};
+use crate::domain::people::selection::SelectedAssignments;
+use crate::domain::people::status::{PersonStatus, Reset};
 use crate::store::{LoggedEvent, PersonRecord, Provider};
 use chrono::{DateTime, Utc};
 use serde::Serialize;

@@ -4,8 +4,8 @@ use crate::aws::documents::{DocumentError, Documents, certificate_key, prefix_of
 use crate::aws::secrets::sealing::{CipherFailed, DoesNotOpen, HashingKey, SealingKey};
 use crate::aws::secrets::wrapping::{PlainKey, Purpose, WrapError, Wrapping};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
-use crate::domain::sat::person::{Certificate, Column, PersonEvent, PersonId, PrivacyMode, StoredCertificate};
-use crate::domain::sat::roster::{LearnerId, Profile};
+use crate::domain::people::person::{Certificate, Column, PersonEvent, PersonId, PrivacyMode, StoredCertificate};
+use crate::domain::people::roster::{LearnerId, Profile};
 use crate::huntress::sat::PeopleState;
 use crate::store::{Access, PeopleKeyRecord, PersonRecord, SealedProfile, Store, StoreError};
 use base64::Engine;

@@ -14,10 +14,10 @@ pub use track::Tracked;
 
 use crate::app::collection::collect::{Huntress, Job};
 use crate::domain::failure::{Failure, FailureCode};
+use crate::domain::people::report::TrainingCollection;
+use crate::domain::people::roster::Roster;
+use crate::domain::people::selection::{AssignmentBook, SelectedAssignments};
 use crate::domain::sat::SatSettings;
-use crate::domain::sat::roster::Roster;
-use crate::domain::sat::selection::{AssignmentBook, SelectedAssignments};
-use crate::domain::sat::training::TrainingCollection;
 use crate::huntress::collection::Instants;
 use crate::huntress::sat::{SatClient, SatCredential};
 use chrono::SubsecRound;

@@ -5,14 +5,14 @@ use crate::clock::Clock;
 use crate::domain::connection::Connection;
 use crate::domain::failure::Failure;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
-use crate::domain::product::Product;
-use crate::domain::sat::id::SatId;
-use crate::domain::sat::people::{ComplianceStatus, PersonStatus, Reset};
-use crate::domain::sat::person::{
+use crate::domain::people::person::{
     OnboardingPrompt, PeopleSettings, PeopleSummary, PersonId, PersonState, PrivacyMode, StoredCertificate,
     onboarding_prompt,
 };
-use crate::domain::sat::roster::LearnerId;
+use crate::domain::people::roster::LearnerId;
+use crate::domain::people::status::{ComplianceStatus, PersonStatus, Reset};
+use crate::domain::product::Product;
+use crate::domain::sat::id::SatId;
 use crate::store::{ConnectionChange, LoggedEvent, PersonRecord, Provider, Store, StoreError};
 use chrono::SubsecRound;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Following people from run to run: whoever is settled is left alone, everybody else is evaluated by the lists, and only what changed is written.
+//! Tracking people from run to run: whoever is settled is left alone, everybody else is evaluated by the lists, and only what changed is written.
 
 use super::certificates::{Asked, fetch};
 use super::keyring::{ConnectionKeyring, KeyringError};
@@ -8,14 +8,15 @@ use crate::aws::secrets::wrapping::WrapError;
 use crate::domain::connection::Connection;
 use crate::domain::controls::{ControlMap, ControlOptions, Evidence};
 use crate::domain::failure::{Failure, FailureCode};
+use crate::domain::people::compliance::{Inclusion, RunRule, owe_certificates};
+use crate::domain::people::person::{
+    PeopleEvidence, PeopleSettings, PeopleSummary, PersonId, PersonState, PrivacyMode,
+};
+use crate::domain::people::roster::{LearnerId, Listed, Roster};
+use crate::domain::people::status::PersonStatus;
 use crate::domain::product::Product;
 use crate::domain::quality::Quality;
 use crate::domain::sat::id::SatId;
-use crate::domain::sat::people::{ComplianceStatus, Inclusion, PersonStatus, next};
-use crate::domain::sat::person::{
-    Certificate, CertificateOutcome, PeopleEvidence, PeopleSettings, PeopleSummary, PersonId, PersonState, PrivacyMode,
-};
-use crate::domain::sat::roster::{LearnerId, Listed, Roster};
 use crate::huntress::collection::{Collected, Instants};
 use crate::huntress::sat::{PeopleState, SatClient};
 use crate::store::{Lease, PeopleWritten, PersonRecord, PersonWrite, StoreError, StoredPerson};
@@ -34,98 +35,36 @@ pub struct Tracked {
     pub written: PeopleWritten,
 }
 
-/// The rules of one run.
-struct Rules<'a> {
+/// The rule of one run, and whom it knows.
+struct Tracking<'a> {
     settings: &'a PeopleSettings,
-    as_of: DateTime<Utc>,
+    rule: RunRule,
     stored: HashMap<PersonId, StoredPerson>,
-    /// Whether nobody is known yet; what a run left that never committed is nobody.
-    is_first: bool,
 }
 
-impl Rules<'_> {
+impl Tracking<'_> {
     fn visible(&self, person: &PersonId) -> Option<&PersonRecord> {
         self.stored.get(person)?.visible.as_ref()
     }
 
-    fn is_settled(&self, standing: ComplianceStatus) -> bool {
-        standing.is_settled(self.as_of, self.settings.recertify_after_days)
+    fn known(&self, person: &PersonId) -> Option<&PersonState> {
+        self.visible(person).map(|record| &record.state)
     }
 
-    fn needs_judging(&self, person: &PersonId) -> bool {
-        self.visible(person).is_none_or(|record| !self.is_settled(record.state.standing))
+    fn needs_evaluation(&self, person: &PersonId) -> bool {
+        self.rule.needs_evaluation(self.known(person))
     }
 
-    /// What a person is after this run; `None` leaves them as they are, or unknown to us.
-    fn evaluate(&self, roster: &Roster, listed: &Listed, person: &PersonId, lists_read: bool) -> Option<PersonState> {
-        let previous = self.visible(person).map(|record| &record.state);
-        if roster.is_inactive(listed) {
-            // Left out, whatever they are; nothing else about them changes.
-            return previous.map(|state| PersonState { inactive: true, ..state.clone() });
-        }
-        let included = roster.inclusion(listed) == Inclusion::Included;
-        if let Some(state) = previous
-            && (self.is_settled(state.standing) || !included || !lists_read)
-        {
-            return Some(PersonState { inactive: state.inactive && !included, ..state.clone() });
-        }
-        if !included || !lists_read {
-            return None;
-        }
-        // Of an assignment that is gone nobody knows who was in it before people were followed; later, who was not seen in it was not.
-        let was_open = |id: &SatId| match previous {
-            Some(state) => state.was_open(id),
-            None if self.is_first => None,
-            None => Some(false),
-        };
-        let evaluated = roster.evaluate(listed, was_open);
-        let observed = match previous {
-            // A list that was cut off changes nobody.
-            Some(_) if evaluated.truncated => PersonStatus::Unknown,
-            _ => evaluated.status,
-        };
-        let standing =
-            next(previous.map(|state| state.standing), observed, self.as_of, self.settings.recertify_after_days);
-        let (certificates, reset) =
-            previous.map(|state| (state.certificates.clone(), state.reset.clone())).unwrap_or_default();
-        let state = match previous {
-            // Nothing was learned: what was known of them stays.
-            Some(state) if observed == PersonStatus::Unknown => {
-                PersonState { standing, inactive: false, ..state.clone() }
-            }
-            _ => PersonState {
-                standing,
-                completed: evaluated.completed,
-                missing: evaluated.missing,
-                not_enrolled_in: evaluated.not_enrolled_in,
-                inactive: false,
-                reset,
-                certificates,
-            },
-        };
-        Some(state)
-    }
-}
-
-/// Asks for the certificates of who is compliant and has none for that, and for those that are still due.
-fn want_certificates(state: &mut PersonState) {
-    if state.standing.status != PersonStatus::Compliant {
-        // Nobody is owed one any more.
-        state.certificates.retain(|certificate| certificate.outcome != CertificateOutcome::Due);
-        return;
-    }
-    let earned_at = state.standing.since;
-    for assignment in &state.completed {
-        let has = |it: &Certificate| it.assignment == *assignment && it.earned_at == earned_at;
-        if !state.certificates.iter().any(has) {
-            let outcome = CertificateOutcome::Due;
-            state.certificates.push(Certificate { assignment: assignment.clone(), earned_at, outcome });
-        }
+    /// What a person is after this run; `None` for who is not one of the people.
+    fn after_run(&self, roster: &Roster, listed: &Listed, person: &PersonId, lists_read: bool) -> Option<PersonState> {
+        let known = self.known(person);
+        let assignments = || roster.assignments_of(listed, |id| self.rule.was_open(known, id));
+        self.rule.after_run(known, listed.person(), || lists_read.then(assignments))
     }
 }
 
 impl Worker {
-    /// Brings the people of a connection up to date, if it follows any. What is written is visible once the run is committed. `kept` is what an earlier
+    /// Brings the people of a connection up to date, if it tracks any. What is written is visible once the run is committed. `kept` is what an earlier
     /// part of the run left; what this part leaves when it has to pause is sealed.
     ///
     /// # Errors
@@ -145,10 +84,13 @@ impl Worker {
         let (company, id, mode) = (&connection.company, &connection.id, connection.people.mode);
         let keeper = self.keyring.keeper(&self.store, company, id, mode).await.map_err(|error| failed(&error))?;
         let stored = self.store.stored_people(company, id).await.map_err(|error| failed(&error.into()))?;
+        // What a run left that never committed is nobody.
         let is_first = stored.values().all(|stored| stored.visible.is_none());
-        let rules = Rules { settings: &connection.people, as_of, stored, is_first };
+        let recertify_after_days = connection.people.recertify_after_days;
+        let rule = RunRule { as_of, recertify_after_days, is_first };
+        let tracking = Tracking { settings: &connection.people, rule, stored };
         let lists = Mutex::new(begin(lease, connection, &keeper, as_of, kept));
-        let lists_read = match read(&rules, client, account, &keeper, &lists).await? {
+        let lists_read = match read(&tracking, client, account, &keeper, &lists).await? {
             Collected::Complete(lists_read) => lists_read,
             Collected::Paused { until, .. } => {
                 let sealed = keeper.seal_lists(lease.run(), &lock(&lists)).map_err(|error| failed(&error.into()))?;
@@ -157,32 +99,32 @@ impl Worker {
         };
         let lists = lists.into_inner().unwrap_or_else(PoisonError::into_inner);
         let roster = lists.roster();
-        let mut candidates = candidates(&rules, roster, &keeper, lists_read).map_err(|error| failed(&error))?;
+        let mut candidates = candidates(&tracking, roster, &keeper, lists_read).map_err(|error| failed(&error))?;
         if keeper.seals() {
             let asked =
                 Asked { client, clock: &*self.huntress.clock, documents: &self.keyring.documents, keeper: &keeper };
             fetch(&asked, &mut candidates).await;
         }
-        self.write(lease, connection, &rules, roster, &keeper, candidates).await.map(Some).map(Collected::Complete)
+        self.write(lease, connection, &tracking, roster, &keeper, candidates).await.map(Some).map(Collected::Complete)
     }
 
     async fn write(
         &self,
         lease: &Lease,
         connection: &Connection,
-        rules: &Rules<'_>,
+        tracking: &Tracking<'_>,
         roster: &Roster,
         keeper: &ConnectionKeyring<'_>,
         candidates: Vec<PersonUpdate>,
     ) -> Result<Tracked, Failure> {
         // Those whom this run looked at come last. A certification that ended by time counts for none, also of who is in no list any more.
-        let known = rules.stored.values().filter_map(|stored| stored.visible.as_ref());
+        let known = tracking.stored.values().filter_map(|stored| stored.visible.as_ref());
         let looked_at = candidates.iter().map(|candidate| &candidate.record);
-        let days = rules.settings.recertify_after_days;
+        let days = tracking.settings.recertify_after_days;
         let after: HashMap<&PersonId, (PersonStatus, bool)> = known
             .chain(looked_at)
             .map(|PersonRecord { person, state, .. }| {
-                (person, (state.standing.shown_at(rules.as_of, days).status, state.inactive))
+                (person, (state.standing.shown_at(tracking.rule.as_of, days).status, state.inactive))
             })
             .collect();
         let mut summary = PeopleSummary::default();
@@ -190,10 +132,10 @@ impl Worker {
         let map = ControlMap::current();
         let evidence = PeopleEvidence {
             summary,
-            assignments: rules.settings.picks.clone(),
+            assignments: tracking.settings.picks.clone(),
             missing_assignments: roster.gone(),
             truncated: roster.is_truncated(),
-            recertify_after_days: rules.settings.recertify_after_days,
+            recertify_after_days: tracking.settings.recertify_after_days,
             controls: map.controls_for(Evidence::PersonTraining, ControlOptions::default()),
             control_map_version: map.version().to_owned(),
         };
@@ -232,13 +174,13 @@ fn begin(
 
 /// Reads the lists that are needed: nothing of any assignment while everybody who is known or active is settled. Tells whether those were.
 async fn read(
-    rules: &Rules<'_>,
+    tracking: &Tracking<'_>,
     client: &SatClient<'_>,
     account: &SatId,
     keeper: &ConnectionKeyring<'_>,
     lists: &Mutex<PeopleState>,
 ) -> Result<Collected<bool, ()>, Failure> {
-    let instants = Instants { as_of: rules.as_of, observed_at: None };
+    let instants = Instants { as_of: tracking.rule.as_of, observed_at: None };
     let paused = |until| Ok(Collected::Paused { state: Box::new(()), until });
     if let Some(until) = client.read_everybody(account.as_str(), lists, instants).await? {
         return paused(until);
@@ -247,10 +189,10 @@ async fn read(
     let (inactive, lists_read) = {
         let lists = lock(lists);
         let roster = lists.roster();
-        let inactive = |(learner, listed)| roster.is_inactive(listed).then(|| hasher.person(learner));
+        let inactive = |(learner, listed): (&LearnerId, &Listed)| listed.is_inactive().then(|| hasher.person(learner));
         let inactive: HashSet<PersonId> = roster.everybody().filter_map(inactive).collect();
         // Whom the picks' lists have named since does not change what an earlier part found that it needs.
-        let lists_read = lists.are_picks_begun() || needs_lists(rules, keeper, roster, &inactive);
+        let lists_read = lists.are_picks_begun() || needs_lists(tracking, keeper, roster, &inactive);
         (inactive, lists_read)
     };
     if !lists_read {
@@ -261,7 +203,7 @@ async fn read(
     }
     let wanted = |learner: &LearnerId| {
         let person = hasher.person(learner);
-        !inactive.contains(&person) && rules.needs_judging(&person)
+        !inactive.contains(&person) && tracking.needs_evaluation(&person)
     };
     match client.read_progress(lists, wanted, instants).await? {
         Some(until) => paused(until),
@@ -271,26 +213,26 @@ async fn read(
 
 /// Whether anybody is to be evaluated, or found, by the lists of assignments.
 fn needs_lists(
-    rules: &Rules<'_>,
+    tracking: &Tracking<'_>,
     keeper: &ConnectionKeyring<'_>,
     roster: &Roster,
     inactive: &HashSet<PersonId>,
 ) -> bool {
     let hasher = &keeper.hasher;
     let new = roster.everybody().any(|(learner, listed)| {
-        roster.inclusion(listed) == Inclusion::Included && rules.needs_judging(&hasher.person(learner))
+        roster.inclusion(listed) == Inclusion::Included && tracking.needs_evaluation(&hasher.person(learner))
     });
-    let known = rules.stored.iter().any(|(person, stored)| {
-        let open = |record: &PersonRecord| !record.state.inactive && !rules.is_settled(record.state.standing);
+    let known = tracking.stored.iter().any(|(person, stored)| {
+        let open = |record: &PersonRecord| !record.state.inactive && !tracking.rule.is_settled(record.state.standing);
         stored.visible.as_ref().is_some_and(open) && !inactive.contains(person)
     });
     // A certificate takes the learner's id, and who is not among the account's learners is named by the lists of assignments alone.
     let owed = |record: &PersonRecord| keeper.seals() && record.state.is_owed_a_certificate();
     let listed: HashSet<PersonId> = roster.everybody().map(|(learner, _)| hasher.person(learner)).collect();
-    let mut visible = rules.stored.values().filter_map(|stored| stored.visible.as_ref());
+    let mut visible = tracking.stored.values().filter_map(|stored| stored.visible.as_ref());
     let owed = visible.any(|record| owed(record) && !listed.contains(&record.person));
     // Nobody is known yet: then those who are enrolled and not active are to be found, too.
-    new || known || owed || rules.is_first
+    new || known || owed || tracking.rule.is_first
 }
 
 fn lock(lists: &Mutex<PeopleState>) -> MutexGuard<'_, PeopleState> {
@@ -299,7 +241,7 @@ fn lock(lists: &Mutex<PeopleState>) -> MutexGuard<'_, PeopleState> {
 
 /// Everybody whom this run has something to say about.
 fn candidates(
-    rules: &Rules<'_>,
+    tracking: &Tracking<'_>,
     roster: &Roster,
     keeper: &ConnectionKeyring<'_>,
     lists_read: bool,
@@ -307,9 +249,9 @@ fn candidates(
     let mut candidates = Vec::new();
     for (learner, listed) in roster.everybody() {
         let person = keeper.hasher.person(learner);
-        let Some(mut state) = rules.evaluate(roster, listed, &person, lists_read) else { continue };
-        let previous = rules.visible(&person);
-        let settled = previous.is_some_and(|record| rules.is_settled(record.state.standing));
+        let Some(mut state) = tracking.after_run(roster, listed, &person, lists_read) else { continue };
+        let previous = tracking.visible(&person);
+        let settled = previous.is_some_and(|record| tracking.rule.is_settled(record.state.standing));
         let known = previous.map(|record| &record.sealed);
         // Who is settled is not synced; only who was kept without a name before the mode asked for it gets one.
         let keep = settled && (!keeper.seals() || known.is_some_and(|known| known.tag.is_some()));
@@ -317,10 +259,10 @@ fn candidates(
             Some(known) if keep || state.inactive => known.clone(),
             known => keeper.seal(&person, listed.profile(), known)?,
         };
-        if rules.settings.mode == PrivacyMode::Full && !state.inactive {
-            want_certificates(&mut state);
+        if tracking.settings.mode == PrivacyMode::Full && !state.inactive {
+            owe_certificates(&mut state);
         }
-        let read = rules.stored.get(&person).cloned();
+        let read = tracking.stored.get(&person).cloned();
         candidates.push(PersonUpdate {
             learner: learner.clone(),
             record: PersonRecord { person, state, sealed },

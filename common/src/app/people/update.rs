@@ -1,7 +1,7 @@
 //! A person whom a run looks at, and what is to be written of them.
 
-use crate::domain::sat::person::PersonEvent;
-use crate::domain::sat::roster::LearnerId;
+use crate::domain::people::person::PersonEvent;
+use crate::domain::people::roster::LearnerId;
 use crate::store::{PersonRecord, PersonWrite, StoredPerson};
 
 /// A person whom this run looks at.

@@ -6,8 +6,8 @@ pub use s3::Bucket;
 
 use crate::aws::secrets::sealing::{private_folder, write_private};
 use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::people::person::PersonId;
 use crate::domain::sat::id::SatId;
-use crate::domain::sat::person::PersonId;
 use chrono::{DateTime, Utc};
 use std::fs;
 use std::io;

@@ -7,14 +7,17 @@ pub mod bundle;
 pub mod coverage;
 pub mod id;
 pub mod list;
-pub mod people;
-pub mod person;
 pub mod phishing;
-pub mod roster;
-pub mod selection;
 pub mod signal;
 pub mod status;
-pub mod training;
+
+// Until nothing names them here any more.
+pub use super::people::{person, report as training, roster, selection};
+/// The same.
+pub mod people {
+    pub use crate::domain::people::compliance::*;
+    pub use crate::domain::people::status::*;
+}
 
 use serde::{Deserialize, Serialize};
 

@@ -4,8 +4,8 @@
 //! address of it on the vendor's host. That address is not followed as it stands: its path and parameters are asked of our own origin, without a token.
 
 use super::SatClient;
+use crate::domain::people::roster::LearnerId;
 use crate::domain::sat::id::SatId;
-use crate::domain::sat::roster::LearnerId;
 use crate::huntress::error::{BodyError, FetchError};
 use crate::huntress::request::{Auth, Get, Response};
 use serde_json::Value;

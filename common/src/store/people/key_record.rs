@@ -2,7 +2,7 @@
 
 use super::{PersonItem, SealedProfile, StoredPerson, put_person};
 use crate::domain::id::{CompanyId, ConnectionId};
-use crate::domain::sat::person::PersonId;
+use crate::domain::people::person::PersonId;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::table::items::{Record, text};

@@ -1,7 +1,7 @@
 //! What a run writes about people, under its lease.
 
 use super::{EventItem, PeopleKeyRecord, PersonItem, PersonRecord, StoredPerson, WrittenBy, json, put_person};
-use crate::domain::sat::person::{PersonEvent, PersonId};
+use crate::domain::people::person::{PersonEvent, PersonId};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::lease::Lease;

@@ -3,9 +3,9 @@
 use super::{table, time};
 use common::app::people::Identity;
 use common::domain::connection::Connection;
-use common::domain::sat::person::{CertificateOutcome, OnboardingPrompt, PeopleSummary, PersonEvent, PersonState};
-use common::domain::sat::selection::{PickableAssignment, SelectedAssignments};
-use common::domain::sat::training::TrainingReport;
+use common::domain::people::person::{CertificateOutcome, OnboardingPrompt, PeopleSummary, PersonEvent, PersonState};
+use common::domain::people::report::TrainingReport;
+use common::domain::people::selection::{PickableAssignment, SelectedAssignments};
 use common::store::{LoggedEvent, PersonRecord};
 use serde_json::json;
 

@@ -9,9 +9,9 @@ use clap::Args;
 use common::app::assignments::Choice;
 use common::app::stack::Stack;
 use common::domain::id::ConnectionId;
+use common::domain::people::person::{MAX_RECERTIFY_DAYS, PrivacyMode};
+use common::domain::people::selection::SelectedAssignments;
 use common::domain::sat::id::SatId;
-use common::domain::sat::person::{MAX_RECERTIFY_DAYS, PrivacyMode};
-use common::domain::sat::selection::SelectedAssignments;
 
 #[derive(Debug, Args)]
 pub struct Options {

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use common::api::views::PeopleReport;
 use common::app::stack::Stack;
 use common::domain::id::ConnectionId;
-use common::domain::sat::people::PersonStatus;
+use common::domain::people::status::PersonStatus;
 
 /// A status, as it is named on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use common::app::people::PeopleError;
 use common::app::stack::Stack;
 use common::domain::id::ConnectionId;
-use common::domain::sat::person::PrivacyMode;
+use common::domain::people::person::PrivacyMode;
 
 /// What is kept of people, as it is named on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,14 +1,15 @@
 //! The training of people as one collection without a memory shows it.
 
-use super::account::MeasuredAccount;
-use super::bundle::RateLimitWarning;
-use super::people::{Inclusion, PersonStatus};
+use super::compliance::{Inclusion, evaluate};
 use super::person::PeopleSummary;
 use super::roster::Roster;
 use super::selection::SelectedAssignments;
+use super::status::PersonStatus;
 use crate::domain::controls::{ControlMap, ControlOptions, ControlRef, Evidence};
 use crate::domain::evidence::Tenant;
 use crate::domain::quality::{Quality, QualityEntry};
+use crate::domain::sat::account::MeasuredAccount;
+use crate::domain::sat::bundle::RateLimitWarning;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +20,9 @@ pub struct TrainedPerson {
     pub learner_id: String,
     /// Where they stand.
     pub status: PersonStatus,
-    /// Picked assignments that they are enrolled in and done with.
+    /// Selected assignments that they are enrolled in and done with.
     pub completed: SelectedAssignments,
-    /// Picked assignments that they are enrolled in and not done with.
+    /// Selected assignments that they are enrolled in and not done with.
     pub missing: SelectedAssignments,
 }
 
@@ -55,7 +56,7 @@ pub struct TrainingMetadata {
     pub rate_limit_warning: Option<RateLimitWarning>,
 }
 
-/// Everybody whose training is followed, how many there are of each status, and how that came about.
+/// Everybody whose training is tracked, how many there are of each status, and how that came about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingReport {
     /// People, by learner id.
@@ -97,8 +98,8 @@ pub fn report_of(collection: &TrainingCollection, tenant: Tenant, map: &ControlM
     let included = roster.everybody().filter(|(_, listed)| roster.inclusion(listed) == Inclusion::Included);
     let people = included
         .map(|(learner, listed)| {
-            // Without a memory nobody knows who was open in what is gone; a pick that is gone is refused before.
-            let evaluated = roster.evaluate(listed, |_| None);
+            // Without a memory nobody knows who was open in what is gone; a selected assignment that is gone is refused before.
+            let evaluated = evaluate(roster.assignments_of(listed, |_| None));
             summary.count(evaluated.status);
             TrainedPerson {
                 learner_id: learner.expose().to_owned(),

@@ -1,13 +1,15 @@
 //! Everybody that the lists name, and what they say of each picked assignment: the facts that statuses are made of.
 
-use super::MAX_CAP;
-use super::coverage::{LearnerState, learner_state};
-use super::id::SatId;
-use super::list::{Capped, Inconsistent, SatList};
-use super::people::{Completion, Enrollment, Inclusion, PersonStatus, PickFacts, Rows, inclusion, status};
+use super::compliance::{
+    Completion, Enrollment, Inclusion, ListedPerson, Rows, SelectedAssignment, SelectedFacts, inclusion,
+};
 use super::selection::{AssignmentBook, Place, SelectedAssignments};
 use crate::domain::id::RecordKey;
 use crate::domain::quality::{Quality, QualityCode};
+use crate::domain::sat::MAX_CAP;
+use crate::domain::sat::coverage::{LearnerState, learner_state};
+use crate::domain::sat::id::SatId;
+use crate::domain::sat::list::{Capped, Inconsistent, SatList};
 use crate::domain::seen::SeenIds;
 use crate::domain::time::{ParsedTimestamp, RawTimestamp, is_future};
 use chrono::{DateTime, Utc};
@@ -69,6 +71,22 @@ impl Listed {
     pub fn profile(&self) -> &Profile {
         &self.profile
     }
+
+    /// What the rule needs to know of them besides the selected assignments.
+    #[must_use]
+    pub fn person(&self) -> ListedPerson {
+        ListedPerson { learner: self.state, enrolled: self.is_enrolled() }
+    }
+
+    /// Whether the account's list calls them inactive.
+    #[must_use]
+    pub fn is_inactive(&self) -> bool {
+        self.state == Some(LearnerState::Inactive)
+    }
+
+    fn is_enrolled(&self) -> bool {
+        self.cells.iter().any(|cell| cell.enrolled)
+    }
 }
 
 /// A person and a pick.
@@ -89,21 +107,6 @@ struct Pick {
     activity: Capped,
     usable: bool,
     seen: SeenIds,
-}
-
-/// What the lists say of a person: which picks they completed, which they did not, and the status that follows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evaluated {
-    /// The status.
-    pub status: PersonStatus,
-    /// Enrolled and done.
-    pub completed: SelectedAssignments,
-    /// Enrolled and not done, those of a vanished assignment too.
-    pub missing: SelectedAssignments,
-    /// Not enrolled.
-    pub not_enrolled_in: SelectedAssignments,
-    /// Whether a list that was cut at its cap is among those that they were evaluated by.
-    pub truncated: bool,
 }
 
 /// Everybody that the lists of one run name. It is serialized only to be sealed until the next part of the run.
@@ -305,57 +308,34 @@ impl Roster {
     /// Whether somebody belongs to the people.
     #[must_use]
     pub fn inclusion(&self, listed: &Listed) -> Inclusion {
-        inclusion(listed.state, listed.cells.iter().any(|cell| cell.enrolled))
+        inclusion(listed.state, listed.is_enrolled())
     }
 
-    /// Whether the account's list calls somebody inactive.
-    #[must_use]
-    pub fn is_inactive(&self, listed: &Listed) -> bool {
-        listed.state == Some(LearnerState::Inactive)
-    }
-
-    /// What the lists say of somebody. `was_open` tells whether they were enrolled in a vanished assignment and not done when it was last seen.
-    pub fn evaluate(&self, listed: &Listed, was_open: impl Fn(&SatId) -> Option<bool>) -> Evaluated {
-        let mut evaluated = Evaluated {
-            status: PersonStatus::Unknown,
-            completed: SelectedAssignments::new(),
-            missing: SelectedAssignments::new(),
-            not_enrolled_in: SelectedAssignments::new(),
-            truncated: false,
-        };
-        let mut facts = Vec::with_capacity(self.picks.len());
-        for (pick, cell) in self.picks.iter().zip(&listed.cells) {
-            evaluated.truncated |= pick.place == Place::BeyondTheCap
-                || pick.learners.is_cut()
-                || (cell.enrolled && pick.activity.is_cut());
-            let fact = match pick.place {
-                Place::Listed => PickFacts::Listed {
-                    enrollment: Enrollment::of(cell.enrolled, pick.learners.is_cut()),
-                    completion: cell.rows.completion(pick.activity.is_cut()),
-                },
+    /// What the lists of the selected assignments say of somebody. `was_open` tells whether they were enrolled in a vanished one and not done when it was
+    /// last seen.
+    pub fn assignments_of(
+        &self,
+        listed: &Listed,
+        was_open: impl Fn(&SatId) -> Option<bool>,
+    ) -> Vec<SelectedAssignment> {
+        let known = |(pick, cell): (&Pick, &Cell)| {
+            let (facts, cut) = match pick.place {
+                Place::Listed => {
+                    let facts = SelectedFacts::Listed {
+                        enrollment: Enrollment::of(cell.enrolled, pick.learners.is_cut()),
+                        completion: cell.rows.completion(pick.activity.is_cut()),
+                    };
+                    (facts, pick.learners.is_cut() || (cell.enrolled && pick.activity.is_cut()))
+                }
                 Place::BeyondTheCap => {
-                    PickFacts::Listed { enrollment: Enrollment::Unknown, completion: Completion::Unknown }
+                    let (enrollment, completion) = (Enrollment::Unknown, Completion::Unknown);
+                    (SelectedFacts::Listed { enrollment, completion }, true)
                 }
-                Place::Gone => PickFacts::Gone { was_open: was_open(&pick.id) },
+                Place::Gone => (SelectedFacts::Gone { was_open: was_open(&pick.id) }, false),
             };
-            let list = match fact {
-                PickFacts::Listed { enrollment: Enrollment::Enrolled, completion: Completion::Complete } => {
-                    Some(&mut evaluated.completed)
-                }
-                PickFacts::Listed { enrollment: Enrollment::Enrolled, completion: Completion::Incomplete }
-                | PickFacts::Gone { was_open: Some(true) } => Some(&mut evaluated.missing),
-                PickFacts::Listed { enrollment: Enrollment::NotEnrolled, .. } => Some(&mut evaluated.not_enrolled_in),
-                // Left out, but not forgotten: it stays known that they were not open in it.
-                PickFacts::Gone { was_open: Some(false) } => Some(&mut evaluated.not_enrolled_in),
-                _ => None,
-            };
-            if let Some(list) = list {
-                list.insert(pick.id.clone());
-            }
-            facts.push(fact);
-        }
-        evaluated.status = status(&facts);
-        evaluated
+            SelectedAssignment { id: pick.id.clone(), facts, cut }
+        };
+        self.picks.iter().zip(&listed.cells).map(known).collect()
     }
 
     /// What was odd about the lists, and who was left out.
@@ -372,9 +352,11 @@ impl Roster {
 
 #[cfg(test)]
 mod tests {
-    use super::super::assignment::AssignmentFacts;
+    use super::super::compliance::evaluate;
     use super::super::selection::DescribedAssignment;
+    use super::super::status::PersonStatus;
     use super::*;
+    use crate::domain::sat::assignment::AssignmentFacts;
     use crate::domain::time::parse;
     use PersonStatus::{Compliant, NotCompliant, NotEnrolled, Unknown};
 
@@ -405,7 +387,9 @@ mod tests {
 
     fn evaluated(roster: &Roster, was_open: Option<bool>) -> Vec<(String, PersonStatus)> {
         let included = roster.everybody().filter(|(_, listed)| roster.inclusion(listed) == Inclusion::Included);
-        included.map(|(id, listed)| (id.expose().to_owned(), roster.evaluate(listed, |_| was_open).status)).collect()
+        included
+            .map(|(id, listed)| (id.expose().to_owned(), evaluate(roster.assignments_of(listed, |_| was_open)).status))
+            .collect()
     }
 
     fn named(statuses: &[(&str, PersonStatus)]) -> Vec<(String, PersonStatus)> {
@@ -463,7 +447,7 @@ mod tests {
         done(&mut roster, 0, "two");
         assert_eq!(evaluated(&roster, None), named(&[("one", Unknown), ("three", Compliant), ("two", Unknown)]));
         let cut: Vec<bool> =
-            roster.everybody().map(|(_, listed)| roster.evaluate(listed, |_| None).truncated).collect();
+            roster.everybody().map(|(_, listed)| evaluate(roster.assignments_of(listed, |_| None)).truncated).collect();
         assert_eq!(cut, [true, false, true]);
         assert!(roster.is_truncated());
         assert_eq!(roster.quality().count(QualityCode::TruncatedList), 1);

@@ -1,11 +1,11 @@
-//! One person whose training is followed, as far as a privacy mode lets it be kept.
+//! One person whose training is tracked, as far as a privacy mode lets it be kept.
 
 pub use crate::domain::id::{InvalidPersonId, PersonId};
 
-use super::id::SatId;
-use super::people::{ComplianceStatus, PersonStatus, Reset};
+use super::selection::SelectedAssignments;
+use super::status::{ComplianceStatus, PersonStatus, Reset};
 use crate::domain::controls::ControlRef;
-use crate::domain::sat::selection::SelectedAssignments;
+use crate::domain::sat::id::SatId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -44,7 +44,7 @@ impl fmt::Display for PrivacyMode {
 /// The settings of a connection about people.
 ///
 /// ```
-/// use common::domain::sat::person::{PeopleSettings, PrivacyMode};
+/// use common::domain::people::person::{PeopleSettings, PrivacyMode};
 /// let none: PeopleSettings = serde_json::from_str("{}").unwrap();
 /// assert_eq!((none.mode, none.is_on()), (PrivacyMode::Aggregate, false));
 /// assert!(serde_json::from_str::<PeopleSettings>(r#"{"recertify_after_days": 0}"#).is_err());
@@ -75,7 +75,7 @@ fn days<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u32>
 }
 
 impl PeopleSettings {
-    /// Whether people are followed at all: the mode keeps some of them, and something was picked.
+    /// Whether people are tracked at all: the mode keeps some of them, and assignments are selected.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.mode != PrivacyMode::Aggregate && !self.picks.is_empty()
@@ -153,13 +153,13 @@ pub struct PersonState {
     /// The status, and since when.
     #[serde(flatten)]
     pub standing: ComplianceStatus,
-    /// Picked assignments that they are enrolled in and done with.
+    /// Selected assignments that they are enrolled in and done with.
     #[serde(default)]
     pub completed: SelectedAssignments,
-    /// Picked assignments that they are enrolled in and not done with.
+    /// Selected assignments that they are enrolled in and not done with.
     #[serde(default)]
     pub missing: SelectedAssignments,
-    /// Picked assignments that they were not enrolled in.
+    /// Selected assignments that they were not enrolled in.
     #[serde(default)]
     pub not_enrolled_in: SelectedAssignments,
     /// Whether the source calls them inactive: left out of every count until it does not.

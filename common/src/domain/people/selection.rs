@@ -1,9 +1,9 @@
 //! Which assignments a connection may pick for the training of people, and what became of those that it picked.
 
-use super::assignment::{AssignmentFacts, AssignmentState, classify};
-use super::id::SatId;
-use super::list::{Capped, Inconsistent, SatList};
 use crate::domain::quality::{Quality, QualityCode, normalized};
+use crate::domain::sat::assignment::{AssignmentFacts, AssignmentState, classify};
+use crate::domain::sat::id::SatId;
+use crate::domain::sat::list::{Capped, Inconsistent, SatList};
 use crate::domain::text;
 use crate::domain::time::{ParsedTimestamp, RawTimestamp};
 use chrono::{DateTime, Utc};
@@ -187,7 +187,7 @@ impl AssignmentBook {
     /// Checks a choice: in progress, completed or draft, and listed. What was cut off cannot be checked, so it cannot be picked.
     ///
     /// ```
-    /// use common::domain::sat::{assignment::AssignmentFacts, id::SatId, selection::*};
+    /// use common::domain::{people::selection::*, sat::{assignment::AssignmentFacts, id::SatId}};
     /// let mut book = AssignmentBook::new(10);
     /// for (id, status) in [("a8Rt2", "in-progress"), ("b3", "canceled")] {
     ///     let facts = AssignmentFacts { id: Some(id), status: Some(status) };
