@@ -25,7 +25,7 @@ const TABLE: [(&str, &str, &str, &str); 18] = [
     ("incident_response", "incidents_auto_resolved", "count", "incidents"),
 ];
 
-const EXTENDED: [&str; 13] = [
+const EXTENDED: [&str; 24] = [
     "agents_unknown",
     "agents_isolated",
     "agents_edr_installed_pct",
@@ -39,6 +39,17 @@ const EXTENDED: [&str; 13] = [
     "median_time_to_resolve_hours",
     "p90_time_to_resolve_hours",
     "oldest_open_incident_age_hours",
+    "incidents_open_critical",
+    "incidents_open_high",
+    "oldest_open_critical_incident_age_hours",
+    "oldest_open_high_incident_age_hours",
+    "incidents_opened_30d",
+    "incidents_resolved_90d",
+    "mean_time_to_resolve_hours_90d",
+    "median_time_to_resolve_hours_90d",
+    "p90_time_to_resolve_hours_90d",
+    "agents_servers_total",
+    "agents_servers_online",
 ];
 
 #[tokio::test]
@@ -122,6 +133,11 @@ async fn the_keys_stand_in_the_order_of_the_contract() {
         "metric_value\":null,\"reason",
         "metric_type",
         "extended_metrics",
+        "schema_version\":2,\"facts\":{\"agents",
+        "organizations",
+        "incidents",
+        "findings\":{\"total",
+        "items",
         "metadata",
         "api_calls_made",
         "collection_duration_ms",

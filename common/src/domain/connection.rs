@@ -1,8 +1,8 @@
 //! A connection: one Huntress credential of a company, for one product.
 
-use super::edr::EdrSettings;
+use super::edr::{AgentLimits, EdrSettings};
 use super::failure::Failure;
-use super::id::{CompanyId, ConnectionId};
+use super::id::{ClientId, CompanyId, ConnectionId};
 use super::mapping::Mapping;
 use super::people::person::PeopleSettings;
 pub use super::product::Product;
@@ -11,6 +11,7 @@ use super::sat::id::SatId;
 use super::schedule::next_daily;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How the connection fared last.
@@ -47,6 +48,7 @@ impl Connection {
             id,
             product,
             edr: EdrSettings::default(),
+            edr_clients: BTreeMap::new(),
             sat: SatSettings::default(),
             people: PeopleSettings::default(),
             account_id: None,
@@ -60,6 +62,14 @@ impl Connection {
             last_failure: None,
             last_test: None,
         }
+    }
+}
+
+impl Connection {
+    /// The limits of agent age for each client.
+    #[must_use]
+    pub fn agent_limits(&self) -> AgentLimits {
+        AgentLimits::new(self.edr, self.edr_clients.clone())
     }
 }
 
@@ -81,6 +91,9 @@ pub struct Connection {
     /// Settings of the endpoint rules.
     #[serde(default)]
     pub edr: EdrSettings,
+    /// Clients whose agents have limits of age of their own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub edr_clients: BTreeMap<ClientId, EdrSettings>,
     /// Settings of the training rules.
     #[serde(default)]
     pub sat: SatSettings,

@@ -2,6 +2,8 @@
 
 pub use super::controls::Category;
 use super::controls::{ControlRef, Evidence};
+use super::edr::facts::EdrFacts;
+use super::edr::findings::Findings;
 use super::id::{ClientId, CompanyId};
 use super::quality::QualityEntry;
 use super::run::RecordCounts;
@@ -9,6 +11,57 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// The version of a bundle's form. Bundles of every version stay readable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub enum SchemaVersion {
+    /// Metrics or signals alone; such a bundle does not tell its version.
+    V1,
+    /// With facts, findings and verdicts.
+    V2,
+}
+
+/// A bundle of a version that this program does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the bundle has version {0}, and this program knows 1 and 2: use a newer one")]
+pub struct UnknownSchemaVersion(u32);
+
+impl SchemaVersion {
+    /// The version that is written.
+    pub const CURRENT: Self = Self::V2;
+
+    pub(super) fn is_first(&self) -> bool {
+        *self == Self::V1
+    }
+}
+
+impl Default for SchemaVersion {
+    /// The version of a bundle that does not tell it.
+    fn default() -> Self {
+        Self::V1
+    }
+}
+
+impl TryFrom<u32> for SchemaVersion {
+    type Error = UnknownSchemaVersion;
+    fn try_from(version: u32) -> Result<Self, UnknownSchemaVersion> {
+        match version {
+            1 => Ok(Self::V1),
+            2 => Ok(Self::V2),
+            other => Err(UnknownSchemaVersion(other)),
+        }
+    }
+}
+
+impl From<SchemaVersion> for u32 {
+    fn from(version: SchemaVersion) -> u32 {
+        match version {
+            SchemaVersion::V1 => 1,
+            SchemaVersion::V2 => 2,
+        }
+    }
+}
 
 /// The kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,6 +242,15 @@ pub struct EdrBundle {
     pub metrics: Vec<Metric>,
     /// What the 18 cannot say.
     pub extended_metrics: Vec<Metric>,
+    /// The version of this form.
+    #[serde(default, skip_serializing_if = "SchemaVersion::is_first")]
+    pub schema_version: SchemaVersion,
+    /// What the numbers were computed from; since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<EdrFacts>,
+    /// Which records pull a number down; since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Findings>,
     /// How it came about.
     pub metadata: Metadata,
 }

@@ -35,6 +35,19 @@ impl Mapping {
         split
     }
 
+    /// The client that an organization is mapped to by name. Where all organizations are one client's, none is named.
+    #[must_use]
+    pub fn client_of(&self, organization: &str) -> Option<&ClientId> {
+        let wanted = RecordKey::from_text(organization)?;
+        match self {
+            Self::OneClient { .. } => None,
+            Self::ByOrganization { clients, .. } => {
+                let mut mapped = clients.iter().filter(|(id, _)| RecordKey::from_text(id) == Some(wanted));
+                mapped.next().map(|(_, client)| client)
+            }
+        }
+    }
+
     /// Every client that is fed.
     #[must_use]
     pub fn clients(&self) -> BTreeSet<&ClientId> {

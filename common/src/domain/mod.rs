@@ -4,6 +4,7 @@ pub mod connection;
 pub mod controls;
 pub mod edr;
 pub mod evidence;
+pub mod facts;
 pub mod failure;
 pub mod forecast;
 pub mod guidance;

@@ -49,6 +49,8 @@ pub enum QualityCode {
     UnknownCampaignStatus,
     /// A completed campaign that lacks its end or a count.
     CampaignIncomplete,
+    /// A training account that belongs to an organization of another client.
+    AccountOfAnotherClient,
 }
 
 impl QualityCode {
@@ -88,6 +90,9 @@ impl QualityCode {
             Self::UnknownCampaignStatus => "campaigns with a status word that is not known; not counted",
             Self::CampaignIncomplete => {
                 "completed campaigns without a readable end or count; left out of the values that need it"
+            }
+            Self::AccountOfAnotherClient => {
+                "the training account belongs to an organization that is mapped to another client; every outcome is inconclusive"
             }
         }
     }

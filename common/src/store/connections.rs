@@ -4,7 +4,7 @@ use super::Store;
 use super::error::StoreError;
 use crate::domain::connection::{Connection, TestOutcome};
 use crate::domain::edr::EdrSettings;
-use crate::domain::id::{CompanyId, ConnectionId, ConnectionKey};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey};
 use crate::domain::mapping::Mapping;
 use crate::domain::people::person::PeopleSettings;
 use crate::domain::sat::SatSettings;
@@ -18,6 +18,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
+use std::collections::BTreeMap;
 
 impl Record for Connection {
     const KIND: &'static str = "connection";
@@ -30,6 +31,8 @@ pub struct ConnectionChange {
     pub mapping: Option<Mapping>,
     /// Settings of the endpoint rules.
     pub edr: Option<EdrSettings>,
+    /// The limits of agent age of clients that have their own; all of them.
+    pub edr_clients: Option<BTreeMap<ClientId, EdrSettings>>,
     /// Settings of the training rules.
     pub sat: Option<SatSettings>,
     /// What is kept of people.
@@ -164,6 +167,9 @@ impl Store {
         }
         if let Some(edr) = &wanted.edr {
             change = change.set("edr", edr)?;
+        }
+        if let Some(clients) = &wanted.edr_clients {
+            change = change.set("edr_clients", clients)?;
         }
         if let Some(sat) = &wanted.sat {
             change = change.set("sat", sat)?;

@@ -252,6 +252,7 @@ impl Huntress {
                 run: job.run,
                 account,
                 lowest_remaining,
+                mapped_to: None,
             };
             (state, collection)
         }))

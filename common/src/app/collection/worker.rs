@@ -14,6 +14,7 @@ use crate::domain::id::{ClientId, RunId};
 use crate::domain::log::statement::EvaluationBasis;
 use crate::domain::product::Product;
 use crate::domain::run::{LONGEST_RUN, RecordCounts};
+use crate::domain::sat::account::MeasuredAccount;
 use crate::domain::sat::bundle::bundle_of;
 use crate::domain::sat::id::SatId;
 use crate::domain::schedule::next_daily;
@@ -213,7 +214,7 @@ impl Worker {
         let kept = self.store.checkpoint(lease).await?;
         let mut checkpoint = kept.and_then(|bytes| Checkpoint::decode(&bytes)).unwrap_or_else(|| {
             let lists = match connection.product {
-                Product::Edr => Lists::Edr(EdrState::new(connection.edr, job.as_of).into()),
+                Product::Edr => Lists::Edr(EdrState::new(connection.agent_limits(), job.as_of).into()),
                 Product::Sat => Lists::Sat(SatState::new(connection.sat, job.as_of).into(), None),
             };
             Checkpoint::begin(lists, self.huntress.clock.now())
@@ -315,6 +316,7 @@ impl Worker {
         };
         let tally = state.tally();
         collection.api_calls = progress.requests();
+        collection.mapped_to = self.owner_of(connection, &collection.account).await?;
         let evidence = connection.mapping.clients().into_iter().map(|client| {
             let tenant = Tenant { company_id: Some(connection.company.clone()), client_id: Some(client.clone()) };
             let bundle = bundle_of(tally, &collection, tenant, ControlMap::current());
@@ -329,6 +331,20 @@ impl Worker {
             records: tally.records_read().into(),
             account: Some(collection.account.id),
         }))
+    }
+}
+
+impl Worker {
+    /// The client that the organization of a training account is mapped to, by any endpoint connection of the company.
+    async fn owner_of(&self, connection: &Connection, account: &MeasuredAccount) -> Result<Option<ClientId>, Failure> {
+        let Some(organization) = &account.io_org_id else { return Ok(None) };
+        let connections = self.store.connections(&connection.company).await;
+        let connections = connections.map_err(|error| {
+            tracing::error!(connection = %connection.id, error = &error as &dyn std::error::Error, "no mappings");
+            Failure::new(FailureCode::Storage, "the mappings of the company's connections cannot be read")
+        })?;
+        let endpoint = connections.iter().filter(|other| other.product == Product::Edr);
+        Ok(endpoint.filter_map(|other| other.mapping.client_of(organization)).next().cloned())
     }
 }
 

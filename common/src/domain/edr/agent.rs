@@ -1,10 +1,10 @@
 //! The state of one agent.
 
-use super::{CLOCK_TOLERANCE, EdrSettings, NEVER_CALLED_BACK_DAYS};
+use super::{EdrSettings, NEVER_CALLED_BACK_DAYS};
 use crate::domain::id::RecordKey;
 use crate::domain::quality::normalized;
-use crate::domain::time::{ParsedTimestamp, RawTimestamp};
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::domain::time::{ParsedTimestamp, RawTimestamp, is_future};
+use chrono::{DateTime, Utc};
 
 /// Whether a record has a field at all: for some, null means something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +39,22 @@ pub struct AgentFacts<'a> {
     pub firewall_status: Option<&'a str>,
     /// Whether tamper protection is on.
     pub tamper_protection: Option<bool>,
+    /// The name of the operating system.
+    pub os: Option<&'a str>,
+    /// The id as the source writes it, where it is a text.
+    pub id_text: Option<&'a str>,
+}
+
+/// Whether an operating system is a server's: its name has the word `server`.
+///
+/// ```
+/// use common::domain::edr::agent::is_server;
+/// assert!(is_server("Windows Server 2022 Standard") && is_server("macOS SERVER") && is_server("ubuntu-server"));
+/// assert!(!is_server("Windows 11 Pro with SQLServer") && !is_server("Server2022") && !is_server("Observer"));
+/// ```
+#[must_use]
+pub fn is_server(os: &str) -> bool {
+    os.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case("server"))
 }
 
 /// The state of an agent at `as_of`.
@@ -78,18 +94,54 @@ pub enum AgentOddity {
     FutureTimestamp,
 }
 
-/// The state of an agent, with what decided it.
+/// What the source says of the state of an agent, before any limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AgentVerdict {
-    /// The state.
-    pub state: AgentState,
-    /// The field that decided.
+pub enum Sighting {
+    /// A status word names the state.
+    Word(AgentState),
+    /// It called back.
+    Called {
+        /// ⌈Hours since the last call⌉.
+        hours: u32,
+    },
+    /// It never called back.
+    NeverCalled {
+        /// ⌈Days since the installation⌉.
+        days: u32,
+    },
+    /// Nothing that can be used.
+    Nothing,
+}
+
+impl Sighting {
+    /// The state under these limits. Limits are whole hours and days, so whole ages decide exactly.
+    #[must_use]
+    pub fn state(self, settings: EdrSettings) -> AgentState {
+        match self {
+            Self::Word(state) => state,
+            Self::Called { hours } if hours <= settings.online_within_hours() => AgentState::Online,
+            Self::Called { hours } if hours <= settings.missing_after_hours() => AgentState::Offline,
+            Self::Called { .. } => AgentState::Missing,
+            Self::NeverCalled { days } if days > NEVER_CALLED_BACK_DAYS => AgentState::Missing,
+            Self::NeverCalled { .. } | Self::Nothing => AgentState::Unknown,
+        }
+    }
+}
+
+/// What is known of the state of an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// What the source says.
+    pub sighting: Sighting,
+    /// The field that says so.
     pub source: StateSource,
     /// What was odd.
     pub oddity: Option<AgentOddity>,
+    /// The last call, if it can be read and is no future one.
+    pub last_call: Option<DateTime<Utc>>,
 }
 
-/// The state of an agent at `as_of`, read at `observed_at`.
+/// What an agent says at `as_of`, read at `observed_at`.
 ///
 /// A status word wins. Otherwise the age of the last call decides: up to the limit online, then offline, then missing. A call after
 /// `as_of` is online unless it is more than 5 minutes after it was read, which is no time to trust. An agent that never called is
@@ -99,17 +151,13 @@ pub struct AgentVerdict {
 /// use common::domain::{edr::{EdrSettings, agent::*}, time::{RawTimestamp, parse}};
 /// let as_of = parse("2026-03-22T12:00:00Z").unwrap();
 /// let agent = AgentFacts { last_callback_at: RawTimestamp::Text("2026-03-21T12:00:00Z"), ..Default::default() };
-/// let verdict = evaluate(&agent, EdrSettings::default(), as_of, as_of);
-/// assert_eq!(verdict.state, AgentState::Online); // 24 hours to the second
+/// let seen = see(&agent, as_of, as_of);
+/// assert_eq!(seen.sighting, Sighting::Called { hours: 24 }); // 24 hours to the second
+/// assert_eq!(seen.sighting.state(EdrSettings::default()), AgentState::Online);
 /// ```
 #[must_use]
-pub fn evaluate(
-    agent: &AgentFacts<'_>,
-    settings: EdrSettings,
-    as_of: DateTime<Utc>,
-    observed_at: DateTime<Utc>,
-) -> AgentVerdict {
-    let verdict = |state, source, oddity| AgentVerdict { state, source, oddity };
+pub fn see(agent: &AgentFacts<'_>, as_of: DateTime<Utc>, observed_at: DateTime<Utc>) -> Seen {
+    let seen = |sighting, source, oddity| Seen { sighting, source, oddity, last_call: None };
     if let Some(word) = agent.status {
         let known = match normalized(word).as_ref() {
             "online" | "active" => Some(AgentState::Online),
@@ -119,37 +167,48 @@ pub fn evaluate(
             _ => None,
         };
         let oddity = known.is_none().then_some(AgentOddity::UnknownStatus);
-        return verdict(known.unwrap_or(AgentState::Unknown), StateSource::Status, oddity);
+        return seen(known.map_or(Sighting::Nothing, Sighting::Word), StateSource::Status, oddity);
     }
     match agent.last_callback_at.read() {
-        ParsedTimestamp::At(call) if call > observed_at + CLOCK_TOLERANCE => {
-            verdict(AgentState::Unknown, StateSource::LastCallback, Some(AgentOddity::FutureTimestamp))
+        ParsedTimestamp::At(call) if is_future(call, observed_at) => {
+            seen(Sighting::Nothing, StateSource::LastCallback, Some(AgentOddity::FutureTimestamp))
         }
         ParsedTimestamp::At(call) => {
-            let age = as_of.signed_duration_since(call);
-            let state = if age <= settings.online_within() {
-                AgentState::Online
-            } else if age <= settings.missing_after() {
-                AgentState::Offline
-            } else {
-                AgentState::Missing
-            };
-            verdict(state, StateSource::LastCallback, None)
+            let sighting = Sighting::Called { hours: whole_units(call, as_of, 3_600) };
+            Seen { last_call: Some(call), ..seen(sighting, StateSource::LastCallback, None) }
         }
         ParsedTimestamp::Unreadable => {
-            verdict(AgentState::Unknown, StateSource::LastCallback, Some(AgentOddity::MalformedTimestamp))
+            seen(Sighting::Nothing, StateSource::LastCallback, Some(AgentOddity::MalformedTimestamp))
         }
         ParsedTimestamp::Absent => match agent.created_at.read() {
             ParsedTimestamp::At(created) => {
-                let old = as_of.signed_duration_since(created) > TimeDelta::days(i64::from(NEVER_CALLED_BACK_DAYS));
-                verdict(if old { AgentState::Missing } else { AgentState::Unknown }, StateSource::Created, None)
+                let days = whole_units(created, as_of, 86_400);
+                seen(Sighting::NeverCalled { days }, StateSource::Created, None)
             }
-            ParsedTimestamp::Absent => verdict(AgentState::Unknown, StateSource::Created, None),
+            ParsedTimestamp::Absent => seen(Sighting::Nothing, StateSource::Created, None),
             ParsedTimestamp::Unreadable => {
-                verdict(AgentState::Unknown, StateSource::Created, Some(AgentOddity::MalformedTimestamp))
+                seen(Sighting::Nothing, StateSource::Created, Some(AgentOddity::MalformedTimestamp))
             }
         },
     }
+}
+
+impl AgentFacts<'_> {
+    /// The last call as evidence of since when something is so, whatever decided the state. A future one is none.
+    #[must_use]
+    pub fn last_call(&self, observed_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self.last_callback_at.read() {
+            ParsedTimestamp::At(call) if !is_future(call, observed_at) => Some(call),
+            _ => None,
+        }
+    }
+}
+
+/// ⌈Units of so many seconds from `earlier` to `as_of`⌉; 0 for what lies after it.
+fn whole_units(earlier: DateTime<Utc>, as_of: DateTime<Utc>, seconds: i64) -> u32 {
+    let age = as_of.signed_duration_since(earlier);
+    let whole = age.num_seconds() + i64::from(age.subsec_nanos() > 0);
+    u32::try_from(whole.max(0).unsigned_abs().div_ceil(seconds.unsigned_abs())).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -163,8 +222,8 @@ mod tests {
 
     fn evaluated(agent: AgentFacts<'_>) -> (AgentState, Option<AgentOddity>) {
         let (as_of, observed_at) = (at("2026-03-22T12:00:00Z"), at("2026-03-22T12:30:00Z"));
-        let verdict = evaluate(&agent, EdrSettings::default(), as_of, observed_at);
-        (verdict.state, verdict.oddity)
+        let seen = see(&agent, as_of, observed_at);
+        (seen.sighting.state(EdrSettings::default()), seen.oddity)
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! From a finished tally to bundles: the company's own, and one for each client.
 
-use super::NEVER_CALLED_BACK_DAYS;
-use super::metrics::{Totals, extended_metrics, metrics};
-use super::tally::{Counts, EdrTally};
+use super::facts::{EdrFacts, Organizations};
+use super::findings::{FindingKind, Findings, worst};
+use super::metrics::{EdrRules, extended_metrics, metrics};
+use super::tally::{Counts, Derivation, EdrTally};
+use super::{EdrSettings, NEVER_CALLED_BACK_DAYS};
 use crate::domain::controls::{ControlMap, ControlOptions, Evidence};
-use crate::domain::evidence::{EdrBundle, Metadata, OrganizationCoverage, OrganizationRef, Tenant, UNMAPPED_LISTED};
+use crate::domain::evidence::{
+    EdrBundle, Metadata, OrganizationCoverage, OrganizationRef, SchemaVersion, Tenant, UNMAPPED_LISTED,
+};
 use crate::domain::id::{ClientId, CompanyId, RecordKey, RunId};
 use crate::domain::mapping::Mapping;
 use crate::domain::quality::{Quality, QualityCode};
@@ -122,14 +126,18 @@ fn bundle(
     scope: Scope<'_>,
     coverage: OrganizationCoverage,
 ) -> EdrBundle {
-    let (totals, quality) = totals(tally, scope);
+    let limits = tally.limits().of(tenant.client_id.as_ref());
+    let Scoped { facts, quality, derived } = scoped(tally, scope);
     let map = ControlMap::current();
+    let rules = EdrRules::from(limits);
     EdrBundle {
         connector_type_id: EdrBundle::CONNECTOR.to_owned(),
         collected_at: collection.collected_at,
         tenant,
-        metrics: metrics(&totals),
-        extended_metrics: extended_metrics(&totals, tally.as_of()),
+        metrics: metrics(&facts, rules).into_iter().map(Into::into).collect(),
+        extended_metrics: extended_metrics(&facts, rules).into_iter().map(Into::into).collect(),
+        schema_version: SchemaVersion::CURRENT,
+        findings: Some(findings(tally, scope, &facts, limits)),
         metadata: Metadata {
             api_calls_made: collection.api_calls,
             collection_duration_ms: collection.duration_ms,
@@ -137,69 +145,114 @@ fn bundle(
             truncated: false,
             data_quality: quality.entries(),
             as_of: tally.as_of(),
-            derivation: derivation(tally, &totals.counts),
+            derivation: derivation(&facts, limits, derived),
             records_read: tally.records_read(),
-            organizations: OrganizationCoverage { in_scope: totals.organizations, ..coverage },
+            organizations: OrganizationCoverage { in_scope: facts.organizations.total, ..coverage },
             control_map_version: map.version().to_owned(),
             controls: map.controls_of(&EVIDENCE, ControlOptions::default()),
             run_id: collection.run.clone(),
         },
+        facts: Some(facts),
     }
 }
 
+/// What the organizations of a scope come to.
+struct Scoped {
+    facts: EdrFacts,
+    quality: Quality,
+    derived: Derivation,
+}
+
 /// Adds up the organizations of the scope and cross-checks them.
-fn totals(tally: &EdrTally, scope: Scope<'_>) -> (Totals, Quality) {
+fn scoped(tally: &EdrTally, scope: Scope<'_>) -> Scoped {
     let listed = tally.organizations();
-    let mut totals = Totals::default();
+    let mut sum = Counts::default();
+    let mut organizations = Organizations::default();
     let mut outside = 0;
     for (key, counts) in tally.counts().filter(|(key, _)| scope.covers(*key)) {
-        totals.counts.add(counts);
-        if key.is_some_and(|key| listed.contains_key(&key)) {
-            totals.with_agents += u64::from(counts.agents() > 0);
-            totals.with_online_agents += u64::from(counts.online > 0);
-        } else {
+        sum.add(counts);
+        if !key.is_some_and(|key| listed.contains_key(&key)) {
             outside += counts.agents();
+            continue;
+        }
+        organizations.with_agents += u64::from(counts.agents() > 0);
+        if counts.agent_facts().online > 0 {
+            organizations.online += 1;
+        } else if let Some(hours) = counts.agent_facts().latest_hours() {
+            organizations.hours.add(hours);
         }
     }
     let (mut claimed, mut all_claim) = (0_u64, true);
     for organization in listed.iter().filter(|(key, _)| scope.covers(Some(**key))).map(|(_, organization)| organization)
     {
-        totals.organizations += 1;
+        organizations.total += 1;
         claimed = claimed.saturating_add(organization.agents_count.unwrap_or(0));
         all_claim &= organization.agents_count.is_some();
     }
-    let mut quality = totals.counts.quality.clone();
+    let mut quality = sum.quality().clone();
     if let Scope::Only(_) = scope {
         // A record without an id and an organization may be anybody's, so it is in everybody's report.
         let nobodys = tally.counts().find(|(key, _)| key.is_none());
-        let dropped = nobodys.map_or(0, |(_, counts)| counts.quality.count(QualityCode::RecordWithoutId));
+        let dropped = nobodys.map_or(0, |(_, counts)| counts.quality().count(QualityCode::RecordWithoutId));
         quality.note_many(QualityCode::RecordWithoutId, dropped);
     }
     quality.note_many(QualityCode::AgentWithoutOrganization, outside);
-    if all_claim && totals.organizations > 0 {
-        quality.note_many(QualityCode::AgentsCountMismatch, totals.counts.agents().abs_diff(claimed));
+    if all_claim && organizations.total > 0 {
+        quality.note_many(QualityCode::AgentsCountMismatch, sum.agents().abs_diff(claimed));
     }
-    (totals, quality)
+    Scoped { facts: sum.facts(tally.as_of(), organizations), quality, derived: sum.derivation() }
+}
+
+/// The findings of a scope under the limits of its client.
+fn findings(tally: &EdrTally, scope: Scope<'_>, facts: &EdrFacts, limits: EdrSettings) -> Findings {
+    let EdrFacts { agents, organizations, incidents } = facts;
+    let states = agents.by_state(limits);
+    let edr_is_given = agents.edr.of > 0;
+    let total = FindingKind::ALL.into_iter().filter_map(|kind| {
+        let count = match kind {
+            FindingKind::AgentMissing => states.missing,
+            FindingKind::AgentUnknown => states.unknown,
+            FindingKind::AgentIsolated => agents.isolated,
+            FindingKind::AgentWithoutEdr if edr_is_given => agents.total() - agents.edr.these,
+            FindingKind::AgentWithoutEdr => return None,
+            FindingKind::AgentDefenderUnhealthy => agents.defender.of - agents.defender.these,
+            FindingKind::OrganizationWithoutAgents => organizations.total - organizations.with_agents,
+            FindingKind::IncidentOpen => incidents.states().unfinished(),
+        };
+        Some((kind, count))
+    });
+    let listed = tally.organizations();
+    let mut candidates = Vec::new();
+    for (key, counts) in tally.counts().filter(|(key, _)| scope.covers(*key)) {
+        let of = key.and_then(|key| listed.get(&key)).map(|organization| organization.id.as_str());
+        candidates.extend(counts.candidates().under(limits).map(|candidate| (candidate, of)));
+    }
+    candidates.retain(|(candidate, _)| edr_is_given || candidate.kind != FindingKind::AgentWithoutEdr);
+    let empty = tally.organizations_without_agents(|key| scope.covers(Some(key)));
+    candidates.extend(empty.iter().map(|(candidate, id)| (candidate, Some(*id))));
+    Findings { total: total.collect(), items: worst(candidates) }
 }
 
 /// Which fields and limits the values were derived from, with how often each field decided.
-fn derivation(tally: &EdrTally, counts: &Counts) -> serde_json::Value {
-    let [detected, sent, created] = counts.starts;
-    let [resolved, closed] = counts.ends;
+fn derivation(facts: &EdrFacts, limits: EdrSettings, derived: Derivation) -> serde_json::Value {
+    let [by_status, by_last_callback, by_created] = derived.states;
+    let [detected, sent, created] = derived.starts;
+    let [resolved, closed] = derived.ends;
+    let [by_words, by_remediations] = derived.auto;
     json!({
         "agent_state": {
-            "derived_from": {"status": counts.by_status, "last_callback_at": counts.by_last_callback, "created_at": counts.by_created},
-            "online_within_hours": tally.settings().online_within_hours(),
-            "missing_after_days": tally.settings().missing_after_days(),
+            "derived_from": {"status": by_status, "last_callback_at": by_last_callback, "created_at": by_created},
+            "online_within_hours": limits.online_within_hours(),
+            "missing_after_days": limits.missing_after_days(),
             "never_called_back_missing_after_days": NEVER_CALLED_BACK_DAYS,
         },
         "time_to_resolve": {
-            "measured": counts.resolve.count,
+            "measured": facts.incidents.ended.all().measured,
             "start": {"detected_at": detected, "sent_at": sent, "created_at": created},
             "end": {"resolved_at": resolved, "closed_at": closed},
         },
-        "time_to_detect": {"measured": counts.detect.count},
-        "auto_resolved": {"derived_from": {"resolver_words": counts.auto_by_words, "remediations": counts.auto_by_remediations}},
+        "time_to_detect": {"measured": facts.incidents.detection.measured},
+        "auto_resolved": {"derived_from": {"resolver_words": by_words, "remediations": by_remediations}},
     })
 }
 

@@ -4,6 +4,7 @@ use crate::domain::id::RecordKey;
 use crate::domain::quality::normalized;
 use crate::domain::time::{ParsedTimestamp, RawTimestamp};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 /// What the source says of one incident.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,6 +33,8 @@ pub struct IncidentFacts<'a> {
     pub resolved_by: Option<TextField<'a>>,
     /// What was done about it.
     pub remediations: Option<Remediations>,
+    /// The id as the source writes it, where it is a text.
+    pub id_text: Option<&'a str>,
 }
 
 /// A field that is there, with its text if it is one.
@@ -110,8 +113,9 @@ pub fn classify(status: Option<&str>) -> (IncidentState, bool) {
     (state, true)
 }
 
-/// The severities of the vendor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The severities of the vendor, worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Critical.
     Critical,

@@ -1,157 +1,237 @@
-//! The 18 metrics and the extended ones, each a function of counts.
+//! The 18 metrics and the extended ones, each a function of facts and limits.
 
-use super::tally::Counts;
+use super::facts::EdrFacts;
+use super::incident::Severity;
+use super::{EdrSettings, facts};
 use crate::domain::controls::Category;
 use crate::domain::evidence::{Metric, MetricType, Reason};
+use crate::domain::facts::ended::{DurationClass, Span};
 use crate::domain::number::{Decimal, Ratio};
-use crate::domain::time::nanos_between;
-use chrono::{DateTime, Utc};
 
-/// What the metrics of one bundle are made of.
-#[derive(Debug, Clone, Default)]
-pub struct Totals {
-    /// The sum over the organizations in scope.
-    pub counts: Counts,
-    /// Organizations in scope.
-    pub organizations: u64,
-    /// Of them, with at least one counted agent.
-    pub with_agents: u64,
-    /// Of them, with at least one agent online.
-    pub with_online_agents: u64,
+/// The limits that the metrics depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EdrRules {
+    /// Limits of agent age.
+    pub agents: EdrSettings,
+    /// Days before the evaluation in which `incidents_opened_30d` counts.
+    pub opened_within_days: u32,
+    /// Days before the evaluation for what ends in `_90d`.
+    pub resolved_within_days: u32,
 }
 
-/// A value, or why there is none.
-type Value = Result<String, Reason>;
-
-fn count(value: u64) -> Value {
-    Ok(value.to_string())
+impl From<EdrSettings> for EdrRules {
+    fn from(agents: EdrSettings) -> Self {
+        Self { agents, opened_within_days: 30, resolved_within_days: 90 }
+    }
 }
 
-fn percent(part: u64, whole: u64) -> Value {
-    Ratio::percent(part, whole).map(|ratio| ratio.rounded(1).to_string()).ok_or(Reason::NothingToMeasure)
+/// An exact value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exact {
+    /// This one.
+    Ratio(Ratio),
+    /// A duration that is known to its class.
+    Duration(DurationClass),
 }
 
-fn mean_hours(total_nanos: i128, count: u64) -> Value {
-    Ratio::mean_hours(total_nanos, count).map(|ratio| ratio.rounded(1).to_string()).ok_or(Reason::NothingToMeasure)
+/// A metric before it is rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value {
+    /// What it is evidence of.
+    pub category: Category,
+    /// Its name.
+    pub key: &'static str,
+    /// How it is rounded.
+    pub metric_type: MetricType,
+    /// Its unit.
+    pub unit: &'static str,
+    /// The value, or why there is none.
+    pub exact: Result<Exact, Reason>,
 }
 
-fn tenths(value: Option<i128>) -> Value {
-    value.map(|tenths| Decimal::from_units(tenths, 1).to_string()).ok_or(Reason::NothingToMeasure)
+impl Value {
+    /// The value as text, with all its decimals.
+    #[must_use]
+    pub fn shown(&self) -> Option<String> {
+        let decimals = match self.metric_type {
+            MetricType::Count => 0,
+            MetricType::Percentage | MetricType::Duration => 1,
+            MetricType::Number => 2,
+        };
+        match self.exact.ok()? {
+            Exact::Ratio(ratio) => Some(ratio.rounded(decimals).to_string()),
+            Exact::Duration(class) => Some(Decimal::from_units(class.tenths(), 1).to_string()),
+        }
+    }
 }
 
-fn metric(category: Category, key: &str, metric_type: MetricType, unit: &str, value: Value) -> Metric {
-    let (metric_value, reason) = match value {
-        Ok(value) => (Some(value), None),
-        Err(reason) => (None, Some(reason)),
-    };
-    Metric { category, metric_key: key.to_owned(), metric_value, reason, metric_type, unit: unit.to_owned() }
+impl From<Value> for Metric {
+    fn from(value: Value) -> Self {
+        Metric {
+            category: value.category,
+            metric_key: value.key.to_owned(),
+            metric_value: value.shown(),
+            reason: value.exact.err(),
+            metric_type: value.metric_type,
+            unit: value.unit.to_owned(),
+        }
+    }
+}
+
+type Computed = Result<Exact, Reason>;
+
+fn ratio(value: Option<Ratio>) -> Computed {
+    value.map(Exact::Ratio).ok_or(Reason::NothingToMeasure)
+}
+
+fn number(value: u64) -> Computed {
+    ratio(Ratio::new(value, 1))
+}
+
+fn percent(part: u64, whole: u64) -> Computed {
+    ratio(Ratio::percent(part, whole))
+}
+
+fn share(share: facts::Share) -> Computed {
+    percent(share.these, share.of)
+}
+
+fn mean(span: &Span) -> Computed {
+    ratio(Ratio::mean_hours(span.total_nanos, span.measured))
+}
+
+fn rank(span: &Span, percent: u64) -> Computed {
+    span.nearest_rank(percent).map(Exact::Duration).ok_or(Reason::NothingToMeasure)
+}
+
+fn age(nanos: Option<crate::domain::facts::Seconds>) -> Computed {
+    ratio(nanos.and_then(|age| Ratio::mean_hours(age.0, 1)))
+}
+
+const fn row(
+    category: Category,
+    key: &'static str,
+    metric_type: MetricType,
+    unit: &'static str,
+    exact: Computed,
+) -> Value {
+    Value { category, key, metric_type, unit, exact }
+}
+
+fn devices(key: &'static str, value: u64) -> Value {
+    row(Category::EndpointProtection, key, MetricType::Count, "devices", number(value))
+}
+
+fn of_devices(key: &'static str, value: Computed) -> Value {
+    row(Category::EndpointProtection, key, MetricType::Percentage, "%", value)
+}
+
+fn incidents(key: &'static str, value: u64) -> Value {
+    row(Category::IncidentResponse, key, MetricType::Count, "incidents", number(value))
+}
+
+fn hours(key: &'static str, value: Computed) -> Value {
+    row(Category::IncidentResponse, key, MetricType::Duration, "hours", value)
+}
+
+fn organizations(key: &'static str, value: u64) -> Value {
+    row(Category::AssetInventory, key, MetricType::Count, "organizations", number(value))
 }
 
 /// The 18 metrics, in the order of the contract.
 #[must_use]
-pub fn metrics(totals: &Totals) -> Vec<Metric> {
-    use Category::{AssetInventory, EndpointProtection, IncidentResponse};
-    use MetricType::{Count, Duration, Number, Percentage};
-    let Totals { counts, organizations, with_agents, .. } = totals;
-    let average = Ratio::new(i128::from(counts.agents()), i128::from(*organizations));
-    let average = average.map(|ratio| ratio.rounded(2).to_string()).ok_or(Reason::NothingToMeasure);
+pub fn metrics(facts: &EdrFacts, rules: EdrRules) -> Vec<Value> {
+    use Category::AssetInventory;
+    let EdrFacts { agents, organizations: scope, incidents: all } = facts;
+    let (states, total) = (agents.by_state(rules.agents), agents.total());
+    let by_state = all.states();
+    let average = ratio(Ratio::new(total, i128::from(scope.total)));
+    let covered = percent(scope.with_agents, scope.total);
     vec![
-        metric(EndpointProtection, "agents_total", Count, "devices", count(counts.agents())),
-        metric(EndpointProtection, "agents_online", Count, "devices", count(counts.online)),
-        metric(EndpointProtection, "agents_offline", Count, "devices", count(counts.offline)),
-        metric(EndpointProtection, "agents_missing", Count, "devices", count(counts.missing)),
-        metric(
-            EndpointProtection,
-            "agents_online_percentage",
-            Percentage,
-            "%",
-            percent(counts.online, counts.agents()),
+        devices("agents_total", total),
+        devices("agents_online", states.online),
+        devices("agents_offline", states.offline),
+        devices("agents_missing", states.missing),
+        of_devices("agents_online_percentage", percent(states.online, total)),
+        incidents("incidents_total", by_state.total()),
+        incidents("incidents_open", by_state.open),
+        incidents("incidents_in_progress", by_state.in_progress),
+        incidents("incidents_resolved", by_state.resolved),
+        incidents("incidents_critical", all.of(Severity::Critical).states.total()),
+        incidents("incidents_high", all.of(Severity::High).states.total()),
+        organizations("organizations_total", scope.total),
+        organizations("organizations_with_agents", scope.with_agents),
+        row(AssetInventory, "average_agents_per_org", MetricType::Number, "devices", average),
+        row(AssetInventory, "organization_coverage_pct", MetricType::Percentage, "%", covered),
+        hours("mean_time_to_detect_hours", time_to_detect(facts)),
+        hours("mean_time_to_resolve_hours", mean(&all.ended.all())),
+        row(
+            Category::IncidentResponse,
+            "incidents_auto_resolved",
+            MetricType::Count,
+            "incidents",
+            auto_resolved(facts),
         ),
-        metric(IncidentResponse, "incidents_total", Count, "incidents", count(counts.incidents())),
-        metric(IncidentResponse, "incidents_open", Count, "incidents", count(counts.open)),
-        metric(IncidentResponse, "incidents_in_progress", Count, "incidents", count(counts.in_progress)),
-        metric(IncidentResponse, "incidents_resolved", Count, "incidents", count(counts.resolved)),
-        metric(IncidentResponse, "incidents_critical", Count, "incidents", count(counts.critical)),
-        metric(IncidentResponse, "incidents_high", Count, "incidents", count(counts.high)),
-        metric(AssetInventory, "organizations_total", Count, "organizations", count(*organizations)),
-        metric(AssetInventory, "organizations_with_agents", Count, "organizations", count(*with_agents)),
-        metric(AssetInventory, "average_agents_per_org", Number, "devices", average),
-        metric(AssetInventory, "organization_coverage_pct", Percentage, "%", percent(*with_agents, *organizations)),
-        metric(IncidentResponse, "mean_time_to_detect_hours", Duration, "hours", time_to_detect(counts)),
-        metric(
-            IncidentResponse,
-            "mean_time_to_resolve_hours",
-            Duration,
-            "hours",
-            mean_hours(counts.resolve.total_nanos, counts.resolve.count),
-        ),
-        metric(IncidentResponse, "incidents_auto_resolved", Count, "incidents", auto_resolved(counts)),
     ]
 }
 
 /// Null for want of resolved incidents, or of the two fields, which the vendor's API does not have today.
-fn time_to_detect(counts: &Counts) -> Value {
-    if counts.resolved > 0 && counts.detect_given == 0 {
+fn time_to_detect(facts: &EdrFacts) -> Computed {
+    let detection = facts.incidents.detection;
+    if facts.incidents.states().resolved > 0 && detection.given == 0 {
         return Err(Reason::NotProvidedBySource);
     }
-    mean_hours(counts.detect.total_nanos, counts.detect.count)
+    ratio(Ratio::mean_hours(detection.seconds.0, detection.measured))
 }
 
 /// Zero without resolved incidents; null when those there are say nothing of how they were resolved.
-fn auto_resolved(counts: &Counts) -> Value {
-    if counts.resolved > 0 && counts.auto_by_words + counts.auto_by_remediations == 0 {
+fn auto_resolved(facts: &EdrFacts) -> Computed {
+    let auto = facts.incidents.auto_resolved;
+    if facts.incidents.states().resolved > 0 && auto.of == 0 {
         return Err(Reason::NotProvidedBySource);
     }
-    count(counts.auto_resolved)
+    number(auto.these)
 }
 
 /// What the 18 cannot say.
 #[must_use]
-pub fn extended_metrics(totals: &Totals, as_of: DateTime<Utc>) -> Vec<Metric> {
-    use Category::{AssetInventory, EndpointProtection, IncidentResponse};
-    use MetricType::{Count, Duration, Percentage};
-    let counts = &totals.counts;
-    let edr_installed = match (counts.agents(), counts.edr_known) {
+pub fn extended_metrics(facts: &EdrFacts, rules: EdrRules) -> Vec<Value> {
+    let EdrFacts { agents, organizations: scope, incidents: all } = facts;
+    let edr_installed = match (agents.total(), agents.edr.of) {
         (1.., 0) => Err(Reason::NotProvidedBySource),
-        _ => percent(counts.edr_installed, counts.agents()),
+        (total, _) => percent(agents.edr.these, total),
     };
-    let defender = percent(counts.defender_healthy, counts.defender_known);
-    let firewall = percent(counts.firewall_enabled, counts.firewall_known);
-    let tamper = percent(counts.tamper_on, counts.tamper_known);
-    // An incident that began between `as_of` and its reading has no age yet.
-    let oldest = counts.oldest_open.map(|start| nanos_between(start, as_of).max(0));
-    let oldest = oldest.map_or(Err(Reason::NothingToMeasure), |nanos| mean_hours(nanos, 1));
+    let with_online = scope.online + scope.hours.up_to(rules.agents.online_within_hours());
+    let by_state = all.states();
+    let (critical, high) = (all.of(Severity::Critical), all.of(Severity::High));
+    let (ended, recent) = (all.ended.all(), all.ended.within(rules.resolved_within_days));
+    let opened = all.started_days.between(1, rules.opened_within_days.saturating_add(1));
+    let servers = |count: u64| if agents.servers.of == 0 { Err(Reason::NotProvidedBySource) } else { number(count) };
+    let server_row = |key, count| row(Category::EndpointProtection, key, MetricType::Count, "devices", servers(count));
     vec![
-        metric(EndpointProtection, "agents_unknown", Count, "devices", count(counts.unknown)),
-        metric(EndpointProtection, "agents_isolated", Count, "devices", count(counts.isolated)),
-        metric(EndpointProtection, "agents_edr_installed_pct", Percentage, "%", edr_installed),
-        metric(EndpointProtection, "agents_defender_healthy_pct", Percentage, "%", defender),
-        metric(EndpointProtection, "agents_firewall_enabled_pct", Percentage, "%", firewall),
-        metric(EndpointProtection, "agents_tamper_protected_pct", Percentage, "%", tamper),
-        metric(
-            AssetInventory,
-            "organizations_with_online_agents",
-            Count,
-            "organizations",
-            count(totals.with_online_agents),
-        ),
-        metric(IncidentResponse, "incidents_dismissed", Count, "incidents", count(counts.dismissed)),
-        metric(IncidentResponse, "incidents_low", Count, "incidents", count(counts.low)),
-        metric(IncidentResponse, "incidents_unknown_status", Count, "incidents", count(counts.incidents_unknown)),
-        metric(
-            IncidentResponse,
-            "median_time_to_resolve_hours",
-            Duration,
-            "hours",
-            tenths(counts.resolve.nearest_rank(50)),
-        ),
-        metric(
-            IncidentResponse,
-            "p90_time_to_resolve_hours",
-            Duration,
-            "hours",
-            tenths(counts.resolve.nearest_rank(90)),
-        ),
-        metric(IncidentResponse, "oldest_open_incident_age_hours", Duration, "hours", oldest),
+        devices("agents_unknown", agents.by_state(rules.agents).unknown),
+        devices("agents_isolated", agents.isolated),
+        of_devices("agents_edr_installed_pct", edr_installed),
+        of_devices("agents_defender_healthy_pct", share(agents.defender)),
+        of_devices("agents_firewall_enabled_pct", share(agents.firewall)),
+        of_devices("agents_tamper_protected_pct", share(agents.tamper)),
+        organizations("organizations_with_online_agents", with_online),
+        incidents("incidents_dismissed", by_state.dismissed),
+        incidents("incidents_low", all.of(Severity::Low).states.total()),
+        incidents("incidents_unknown_status", all.unknown_status),
+        hours("median_time_to_resolve_hours", rank(&ended, 50)),
+        hours("p90_time_to_resolve_hours", rank(&ended, 90)),
+        hours("oldest_open_incident_age_hours", age(all.oldest())),
+        incidents("incidents_open_critical", critical.states.unfinished()),
+        incidents("incidents_open_high", high.states.unfinished()),
+        hours("oldest_open_critical_incident_age_hours", age(critical.oldest)),
+        hours("oldest_open_high_incident_age_hours", age(high.oldest)),
+        incidents("incidents_opened_30d", opened),
+        incidents("incidents_resolved_90d", recent.ended),
+        hours("mean_time_to_resolve_hours_90d", mean(&recent)),
+        hours("median_time_to_resolve_hours_90d", rank(&recent, 50)),
+        hours("p90_time_to_resolve_hours_90d", rank(&recent, 90)),
+        server_row("agents_servers_total", agents.servers.these),
+        server_row("agents_servers_online", agents.servers_by_state(rules.agents).online),
     ]
 }

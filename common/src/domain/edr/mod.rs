@@ -2,12 +2,15 @@
 
 pub mod agent;
 pub mod bundle;
+pub mod facts;
+pub mod findings;
 pub mod incident;
 pub mod metrics;
 pub mod tally;
 
-use chrono::TimeDelta;
+use crate::domain::id::ClientId;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Settings of the endpoint rules, recorded in the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,12 +60,10 @@ impl EdrSettings {
         self.missing_after_days
     }
 
-    fn online_within(self) -> TimeDelta {
-        TimeDelta::hours(i64::from(self.online_within_hours))
-    }
-
-    fn missing_after(self) -> TimeDelta {
-        TimeDelta::days(i64::from(self.missing_after_days))
+    /// The limit of `offline`, in hours.
+    #[must_use]
+    pub fn missing_after_hours(self) -> u32 {
+        self.missing_after_days.saturating_mul(24)
     }
 }
 
@@ -70,6 +71,37 @@ impl Default for EdrSettings {
     /// 24 hours, and 21 days, which is what the vendor calls unresponsive.
     fn default() -> Self {
         Self { online_within_hours: 24, missing_after_days: 21 }
+    }
+}
+
+/// The limits of agent age of a connection: its own, and those of clients that have others. Huntress, too, lets an organization have its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentLimits {
+    connection: EdrSettings,
+    clients: BTreeMap<ClientId, EdrSettings>,
+    /// No agent is missing before this many hours, whoever's it is.
+    earliest_missing_hours: u32,
+}
+
+impl AgentLimits {
+    /// The limits of the connection, and those of some of its clients.
+    #[must_use]
+    pub fn new(connection: EdrSettings, clients: BTreeMap<ClientId, EdrSettings>) -> Self {
+        let all = clients.values().chain([&connection]);
+        let earliest_missing_hours = all.map(|limits| limits.missing_after_hours()).min().unwrap_or(0);
+        Self { connection, clients, earliest_missing_hours }
+    }
+
+    /// The limits for a client; `None` is the company itself.
+    #[must_use]
+    pub fn of(&self, client: Option<&ClientId>) -> EdrSettings {
+        client.and_then(|client| self.clients.get(client)).copied().unwrap_or(self.connection)
+    }
+}
+
+impl From<EdrSettings> for AgentLimits {
+    fn from(connection: EdrSettings) -> Self {
+        Self::new(connection, BTreeMap::new())
     }
 }
 

@@ -1,15 +1,18 @@
 //! The accumulator of one collection: records go in one by one, counts per organization remain.
 
-use super::agent::{self, AgentFacts, AgentOddity, AgentState, Presence, StateSource};
+use super::AgentLimits;
+use super::agent::{self, AgentFacts, AgentOddity, AgentState, Presence, Sighting, StateSource, is_server};
+use super::facts::{Agents, Detection, EdrFacts, EveryField, Incidents, OfSeverity, Organizations, Share};
+use super::findings::{Candidate, Candidates, FindingKind, VendorId};
 use super::incident::{self, AutoSource, IncidentFacts, IncidentState, Severity, TimeField};
-use super::{CLOCK_TOLERANCE, EdrSettings};
 use crate::domain::evidence::RecordsRead;
+use crate::domain::facts::ended::{EndedTally, day_since};
+use crate::domain::facts::{Histogram, Seconds};
 use crate::domain::id::RecordKey;
-use crate::domain::number::tenths_of_an_hour;
 use crate::domain::quality::{Quality, QualityCode, normalized};
 use crate::domain::seen::SeenIds;
 use crate::domain::text;
-use crate::domain::time::{ParsedTimestamp, nanos_between};
+use crate::domain::time::{ParsedTimestamp, is_future, nanos_between};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -36,191 +39,181 @@ pub struct Organization {
     pub agents_count: Option<u64>,
 }
 
-/// Durations: their exact sum, and how many fall into each tenth of an hour.
+/// The incidents of one severity, as they are read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Durations {
-    /// How many.
-    pub count: u64,
-    /// Their sum in nanoseconds.
-    pub total_nanos: i128,
-    /// Tenths of an hour, rounded, to how many.
-    pub tenths: BTreeMap<i128, u64>,
+struct SeverityTally {
+    states: [u32; 4],
+    open_days: Histogram,
+    /// The earliest start of one that is not over.
+    oldest: Option<DateTime<Utc>>,
 }
 
-impl Durations {
-    fn push(&mut self, nanos: i128) {
-        self.count += 1;
-        self.total_nanos += nanos;
-        *self.tenths.entry(tenths_of_an_hour(nanos)).or_default() += 1;
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.count += other.count;
-        self.total_nanos += other.total_nanos;
-        for (tenths, count) in &other.tenths {
-            *self.tenths.entry(*tenths).or_default() += count;
-        }
-    }
-
-    /// The ⌈`percent`·n/100⌉-th smallest, in tenths of an hour; `None` without durations.
-    #[must_use]
-    pub fn nearest_rank(&self, percent: u64) -> Option<i128> {
-        let rank = (u128::from(self.count) * u128::from(percent)).div_ceil(100).max(1);
-        let mut passed = 0_u128;
-        self.tenths.iter().find_map(|(tenths, count)| {
-            passed += u128::from(*count);
-            (passed >= rank).then_some(*tenths)
-        })
-    }
-}
-
-/// The counts of one organization, or the sum of several.
+/// The counts of one organization, or the sum of several. Nothing in them depends on a limit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Agents online.
-    pub online: u64,
-    /// Agents offline.
-    pub offline: u64,
-    /// Agents missing.
-    pub missing: u64,
-    /// Agents of unknown state.
-    pub unknown: u64,
-    /// States taken from the status word.
-    pub by_status: u64,
-    /// States derived from the last call.
-    pub by_last_callback: u64,
-    /// States derived from the installation.
-    pub by_created: u64,
-    /// Agents whose record carries the EDR version, null or not.
-    pub edr_known: u64,
-    /// Agents with an EDR version.
-    pub edr_installed: u64,
-    /// Agents with a Defender status.
-    pub defender_known: u64,
-    /// Agents whose Defender is healthy.
-    pub defender_healthy: u64,
-    /// Agents with a firewall status.
-    pub firewall_known: u64,
-    /// Agents whose firewall is not disabled.
-    pub firewall_enabled: u64,
-    /// Agents isolated by their firewall.
-    pub isolated: u64,
-    /// Agents that report tamper protection.
-    pub tamper_known: u64,
-    /// Agents with tamper protection on.
-    pub tamper_on: u64,
-    /// Incidents open, unknown words among them.
-    pub open: u64,
-    /// Incidents in progress.
-    pub in_progress: u64,
-    /// Incidents resolved.
-    pub resolved: u64,
-    /// Incidents dismissed.
-    pub dismissed: u64,
-    /// Critical incidents.
-    pub critical: u64,
-    /// High incidents.
-    pub high: u64,
-    /// Low incidents.
-    pub low: u64,
-    /// Incidents whose status word is not known.
-    pub incidents_unknown: u64,
-    /// Creation to detection.
-    pub detect: Durations,
-    /// Resolved incidents that carry both times of that.
-    pub detect_given: u64,
-    /// Start to end.
-    pub resolve: Durations,
+    /// All but the ages of incidents, which are in the fields below.
+    #[serde(with = "EveryField")]
+    agents: Agents,
+    /// States of unknown agents by field: status, last call, installation.
+    unknown_by: [u64; 3],
+    /// Critical, high, low and of any other severity.
+    severities: [SeverityTally; 4],
+    unknown_status: u64,
+    started_days: Histogram,
+    ended: EndedTally,
+    /// Creation to detection: given, measured, and their sum in nanoseconds.
+    detection: (u64, u64, i128),
     /// Starts by field: detected, sent, created.
-    pub starts: [u64; 3],
+    starts: [u64; 3],
     /// Ends by field: resolved, closed.
-    pub ends: [u64; 2],
-    /// The earliest start of an incident that is not over.
-    pub oldest_open: Option<DateTime<Utc>>,
-    /// Incidents resolved without manual work.
-    pub auto_resolved: u64,
+    ends: [u64; 2],
+    auto_resolved: u64,
     /// Resolved incidents evaluated by the words of their resolver.
-    pub auto_by_words: u64,
+    auto_by_words: u64,
     /// Resolved incidents evaluated by their remediations.
-    pub auto_by_remediations: u64,
-    /// What was odd.
-    pub quality: Quality,
+    auto_by_remediations: u64,
+    candidates: Candidates,
+    quality: Quality,
+}
+
+/// Severities, in the order in which they are counted.
+const SEVERITIES: [Severity; 4] = [Severity::Critical, Severity::High, Severity::Low, Severity::Unknown];
+
+/// How many of what decided: for the record of how the values were derived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Derivation {
+    /// States of agents by field: status, last call, installation.
+    pub states: [u64; 3],
+    /// Starts of resolved incidents by field: detected, sent, created.
+    pub starts: [u64; 3],
+    /// Ends of resolved incidents by field: resolved, closed.
+    pub ends: [u64; 2],
+    /// Resolved incidents evaluated by the words of their resolver, and by their remediations.
+    pub auto: [u64; 2],
 }
 
 impl Counts {
     /// Agents that count: all but decommissioned.
     #[must_use]
     pub fn agents(&self) -> u64 {
-        self.online + self.offline + self.missing + self.unknown
+        self.agents.total()
     }
 
-    /// Incidents that count: all but drafts and those being deleted.
-    #[must_use]
-    pub fn incidents(&self) -> u64 {
-        self.open + self.in_progress + self.resolved + self.dismissed
+    /// The agents.
+    pub(super) fn agent_facts(&self) -> &Agents {
+        &self.agents
     }
 
-    /// Adds another organization's counts.
-    pub fn add(&mut self, other: &Self) {
-        macro_rules! sum {
-            ($($field:ident),* $(,)?) => {
-                // Naming every field makes a forgotten one a compile error.
-                let Self { detect, resolve, starts, ends, oldest_open, quality, $($field),* } = other;
-                $(self.$field += $field;)*
-                self.detect.add(detect);
-                self.resolve.add(resolve);
-                self.starts.iter_mut().zip(starts).for_each(|(mine, theirs)| *mine += theirs);
-                self.ends.iter_mut().zip(ends).for_each(|(mine, theirs)| *mine += theirs);
-                self.oldest_open = [self.oldest_open, *oldest_open].into_iter().flatten().min();
-                self.quality.add(quality);
-            };
+    /// Which records may be findings.
+    pub(super) fn candidates(&self) -> &Candidates {
+        &self.candidates
+    }
+
+    /// What was odd.
+    pub(super) fn quality(&self) -> &Quality {
+        &self.quality
+    }
+
+    /// What decided.
+    pub(super) fn derivation(&self) -> Derivation {
+        let agents = &self.agents;
+        let [by_status, by_last_callback, by_created] = self.unknown_by;
+        Derivation {
+            states: [
+                agents.online + agents.offline + agents.missing + by_status,
+                agents.hours.total() + by_last_callback,
+                agents.never_called_days.total() + by_created,
+            ],
+            starts: self.starts,
+            ends: self.ends,
+            auto: [self.auto_by_words, self.auto_by_remediations],
         }
-        sum!(
-            online,
-            offline,
-            missing,
-            unknown,
-            by_status,
-            by_last_callback,
-            by_created,
-            edr_known,
-            edr_installed,
-            defender_known,
-            defender_healthy,
-            firewall_known,
-            firewall_enabled,
-            isolated,
-            tamper_known,
-            tamper_on,
-            open,
-            in_progress,
-            resolved,
-            dismissed,
-            critical,
-            high,
-            low,
-            incidents_unknown,
-            detect_given,
+    }
+
+    /// The facts, with the ages of incidents at `as_of`.
+    pub(super) fn facts(&self, as_of: DateTime<Utc>, organizations: Organizations) -> EdrFacts {
+        let counted = |tally: &SeverityTally| OfSeverity {
+            states: tally.states.map(u64::from).into(),
+            open_days: tally.open_days.clone(),
+            // An incident that began between `as_of` and its reading has no age yet.
+            oldest: tally.oldest.map(|start| Seconds(nanos_between(start, as_of).max(0))),
+        };
+        let severities =
+            SEVERITIES.into_iter().zip(&self.severities).map(|(severity, tally)| (severity, counted(tally)));
+        let (given, measured, nanos) = self.detection;
+        EdrFacts {
+            agents: self.agents.clone(),
+            organizations,
+            incidents: Incidents {
+                by_severity: severities.filter(|(_, of)| of.states.total() > 0).collect(),
+                unknown_status: self.unknown_status,
+                started_days: self.started_days.clone(),
+                ended: self.ended.by_day(),
+                detection: Detection { given, measured, seconds: Seconds(nanos) },
+                auto_resolved: Share { these: self.auto_resolved, of: self.auto_by_words + self.auto_by_remediations },
+            },
+        }
+    }
+
+    /// Adds another organization's counts; its candidates stay where they are.
+    pub fn add(&mut self, other: &Self) {
+        // Naming every field makes a forgotten one a compile error.
+        let Self {
+            agents,
+            unknown_by,
+            severities,
+            unknown_status,
+            started_days,
+            ended,
+            detection: (given, measured, nanos),
+            starts,
+            ends,
             auto_resolved,
             auto_by_words,
             auto_by_remediations,
-        );
+            candidates: _,
+            quality,
+        } = other;
+        fn sum<const N: usize>(mine: &mut [u64; N], theirs: &[u64; N]) {
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+        }
+        self.agents.add(agents);
+        sum(&mut self.unknown_by, unknown_by);
+        for (mine, theirs) in self.severities.iter_mut().zip(severities) {
+            mine.states.iter_mut().zip(theirs.states).for_each(|(mine, theirs)| *mine += theirs);
+            mine.open_days.merge(&theirs.open_days);
+            mine.oldest = [mine.oldest, theirs.oldest].into_iter().flatten().min();
+        }
+        self.unknown_status += unknown_status;
+        self.started_days.merge(started_days);
+        self.ended.add(ended);
+        self.detection.0 += given;
+        self.detection.1 += measured;
+        self.detection.2 += nanos;
+        sum(&mut self.starts, starts);
+        sum(&mut self.ends, ends);
+        self.auto_resolved += auto_resolved;
+        self.auto_by_words += auto_by_words;
+        self.auto_by_remediations += auto_by_remediations;
+        self.quality.add(quality);
     }
 
-    fn add_agent(&mut self, agent: &AgentFacts<'_>, verdict: agent::AgentVerdict) {
-        match verdict.state {
-            AgentState::Online => self.online += 1,
-            AgentState::Offline => self.offline += 1,
-            AgentState::Missing => self.missing += 1,
-            AgentState::Unknown => self.unknown += 1,
-            AgentState::Decommissioned => return,
+    fn add_agent(&mut self, agent: &AgentFacts<'_>, id: RecordKey, at: &Evaluation<'_>) {
+        let seen = agent::see(agent, at.as_of, at.observed_at);
+        if seen.sighting == Sighting::Word(AgentState::Decommissioned) {
+            return;
         }
-        match verdict.source {
-            StateSource::Status => self.by_status += 1,
-            StateSource::LastCallback => self.by_last_callback += 1,
-            StateSource::Created => self.by_created += 1,
+        let agents = &mut self.agents;
+        agents.count(seen.sighting);
+        if seen.sighting == Sighting::Nothing {
+            let [by_status, by_last_callback, by_created] = &mut self.unknown_by;
+            *match seen.source {
+                StateSource::Status => by_status,
+                StateSource::LastCallback => by_last_callback,
+                StateSource::Created => by_created,
+            } += 1;
         }
-        match verdict.oddity {
+        match seen.oddity {
             Some(AgentOddity::UnknownStatus) => {
                 self.quality.note_word(QualityCode::UnknownAgentStatus, &normalized(agent.status.unwrap_or_default()));
             }
@@ -228,101 +221,157 @@ impl Counts {
             Some(AgentOddity::FutureTimestamp) => self.quality.note(QualityCode::FutureTimestamp),
             None => {}
         }
-        self.edr_known += u64::from(agent.edr_version != Presence::NoKey);
-        self.edr_installed += u64::from(agent.edr_version == Presence::Value);
+        let mut found = |kind, hours: Option<u32>| {
+            let since = seen.last_call.or_else(|| agent.last_call(at.observed_at));
+            let candidate = Candidate::new(kind, VendorId::of(id, agent.id_text), since);
+            self.candidates.add(match hours {
+                Some(hours) => candidate.if_older_than_limit(hours),
+                None => candidate,
+            });
+        };
+        match seen.sighting {
+            Sighting::Called { hours } if hours > at.limits.earliest_missing_hours => {
+                found(FindingKind::AgentMissing, Some(hours));
+            }
+            Sighting::Called { .. } => {}
+            sighting => match sighting.state(at.limits.of(None)) {
+                AgentState::Missing => found(FindingKind::AgentMissing, None),
+                AgentState::Unknown => found(FindingKind::AgentUnknown, None),
+                AgentState::Online | AgentState::Offline | AgentState::Decommissioned => {}
+            },
+        }
+        if agent.edr_version != Presence::NoKey {
+            agents.edr.note(agent.edr_version == Presence::Value);
+        }
+        if agent.edr_version != Presence::Value {
+            found(FindingKind::AgentWithoutEdr, None);
+        }
         if let Some(word) = agent.defender_status {
-            self.defender_known += 1;
-            self.defender_healthy += u64::from(matches!(normalized(word).as_ref(), "healthy" | "protected"));
+            let healthy = matches!(normalized(word).as_ref(), "healthy" | "protected");
+            agents.defender.note(healthy);
+            if !healthy {
+                found(FindingKind::AgentDefenderUnhealthy, None);
+            }
         }
         if let Some(word) = agent.firewall_status {
             let word = normalized(word);
-            self.firewall_known += 1;
-            self.firewall_enabled += u64::from(word != "disabled");
-            self.isolated += u64::from(word == "isolated");
+            agents.firewall.note(word != "disabled");
+            if word == "isolated" {
+                agents.isolated += 1;
+                found(FindingKind::AgentIsolated, None);
+            }
         }
         if let Some(on) = agent.tamper_protection {
-            self.tamper_known += 1;
-            self.tamper_on += u64::from(on);
+            agents.tamper.note(on);
+        }
+        if let Some(os) = agent.os {
+            let server = is_server(os);
+            agents.servers.note(server);
+            if server {
+                agents.count_server(seen.sighting);
+            }
         }
     }
 
-    fn add_incident(&mut self, incident: &IncidentFacts<'_>, observed_at: DateTime<Utc>) {
+    fn add_incident(&mut self, incident: &IncidentFacts<'_>, id: RecordKey, at: &Evaluation<'_>) {
         let (state, known) = incident::classify(incident.status);
-        match state {
-            IncidentState::Open => self.open += 1,
-            IncidentState::InProgress => self.in_progress += 1,
-            IncidentState::Resolved => self.resolved += 1,
-            IncidentState::Dismissed => self.dismissed += 1,
-            IncidentState::LeftOut => return,
+        if state == IncidentState::LeftOut {
+            return;
         }
         if !known {
-            self.incidents_unknown += 1;
+            self.unknown_status += 1;
             self.quality
                 .note_word(QualityCode::UnknownIncidentStatus, &normalized(incident.status.unwrap_or_default()));
         }
-        match incident::severity(incident.severity) {
-            Severity::Critical => self.critical += 1,
-            Severity::High => self.high += 1,
-            Severity::Low => self.low += 1,
-            Severity::Unknown => {
-                self.quality
-                    .note_word(QualityCode::UnknownSeverity, &normalized(incident.severity.unwrap_or_default()));
-            }
+        let severity = incident::severity(incident.severity);
+        if severity == Severity::Unknown {
+            self.quality.note_word(QualityCode::UnknownSeverity, &normalized(incident.severity.unwrap_or_default()));
+        }
+        let [critical, high, low, other] = &mut self.severities;
+        let of_severity = match severity {
+            Severity::Critical => critical,
+            Severity::High => high,
+            Severity::Low => low,
+            Severity::Unknown => other,
+        };
+        let [open, in_progress, resolved, dismissed] = &mut of_severity.states;
+        *match state {
+            IncidentState::Open => open,
+            IncidentState::InProgress => in_progress,
+            IncidentState::Resolved => resolved,
+            IncidentState::Dismissed | IncidentState::LeftOut => dismissed,
+        } += 1;
+
+        let (detected, created) = (incident.detected_at.read(), incident.created_at.read());
+        let start = incident::start(detected, incident.sent_at, created);
+        self.quality.note_many(QualityCode::MalformedTimestamp, start.unreadable);
+        let future = start.time.is_some_and(|(time, _)| is_future(time, at.observed_at));
+        self.quality.note_many(QualityCode::FutureTimestamp, u64::from(future));
+        let start = start.time.filter(|_| !future);
+        let day = start.map(|(time, _)| day_since(time, at.as_of));
+        if let Some(day) = day {
+            self.started_days.add(day);
         }
         match state {
-            IncidentState::Open | IncidentState::InProgress => self.add_unfinished(incident, observed_at),
-            IncidentState::Resolved => self.add_resolved(incident, observed_at),
+            IncidentState::Open | IncidentState::InProgress => {
+                let since = start.map(|(time, _)| time);
+                if let (Some(day), Some(since)) = (day, since) {
+                    of_severity.open_days.add(day);
+                    of_severity.oldest = Some(of_severity.oldest.map_or(since, |oldest| oldest.min(since)));
+                }
+                let candidate = Candidate::new(FindingKind::IncidentOpen, VendorId::of(id, incident.id_text), since);
+                self.candidates.add(candidate.with_severity(severity));
+            }
+            IncidentState::Resolved => self.add_resolved(incident, start, (created, detected), at),
             IncidentState::Dismissed | IncidentState::LeftOut => {}
         }
     }
 
-    fn add_unfinished(&mut self, incident: &IncidentFacts<'_>, observed_at: DateTime<Utc>) {
-        let start = incident::start(incident.detected_at.read(), incident.sent_at, incident.created_at.read());
-        self.quality.note_many(QualityCode::MalformedTimestamp, start.unreadable);
-        let Some((start, _)) = start.time else { return };
-        if start > observed_at + CLOCK_TOLERANCE {
-            self.quality.note(QualityCode::FutureTimestamp);
-        } else {
-            self.oldest_open = Some(self.oldest_open.map_or(start, |oldest| oldest.min(start)));
-        }
-    }
-
-    fn add_resolved(&mut self, incident: &IncidentFacts<'_>, observed_at: DateTime<Utc>) {
-        let (detected, created) = (incident.detected_at.read(), incident.created_at.read());
-        let start = incident::start(detected, incident.sent_at, created);
+    fn add_resolved(
+        &mut self,
+        incident: &IncidentFacts<'_>,
+        start: Option<(DateTime<Utc>, TimeField)>,
+        (created, detected): (ParsedTimestamp, ParsedTimestamp),
+        at: &Evaluation<'_>,
+    ) {
         let end = incident::end(incident.resolved_at, incident.closed_at);
         // The creation is needed for the time to detect even where the start is found without it.
-        let creation_unreadable = created == ParsedTimestamp::Unreadable && start.time.is_some();
-        let unreadable = start.unreadable + end.unreadable + u64::from(creation_unreadable);
-        self.quality.note_many(QualityCode::MalformedTimestamp, unreadable);
-        let future = [start.time, end.time]
-            .into_iter()
-            .flatten()
-            .filter(|(time, _)| *time > observed_at + CLOCK_TOLERANCE)
-            .count();
-        self.quality.note_many(QualityCode::FutureTimestamp, future as u64);
+        let creation_unreadable = created == ParsedTimestamp::Unreadable && start.is_some();
+        self.quality.note_many(QualityCode::MalformedTimestamp, end.unreadable + u64::from(creation_unreadable));
+        let future = end.time.is_some_and(|(time, _)| is_future(time, at.observed_at));
+        self.quality.note_many(QualityCode::FutureTimestamp, u64::from(future));
 
-        if let (Some((start, start_field)), Some((end, end_field))) = (start.time, end.time) {
-            match nanos_between(start, end) {
-                nanos if nanos < 0 => self.quality.note(QualityCode::NegativeDuration),
-                nanos => {
-                    self.resolve.push(nanos);
-                    let [detected, sent, created] = &mut self.starts;
-                    match start_field {
-                        TimeField::Detected => *detected += 1,
-                        TimeField::Sent => *sent += 1,
-                        _ => *created += 1,
+        if let Some((end, end_field)) = end.time.filter(|_| !future) {
+            let mut duration = None;
+            if let Some((start, start_field)) = start {
+                match nanos_between(start, end) {
+                    nanos if nanos < 0 => self.quality.note(QualityCode::NegativeDuration),
+                    nanos => {
+                        duration = Some(nanos);
+                        let [detected, sent, created] = &mut self.starts;
+                        match start_field {
+                            TimeField::Detected => *detected += 1,
+                            TimeField::Sent => *sent += 1,
+                            _ => *created += 1,
+                        }
+                        let [resolved, closed] = &mut self.ends;
+                        *if end_field == TimeField::Resolved { resolved } else { closed } += 1;
                     }
-                    let [resolved, closed] = &mut self.ends;
-                    *if end_field == TimeField::Resolved { resolved } else { closed } += 1;
                 }
             }
+            self.ended.push(day_since(end, at.as_of), duration);
         }
-        self.detect_given += u64::from(incident.detected_at.is_given() && incident.created_at.is_given());
+        let (given, measured, sum) = &mut self.detection;
+        *given += u64::from(incident.detected_at.is_given() && incident.created_at.is_given());
         if let (ParsedTimestamp::At(created), ParsedTimestamp::At(detected), Some(_)) = (created, detected, end.time) {
+            let usable = ![created, detected].into_iter().any(|time| is_future(time, at.observed_at));
             match nanos_between(created, detected) {
                 nanos if nanos < 0 => self.quality.note(QualityCode::NegativeDuration),
-                nanos => self.detect.push(nanos),
+                nanos if usable => {
+                    *measured += 1;
+                    *sum += nanos;
+                }
+                _ => {}
             }
         }
         let auto = incident::auto_resolved(incident);
@@ -336,6 +385,13 @@ impl Counts {
             self.quality.note(QualityCode::RemediationsIncomplete);
         }
     }
+}
+
+/// What a record is evaluated by.
+struct Evaluation<'a> {
+    limits: &'a AgentLimits,
+    as_of: DateTime<Utc>,
+    observed_at: DateTime<Utc>,
 }
 
 /// A list of the collection.
@@ -371,7 +427,7 @@ pub enum Inconsistent {
 /// Everything that one collection of endpoint evidence has read so far, in constant memory but for 8 bytes an id.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EdrTally {
-    settings: EdrSettings,
+    limits: AgentLimits,
     as_of: DateTime<Utc>,
     organizations: BTreeMap<RecordKey, Organization>,
     seen_agents: SeenIds,
@@ -383,9 +439,9 @@ pub struct EdrTally {
 impl EdrTally {
     /// An empty tally that evaluates at `as_of`.
     #[must_use]
-    pub fn new(settings: EdrSettings, as_of: DateTime<Utc>) -> Self {
+    pub fn new(limits: impl Into<AgentLimits>, as_of: DateTime<Utc>) -> Self {
         Self {
-            settings,
+            limits: limits.into(),
             as_of,
             organizations: BTreeMap::new(),
             seen_agents: SeenIds::default(),
@@ -415,10 +471,11 @@ impl EdrTally {
     pub fn add_agent(&mut self, facts: &AgentFacts<'_>, observed_at: DateTime<Utc>) {
         self.read.agents += 1;
         let counts = self.counts.entry(facts.organization).or_default();
+        let at = Evaluation { limits: &self.limits, as_of: self.as_of, observed_at };
         match facts.id {
             None => counts.quality.note(QualityCode::RecordWithoutId),
             Some(id) if !self.seen_agents.insert(id) => counts.quality.note(QualityCode::DuplicateRecord),
-            Some(_) => counts.add_agent(facts, agent::evaluate(facts, self.settings, self.as_of, observed_at)),
+            Some(id) => counts.add_agent(facts, id, &at),
         }
     }
 
@@ -426,10 +483,11 @@ impl EdrTally {
     pub fn add_incident(&mut self, facts: &IncidentFacts<'_>, observed_at: DateTime<Utc>) {
         self.read.incident_reports += 1;
         let counts = self.counts.entry(facts.organization).or_default();
+        let at = Evaluation { limits: &self.limits, as_of: self.as_of, observed_at };
         match facts.id {
             None => counts.quality.note(QualityCode::RecordWithoutId),
             Some(id) if !self.seen_incidents.insert(id) => counts.quality.note(QualityCode::DuplicateRecord),
-            Some(_) => counts.add_incident(facts, observed_at),
+            Some(id) => counts.add_incident(facts, id, &at),
         }
     }
 
@@ -444,8 +502,10 @@ impl EdrTally {
                 *mine = theirs;
             }
         }
-        for (organization, counts) in &other.counts {
-            self.counts.entry(*organization).or_default().add(counts);
+        for (organization, counts) in other.counts {
+            let mine = self.counts.entry(organization).or_default();
+            mine.add(&counts);
+            mine.candidates.append(&counts.candidates);
         }
         self.read.organizations += other.read.organizations;
         self.read.agents += other.read.agents;
@@ -480,10 +540,10 @@ impl EdrTally {
         self.as_of
     }
 
-    /// The settings of the rules.
+    /// The limits of agent age.
     #[must_use]
-    pub fn settings(&self) -> EdrSettings {
-        self.settings
+    pub fn limits(&self) -> &AgentLimits {
+        &self.limits
     }
 
     /// How many records were read.
@@ -498,26 +558,19 @@ impl EdrTally {
         &self.organizations
     }
 
+    /// The listed organizations without a counted agent, of those that are wanted, as candidates for findings, with their ids.
+    pub(super) fn organizations_without_agents(&self, wanted: impl Fn(RecordKey) -> bool) -> Vec<(Candidate, &str)> {
+        let empty = |key: &RecordKey| self.counts.get(&Some(*key)).is_none_or(|counts| counts.agents() == 0);
+        let listed = self.organizations.iter().filter(|(key, _)| wanted(**key) && empty(key));
+        let candidate = |(key, organization): (&RecordKey, &'_ Organization)| {
+            let id = VendorId::of(*key, Some(&organization.id));
+            Candidate::new(FindingKind::OrganizationWithoutAgents, id, None)
+        };
+        listed.map(|it| (candidate(it), it.1.id.as_str())).collect()
+    }
+
     /// The counts of one organization, listed or not; `None` for what belongs to none.
     pub(super) fn counts(&self) -> impl Iterator<Item = (Option<RecordKey>, &Counts)> {
         self.counts.iter().map(|(key, counts)| (*key, counts))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nearest_rank_is_the_smallest_value_that_covers_the_share() {
-        let mut durations = Durations::default();
-        assert_eq!(durations.nearest_rank(50), None);
-        for hours in [4, 1, 3, 2] {
-            durations.push(hours * 3_600_000_000_000);
-        }
-        assert_eq!(durations.nearest_rank(50), Some(20));
-        assert_eq!(durations.nearest_rank(51), Some(30));
-        assert_eq!(durations.nearest_rank(90), Some(40));
-        assert_eq!(durations.nearest_rank(100), Some(40));
     }
 }

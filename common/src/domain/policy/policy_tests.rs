@@ -1,9 +1,10 @@
 use super::*;
 use crate::domain::controls::Category;
-use crate::domain::edr::metrics::{Totals, extended_metrics, metrics};
+use crate::domain::edr::EdrSettings;
+use crate::domain::edr::facts::EdrFacts;
+use crate::domain::edr::metrics::{EdrRules, extended_metrics, metrics};
 use crate::domain::evidence::MetricType;
 use crate::domain::product::Product;
-use crate::domain::time::parse;
 use std::sync::Arc;
 
 fn rule(fields: &str) -> String {
@@ -81,10 +82,9 @@ fn the_presets_have_the_limits_of_the_contract() {
 
 #[test]
 fn the_catalog_has_every_metric_of_a_bundle_with_its_evidence_and_kind() {
-    let totals = Totals::default();
-    let as_of = parse("2026-03-22T12:00:00Z").unwrap();
-    for metric in metrics(&totals).into_iter().chain(extended_metrics(&totals, as_of)) {
-        let entry = MetricDefinition::find(&metric.metric_key).unwrap_or_else(|| panic!("{}", metric.metric_key));
+    let (facts, rules) = (EdrFacts::default(), EdrRules::from(EdrSettings::default()));
+    for metric in metrics(&facts, rules).into_iter().chain(extended_metrics(&facts, rules)) {
+        let entry = MetricDefinition::find(metric.key).unwrap_or_else(|| panic!("{}", metric.key));
         assert_eq!(entry.evidence, Evidence::from(metric.category), "{}", entry.key);
         let kind = match metric.metric_type {
             MetricType::Count => ValueKind::Count,

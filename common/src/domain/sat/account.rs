@@ -16,6 +16,8 @@ pub struct AccountFacts<'a> {
     pub name: Option<&'a str>,
     /// Its kind: `paid`, `sandbox`, `demo` and others.
     pub kind: Option<&'a str>,
+    /// The organization of the endpoint product that it belongs to (`ioOrgId`).
+    pub io_org_id: Option<&'a str>,
 }
 
 /// The account that is measured.
@@ -25,6 +27,16 @@ pub struct MeasuredAccount {
     pub id: SatId,
     /// Its name, if the source gives one.
     pub name: Option<String>,
+    /// The organization of the endpoint product that it belongs to, if the source gives one.
+    #[serde(default)]
+    pub io_org_id: Option<String>,
+}
+
+impl MeasuredAccount {
+    fn of(id: SatId, account: &AccountFacts<'_>) -> Self {
+        let io_org_id = account.io_org_id.and_then(text::name);
+        Self { id, name: account.name.and_then(text::name), io_org_id }
+    }
 }
 
 /// An account as it is listed to a person who has to choose.
@@ -111,10 +123,11 @@ fn shown(text: &str) -> String {
 /// ```
 /// use common::domain::sat::account::*;
 /// let accounts = [
-///     AccountFacts { id: Some("pXk93Lq"), name: Some("Acme Inc."), kind: Some("paid") },
-///     AccountFacts { id: Some("s1"), name: None, kind: Some("Sandbox") },
+///     AccountFacts { id: Some("pXk93Lq"), name: Some("Acme Inc."), kind: Some("paid"), io_org_id: Some("30417") },
+///     AccountFacts { id: Some("s1"), kind: Some("Sandbox"), ..Default::default() },
 /// ];
 /// assert_eq!(choose(&accounts, None).unwrap().id.as_str(), "pXk93Lq");
+/// assert_eq!(choose(&accounts, None).unwrap().io_org_id.as_deref(), Some("30417"));
 /// assert_eq!(choose(&accounts, Some("s1")).unwrap().id.as_str(), "s1");
 /// assert!(matches!(choose(&accounts, Some("zz")), Err(AccountError::AccountNotVisible { .. })));
 /// assert_eq!(choose(&[], None), Err(AccountError::NoAccounts));
@@ -135,7 +148,7 @@ pub fn choose(accounts: &[AccountFacts<'_>], configured: Option<&str>) -> Result
     if let Some(configured) = configured.map(str::trim).filter(|id| !id.is_empty()) {
         let id = SatId::parse(configured).map_err(|_| AccountError::ConfiguredIdInvalid)?;
         return match visible.get(configured) {
-            Some(account) => Ok(MeasuredAccount { id, name: account.name.and_then(text::name) }),
+            Some(account) => Ok(MeasuredAccount::of(id, account)),
             None => Err(AccountError::AccountNotVisible { configured: id }),
         };
     }
@@ -145,10 +158,10 @@ pub fn choose(accounts: &[AccountFacts<'_>], configured: Option<&str>) -> Result
     let mut found = visible.into_iter();
     match (found.next(), found.next()) {
         (None, _) => Err(AccountError::NoAccounts),
-        (Some((id, account)), None) => Ok(MeasuredAccount {
-            id: SatId::parse(id).map_err(|_| AccountError::UnusableId)?,
-            name: account.name.and_then(text::name),
-        }),
+        (Some((id, account)), None) => {
+            let id = SatId::parse(id).map_err(|_| AccountError::UnusableId)?;
+            Ok(MeasuredAccount::of(id, &account))
+        }
         (Some(first), Some(second)) => {
             let several = [first, second].into_iter().chain(found);
             Err(AccountError::MultipleAccounts(
@@ -169,7 +182,7 @@ mod tests {
     use super::*;
 
     fn account<'a>(id: &'a str, name: &'a str, kind: &'a str) -> AccountFacts<'a> {
-        AccountFacts { id: Some(id), name: Some(name), kind: Some(kind) }
+        AccountFacts { id: Some(id), name: Some(name), kind: Some(kind), io_org_id: None }
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use super::id::LearnerKey;
 use super::list::{Capped, Inconsistent, SatList};
+use crate::domain::facts::ended::day_since;
 use crate::domain::id::RecordKey;
 use crate::domain::quality::{Quality, QualityCode};
 use crate::domain::seen::SeenIds;
 use crate::domain::time::{ParsedTimestamp, RawTimestamp, Window, is_future};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the source says of one learner's activity.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,7 +31,8 @@ pub struct ActivityTally {
     capped: Capped,
     seen: SeenIds,
     usable: bool,
-    pub(super) trained: BTreeSet<LearnerKey>,
+    /// The age of each learner's newest completion not after the evaluation, in [days](day_since).
+    pub(super) newest: BTreeMap<LearnerKey, u32>,
     pub(super) unreadable: BTreeSet<LearnerKey>,
     pub(super) quality: Quality,
 }
@@ -44,7 +46,7 @@ impl ActivityTally {
             capped: Capped::at(cap),
             seen: SeenIds::default(),
             usable: false,
-            trained: BTreeSet::new(),
+            newest: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             quality: Quality::default(),
         }
@@ -52,8 +54,7 @@ impl ActivityTally {
 
     /// Adds a record that was read at `observed_at`; of two with one id the first counts, and a learner counts once in any case.
     ///
-    /// A completion counts within the window, both ends included. One after `as_of` does not, and is reported when it also lies more than
-    /// 5 minutes after its reading. One that cannot be read leaves open whether the learner is trained.
+    /// A completion counts by its age. One after `as_of` does not count, and is reported when it also lies more than 5 minutes after its reading. One that cannot be read leaves open whether the learner is trained.
     pub fn add(&mut self, facts: &ActivityFacts<'_>, observed_at: DateTime<Utc>) {
         if !self.capped.admit() {
             return;
@@ -68,8 +69,9 @@ impl ActivityTally {
             return;
         }
         match facts.completed_at.read() {
-            ParsedTimestamp::At(moment) if self.window.contains(moment) => {
-                self.trained.insert(learner);
+            ParsedTimestamp::At(moment) if moment <= self.window.end => {
+                let day = day_since(moment, self.window.end);
+                self.newest.entry(learner).and_modify(|newest| *newest = day.min(*newest)).or_insert(day);
             }
             ParsedTimestamp::At(moment) if is_future(moment, observed_at) => {
                 self.quality.note(QualityCode::FutureTimestamp)
@@ -128,7 +130,8 @@ mod tests {
         ];
         for (completed_at, trained) in cases {
             let tally = after(RawTimestamp::Text(completed_at));
-            assert_eq!(tally.trained.len(), trained, "{completed_at}");
+            let inside = tally.newest.values().filter(|day| (1..=366).contains(*day));
+            assert_eq!(inside.count(), trained, "{completed_at}");
             assert!(tally.quality.entries().is_empty());
         }
     }
@@ -144,7 +147,7 @@ mod tests {
     fn an_unreadable_completion_leaves_the_learner_open() {
         for stamp in [RawTimestamp::Text("2026-02-30"), RawTimestamp::NotText] {
             let tally = after(stamp);
-            assert_eq!((tally.trained.len(), tally.unreadable.len()), (0, 1));
+            assert_eq!((tally.newest.len(), tally.unreadable.len()), (0, 1));
         }
         assert!(after(RawTimestamp::Absent).unreadable.is_empty());
     }

@@ -4,15 +4,16 @@ use super::SatSettings;
 use super::account::MeasuredAccount;
 use super::activity::ActivityTally;
 use super::assignment::AssignmentTally;
-use super::coverage::{CoverageTally, WorkforceSource};
+use super::coverage::{self, CoverageTally, WorkforceSource};
+use super::facts::SatFacts;
 use super::list::{Inconsistent, SatList, SatRecordsRead, TruncatedList};
 use super::person::PeopleEvidence;
-use super::phishing::PhishingTally;
-use super::signal::{self, Signal, SignalKey};
+use super::phishing::{self, PhishingTally};
+use super::signal::{self, Signal, SignalContext, SignalKey};
 use crate::domain::controls::{ControlMap, ControlOptions};
-use crate::domain::evidence::Tenant;
+use crate::domain::evidence::{SchemaVersion, Tenant};
 use crate::domain::guidance::SHARED_LIMIT_ADVICE;
-use crate::domain::id::RunId;
+use crate::domain::id::{ClientId, RunId};
 use crate::domain::quality::{Quality, QualityCode, QualityEntry};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,12 @@ impl SatTally {
         self.phishing.check()
     }
 
+    /// What both signals are computed from.
+    #[must_use]
+    pub fn facts(&self) -> SatFacts {
+        SatFacts { learners: self.coverage.facts(&self.assignments), campaigns: self.phishing.facts() }
+    }
+
     fn truncated_lists(&self) -> Vec<TruncatedList> {
         let whole = |list, capped: super::list::Capped| {
             capped.is_cut().then(|| TruncatedList { list, cap: capped.cap(), lists: 1 })
@@ -118,6 +125,18 @@ pub struct SatCollection {
     pub account: MeasuredAccount,
     /// The fewest requests that the source said are left, if it said so.
     pub lowest_remaining: Option<u64>,
+    /// The client that the account's organization belongs to, where a mapping of the company says so.
+    pub mapped_to: Option<ClientId>,
+}
+
+impl SatCollection {
+    /// Whether the account's organization is mapped to another client.
+    fn belongs_to_another_than(&self, client: Option<&ClientId>) -> bool {
+        match (&self.mapped_to, client) {
+            (Some(owner), Some(client)) => owner != client,
+            _ => false,
+        }
+    }
 }
 
 /// Below this many requests left in the vendor's window, the evidence carries a warning.
@@ -193,6 +212,12 @@ pub struct SatBundle {
     pub tenant: Tenant,
     /// Both signals, always, in this order: coverage, phishing.
     pub signals: Vec<Signal>,
+    /// The version of this form.
+    #[serde(default, skip_serializing_if = "SchemaVersion::is_first")]
+    pub schema_version: SchemaVersion,
+    /// What the signals were computed from; since version 2. Learners never are findings, so there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<SatFacts>,
     /// People whose training is followed, in counts; absent unless the connection opted in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub people: Option<PeopleEvidence>,
@@ -229,24 +254,27 @@ impl SatBundle {
 pub fn bundle_of(tally: &SatTally, collection: &SatCollection, tenant: Tenant, map: &ControlMap) -> SatBundle {
     let options =
         ControlOptions { training_covers_privacy_policies: tally.settings.training_covers_privacy_policies() };
-    let coverage = tally.coverage.assess(&tally.assignments);
-    let phishing = tally.phishing.assess();
+    let facts = tally.facts();
+    let coverage = coverage::assess(&facts.learners, coverage::WINDOW_DAYS);
+    let phishing = phishing::assess(&facts.campaigns, phishing::WINDOW_DAYS);
     let truncated_lists = tally.truncated_lists();
-    let coverage_cut =
-        truncated_lists.iter().any(|cut| matches!(cut.list, SatList::Assignments | SatList::LearnerActivity));
+    let elsewhere = collection.belongs_to_another_than(tenant.client_id.as_ref());
 
     let mut quality = Quality::default();
-    for part in [&tally.assignments.quality, &tally.coverage.quality, &phishing.quality] {
+    for part in [&tally.assignments.quality, &tally.coverage.quality, &tally.phishing.quality(&phishing)] {
         quality.add(part);
     }
     quality.note_many(QualityCode::DepartedLearners, coverage.departed);
     quality.note_many(QualityCode::TruncatedList, truncated_lists.iter().map(|cut| cut.lists).sum());
+    quality.note_many(QualityCode::AccountOfAnotherClient, u64::from(elsewhere));
     if coverage.source == WorkforceSource::LearnerList {
         quality.note(QualityCode::ActiveLearnersCountedFromList);
     }
+    let context =
+        |window, truncated| SignalContext { window, truncated, account_of_another_client: elsewhere, map, options };
     let signals = vec![
-        signal::of_coverage(&tally.coverage, &coverage, coverage_cut, map, options),
-        signal::of_phishing(&tally.phishing, &phishing, map, options),
+        signal::of_coverage(&coverage, &context(tally.coverage.window(), facts.learners.cut)),
+        signal::of_phishing(&phishing, tally.phishing.ends(), &context(tally.phishing.window(), facts.campaigns.cut)),
     ];
     let derivation = json!({
         "assignments_read_for_activity": tally.assignments.to_read().len(),
@@ -258,6 +286,8 @@ pub fn bundle_of(tally: &SatTally, collection: &SatCollection, tenant: Tenant, m
         collected_at: collection.collected_at,
         tenant,
         signals,
+        schema_version: SchemaVersion::CURRENT,
+        facts: Some(facts),
         people: None,
         metadata: SatMetadata {
             api_calls_made: collection.api_calls,

@@ -60,8 +60,13 @@ fn bundle(settings: SatSettings, lowest_remaining: Option<u64>) -> SatBundle {
         duration_ms: 2340,
         api_calls: 8,
         run: None,
-        account: MeasuredAccount { id: SatId::parse("pXk93Lq").unwrap(), name: Some("Acme Inc.".to_owned()) },
+        account: MeasuredAccount {
+            id: SatId::parse("pXk93Lq").unwrap(),
+            name: Some("Acme Inc.".to_owned()),
+            io_org_id: None,
+        },
         lowest_remaining,
+        mapped_to: None,
     };
     let tenant = Tenant {
         company_id: Some(CompanyId::parse("msp-acme").unwrap()),
@@ -143,6 +148,27 @@ const SNAPSHOT: &str = r#"{
       }
     }
   ],
+  "schema_version": 2,
+  "facts": {
+    "learners": {
+      "claimed": 48,
+      "active": {
+        "total": 48,
+        "days": "nDoB"
+      },
+      "departed_days": "nDB"
+    },
+    "campaigns": {
+      "completed": [
+        [
+          31,
+          48,
+          2,
+          11
+        ]
+      ]
+    }
+  },
   "metadata": {
     "api_calls_made": 8,
     "collection_duration_ms": 2340,
@@ -175,7 +201,8 @@ const SNAPSHOT: &str = r#"{
     },
     "account": {
       "id": "pXk93Lq",
-      "name": "Acme Inc."
+      "name": "Acme Inc.",
+      "io_org_id": null
     },
     "control_map_version": "1.0.0"
   }
@@ -248,8 +275,9 @@ fn an_account_without_a_count_is_said_so() {
         duration_ms: 0,
         api_calls: 0,
         run: None,
-        account: MeasuredAccount { id: SatId::parse("a").unwrap(), name: None },
+        account: MeasuredAccount { id: SatId::parse("a").unwrap(), name: None, io_org_id: None },
         lowest_remaining: None,
+        mapped_to: None,
     };
     let tenant = Tenant { company_id: None, client_id: None };
     let bundle = bundle_of(&tally, &collection, tenant, ControlMap::current());

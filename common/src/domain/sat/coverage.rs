@@ -2,6 +2,7 @@
 
 use super::activity::ActivityTally;
 use super::assignment::AssignmentTally;
+use super::facts::Learners;
 use super::id::LearnerKey;
 use super::list::{Inconsistent, SatList, TruncatedList};
 use super::status::Status;
@@ -79,7 +80,8 @@ pub struct LearnerFacts<'a> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CoverageTally {
     window: Window,
-    trained: BTreeSet<LearnerKey>,
+    /// The age of each learner's newest completion, in [days](crate::domain::facts::ended::day_since).
+    newest: BTreeMap<LearnerKey, u32>,
     unreadable: BTreeSet<LearnerKey>,
     learners: BTreeMap<LearnerKey, LearnerState>,
     learners_read: u64,
@@ -140,7 +142,7 @@ impl CoverageTally {
     pub fn new(as_of: DateTime<Utc>) -> Self {
         Self {
             window: Window::of_days(WINDOW_DAYS, as_of),
-            trained: BTreeSet::new(),
+            newest: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             learners: BTreeMap::new(),
             learners_read: 0,
@@ -197,7 +199,9 @@ impl CoverageTally {
             });
             cut.lists += 1;
         }
-        self.trained.extend(activity.trained);
+        for (learner, day) in activity.newest {
+            self.newest.entry(learner).and_modify(|newest| *newest = day.min(*newest)).or_insert(day);
+        }
         self.unreadable.extend(activity.unreadable);
         self.quality.add(&activity.quality);
         Ok(())
@@ -236,94 +240,110 @@ impl CoverageTally {
         self.activity_cut.as_ref()
     }
 
-    /// The coverage, once all lists are read.
-    ///
-    /// The status is that of the rate without learners who left, which is never above the rate itself. What could not be read may raise or
-    /// lower it: completions with an unreadable time, learners with an unknown status word, completions beyond a cap or in assignments of an
-    /// unknown status. The status is given when every reading of them agrees, and is else inconclusive.
+    /// What the coverage is computed from, once all lists are read.
     #[must_use]
-    pub fn assess(&self, assignments: &AssignmentTally) -> Coverage {
-        let heads = self.heads();
-        let (active, source) = match self.claimed {
-            Some(claimed) => (claimed, WorkforceSource::Account),
-            None => (heads.active, WorkforceSource::LearnerList),
+    pub fn facts(&self, assignments: &AssignmentTally) -> Learners {
+        let mut facts = Learners {
+            claimed: self.claimed,
+            unknown_assignments: assignments.unknown(),
+            cut: assignments.capped().is_cut() || self.activity_cut.is_some(),
+            ..Learners::default()
         };
-        let cut = assignments.capped().is_cut() || self.activity_cut.is_some();
-        let nobody = match source {
-            WorkforceSource::Account => active == 0,
-            WorkforceSource::LearnerList => active + heads.unknown == 0,
-        };
-        let (worst, best) = if nobody {
-            (Status::Warning, Status::Warning)
-        } else {
-            let (low, high) = match source {
-                WorkforceSource::Account => (active, active),
-                WorkforceSource::LearnerList => {
-                    (active + (heads.unknown - heads.unknown_trained), active + heads.unknown_reachable)
-                }
-            };
-            (
-                band(heads.active_trained, low).unwrap_or(Status::Fail),
-                band(heads.active_reachable + heads.unknown_reachable, high).unwrap_or(Status::Warning),
-            )
-        };
-        // Unread completions could only lift the rate, and nobody knows how far.
-        let best = if cut || (assignments.unknown() > 0 && !nobody) { Status::Pass } else { best };
-        let trained = self.trained.len() as u64;
-        let reason = if cut {
-            Some(Reason::Truncated)
-        } else if nobody {
-            Some(Reason::NoWorkforce)
-        } else if worst != best {
-            Some(Reason::UnknownValues)
-        } else if band(trained, active).is_some_and(|raw| raw < worst) {
-            Some(Reason::InflatedByDepartedLearners)
-        } else {
-            None
-        };
-        Coverage {
-            status: if worst == best { worst } else { Status::Inconclusive },
-            reason,
-            trained,
-            departed: trained - heads.active_trained - heads.unknown_trained,
-            active,
-            source,
-        }
-    }
-
-    /// The learners by what is known of them.
-    fn heads(&self) -> Heads {
-        let mut heads = Heads::default();
         for (learner, state) in &self.learners {
-            let trained = u64::from(self.trained.contains(learner));
-            let reachable = trained.max(u64::from(self.unreadable.contains(learner)));
-            match state {
-                LearnerState::Active => {
-                    heads.active += 1;
-                    heads.active_trained += trained;
-                    heads.active_reachable += reachable;
-                }
-                LearnerState::Unknown => {
-                    heads.unknown += 1;
-                    heads.unknown_trained += trained;
-                    heads.unknown_reachable += reachable;
-                }
-                LearnerState::Inactive => {}
+            let heads = match state {
+                LearnerState::Active => &mut facts.active,
+                LearnerState::Unknown => &mut facts.unknown_status,
+                LearnerState::Inactive => continue,
+            };
+            heads.total += 1;
+            let day = self.newest.get(learner).copied();
+            if self.unreadable.contains(learner) {
+                heads.days_unsure.add(day.unwrap_or(0));
+            } else if let Some(day) = day {
+                heads.days.add(day);
             }
         }
-        heads
+        for (learner, day) in &self.newest {
+            if matches!(self.learners.get(learner), None | Some(LearnerState::Inactive)) {
+                facts.departed_days.add(*day);
+            }
+        }
+        facts.guarded()
     }
 }
 
-/// Counts of listed learners. Reachable: trained, or with a completion whose time cannot be read.
-#[derive(Debug, Clone, Copy, Default)]
-struct Heads {
-    active: u64,
-    active_trained: u64,
-    active_reachable: u64,
-    unknown: u64,
-    unknown_trained: u64,
-    unknown_reachable: u64,
+/// The coverage in the last `window_days`.
+///
+/// The status is that of the rate without learners who left, which is never above the rate itself. What could not be read may raise or
+/// lower it: completions with an unreadable time, learners with an unknown status word, completions beyond a cap or in assignments of an
+/// unknown status. The status is given when every reading of them agrees, and is else inconclusive.
+#[must_use]
+pub fn assess(facts: &Learners, window_days: u32) -> Coverage {
+    let Learners { active: listed, unknown_status: unknown, .. } = facts;
+    let (active, source) = match facts.claimed {
+        Some(claimed) => (claimed, WorkforceSource::Account),
+        None => (listed.total, WorkforceSource::LearnerList),
+    };
+    let nobody = match source {
+        WorkforceSource::Account => active == 0,
+        WorkforceSource::LearnerList => active + unknown.total == 0,
+    };
+    let Bounds { least, greatest } = bounds(facts, window_days);
+    let (worst, best) = if nobody {
+        (Status::Warning, Status::Warning)
+    } else {
+        (
+            band(least.0, least.1).unwrap_or(Status::Fail),
+            // Unread completions could only lift the rate, and nobody knows how far.
+            greatest.map_or(Status::Pass, |(trained, workforce)| band(trained, workforce).unwrap_or(Status::Warning)),
+        )
+    };
+    let best = if facts.cut { Status::Pass } else { best };
+    let trained = facts.trained(window_days);
+    let reason = if facts.cut {
+        Some(Reason::Truncated)
+    } else if nobody {
+        Some(Reason::NoWorkforce)
+    } else if worst != best {
+        Some(Reason::UnknownValues)
+    } else if band(trained, active).is_some_and(|raw| raw < worst) {
+        Some(Reason::InflatedByDepartedLearners)
+    } else {
+        None
+    };
+    Coverage {
+        status: if worst == best { worst } else { Status::Inconclusive },
+        reason,
+        trained,
+        departed: facts.departed(window_days),
+        active,
+        source,
+    }
+}
+
+/// The least and the greatest reading of a coverage, without learners who left: trained, of how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// If what could not be read speaks against it.
+    pub least: (u64, u64),
+    /// If it speaks for it; `None` where nobody knows how far it goes.
+    pub greatest: Option<(u64, u64)>,
+}
+
+/// What the coverage in the last `window_days` may be.
+#[must_use]
+pub fn bounds(facts: &Learners, window_days: u32) -> Bounds {
+    let Learners { active: listed, unknown_status: unknown, .. } = facts;
+    let (low, high) = match facts.claimed {
+        Some(claimed) => (claimed, claimed),
+        None => (
+            listed.total + (unknown.total - unknown.trained(window_days)),
+            listed.total + unknown.reachable(window_days),
+        ),
+    };
+    let unread = facts.cut || facts.unknown_assignments > 0;
+    let reachable = listed.reachable(window_days) + unknown.reachable(window_days);
+    Bounds { least: (listed.trained(window_days), low), greatest: (!unread).then_some((reachable, high)) }
 }
 
 #[cfg(test)]

@@ -39,6 +39,10 @@ fn trained(tally: &mut CoverageTally, numbers: std::ops::Range<u64>) {
     tally.join(activity(&rows, 1_000)).unwrap();
 }
 
+fn assessed(tally: &CoverageTally, assignments: &AssignmentTally) -> Coverage {
+    assess(&tally.facts(assignments), WINDOW_DAYS)
+}
+
 fn assignments() -> AssignmentTally {
     AssignmentTally::new(5_000)
 }
@@ -60,7 +64,7 @@ fn a_learner_in_three_assignments_counts_once() {
     for _ in 0..3 {
         trained(&mut tally, 0..9);
     }
-    let coverage = tally.assess(&assignments());
+    let coverage = assessed(&tally, &assignments());
     assert_eq!((coverage.trained, coverage.status), (9, Status::Pass));
     assert_eq!(coverage.shown().as_deref(), Some("90.0"));
     assert_eq!(coverage.reason, None);
@@ -68,7 +72,7 @@ fn a_learner_in_three_assignments_counts_once() {
 
 #[test]
 fn thresholds_are_exact() {
-    let status = |trained| workforce(1_000, trained, 0).assess(&assignments()).status;
+    let status = |trained| assessed(&workforce(1_000, trained, 0), &assignments()).status;
     assert_eq!([899, 900].map(status), [Status::Warning, Status::Pass]);
     assert_eq!([699, 700].map(status), [Status::Fail, Status::Warning]);
 }
@@ -76,7 +80,7 @@ fn thresholds_are_exact() {
 #[test]
 fn learners_who_left_do_not_lift_the_status() {
     // 92 of 100 with those who left, 85 without.
-    let coverage = workforce(100, 85, 7).assess(&assignments());
+    let coverage = assessed(&workforce(100, 85, 7), &assignments());
     assert_eq!(coverage.shown().as_deref(), Some("92.0"));
     assert_eq!(coverage.shown_without_departed().as_deref(), Some("85.0"));
     assert_eq!(
@@ -84,13 +88,13 @@ fn learners_who_left_do_not_lift_the_status() {
         (Status::Warning, Some(Reason::InflatedByDepartedLearners), 7)
     );
     // In the same band they change nothing but are told.
-    let coverage = workforce(100, 91, 7).assess(&assignments());
+    let coverage = assessed(&workforce(100, 91, 7), &assignments());
     assert_eq!((coverage.status, coverage.reason, coverage.departed), (Status::Pass, None, 7));
 }
 
 #[test]
 fn the_shown_rate_ends_at_one_hundred() {
-    let coverage = workforce(10, 10, 5).assess(&assignments());
+    let coverage = assessed(&workforce(10, 10, 5), &assignments());
     assert_eq!((coverage.trained, coverage.shown().as_deref()), (15, Some("100.0")));
     assert_eq!(coverage.status, Status::Pass);
 }
@@ -99,14 +103,14 @@ fn the_shown_rate_ends_at_one_hundred() {
 fn a_learner_absent_from_the_list_has_left() {
     let mut tally = workforce(10, 9, 0);
     trained(&mut tally, 500..501);
-    assert_eq!(tally.assess(&assignments()).departed, 1);
+    assert_eq!(assessed(&tally, &assignments()).departed, 1);
 }
 
 #[test]
 fn without_the_accounts_count_the_list_is_counted() {
     let mut tally = workforce(10, 9, 3);
     tally.claim_active_learners(None);
-    let coverage = tally.assess(&assignments());
+    let coverage = assessed(&tally, &assignments());
     assert_eq!((coverage.active, coverage.source), (10, WorkforceSource::LearnerList));
     assert_eq!(coverage.status, Status::Pass);
 }
@@ -114,7 +118,7 @@ fn without_the_accounts_count_the_list_is_counted() {
 #[test]
 fn without_a_workforce_there_is_a_warning_and_no_rate() {
     for tally in [workforce(0, 0, 4), CoverageTally::new(as_of())] {
-        let coverage = tally.assess(&assignments());
+        let coverage = assessed(&tally, &assignments());
         assert_eq!((coverage.status, coverage.reason), (Status::Warning, Some(Reason::NoWorkforce)));
         assert_eq!(coverage.shown(), None);
     }
@@ -127,7 +131,7 @@ fn a_cut_list_can_only_confirm_a_pass() {
         let rows: Vec<_> = (0..trained + 1).map(|number| (number, DONE)).collect();
         tally.join(activity(&rows, trained)).unwrap();
         assert_eq!(tally.activity_cut().unwrap().lists, 1);
-        tally.assess(&assignments())
+        assessed(&tally, &assignments())
     };
     let passing = cut(9);
     assert_eq!((passing.status, passing.reason), (Status::Pass, Some(Reason::Truncated)));
@@ -142,7 +146,7 @@ fn an_activity_list_of_exactly_the_cap_is_not_cut() {
     let rows: Vec<_> = (0..8).map(|number| (number, DONE)).collect();
     tally.join(activity(&rows, 8)).unwrap();
     assert_eq!(tally.activity_cut(), None);
-    assert_eq!(tally.assess(&assignments()).status, Status::Warning);
+    assert_eq!(assessed(&tally, &assignments()).status, Status::Warning);
 }
 
 #[test]
@@ -152,7 +156,7 @@ fn a_cut_list_of_assignments_cuts_the_coverage() {
         let facts = AssignmentFacts { id: Some(id), status: Some("draft") };
         assignments.add(&facts).unwrap();
     }
-    let coverage = workforce(10, 8, 0).assess(&assignments);
+    let coverage = assessed(&workforce(10, 8, 0), &assignments);
     assert_eq!((coverage.status, coverage.reason), (Status::Inconclusive, Some(Reason::Truncated)));
 }
 
@@ -161,7 +165,7 @@ fn what_cannot_be_read_decides_nothing_where_it_makes_no_difference() {
     let with_unreadable = |trained_active| {
         let mut tally = workforce(10, trained_active, 0);
         tally.join(activity(&[(9, "soon")], 10)).unwrap();
-        tally.assess(&assignments())
+        assessed(&tally, &assignments())
     };
     let open = with_unreadable(8);
     assert_eq!((open.status, open.reason), (Status::Inconclusive, Some(Reason::UnknownValues)));
@@ -174,7 +178,7 @@ fn what_cannot_be_read_decides_nothing_where_it_makes_no_difference() {
 fn a_readable_completion_of_the_same_learner_settles_an_unreadable_one() {
     let mut tally = workforce(10, 8, 0);
     tally.join(activity(&[(7, "soon")], 10)).unwrap();
-    assert_eq!(tally.assess(&assignments()).status, Status::Warning);
+    assert_eq!(assessed(&tally, &assignments()).status, Status::Warning);
 }
 
 #[test]
@@ -185,14 +189,14 @@ fn learners_of_unknown_status_are_neither_active_nor_gone() {
     listed(&mut tally, 9..10, "on_leave");
     trained(&mut tally, 0..8);
     trained(&mut tally, 9..10);
-    let coverage = tally.assess(&assignments());
+    let coverage = assessed(&tally, &assignments());
     assert_eq!((coverage.status, coverage.departed), (Status::Inconclusive, 0));
     assert_eq!(tally.quality.count(QualityCode::UnknownLearnerStatus), 1);
     trained(&mut tally, 8..9);
-    assert_eq!(tally.assess(&assignments()).status, Status::Pass);
+    assert_eq!(assessed(&tally, &assignments()).status, Status::Pass);
     // As a fallback the list alone: 9 of 9 active, or 9 of 10.
     tally.claim_active_learners(None);
-    assert_eq!(tally.assess(&assignments()).status, Status::Pass);
+    assert_eq!(assessed(&tally, &assignments()).status, Status::Pass);
 }
 
 #[test]
@@ -202,7 +206,7 @@ fn a_trained_learner_of_unknown_status_is_in_both_numbers_or_in_none() {
     listed(&mut tally, 10..11, "on_leave");
     trained(&mut tally, 10..11);
     // 6 of 10 or 7 of 11, never 7 of 10.
-    assert_eq!(tally.assess(&assignments()).status, Status::Fail);
+    assert_eq!(assessed(&tally, &assignments()).status, Status::Fail);
 }
 
 #[test]
@@ -210,7 +214,7 @@ fn an_assignment_of_unknown_status_makes_the_coverage_a_lower_bound() {
     let mut assignments = assignments();
     let facts = AssignmentFacts { id: Some("a"), status: Some("archived") };
     assignments.add(&facts).unwrap();
-    let (low, high) = (workforce(10, 6, 0).assess(&assignments), workforce(10, 9, 0).assess(&assignments));
+    let (low, high) = (assessed(&workforce(10, 6, 0), &assignments), assessed(&workforce(10, 9, 0), &assignments));
     assert_eq!((low.status, low.reason), (Status::Inconclusive, Some(Reason::UnknownValues)));
     assert_eq!((high.status, high.reason), (Status::Pass, None));
 }
@@ -229,9 +233,8 @@ fn lists_that_contradict_themselves_give_no_evidence() {
 #[test]
 fn a_tally_survives_a_checkpoint() {
     let tally = workforce(10, 9, 2);
-    let text = serde_json::to_string(&tally).unwrap();
-    let restored: CoverageTally = serde_json::from_str(&text).unwrap();
-    assert_eq!(restored.assess(&assignments()), tally.assess(&assignments()));
+    let restored: CoverageTally = postcard::from_bytes(&postcard::to_allocvec(&tally).unwrap()).unwrap();
+    assert_eq!(assessed(&restored, &assignments()), assessed(&tally, &assignments()));
 }
 
 /// The definition itself, with sets.
@@ -264,7 +267,7 @@ proptest! {
             for rows in pages {
                 tally.join(activity(&rows, 1_000)).unwrap();
             }
-            tally.assess(&assignments())
+            assessed(&tally, &assignments())
         };
         let whole = evaluated(vec![rows.clone()], false, false);
         let mut turned = rows.clone();
@@ -303,7 +306,7 @@ proptest! {
                 rows.extend(completed_at.map(|completed_at| (number, completed_at)));
             }
             tally.join(activity(&rows, 1_000)).unwrap();
-            tally.assess(&assignments())
+            assessed(&tally, &assignments())
         };
         let truth: Vec<_> = people.iter().map(|(state, completed_at, active, trained)| {
             let state = if *state == "on_leave" { if *active { "active" } else { "inactive" } } else { state };

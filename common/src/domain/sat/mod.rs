@@ -5,6 +5,7 @@ pub mod activity;
 pub mod assignment;
 pub mod bundle;
 pub mod coverage;
+pub mod facts;
 pub mod id;
 pub mod list;
 pub mod phishing;

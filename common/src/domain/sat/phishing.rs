@@ -1,8 +1,10 @@
 //! How people met simulated phishing within a quarter.
 
+use super::facts::{Campaign, Campaigns};
 use super::list::{Capped, Inconsistent, SatList};
 use super::status::Status;
 use crate::domain::evidence::Reason;
+use crate::domain::facts::ended::day_since;
 use crate::domain::id::RecordKey;
 use crate::domain::number::Ratio;
 use crate::domain::quality::{Quality, QualityCode, normalized};
@@ -74,7 +76,7 @@ enum EndField {
 
 /// `100 × compromised − limit × sent` of some campaigns, from the best to the worst reading of what is unknown: at most 0 is a rate of at
 /// most `limit` percent. Being linear it adds up, so that the bounds of a sum are exact.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Excess {
     low: i128,
     high: i128,
@@ -108,24 +110,18 @@ impl Excess {
     }
 }
 
-/// The sums over campaigns of one kind: parents, or all others.
+/// Campaigns of one kind: parents, or all others.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Sums {
+struct Listed {
     listed: u64,
-    campaigns: u64,
-    sent: u64,
-    compromised: u64,
-    reported: u64,
-    without_reported: u64,
-    open: u64,
-    unbounded: bool,
-    to_pass: Excess,
-    to_warn: Excess,
+    completed: Vec<Campaign>,
+    unknown_status: Vec<Campaign>,
+    /// Ends of those that count in the window, by field.
     ends: [u64; 3],
     quality: Quality,
 }
 
-impl Sums {
+impl Listed {
     fn add(&mut self, facts: &CampaignFacts<'_>, window: Window, observed_at: DateTime<Utc>) {
         self.listed += 1;
         let state = classify(facts.status);
@@ -141,27 +137,27 @@ impl Sums {
             return;
         }
         let end = self.end(facts);
+        let day = end.map(|(end, _)| day_since(end, window.end));
         if let Some((end, _)) = end
-            && !window.contains(end)
+            && end > window.end
         {
             if is_future(end, observed_at) {
                 self.quality.note(QualityCode::FutureTimestamp);
             }
             return;
         }
-        let counts_for_sure = state == CampaignState::Completed && end.is_some();
-        let lacks_count = facts.sent.is_none() || facts.compromised.is_none();
-        if state == CampaignState::Completed && (end.is_none() || lacks_count || facts.reported.is_none()) {
-            self.quality.note(QualityCode::CampaignIncomplete);
+        let CampaignFacts { sent, compromised, reported, .. } = *facts;
+        let campaign = Campaign { days: day, sent, compromised, reported };
+        if state == CampaignState::Unknown {
+            self.unknown_status.push(campaign);
+            return;
         }
-        self.bound(facts, counts_for_sure);
-        match (facts.sent, facts.compromised, end) {
-            (Some(sent), Some(compromised), Some((_, field))) if counts_for_sure => {
-                self.campaigns += 1;
-                self.sent = self.sent.saturating_add(sent);
-                self.compromised = self.compromised.saturating_add(compromised);
-                self.reported = self.reported.saturating_add(facts.reported.unwrap_or(0));
-                self.without_reported += u64::from(facts.reported.is_none());
+        self.completed.push(campaign);
+        if end.is_none_or(|(end, _)| window.contains(end)) {
+            if end.is_none() || sent.is_none() || compromised.is_none() || reported.is_none() {
+                self.quality.note(QualityCode::CampaignIncomplete);
+            }
+            if let (Some(_), Some(_), Some((_, field))) = (sent, compromised, end) {
                 let [campaign_ends_at, ends_at, completed_at] = &mut self.ends;
                 *match field {
                     EndField::Campaign => campaign_ends_at,
@@ -169,7 +165,6 @@ impl Sums {
                     EndField::Completion => completed_at,
                 } += 1;
             }
-            _ => self.open += 1,
         }
     }
 
@@ -189,32 +184,113 @@ impl Sums {
         }
         None
     }
+}
 
-    fn bound(&mut self, facts: &CampaignFacts<'_>, counts_for_sure: bool) {
-        let Some(sent) = facts.sent else {
-            self.unbounded = true;
-            return;
-        };
-        for (sum, limit) in [(&mut self.to_pass, PASS_UP_TO), (&mut self.to_warn, WARNING_UP_TO)] {
-            let excess = Excess::of(limit, sent, facts.compromised);
-            sum.add(if counts_for_sure { excess } else { excess.or_nothing() });
+/// The campaigns of a window.
+#[derive(Debug, Clone, Default)]
+pub struct InWindow {
+    /// Campaigns that count for sure and say what they sent and whom they compromised.
+    pub certain: Vec<Campaign>,
+    /// Campaigns that count, or may, of which something is unknown; whether each counts for sure.
+    pub open: Vec<(Campaign, bool)>,
+}
+
+impl InWindow {
+    /// The campaigns that ended in the last `days`, or may have.
+    #[must_use]
+    pub fn of(facts: &Campaigns, days: u32) -> Self {
+        let mut inside = Self::default();
+        let known = facts.completed.iter().map(|campaign| (campaign, true));
+        let unknown = facts.unknown_status.iter().map(|campaign| (campaign, false));
+        for (campaign, completed) in known.chain(unknown).filter(|(campaign, _)| campaign.may_end_within(days)) {
+            let for_sure = completed && campaign.days.is_some();
+            if for_sure && campaign.sent.is_some() && campaign.compromised.is_some() {
+                inside.certain.push(*campaign);
+            } else {
+                inside.open.push((*campaign, for_sure));
+            }
         }
+        inside
+    }
+
+    fn sum(&self, count: impl Fn(&Campaign) -> Option<u64>) -> u64 {
+        self.certain.iter().filter_map(count).fold(0, u64::saturating_add)
+    }
+
+    fn excess(&self, limit: u32) -> Excess {
+        let mut sum = Excess::default();
+        for campaign in &self.certain {
+            sum.add(Excess::of(limit, campaign.sent.unwrap_or(0), campaign.compromised));
+        }
+        for (campaign, for_sure) in &self.open {
+            let excess = Excess::of(limit, campaign.sent.unwrap_or(0), campaign.compromised);
+            sum.add(if *for_sure { excess } else { excess.or_nothing() });
+        }
+        sum
+    }
+
+    /// Whether some campaign that may count does not say how many messages it sent: nobody knows how far that goes.
+    #[must_use]
+    pub fn is_unbounded(&self) -> bool {
+        self.open.iter().any(|(campaign, _)| campaign.sent.is_none())
     }
 
     fn evaluate(&self) -> (Status, Option<Reason>) {
-        if self.campaigns == 0 && self.open == 0 {
+        if self.certain.is_empty() && self.open.is_empty() {
             return (Status::Warning, Some(Reason::NoRecentCampaigns));
         }
-        let within = |excess: Excess| {
-            let decidable = self.campaigns > 0 && !self.unbounded;
-            decidable.then(|| excess.within()).flatten()
+        let within = |limit| {
+            let decidable = !self.certain.is_empty() && !self.is_unbounded();
+            decidable.then(|| self.excess(limit).within()).flatten()
         };
-        match (within(self.to_pass), within(self.to_warn)) {
+        match (within(PASS_UP_TO), within(WARNING_UP_TO)) {
             (Some(true), _) => (Status::Pass, None),
             (_, Some(false)) => (Status::Fail, None),
             (Some(false), Some(true)) => (Status::Warning, None),
             _ => (Status::Inconclusive, Some(Reason::UnknownValues)),
         }
+    }
+}
+
+/// The simulations of the last `window_days`.
+///
+/// Counted are completed campaigns with messages sent that ended within the window; parents only where the account lists nothing else.
+/// Campaigns that may count but lack their end, a count, or a known status word are in no sum. The status is given when every reading of
+/// them agrees, and is else inconclusive; after a cut it always is.
+///
+/// ```
+/// use common::domain::{id::RecordKey, sat::{phishing::*, status::Status}, time::{RawTimestamp, parse}};
+/// let as_of = parse("2026-03-22T12:00:00Z").unwrap();
+/// let mut tally = PhishingTally::new(as_of, 5_000);
+/// let may = CampaignFacts {
+///     id: RecordKey::from_text("pc77"),
+///     status: Some("completed"),
+///     campaign_ends_at: RawTimestamp::Text("2026-02-20T12:00:00Z"),
+///     sent: Some(48), compromised: Some(2), reported: Some(11),
+///     ..Default::default()
+/// };
+/// tally.add(&may, as_of);
+/// let evaluated = assess(&tally.facts(), WINDOW_DAYS);
+/// assert_eq!(evaluated.status, Status::Pass);
+/// assert_eq!(evaluated.compromise_rate().as_deref(), Some("4.2"));
+/// assert_eq!(evaluated.report_rate().as_deref(), Some("22.9"));
+/// ```
+#[must_use]
+pub fn assess(facts: &Campaigns, window_days: u32) -> Phishing {
+    let inside = InWindow::of(facts, window_days);
+    let campaigns = inside.certain.len() as u64;
+    let all_report = inside.certain.iter().all(|campaign| campaign.reported.is_some());
+    let reported = all_report.then(|| inside.sum(|campaign| campaign.reported));
+    let (status, reason) = if facts.cut { (Status::Inconclusive, Some(Reason::Truncated)) } else { inside.evaluate() };
+    let unreported = reported.is_none().then_some(Reason::NotProvidedBySource);
+    Phishing {
+        status,
+        reason: reason.or(unreported),
+        sent: inside.sum(|campaign| campaign.sent),
+        compromised: inside.sum(|campaign| campaign.compromised),
+        reported,
+        campaigns,
+        parents_counted: if facts.parents { campaigns } else { 0 },
     }
 }
 
@@ -224,8 +300,8 @@ pub struct PhishingTally {
     window: Window,
     capped: Capped,
     seen: SeenIds,
-    own: Sums,
-    parents: Sums,
+    own: Listed,
+    parents: Listed,
     quality: Quality,
 }
 
@@ -246,10 +322,6 @@ pub struct Phishing {
     pub campaigns: u64,
     /// How many of them are parents, for want of others.
     pub parents_counted: u64,
-    /// How many took their end from `campaignEndsAt`, `endsAt` and `completedAt`.
-    pub ends: [u64; 3],
-    /// What was odd.
-    pub quality: Quality,
 }
 
 impl Phishing {
@@ -274,8 +346,8 @@ impl PhishingTally {
             window: Window::of_days(WINDOW_DAYS, as_of),
             capped: Capped::at(cap),
             seen: SeenIds::default(),
-            own: Sums::default(),
-            parents: Sums::default(),
+            own: Listed::default(),
+            parents: Listed::default(),
             quality: Quality::default(),
         }
     }
@@ -316,52 +388,42 @@ impl PhishingTally {
         Ok(())
     }
 
-    /// The simulations, once the list is read.
-    ///
-    /// Counted are completed campaigns with messages sent that ended within the window; parents only where the account lists nothing else.
-    /// Campaigns that may count but lack their end, a count, or a known status word are in no sum. The status is given when every reading of
-    /// them agrees, and is else inconclusive; after a cut it always is.
-    ///
-    /// ```
-    /// use common::domain::{id::RecordKey, sat::{phishing::*, status::Status}, time::{RawTimestamp, parse}};
-    /// let as_of = parse("2026-03-22T12:00:00Z").unwrap();
-    /// let mut tally = PhishingTally::new(as_of, 5_000);
-    /// let may = CampaignFacts {
-    ///     id: RecordKey::from_text("pc77"),
-    ///     status: Some("completed"),
-    ///     campaign_ends_at: RawTimestamp::Text("2026-02-20T12:00:00Z"),
-    ///     sent: Some(48), compromised: Some(2), reported: Some(11),
-    ///     ..Default::default()
-    /// };
-    /// tally.add(&may, as_of);
-    /// let evaluated = tally.assess();
-    /// assert_eq!(evaluated.status, Status::Pass);
-    /// assert_eq!(evaluated.compromise_rate().as_deref(), Some("4.2"));
-    /// assert_eq!(evaluated.report_rate().as_deref(), Some("22.9"));
-    /// ```
-    #[must_use]
-    pub fn assess(&self) -> Phishing {
+    /// The campaigns that count: parents only where the account lists nothing else.
+    fn counted(&self) -> (&Listed, bool) {
         let only_parents = self.own.listed == 0 && self.parents.listed > 0;
-        let sums = if only_parents { &self.parents } else { &self.own };
-        let parents_counted = if only_parents { sums.campaigns } else { 0 };
-        let reported = (sums.without_reported == 0).then_some(sums.reported);
-        let (status, reason) =
-            if self.capped.is_cut() { (Status::Inconclusive, Some(Reason::Truncated)) } else { sums.evaluate() };
-        let unreported = reported.is_none().then_some(Reason::NotProvidedBySource);
-        let mut quality = self.quality.clone();
-        quality.add(&sums.quality);
-        quality.note_many(QualityCode::ParentCampaignsCounted, parents_counted);
-        Phishing {
-            status,
-            reason: reason.or(unreported),
-            sent: sums.sent,
-            compromised: sums.compromised,
-            reported,
-            campaigns: sums.campaigns,
-            parents_counted,
-            ends: sums.ends,
-            quality,
+        (if only_parents { &self.parents } else { &self.own }, only_parents)
+    }
+
+    /// What the simulations are computed from, once the list is read.
+    #[must_use]
+    pub fn facts(&self) -> Campaigns {
+        let (listed, parents) = self.counted();
+        let sorted = |campaigns: &[Campaign]| {
+            let mut campaigns = campaigns.to_vec();
+            campaigns.sort_unstable();
+            campaigns
+        };
+        Campaigns {
+            completed: sorted(&listed.completed),
+            unknown_status: sorted(&listed.unknown_status),
+            parents,
+            cut: self.capped.is_cut(),
         }
+    }
+
+    /// How many of the campaigns that are counted took their end from `campaignEndsAt`, `endsAt` and `completedAt`.
+    #[must_use]
+    pub fn ends(&self) -> [u64; 3] {
+        self.counted().0.ends
+    }
+
+    /// What was odd about the list, of which `evaluated` came.
+    #[must_use]
+    pub fn quality(&self, evaluated: &Phishing) -> Quality {
+        let mut quality = self.quality.clone();
+        quality.add(&self.counted().0.quality);
+        quality.note_many(QualityCode::ParentCampaignsCounted, evaluated.parents_counted);
+        quality
     }
 }
 

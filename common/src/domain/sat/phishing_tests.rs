@@ -18,11 +18,31 @@ fn campaign(id: u64, sent: u64, compromised: u64) -> CampaignFacts<'static> {
     }
 }
 
-fn evaluated(campaigns: &[CampaignFacts<'_>]) -> Phishing {
+/// What comes of a list, with what was noted on the way.
+struct Evaluated {
+    phishing: Phishing,
+    ends: [u64; 3],
+    quality: Quality,
+}
+
+impl std::ops::Deref for Evaluated {
+    type Target = Phishing;
+    fn deref(&self) -> &Phishing {
+        &self.phishing
+    }
+}
+
+fn of(tally: &PhishingTally) -> Evaluated {
+    let phishing = assess(&tally.facts(), WINDOW_DAYS);
+    let quality = tally.quality(&phishing);
+    Evaluated { phishing, ends: tally.ends(), quality }
+}
+
+fn evaluated(campaigns: &[CampaignFacts<'_>]) -> Evaluated {
     let mut tally = PhishingTally::new(as_of(), 5_000);
     campaigns.iter().for_each(|facts| tally.add(facts, as_of()));
     tally.check().unwrap();
-    tally.assess()
+    of(&tally)
 }
 
 #[test]
@@ -121,7 +141,7 @@ fn a_cut_list_is_inconclusive_and_one_of_exactly_the_cap_is_not() {
         let mut tally = PhishingTally::new(as_of(), cap);
         tally.add(&campaign(1, 100, 0), as_of());
         tally.add(&campaign(2, 100, 100), as_of());
-        tally.assess()
+        of(&tally)
     };
     let cut = with_cap(1);
     assert_eq!((cut.status, cut.reason), (Status::Inconclusive, Some(Reason::Truncated)));

@@ -1,7 +1,7 @@
 //! A signal: one evaluated measure of training, as it is stored and shown.
 
-use super::coverage::{self, Coverage, CoverageTally, WorkforceSource};
-use super::phishing::{self, Phishing, PhishingTally};
+use super::coverage::{self, Coverage, WorkforceSource};
+use super::phishing::{self, Phishing};
 pub use super::status::Status;
 use crate::domain::controls::{ControlMap, ControlOptions, ControlRef, Evidence};
 use crate::domain::evidence::Reason;
@@ -115,15 +115,42 @@ pub struct Signal {
     pub metadata: SignalMetadata,
 }
 
-/// The signal of a evaluated coverage. `truncated` is whether assignments or activity were cut.
+/// What a signal is made of besides its numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct SignalContext<'a> {
+    /// The window, both ends included.
+    pub window: Window,
+    /// Whether a list that the signal is made of was cut.
+    pub truncated: bool,
+    /// Whether the account belongs to another client's organization: then its numbers say nothing of this one.
+    pub account_of_another_client: bool,
+    /// Names the controls.
+    pub map: &'a ControlMap,
+    /// What the tenant says of them.
+    pub options: ControlOptions,
+}
+
+impl SignalContext<'_> {
+    fn judged(&self, status: Status, reason: Option<Reason>) -> (Status, Option<Reason>) {
+        if self.account_of_another_client {
+            return (Status::Inconclusive, Some(Reason::AccountOfAnotherClient));
+        }
+        (status, reason)
+    }
+
+    fn metadata(&self, derivation: serde_json::Value) -> SignalMetadata {
+        SignalMetadata {
+            window: self.window,
+            truncated: self.truncated,
+            control_map_version: self.map.version().to_owned(),
+            derivation,
+        }
+    }
+}
+
+/// The signal of an evaluated coverage.
 #[must_use]
-pub fn of_coverage(
-    tally: &CoverageTally,
-    evaluated: &Coverage,
-    truncated: bool,
-    map: &ControlMap,
-    options: ControlOptions,
-) -> Signal {
+pub fn of_coverage(evaluated: &Coverage, context: &SignalContext<'_>) -> Signal {
     let source = match evaluated.source {
         WorkforceSource::Account => "account",
         WorkforceSource::LearnerList => "learner_list",
@@ -133,55 +160,63 @@ pub fn of_coverage(
         "coverage_without_departed_pct": evaluated.shown_without_departed(),
         "thresholds_pct": {"pass_from": coverage::PASS_FROM, "warning_from": coverage::WARNING_FROM},
     });
+    let (status, reason) = context.judged(evaluated.status, evaluated.reason);
     Signal {
         signal_key: SignalKey::WorkforceCoverage,
         window_days: coverage::WINDOW_DAYS,
-        status: evaluated.status,
-        reason: evaluated.reason,
-        values: SignalValues::Coverage(CoverageValues {
-            coverage_pct: evaluated.shown(),
-            distinct_trained_learners: evaluated.trained,
-            active_learners: evaluated.active,
-            departed_trained_learners: evaluated.departed,
-        }),
-        controls: map.controls_for(Evidence::WorkforceCoverage, options),
-        metadata: SignalMetadata {
-            window: tally.window(),
-            truncated,
-            control_map_version: map.version().to_owned(),
-            derivation,
-        },
+        status,
+        reason,
+        values: SignalValues::Coverage(evaluated.values()),
+        controls: context.map.controls_for(Evidence::WorkforceCoverage, context.options),
+        metadata: context.metadata(derivation),
     }
 }
 
-/// The signal of evaluated simulations.
+/// The signal of evaluated simulations; `ends` are the campaigns by the field of their end.
 #[must_use]
-pub fn of_phishing(tally: &PhishingTally, evaluated: &Phishing, map: &ControlMap, options: ControlOptions) -> Signal {
-    let [campaign_ends_at, ends_at, completed_at] = evaluated.ends;
+pub fn of_phishing(evaluated: &Phishing, ends: [u64; 3], context: &SignalContext<'_>) -> Signal {
+    let [campaign_ends_at, ends_at, completed_at] = ends;
     let derivation = json!({
         "campaign_end": {"campaign_ends_at": campaign_ends_at, "completed_at": completed_at, "ends_at": ends_at},
         "parent_campaigns_counted": evaluated.parents_counted,
         "thresholds_pct": {"pass_up_to": phishing::PASS_UP_TO, "warning_up_to": phishing::WARNING_UP_TO},
     });
+    let (status, reason) = context.judged(evaluated.status, evaluated.reason);
     Signal {
         signal_key: SignalKey::PhishingSimulation,
         window_days: phishing::WINDOW_DAYS,
-        status: evaluated.status,
-        reason: evaluated.reason,
-        values: SignalValues::Phishing(PhishingValues {
-            compromise_rate_pct: evaluated.compromise_rate(),
-            report_rate_pct: evaluated.report_rate(),
-            sent: evaluated.sent,
-            compromised: evaluated.compromised,
-            reported: evaluated.reported,
-            campaigns: evaluated.campaigns,
-        }),
-        controls: map.controls_for(Evidence::PhishingSimulation, options),
-        metadata: SignalMetadata {
-            window: tally.window(),
-            truncated: tally.capped().is_cut(),
-            control_map_version: map.version().to_owned(),
-            derivation,
-        },
+        status,
+        reason,
+        values: SignalValues::Phishing(evaluated.values()),
+        controls: context.map.controls_for(Evidence::PhishingSimulation, context.options),
+        metadata: context.metadata(derivation),
+    }
+}
+
+impl Coverage {
+    /// The numbers of the signal.
+    #[must_use]
+    pub fn values(&self) -> CoverageValues {
+        CoverageValues {
+            coverage_pct: self.shown(),
+            distinct_trained_learners: self.trained,
+            active_learners: self.active,
+            departed_trained_learners: self.departed,
+        }
+    }
+}
+
+impl Phishing {
+    /// The numbers of the signal.
+    #[must_use]
+    pub fn values(&self) -> PhishingValues {
+        PhishingValues {
+            compromise_rate_pct: self.compromise_rate(),
+            report_rate_pct: self.report_rate(),
+            sent: self.sent,
+            compromised: self.compromised,
+            reported: self.reported,
+            campaigns: self.campaigns,
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::collection::{Collected, Instants, MAX_PAGES};
 use super::error::{BodyError, FetchError};
 use super::request::{Auth, Get, Response};
 use super::retry::Transport;
-use crate::domain::edr::EdrSettings;
+use crate::domain::edr::AgentLimits;
 use crate::domain::edr::tally::{EdrList, EdrTally, Inconsistent};
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::RecordKey;
@@ -46,8 +46,8 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(settings: EdrSettings, as_of: DateTime<Utc>) -> Self {
-        Self { tally: EdrTally::new(settings, as_of), cursor: Cursor::default() }
+    fn new(limits: AgentLimits, as_of: DateTime<Utc>) -> Self {
+        Self { tally: EdrTally::new(limits, as_of), cursor: Cursor::default() }
     }
 }
 
@@ -63,8 +63,8 @@ struct Cursor {
 impl EdrState {
     /// Nothing read so far.
     #[must_use]
-    pub fn new(settings: EdrSettings, as_of: DateTime<Utc>) -> Self {
-        let list = Reading::new(settings, as_of);
+    pub fn new(limits: impl Into<AgentLimits>, as_of: DateTime<Utc>) -> Self {
+        let list = Reading::new(limits.into(), as_of);
         Self { organizations: list.clone(), agents: list.clone(), incident_reports: list }
     }
 }
@@ -147,7 +147,7 @@ impl<'a> EdrClient<'a> {
         let refused = matches!(read, Err(FetchError::Refused { status: 400 | 410 | 422 } | FetchError::NotFound));
         if refused && continued.is_some() && reading.cursor.token == continued {
             tracing::warn!(list = list.key, "its page token is not accepted any more; the list is read anew");
-            *reading = Reading::new(reading.tally.settings(), reading.tally.as_of());
+            *reading = Reading::new(reading.tally.limits().clone(), reading.tally.as_of());
             read = self.read_pages(list, reading, instants).await;
         }
         match read {

@@ -110,6 +110,8 @@ impl Records for Agents {
             defender_status: record.defender_status.text(),
             firewall_status: record.firewall_status.text(),
             tamper_protection: record.tamper_protection_actual.flag(),
+            os: record.os.text(),
+            id_text: record.id.text(),
         };
         tally.add_agent(&facts, observed_at);
     }
@@ -136,6 +138,7 @@ impl Records for IncidentReports {
             resolution_source: said(&record.resolution_source),
             resolved_by: said(&record.resolved_by),
             remediations: record.remediations.0,
+            id_text: record.id.text(),
         };
         tally.add_incident(&facts, observed_at);
     }
@@ -173,6 +176,8 @@ pub(super) struct Agent<'a> {
     firewall_status: Scalar<'a>,
     #[serde(borrow)]
     tamper_protection_actual: Scalar<'a>,
+    #[serde(borrow)]
+    os: Scalar<'a>,
 }
 
 #[derive(Default, Deserialize)]

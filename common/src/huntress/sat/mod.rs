@@ -28,7 +28,7 @@ use crate::huntress::collection::{Collected, Instants};
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use page::{Page, PageEnd, Resource, read_account};
-use records::{Account, Accounts, Activities, Campaigns, Statuses};
+use records::{Account, AccountFields, Accounts, Activities, Campaigns, Statuses};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -520,8 +520,6 @@ where
     }
 }
 
-type AccountFields = (Option<String>, Option<String>, Option<String>);
-
 /// From when on a paused list may be read on; `None` for one that is read.
 type Paused = Option<DateTime<Utc>>;
 
@@ -555,10 +553,7 @@ async fn read_each<T, F: Future<Output = Result<Paused, Failure>> + Send>(
 
 /// The account that is meant, of those that are visible.
 fn chosen(accounts: &[AccountFields], configured: Option<&str>) -> Result<MeasuredAccount, Failure> {
-    let facts: Vec<AccountFacts<'_>> = accounts
-        .iter()
-        .map(|(id, name, kind)| AccountFacts { id: id.as_deref(), name: name.as_deref(), kind: kind.as_deref() })
-        .collect();
+    let facts: Vec<AccountFacts<'_>> = accounts.iter().map(AccountFields::facts).collect();
     choose(&facts, configured).map_err(|error| Failure::from(error).at("GET /api/v1/accounts").about(Product::Sat))
 }
 

@@ -7,6 +7,7 @@ use super::page::{Identified, Page, Resource, read_page};
 use crate::domain::id::RecordKey;
 use crate::domain::people::roster::{LearnerId, Profile};
 use crate::domain::people::selection::DescribedAssignment;
+use crate::domain::sat::account::AccountFacts;
 use crate::domain::sat::activity::ActivityFacts;
 use crate::domain::sat::assignment::AssignmentFacts;
 use crate::domain::sat::coverage::LearnerFacts;
@@ -91,17 +92,43 @@ pub(super) struct AccountAttributes<'a> {
     name: Scalar<'a>,
     #[serde(borrow, rename = "type")]
     kind: Scalar<'a>,
+    #[serde(borrow, rename = "ioOrgId")]
+    io_org_id: Scalar<'a>,
+}
+
+/// What is kept of a listed account until one is chosen.
+pub(super) struct AccountFields {
+    id: Option<String>,
+    name: Option<String>,
+    kind: Option<String>,
+    io_org_id: Option<String>,
+}
+
+impl AccountFields {
+    pub(super) fn facts(&self) -> AccountFacts<'_> {
+        AccountFacts {
+            id: self.id.as_deref(),
+            name: self.name.as_deref(),
+            kind: self.kind.as_deref(),
+            io_org_id: self.io_org_id.as_deref(),
+        }
+    }
 }
 
 impl Account<'_> {
-    /// Id, name and kind.
-    pub(super) fn fields(&self) -> (Option<String>, Option<String>, Option<String>) {
-        let id = match &self.id {
-            Scalar::Number(number) => Some(number.to_string()),
-            id => id.text().map(str::to_owned),
-        };
-        let name = self.text(|attributes| attributes.name.text()).map(str::to_owned);
-        (id, name, self.text(|attributes| attributes.kind.text()).map(str::to_owned))
+    pub(super) fn fields(&self) -> AccountFields {
+        fn id(field: &Scalar<'_>) -> Option<String> {
+            match field {
+                Scalar::Number(number) => Some(number.to_string()),
+                field => field.text().map(str::to_owned),
+            }
+        }
+        AccountFields {
+            id: id(&self.id),
+            name: self.text(|attributes| attributes.name.text()).map(str::to_owned),
+            kind: self.text(|attributes| attributes.kind.text()).map(str::to_owned),
+            io_org_id: self.attributes.object().and_then(|attributes| id(&attributes.io_org_id)),
+        }
     }
 }
 

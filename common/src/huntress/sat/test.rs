@@ -2,6 +2,7 @@
 
 use super::super::connection_test::{PermissionResult, TestReport, TestedAccount};
 use super::page::Resource;
+use super::records::AccountFields;
 use super::token::missing_scopes;
 use super::{JSON_API, Listing, SatClient, SatCredential, page, records};
 use crate::domain::failure::{Failure, FailureCode};
@@ -35,14 +36,11 @@ impl SatClient<'_> {
             Ok(accounts) => accounts.unwrap_or_default(),
             Err(failure) => return all_fail(&failure),
         };
-        let facts: Vec<AccountFacts<'_>> = accounts
+        let facts: Vec<AccountFacts<'_>> = accounts.iter().map(AccountFields::facts).collect();
+        let seen = facts
             .iter()
-            .map(|(id, name, kind)| AccountFacts { id: id.as_deref(), name: name.as_deref(), kind: kind.as_deref() })
-            .collect();
-        let seen = accounts
-            .iter()
-            .filter_map(|(id, name, _)| Some(TestedAccount { id: id.clone()?, name: name.clone() }))
-            .collect();
+            .filter_map(|facts| Some(TestedAccount { id: facts.id?.to_owned(), name: facts.name.map(str::to_owned) }));
+        let seen = seen.collect();
         let id = match choose(&facts, configured) {
             Ok(chosen) => chosen.id,
             Err(error) => {

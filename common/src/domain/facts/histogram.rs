@@ -1,0 +1,212 @@
+//! How many records have which age.
+
+use super::numbers::{InvalidNumbers, Reader, Writer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+
+/// Counts by a whole number, at 8 bytes for each number that occurs.
+///
+/// In JSON it is a text of [numbers](super::numbers). For each number that occurs, in ascending order, stands twice its distance from the one
+/// before (for the first: the number itself; for others the distance less 1), and 1 more if it occurs several times; then how often
+/// follows, less 2.
+///
+/// ```
+/// use common::domain::facts::Histogram;
+/// let ages: Histogram = [3, 3, 3, 4, 24].into_iter().collect();
+/// assert_eq!(serde_json::to_string(&ages).unwrap(), r#""HBAmB""#); // 2·3 + 1, then 3 − 2; 2·0; 2·19
+/// assert_eq!(ages.up_to(4), 4);
+/// assert_eq!(ages.total(), 5);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Histogram {
+    /// Ascending; no count is 0.
+    cells: Vec<(u32, u32)>,
+}
+
+impl Histogram {
+    /// Counts one.
+    pub fn add(&mut self, number: u32) {
+        self.add_many(number, 1);
+    }
+
+    /// Counts `count` of the same number.
+    pub fn add_many(&mut self, number: u32, count: u32) {
+        if count == 0 {
+            return;
+        }
+        match self.cells.binary_search_by_key(&number, |(number, _)| *number) {
+            Ok(found) => {
+                if let Some((_, mine)) = self.cells.get_mut(found) {
+                    *mine = mine.saturating_add(count);
+                }
+            }
+            Err(place) => {
+                // In small steps: there is one of these for every organization.
+                if self.cells.len() == self.cells.capacity() {
+                    self.cells.reserve_exact(4 + self.cells.len() / 4);
+                }
+                self.cells.insert(place, (number, count));
+            }
+        }
+    }
+
+    /// Adds the counts of another one.
+    pub fn merge(&mut self, other: &Self) {
+        if self.cells.is_empty() {
+            self.cells.clone_from(&other.cells);
+            return;
+        }
+        if other.cells.len() <= 4 {
+            other.cells.iter().for_each(|(number, count)| self.add_many(*number, *count));
+            return;
+        }
+        let mine = std::mem::take(&mut self.cells);
+        let mut merged: Vec<(u32, u32)> = Vec::with_capacity(mine.len() + other.cells.len());
+        let (mut mine, mut theirs) = (mine.into_iter().peekable(), other.cells.iter().copied().peekable());
+        loop {
+            let next = match (mine.peek(), theirs.peek()) {
+                (Some(a), Some(b)) if a.0 > b.0 => theirs.next(),
+                (Some(_), _) => mine.next(),
+                (None, _) => theirs.next(),
+            };
+            let Some((number, count)) = next else { break };
+            match merged.last_mut() {
+                Some((last, sum)) if *last == number => *sum = sum.saturating_add(count),
+                _ => merged.push((number, count)),
+            }
+        }
+        self.cells = merged;
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.cells.iter().map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    /// How many are at most `limit`.
+    #[must_use]
+    pub fn up_to(&self, limit: u32) -> u64 {
+        self.cells.iter().take_while(|(number, _)| *number <= limit).map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    /// How many lie in `from..=to`.
+    #[must_use]
+    pub fn between(&self, from: u32, to: u32) -> u64 {
+        let inside = self.cells.iter().filter(|(number, _)| (from..=to).contains(number));
+        inside.map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    /// The smallest number that occurs.
+    #[must_use]
+    pub fn first(&self) -> Option<u32> {
+        self.cells.first().map(|(number, _)| *number)
+    }
+
+    /// Numbers and how often each occurs, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.cells.iter().copied()
+    }
+
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = Writer::default();
+        let mut next = 0_u128;
+        for (number, count) in &self.cells {
+            let number = u128::from(*number);
+            text.push((number - next) << 1 | u128::from(*count > 1));
+            if *count > 1 {
+                text.push(u128::from(*count) - 2);
+            }
+            next = number + 1;
+        }
+        text.finish()
+    }
+
+    fn from_text(text: &str) -> Result<Self, InvalidNumbers> {
+        let mut reader = Reader::new(text);
+        let (mut cells, mut next) = (Vec::new(), 0_u64);
+        while !reader.is_empty() {
+            let step: u64 = reader.next_as()?;
+            let number = u32::try_from(next + (step >> 1)).map_err(|_| InvalidNumbers)?;
+            let count =
+                if step & 1 == 0 { 1 } else { reader.next_as::<u32>()?.checked_add(2).ok_or(InvalidNumbers)? };
+            cells.push((number, count));
+            next = u64::from(number) + 1;
+        }
+        Ok(Self { cells })
+    }
+}
+
+impl FromIterator<u32> for Histogram {
+    fn from_iter<T: IntoIterator<Item = u32>>(numbers: T) -> Self {
+        let mut histogram = Self::default();
+        numbers.into_iter().for_each(|number| histogram.add(number));
+        histogram
+    }
+}
+
+impl Serialize for Histogram {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&self.to_text())
+        } else {
+            self.cells.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Histogram {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            Self::from_text(&Cow::<'de, str>::deserialize(deserializer)?).map_err(D::Error::custom)
+        } else {
+            Ok(Self { cells: Vec::deserialize(deserializer)? })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn counted(numbers: &[u32]) -> BTreeMap<u32, u32> {
+        let mut counts = BTreeMap::new();
+        numbers.iter().for_each(|number| *counts.entry(*number).or_default() += 1);
+        counts
+    }
+
+    #[test]
+    fn what_is_no_histogram_is_refused() {
+        // Beyond 32 bits, a count without its rest, a count beyond 32 bits, another alphabet.
+        for bad in ["ggggggI", "H", "H////////B", "?"] {
+            assert!(serde_json::from_str::<Histogram>(&format!("\"{bad}\"")).is_err(), "{bad}");
+        }
+        assert_eq!(serde_json::from_str::<Histogram>("\"\"").unwrap(), Histogram::default());
+    }
+
+    proptest! {
+        #[test]
+        fn counts_as_a_map_does(a in proptest::collection::vec(0_u32..40, 0..60), b in proptest::collection::vec(prop_oneof![0_u32..40, Just(u32::MAX)], 0..60)) {
+            let mut histogram: Histogram = a.iter().copied().collect();
+            histogram.merge(&b.iter().copied().collect());
+            let all = [a, b].concat();
+            prop_assert_eq!(histogram.iter().collect::<BTreeMap<_, _>>(), counted(&all));
+            prop_assert_eq!(histogram.up_to(17), all.iter().filter(|number| **number <= 17).count() as u64);
+            prop_assert_eq!(histogram.between(3, 17), all.iter().filter(|number| (3..=17).contains(*number)).count() as u64);
+            prop_assert_eq!(histogram.first(), all.iter().min().copied());
+            let text = serde_json::to_string(&histogram).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Histogram>(&text).unwrap(), histogram.clone());
+            let bytes = postcard::to_allocvec(&histogram).unwrap();
+            prop_assert_eq!(postcard::from_bytes::<Histogram>(&bytes).unwrap(), histogram);
+        }
+    }
+}
