@@ -104,6 +104,12 @@ id!(
     "rule id"
 );
 
+id!(
+    /// A decision: an exception, what became of it, an attestation, or the choice of a policy.
+    DecisionId,
+    "decision id"
+);
+
 /// One connection of one company: what names it in the table, in messages and in the index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionKey {

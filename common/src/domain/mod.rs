@@ -1,7 +1,10 @@
 //! The rules: facts in, evidence out. Nothing here reads a clock, a network or an environment.
 
+pub mod calendar;
 pub mod connection;
+pub mod control_status;
 pub mod controls;
+pub mod decisions;
 pub mod edr;
 pub mod evidence;
 pub mod facts;
@@ -25,3 +28,4 @@ pub mod stalled;
 pub mod strict_json;
 pub mod text;
 pub mod time;
+pub mod window;

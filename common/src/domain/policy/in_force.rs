@@ -2,6 +2,7 @@
 
 use super::{Freshness, Policy, PolicyVersion, Rule, training};
 use crate::domain::controls::Evidence;
+use crate::domain::decisions::{DecisionId, Nonce};
 use crate::domain::id::{ClientId, PolicyName, RuleId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ impl From<&Policy> for PolicyRef {
 /// The decision to measure a client by a policy, from an instant on. It is never changed; another one replaces it for the evidence that it has rules for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyChoice {
+    /// Its id.
+    pub id: DecisionId,
     /// Whose evidence.
     pub client: ClientId,
     /// The policy.
@@ -40,8 +43,10 @@ pub struct PolicyChoice {
     /// Why, if somebody said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// 16 random bytes in hex, so that the commitment in the log tells nothing.
-    pub nonce: String,
+    /// Whether that was said on the machine that keeps the records.
+    pub on_this_machine: bool,
+    /// Random, for the commitment in the log.
+    pub nonce: Nonce,
 }
 
 /// A rule that would stand in two policies in force at once.
