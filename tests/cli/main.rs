@@ -157,7 +157,7 @@ fn worked_example() -> Account {
 
 /// The command with an empty environment and no terminal.
 fn bare(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_huntress-evidence"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_huntress-evidence-tested"));
     command.args(arguments).env_clear().current_dir(folder).stdin(Stdio::null());
     command
 }

@@ -70,7 +70,7 @@ impl Home {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huntress-evidence"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_huntress-evidence-tested"));
         command.args(arguments).arg("--data").arg(self.data()).env_clear().current_dir(self.folder.path());
         let origin = self.simulator.origin();
         command.env("HUNTRESS_EDR_URL", &origin).env("HUNTRESS_SAT_URL", &origin).env("HUNTRESS_ALLOW_LOOPBACK", "1");

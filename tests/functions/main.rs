@@ -217,7 +217,7 @@ fn function(routes: Router) -> Router {
 
 /// The event of a sample file.
 fn sample(file: &str) -> Value {
-    let path = format!("{}/../../functions/{file}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/../functions/{file}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 

@@ -90,7 +90,7 @@ impl Statement {
 
 /// Compares what was asked for with the role of a function in a stack that keeps credentials so.
 fn compare(role: &str, secrets: &str, uses: BTreeSet<Use>) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../permissions.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/permissions.json");
     let permissions: Permissions = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let mut unused: BTreeSet<(&str, &str)> = BTreeSet::new();
     let there = |statement: &&Statement| statement.secrets.as_deref().is_none_or(|value| value == secrets);

@@ -22,7 +22,7 @@ const WATCH: Part =
 
 impl Part {
     fn path(&self) -> String {
-        format!("{}/../../{}", env!("CARGO_MANIFEST_DIR"), self.file)
+        format!("{}/../{}", env!("CARGO_MANIFEST_DIR"), self.file)
     }
 
     /// What is before the part, the part, and what is after it.

@@ -2,6 +2,7 @@
 
 use crate::outcome::CliError;
 use crate::render;
+use crate::stack::{LocalStack, deliver};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::app::collection::collect::Huntress;
 use common::app::runs::tick::{self, Tick};
@@ -22,7 +23,6 @@ use common::huntress::request::{Timeouts, http_client};
 use common::huntress::sat::SatCredential;
 use common::settings::Origins;
 use common::store::EvidenceOwner;
-use huntress_evidence::stack::{LocalStack, deliver};
 use serde::de::DeserializeOwned;
 use simulator::{API_KEY, API_SECRET, Account, List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SatAccount, Simulator};
 use std::error::Error;

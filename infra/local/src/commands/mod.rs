@@ -13,13 +13,13 @@ mod serve;
 
 use crate::arguments::{ActorArgs, Arguments, Listing, OfClient, OfConnection, OfPerson, StorageArgs};
 use crate::outcome::CliError;
+use crate::stack::LocalStack;
 use clap::Subcommand;
 use common::app::collection::collect::Huntress;
 use common::aws::queue::Queued;
 use common::clock::{Clock, SystemClock};
 use common::huntress::request::{Timeouts, http_client};
 use common::settings::{Origins, environment};
-use huntress_evidence::stack::LocalStack;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 

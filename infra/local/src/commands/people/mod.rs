@@ -9,7 +9,7 @@ pub mod reset;
 pub mod show;
 
 use crate::outcome::CliError;
-use huntress_evidence::stack::LocalStack;
+use crate::stack::LocalStack;
 
 /// Ends the stack; after an erasing, the data file is written anew without what was erased.
 async fn close(stack: LocalStack, erased: bool) -> Result<(), CliError> {

@@ -4,6 +4,7 @@ use super::forecast;
 use crate::arguments::StorageArgs;
 use crate::commands::{faults, open, refuse_deployed};
 use crate::outcome::CliError;
+use crate::stack::{LocalStack, OWNER};
 use crate::{progress, render};
 use chrono::TimeDelta;
 use clap::Args;
@@ -15,7 +16,6 @@ use common::domain::connection::Connection;
 use common::domain::id::ConnectionId;
 use common::domain::product::Product;
 use common::domain::run::Run;
-use huntress_evidence::stack::{LocalStack, OWNER};
 use std::sync::Arc;
 
 #[derive(Debug, Args)]
