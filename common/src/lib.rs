@@ -14,6 +14,8 @@ pub mod clock;
 pub mod domain;
 #[cfg(feature = "runtime")]
 pub mod huntress;
+#[cfg(feature = "pack")]
+pub mod pack;
 #[cfg(feature = "runtime")]
 pub mod settings;
 #[cfg(feature = "signing")]
