@@ -301,6 +301,9 @@ def triggers(check, template):
     queues = of_type(resources, "AWS::SQS::Queue")
     queue = queues["Queue"]
     check("queue-redrives", name_of(queue["RedrivePolicy"]["deadLetterTargetArn"]) == "RunDeadLetters", "the queue's dead letters")
+    with open(os.path.join(ROOT, "common/src/aws/queue.rs")) as file:
+        deliveries = int(re.search(r"MOST_DELIVERIES: u32 = (\d+);", file.read())[1])
+    check("queue-delivers-as-counted", queue["RedrivePolicy"]["maxReceiveCount"] == deliveries, f"the worker counts to {deliveries}, the queue does not")
     timeout = resources["SyncWorker"]["Properties"]["Timeout"]
     check("queue-waits", queue["VisibilityTimeout"] >= 6 * timeout, "the queue waits less than six times the worker's time-out")
     allowed = queues["RunDeadLetters"].get("RedriveAllowPolicy", {})
@@ -375,7 +378,7 @@ def api(check, template):
 
 
 def scope_of(method, path, about_people):
-    """The scope that a route about people needs: the most that it can do."""
+    """The scope that a route about people needs at the gateway: the most that it can do. What other routes need, the functions ask for."""
     end = path.rsplit("/", 1)[1]
     if end in ("identity", "certificate"):
         return "open"
@@ -384,7 +387,7 @@ def scope_of(method, path, about_people):
         return "erase"
     if about_people and (method == "GET" or end == "lookup"):
         return "read"
-    return "change" if about_people or (method, end) == ("PUT", "assignments") else None
+    return "change" if about_people else None
 
 
 # --- hardening ---

@@ -202,6 +202,7 @@ BREAKS = {
     "failed-tick-put-aside": lambda it: of(it, "ScheduledSync")["EventInvokeConfig"]["DestinationConfig"].update(OnSuccess=of(it, "ScheduledSync")["EventInvokeConfig"]["DestinationConfig"].pop("OnFailure")),
     "failed-tick-of-alias": lambda it: it["Globals"]["Function"].pop("AutoPublishAlias"),
     "queue-redrives": put("Queue", "Properties.RedrivePolicy.deadLetterTargetArn", {"Fn::GetAtt": ["ScheduleDeadLetters", "Arn"]}),
+    "queue-delivers-as-counted": put("Queue", "Properties.RedrivePolicy.maxReceiveCount", 5),
     "queue-waits": put("Queue", "Properties.VisibilityTimeout", 900),
     "dead-letters-of-queue": put("RunDeadLetters", "Properties.RedriveAllowPolicy", {"redrivePermission": "allowAll"}),
     "dead-letters-of-nobody": put("ScheduleDeadLetters", "Properties.RedriveAllowPolicy", None),

@@ -100,6 +100,8 @@ struct State {
     strikes: Vec<(FaultRule, u32)>,
     interrupt: Option<Interrupt>,
     sent: Vec<Sent>,
+    /// After what time the message that is at work comes again, if it was given back.
+    returned: Option<TimeDelta>,
     struck: Vec<Trouble>,
     trace: Vec<String>,
 }
@@ -133,6 +135,11 @@ impl Aws {
     /// The messages that were sent since the last call.
     pub fn sent(&self) -> Vec<Sent> {
         std::mem::take(&mut self.state().sent)
+    }
+
+    /// After what time the last message that was given back since the last call comes again.
+    pub fn returned(&self) -> Option<TimeDelta> {
+        self.state().returned.take()
     }
 
     /// Notes a step, for whoever looks into a failed seed.
@@ -198,7 +205,8 @@ impl Aws {
         }
         let mut struck = None;
         for (strike, seen) in &mut state.strikes {
-            let concerned = strike.operation.map_or(operation != SEND, |wanted| wanted == operation);
+            let concerned =
+                strike.operation.map_or(operation != SEND && operation != RETURN, |wanted| wanted == operation);
             if concerned {
                 *seen += 1;
                 let strikes = (strike.from..strike.from.saturating_add(strike.times)).contains(seen);
@@ -219,7 +227,8 @@ impl Aws {
         match trouble {
             None => Some(self.carry_out(operation, body)),
             Some(Trouble::Throttled) => {
-                let kind = if operation == SEND { "RequestThrottled" } else { "ThrottlingException" };
+                let kind =
+                    if operation == SEND || operation == RETURN { "RequestThrottled" } else { "ThrottlingException" };
                 Some(error(400, kind))
             }
             Some(Trouble::Broken) => Some(error(500, "InternalServerError")),
@@ -272,6 +281,11 @@ impl Aws {
     fn carry_out(&self, operation: &str, body: &[u8]) -> Answer {
         if operation == SEND {
             return self.take_messages(body, usize::MAX);
+        }
+        if operation == RETURN {
+            let asked: Value = serde_json::from_slice(body).unwrap();
+            self.state().returned = Some(TimeDelta::seconds(asked["VisibilityTimeout"].as_i64().unwrap()));
+            return (200, b"{}".to_vec());
         }
         let database = &self.0.database;
         let done = match operation {
@@ -338,8 +352,9 @@ impl Aws {
 /// Status and body of an answer.
 pub type Answer = (u16, Vec<u8>);
 
-/// The queue's operation.
+/// The queue's operations.
 pub const SEND: &str = "SendMessageBatch";
+pub const RETURN: &str = "ChangeMessageVisibility";
 
 fn call<Q: DeserializeOwned, A: Serialize>(
     body: &[u8],

@@ -4,10 +4,10 @@ use crate::aws::{Aws, Interrupt};
 use crate::scenario::{Deployment, company, connection_id};
 use crate::snapshot::newest;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::app::collection::batch::{self, Batch, BatchAnswer, Delivery};
+use common::app::collection::batch::{self, Attributes, Batch, BatchAnswer, Delivery};
 use common::app::runs::plan::{Asked, PlanError};
 use common::app::runs::tick::{self, Tick, TickAnswer};
-use common::aws::queue::RunMessage;
+use common::aws::queue::{MOST_DELIVERIES as MOST_RECEIVED, RunMessage};
 use common::aws::telemetry::Telemetry;
 use common::clock::Clock;
 use std::future::Future;
@@ -18,7 +18,6 @@ use tokio::sync::Notify;
 
 /// As the template has them.
 const VISIBILITY: TimeDelta = TimeDelta::seconds(5_400);
-const MOST_RECEIVED: u32 = 5;
 const INVOCATION: TimeDelta = TimeDelta::seconds(900);
 
 /// No run that comes to an end needs as many deliveries, and no process as much real time.
@@ -41,6 +40,8 @@ type Process = Pin<Box<dyn Future<Output = Outcome>>>;
 #[derive(Debug, Clone)]
 pub struct Message {
     pub message: RunMessage,
+    /// Its name in the queue, which a message keeps however often it is delivered.
+    id: String,
     visible_at: DateTime<Utc>,
     received: u32,
 }
@@ -59,6 +60,7 @@ pub struct Executor<'a> {
     pub dead: Vec<Message>,
     stalled: Vec<Stalled>,
     deliveries: u32,
+    sent: u32,
     doubled: Option<u32>,
     resumes_after: u32,
     /// When the schedule looks after the runs the next time, once it has asked for one.
@@ -76,6 +78,7 @@ impl<'a> Executor<'a> {
             dead: Vec::new(),
             stalled: Vec::new(),
             deliveries: 0,
+            sent: 0,
             doubled,
             resumes_after,
             next_look: None,
@@ -108,7 +111,9 @@ impl<'a> Executor<'a> {
         let ended = tokio::time::timeout(LONGEST_STEP, both).await.map_err(|_| "a process hangs")?;
         let now = self.now();
         for sent in self.aws.sent() {
-            self.queue.push(Message { message: sent.message, visible_at: now + sent.delay, received: 0 });
+            self.sent += 1;
+            let id = format!("message-{}", self.sent);
+            self.queue.push(Message { message: sent.message, id, visible_at: now + sent.delay, received: 0 });
         }
         match ended {
             Ok(outcome) => return Ok(Some(outcome)),
@@ -248,16 +253,23 @@ impl<'a> Executor<'a> {
         }
         self.aws.note(format_args!("delivery {}, received {} times", self.deliveries, message.received));
         let body = serde_json::to_string(&message.message).unwrap();
-        let batch = Batch { records: vec![Delivery { message_id: "message".to_owned(), body }] };
-        let invocation = format!("invocation-{}", self.deliveries);
+        let attributes = Attributes { approximate_receive_count: message.received.to_string() };
+        let delivery =
+            Delivery { message_id: message.id.clone(), body, receipt_handle: "receipt".to_owned(), attributes };
+        let batch = Batch { records: vec![delivery] };
         let worker = self.deployment.worker();
         let handling = async move {
-            let response = batch::handle(&worker, &Telemetry::none(), batch, &invocation, now + INVOCATION).await;
+            let response = batch::handle(&worker, &Telemetry::none(), batch, now + INVOCATION).await;
             Outcome::Handled(response)
         };
         match self.step(Box::pin(handling)).await? {
             Some(Outcome::Handled(response)) if response.batch_item_failures.is_empty() => {}
-            _ => self.queue.push(message),
+            Some(_) => {
+                // Given back, if the queue heard of it.
+                message.visible_at = self.aws.returned().map_or(message.visible_at, |delay| self.now() + delay);
+                self.queue.push(message);
+            }
+            None => self.queue.push(message),
         }
         Ok(())
     }

@@ -243,7 +243,8 @@ fn strike(scene: Scene, scheduled: bool, rng: &mut Rng) -> FaultRule {
     let times = match trouble {
         Trouble::Slow(_) | Trouble::StallsBefore | Trouble::StallsAfter => 1,
         Trouble::DiesBefore | Trouble::DiesAfter => [1, 1, 1, 2, 8][rng.usize(0..5)],
-        _ => [1, 2, 3, 4, 9, 30][rng.usize(0..6)],
+        // The last one outlasts every delivery of a message.
+        _ => [1, 2, 3, 4, 9, 30, 100][rng.usize(0..7)],
     };
     FaultRule { operation, from, times, trouble }
 }

@@ -6,6 +6,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use common::aws::client::Service;
 use common::aws::queue::Queue;
@@ -59,10 +60,11 @@ impl Queues {
     }
 }
 
-async fn answer(State(known): State<Known>, Path(queue): Path<u64>, body: Bytes) -> Response {
+async fn answer(State(known): State<Known>, Path(queue): Path<u64>, headers: HeaderMap, body: Bytes) -> Response {
     let aws = known.lock().unwrap().iter().find(|(number, _)| *number == queue).map(|(_, aws)| aws.clone());
     let Some(aws) = aws else { panic!("a message to a queue that is gone") };
-    let answer = aws.answer(crate::aws::SEND, &body).await;
+    let returns = headers["x-amz-target"].to_str().unwrap().ends_with(crate::aws::RETURN);
+    let answer = aws.answer(if returns { crate::aws::RETURN } else { crate::aws::SEND }, &body).await;
     let (status, body): (u16, Body) = match answer {
         Some((status, body)) => (status, body.into()),
         // An answer that breaks off before its first byte.

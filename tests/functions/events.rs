@@ -124,7 +124,7 @@ async fn the_worker_does_the_runs_of_a_batch() {
     world.queued("edr-lab", LAB_RUN).await;
     let work = async || {
         let deadline = tick() + TimeDelta::minutes(14);
-        batch::handle(&world.worker(), &Telemetry::none(), batch(BATCH), "worker", deadline).await
+        batch::handle(&world.worker(), &Telemetry::none(), batch(BATCH), deadline).await
     };
     assert_eq!(work().await.batch_item_failures, []);
     for (id, run) in [("edr-main", MAIN_RUN), ("edr-lab", LAB_RUN)] {
@@ -147,9 +147,7 @@ async fn a_message_that_is_none_comes_back_and_does_not_block_the_other() {
         let mut garbled = batch(BATCH);
         garbled.records[0].body = body.to_owned();
         let bad = garbled.records[0].message_id.clone();
-        let answer =
-            batch::handle(&world.worker(), &Telemetry::none(), garbled, "worker", tick() + TimeDelta::minutes(14))
-                .await;
+        let answer = batch::handle(&world.worker(), &Telemetry::none(), garbled, tick() + TimeDelta::minutes(14)).await;
         let answer = serde_json::to_value(answer).unwrap();
         assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": bad}]}), "{body:?}");
         let run = world.store.run(&company(), &connection("edr-lab"), &RunId::parse(LAB_RUN).unwrap()).await;
@@ -180,7 +178,7 @@ async fn only_what_cannot_be_dealt_with_comes_back() {
         .unwrap();
     mixed.records = vec![unknown, unreadable.clone(), good];
     let deadline = tick() + TimeDelta::minutes(14);
-    let answer = batch::handle(&world.worker(), &Telemetry::none(), mixed, "worker", deadline).await;
+    let answer = batch::handle(&world.worker(), &Telemetry::none(), mixed, deadline).await;
     let answer = serde_json::to_value(answer).unwrap();
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": unreadable.message_id}]}));
     let run = world.store.run(&company(), &connection("edr-lab"), &RunId::parse(LAB_RUN).unwrap()).await;
@@ -194,8 +192,7 @@ async fn a_failed_run_is_done_with_and_its_message_does_not_come_back() {
     world.queued("edr-lab", LAB_RUN).await;
     world.simulator.set_faults(vec![Fault::once(Some(List::Agents), 1, FaultKind::Forbidden)]);
     let answer =
-        batch::handle(&world.worker(), &Telemetry::none(), batch(BATCH), "worker", tick() + TimeDelta::minutes(14))
-            .await;
+        batch::handle(&world.worker(), &Telemetry::none(), batch(BATCH), tick() + TimeDelta::minutes(14)).await;
     assert_eq!(answer.batch_item_failures, []);
     let status = async |id: &str| world.store.connection(&company(), &connection(id)).await.unwrap().unwrap().status;
     assert_eq!(

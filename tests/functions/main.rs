@@ -7,6 +7,7 @@ mod credentials;
 mod dispatcher;
 mod events;
 mod keyring;
+mod passing;
 mod people;
 mod permissions;
 mod redrive;

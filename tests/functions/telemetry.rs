@@ -43,7 +43,7 @@ async fn deliver(world: &World, telemetry: &Telemetry, message: &RunMessage) {
     let batch = json!({"Records": [{"messageId": "m", "body": serde_json::to_string(message).unwrap()}]});
     let batch = serde_json::from_value(batch).unwrap();
     let deadline = tick() + TimeDelta::minutes(14);
-    batch::handle(&world.worker(), telemetry, batch, "worker", deadline).await;
+    batch::handle(&world.worker(), telemetry, batch, deadline).await;
 }
 
 #[tokio::test]

@@ -65,6 +65,17 @@ pub enum ServiceError {
     },
 }
 
+impl ServiceError {
+    /// Whether the service may answer the same request otherwise in a moment.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::NoAnswer { .. } => true,
+            Self::Refused { status, code, .. } => *status >= 500 || *status == 429 || code.contains("Throttl"),
+        }
+    }
+}
+
 /// An operation of a service that speaks JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation {

@@ -70,6 +70,27 @@ impl Queued {
     }
 }
 
+/// A message is delivered so often before it is put aside: `maxReceiveCount` of the deployed queue.
+pub const MOST_DELIVERIES: u32 = 15;
+
+/// The first wait of a message that comes back, and the longest.
+const FIRST_RETURN: TimeDelta = TimeDelta::seconds(15);
+const LAST_RETURN: TimeDelta = TimeDelta::minutes(15);
+
+/// How long a message that was delivered so often, and could not be dealt with, stays away: twice as long each time. A fault of a minute costs two; with all
+/// its deliveries a message waits for more than two hours.
+///
+/// ```
+/// use common::aws::queue::returns_after;
+/// let seconds: Vec<i64> = (1..=8).map(|deliveries| returns_after(deliveries).num_seconds()).collect();
+/// assert_eq!(seconds, [15, 30, 60, 120, 240, 480, 900, 900]);
+/// ```
+#[must_use]
+pub fn returns_after(deliveries: u32) -> TimeDelta {
+    let doublings = deliveries.saturating_sub(1).min(10);
+    (FIRST_RETURN * (1 << doublings)).min(LAST_RETURN)
+}
+
 /// The longest time that SQS keeps a message back.
 const LONGEST_DELAY: TimeDelta = TimeDelta::minutes(15);
 
@@ -98,6 +119,35 @@ impl Queue {
     }
 }
 
+/// How often the queue is asked to give a message back, where it does not answer, and how long between.
+const RETURN_ATTEMPTS: u32 = 8;
+const RETURN_PAUSE: TimeDelta = TimeDelta::seconds(10);
+
+impl Queue {
+    /// Has a message that was received come again after `delay`, and not only when the queue takes its receiver for lost. A queue that does not answer is
+    /// asked again for more than a minute.
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`]; then the message comes again by itself, later.
+    pub async fn give_back(&self, receipt: &str, delay: TimeDelta) -> Result<(), QueueError> {
+        // In this process a message is with its receiver, who sends it again.
+        let Self::Sqs { service, url } = self else { return Ok(()) };
+        let input = json!({"QueueUrl": url, "ReceiptHandle": receipt, "VisibilityTimeout": delay.num_seconds()});
+        let mut attempt = 1;
+        loop {
+            match service.call(CHANGE_VISIBILITY, &input).await {
+                Ok(_) => return Ok(()),
+                Err(error) if attempt == RETURN_ATTEMPTS || !error.may_pass() => {
+                    return Err(QueueError::Unavailable(error.into()));
+                }
+                Err(_) => service.clock.sleep_until(service.clock.now() + RETURN_PAUSE).await,
+            }
+            attempt += 1;
+        }
+    }
+}
+
+const CHANGE_VISIBILITY: Operation = Operation { target: "AmazonSQS.ChangeMessageVisibility", version: "1.0" };
 const SEND_MESSAGE_BATCH: Operation = Operation { target: "AmazonSQS.SendMessageBatch", version: "1.0" };
 
 #[expect(clippy::cast_possible_truncation, reason = "at most 900")]

@@ -42,6 +42,8 @@ pub enum FailureCode {
     Abandoned,
     /// Our own storage failed.
     Storage,
+    /// What the run found is more than a record of our storage holds.
+    TooLarge,
     /// Our clock and Huntress's differ by more than 5 minutes, so no age could be trusted.
     ClockWrong,
 }
@@ -68,6 +70,7 @@ impl FailureCode {
             Self::TimedOut => "timed_out",
             Self::Abandoned => "abandoned",
             Self::Storage => "storage",
+            Self::TooLarge => "too_large",
             Self::ClockWrong => "clock_wrong",
         }
     }
@@ -78,6 +81,22 @@ impl FailureCode {
     #[must_use]
     pub fn is_auth(self) -> bool {
         matches!(self, Self::AuthFailed | Self::MissingScopes)
+    }
+
+    /// Whether the same run may succeed within hours, with nobody doing anything: it is tried again the same day.
+    #[must_use]
+    pub fn is_passing(self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited
+                | Self::Unavailable
+                | Self::Malformed
+                | Self::Inconsistent
+                | Self::LeaseLost
+                | Self::TimedOut
+                | Self::Abandoned
+                | Self::Storage
+        )
     }
 
     /// What a person can do about it.
@@ -111,6 +130,7 @@ impl FailureCode {
             Self::TimedOut => "start the sync again",
             Self::Abandoned => "start the sync again; if it stays so, see the log of the worker, and whether one runs",
             Self::Storage => "try again later; the last good evidence is kept",
+            Self::TooLarge => "divide the account among more clients, or report this with the size named here",
             Self::ClockWrong => "set the clock of this machine right, then sync again",
         }
     }

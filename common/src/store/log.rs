@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 /// What the next leaf is appended to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogHead {
-    /// The product of the last statement, for a run whose connection is removed.
+    /// The product of the last statement, for a run whose connection is removed. No role may change an attribute `product`, which is a connection's: in a
+    /// transaction the two would be one permission.
+    #[serde(rename = "log_product", alias = "product")]
     pub product: Product,
     /// How many leaves there are.
     size: u64,
@@ -112,7 +114,7 @@ impl Store {
             None => put_new(&self.table, LogHead { product: statement.product, size, peaks }.to_item(&key)?)?,
             Some(_) => Change::of(key)
                 .only_if("size", number(index))
-                .set("product", &statement.product)?
+                .set("log_product", &statement.product)?
                 .set("size", &size)?
                 .set("peaks", &peaks)?
                 .update(&self.table)?,

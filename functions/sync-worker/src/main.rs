@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
     let handler = async move |LambdaEvent { payload, context }: LambdaEvent<Batch>| {
         let deadline = i64::try_from(context.deadline).ok().and_then(DateTime::<Utc>::from_timestamp_millis);
         let deadline = deadline.unwrap_or(DateTime::<Utc>::MAX_UTC);
-        Ok::<_, Infallible>(batch::handle(worker, telemetry, payload, &context.request_id, deadline).await)
+        Ok::<_, Infallible>(batch::handle(worker, telemetry, payload, deadline).await)
     };
     lambda_runtime::run(service_fn(handler)).await
 }

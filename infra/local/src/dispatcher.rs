@@ -3,7 +3,7 @@
 use crate::stack::{LocalStack, deliver};
 use chrono::TimeDelta;
 use common::app::stack::Stack;
-use common::aws::queue::{Queued, RunMessage};
+use common::aws::queue::{MOST_DELIVERIES, Queued, RunMessage, returns_after};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -12,12 +12,6 @@ use tokio_util::task::TaskTracker;
 
 /// How long a run may take here; nobody pays for waiting.
 const RUN_TIME: TimeDelta = TimeDelta::hours(6);
-
-/// A message whose run could not be brought to an end comes back after this.
-const REDELIVERY: TimeDelta = TimeDelta::seconds(30);
-
-/// A message is delivered so often, as it is in the deployed queue. There are no dead letters here: the run stands in the table, where it is found again.
-const MOST_DELIVERIES: u32 = 5;
 
 /// Takes messages from the queue and works on so many at a time.
 pub async fn run(
@@ -60,12 +54,13 @@ pub async fn run(
             if done {
                 return;
             }
+            // As in the deployed queue. There are no dead letters here: the run stands in the table, where it is found again.
             if returned + 1 == MOST_DELIVERIES {
                 tracing::error!(company = %message.company, connection = %message.connection, run = %message.run, "the run could not be worked on {MOST_DELIVERIES} times; it is left until runs without an end are looked after");
                 return;
             }
             let queued = Queued { message, delay: TimeDelta::zero(), returned: returned + 1 };
-            send_after(REDELIVERY, queued, stack, stop).await;
+            send_after(returns_after(returned + 1), queued, stack, stop).await;
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, EngineError, compact};
 use chrono::TimeDelta;
-use common::app::collection::batch::{self, Batch, Delivery};
+use common::app::collection::batch::{self, Attributes, Batch, Delivery};
 use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Worker;
 use common::app::people::PeopleKeyring;
@@ -166,8 +166,10 @@ impl LocalStack {
 /// Hands one message to the handler of `sync-worker`. True if the message is done with.
 pub async fn deliver(worker: &Worker, message: &RunMessage, time: TimeDelta) -> bool {
     let Ok(body) = serde_json::to_string(message) else { return false };
-    let batch = Batch { records: vec![Delivery { message_id: message.run.to_string(), body }] };
+    let (receipt_handle, attributes) = (String::new(), Attributes::default());
+    // The worker takes the lease in the name of the message: here all of them have that of the process.
+    let delivery = Delivery { message_id: OWNER.to_owned(), body, receipt_handle, attributes };
     let until = worker.huntress.clock.now() + time;
-    let response = batch::handle(worker, &Telemetry::none(), batch, OWNER, until).await;
+    let response = batch::handle(worker, &Telemetry::none(), Batch { records: vec![delivery] }, until).await;
     response.batch_item_failures.is_empty()
 }

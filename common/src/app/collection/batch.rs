@@ -1,7 +1,7 @@
 //! Messages of the queue, as they are delivered: each run is carried to its end.
 
 use super::worker::{Processed, Worker};
-use crate::aws::queue::RunMessage;
+use crate::aws::queue::{RunMessage, returns_after};
 use crate::aws::telemetry::Telemetry;
 use crate::domain::run::RunStatus;
 use crate::store::StoreError;
@@ -28,6 +28,31 @@ pub struct Delivery {
     pub message_id: String,
     /// What was sent.
     pub body: String,
+    /// What gives this delivery back to the queue.
+    #[serde(default)]
+    pub receipt_handle: String,
+    /// What the queue knows of it.
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+/// What the queue knows of a message.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Attributes {
+    /// How often it was delivered, this time included; a number as text.
+    #[serde(default = "once")]
+    pub approximate_receive_count: String,
+}
+
+fn once() -> String {
+    "1".to_owned()
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self { approximate_receive_count: once() }
+    }
 }
 
 /// What Lambda wants to hear of a batch, with `ReportBatchItemFailures`.
@@ -46,21 +71,16 @@ pub struct FailedDelivery {
     pub item_identifier: String,
 }
 
-/// Does the runs of a batch as `owner`, one after the other, [`RESERVE`] before `until` at the latest. Only messages whose run could not be brought to an
+/// Does the runs of a batch, one after the other, [`RESERVE`] before `until` at the latest. Only messages whose run could not be brought to an
 /// end, or that are no messages, come back: a batch never fails as a whole.
-pub async fn handle(
-    worker: &Worker,
-    telemetry: &Telemetry,
-    batch: Batch,
-    owner: &str,
-    until: DateTime<Utc>,
-) -> BatchAnswer {
+pub async fn handle(worker: &Worker, telemetry: &Telemetry, batch: Batch, until: DateTime<Utc>) -> BatchAnswer {
     let deadline = until - RESERVE;
     let mut response = BatchAnswer::default();
     for message in batch.records {
         let id = message.message_id;
         let processed = match serde_json::from_str::<RunMessage>(&message.body) {
-            Ok(run) => Box::pin(worker.process(&run, owner, deadline, Arc::default()))
+            // In the name of the message: when it comes again, its lease is its own, and does not have to be waited for.
+            Ok(run) => Box::pin(worker.process(&run, &id, deadline, Arc::default()))
                 .await
                 .map_err(Into::into)
                 .map(|processed| (run, processed)),
@@ -75,6 +95,10 @@ pub async fn handle(
             }
             Err(error) => {
                 tracing::error!(message = %id, error = error.as_ref() as &dyn std::error::Error, "the message goes back to the queue");
+                let deliveries = message.attributes.approximate_receive_count.parse().unwrap_or(1);
+                if let Err(error) = worker.queue.give_back(&message.receipt_handle, returns_after(deliveries)).await {
+                    tracing::error!(message = %id, error = &error as &dyn std::error::Error, "it comes back when the queue takes this worker for lost");
+                }
                 response.batch_item_failures.push(FailedDelivery { item_identifier: id });
             }
         }

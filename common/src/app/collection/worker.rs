@@ -2,7 +2,7 @@
 
 use super::checkpoint::{Checkpoint, IDLE_PARTS, Lists};
 use super::collect::{Huntress, Job, RateLimiters};
-use crate::app::people::PeopleKeyring;
+use crate::app::people::{KeyringError, PeopleKeyring};
 use crate::aws::queue::{Queue, QueueError, Queued, RunMessage};
 use crate::aws::secrets::{Binding, Credential, Credentials, SecretError};
 use crate::domain::connection::Connection;
@@ -56,6 +56,35 @@ pub enum WorkError {
     /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// Where credentials are kept.
+    #[error(transparent)]
+    Credential(#[from] SecretError),
+    /// The keys or the records of people.
+    #[error(transparent)]
+    People(#[from] KeyringError),
+}
+
+/// Why one attempt at a run gives no evidence.
+pub(in crate::app) enum AttemptError {
+    /// Something of our own does not answer: the run goes on when its message comes again.
+    Transient(WorkError),
+    /// The run ends.
+    Permanent(Failure),
+}
+
+impl From<Failure> for AttemptError {
+    fn from(failure: Failure) -> Self {
+        Self::Permanent(failure)
+    }
+}
+
+impl From<StoreError> for AttemptError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::TooLarge { .. } => Self::Permanent(too_large(&error)),
+            error => Self::Transient(error.into()),
+        }
+    }
 }
 
 /// How a message was dealt with. None of these needs the message again.
@@ -88,7 +117,8 @@ impl Worker {
     /// Does the run of a message as `owner`, until `deadline` at the latest; its doings are counted in `progress`.
     ///
     /// # Errors
-    /// [`WorkError`] when the table or the queue does not answer; then the message should come again.
+    /// [`WorkError`] when the table, the queue, a secret or a key does not answer; then the message should come again, with the same `owner`: the lease of
+    /// this attempt is in its name.
     pub async fn process(
         &self,
         message: &RunMessage,
@@ -110,18 +140,24 @@ impl Worker {
         tracing::info!(company = %message.company, connection = %message.connection, run = %message.run, "run started");
         // Its message was away for a day, or lay among the dead letters: what is read now is not what held then.
         let gathered = if now.signed_duration_since(lease.as_of()) > LONGEST_RUN {
-            Err(Failure::new(
+            Err(AttemptError::Permanent(Failure::new(
                 FailureCode::Abandoned,
                 "the run began more than 23 hours ago and did not come to its end",
-            ))
+            )))
         } else {
             // Boxed: the futures of requests inside requests would otherwise be one value of many kilobytes.
-            Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await?
+            Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await
         };
         let processed = match gathered {
             Ok(Part::Last(gathered)) => self.commit(&lease, gathered, &progress).await,
             Ok(Part::Paused { state, until }) => self.suspend(&lease, &state, until, &progress).await,
-            Err(failure) => self.fail(&lease, failure, &progress).await,
+            Err(AttemptError::Permanent(failure)) => self.fail(&lease, failure, &progress).await,
+            Err(AttemptError::Transient(error)) => return Err(error),
+        };
+        let processed = match processed {
+            // It would be so the next time, too.
+            Err(error @ StoreError::TooLarge { .. }) => self.fail(&lease, too_large(&error), &progress).await,
+            other => other,
         };
         let processed = match processed {
             Err(StoreError::LeaseLost) => Processed::LeaseLost,
@@ -191,17 +227,16 @@ impl Worker {
         run: &RunId,
         deadline: DateTime<Utc>,
         progress: &Arc<Progress>,
-    ) -> Result<Result<Part, Failure>, StoreError> {
+    ) -> Result<Part, AttemptError> {
         let (company, id) = (lease.company(), lease.connection());
         let Some(connection) = self.store.connection(company, id).await? else {
-            return Ok(Err(Failure::new(
-                FailureCode::NotFound,
-                "the connection was removed while its run was waiting",
-            )));
+            let message = "the connection was removed while its run was waiting";
+            return Err(Failure::new(FailureCode::NotFound, message).into());
         };
-        let credential = match credential_of(&self.credentials, &connection).await {
+        let credential = match stored_credential(&self.credentials, &connection).await {
             Ok(credential) => credential,
-            Err(failure) => return Ok(Err(failure)),
+            Err(error @ SecretError::Unavailable(_)) => return Err(AttemptError::Transient(error.into())),
+            Err(error) => return Err(no_credential(&connection, &error).into()),
         };
         let job = Job {
             as_of: lease.as_of().trunc_subsecs(0),
@@ -229,31 +264,29 @@ impl Worker {
                 self.collect_sat(lease, credential, &connection, (*state, people), started_at, job).await
             }
             // A credential is bound to its product.
-            _ => Err(Failure::new(FailureCode::CredentialMissing, "the credential is for another product")),
+            _ => Err(Failure::new(FailureCode::CredentialMissing, "the credential is for another product").into()),
         };
         // What was read is not thrown away for that: the server's own count corrects those who do not know.
         if let Err(error) = self.limiters.save(&self.store, &connection, self.huntress.clock.now()).await {
             tracing::warn!(connection = %connection.id, %error, "other workers do not know what this one sent");
         }
-        let gathered = match gathered {
-            Ok(Collected::Complete(gathered)) => Ok(gathered),
-            Ok(Collected::Paused { state, until }) => {
+        let gathered = match gathered? {
+            Collected::Complete(gathered) => gathered,
+            Collected::Paused { state, until } => {
                 let done = progress.done();
                 checkpoint.idle = if done.pages == checkpoint.done.pages { checkpoint.idle + 1 } else { 0 };
                 (checkpoint.done, checkpoint.lists) = (done, *state);
-                return Ok(
-                    pause(&checkpoint, lease.as_of(), until).map_err(|failure| failure.about(connection.product))
-                );
+                let paused = pause(&checkpoint, lease.as_of(), until);
+                return Ok(paused.map_err(|failure| failure.about(connection.product))?);
             }
-            Err(failure) => Err(failure),
         };
-        if let Ok(CollectedEvidence { account: Some(account), .. }) = &gathered
+        if let Some(account) = &gathered.account
             && connection.account_id.is_none()
         {
             let found = ConnectionChange { account_id: Some(account.clone()), ..Default::default() };
             self.store.change_connection(company, id, found).await?;
         }
-        Ok(gathered.map(Part::Last))
+        Ok(Part::Last(gathered))
     }
 
     async fn collect_edr(
@@ -263,7 +296,7 @@ impl Worker {
         state: EdrState,
         started_at: DateTime<Utc>,
         job: Job,
-    ) -> Result<Collected<CollectedEvidence, Lists>, Failure> {
+    ) -> Result<Collected<CollectedEvidence, Lists>, AttemptError> {
         let collected = self.huntress.continue_edr(credential, state, started_at, job).await?;
         let (tally, collection) = match collected {
             Collected::Complete(whole) => whole,
@@ -289,7 +322,7 @@ impl Worker {
         (state, people): (SatState, Option<Vec<u8>>),
         started_at: DateTime<Utc>,
         job: Job,
-    ) -> Result<Collected<CollectedEvidence, Lists>, Failure> {
+    ) -> Result<Collected<CollectedEvidence, Lists>, AttemptError> {
         let paused = |state, people, until| {
             Ok(Collected::Paused { state: Box::new(Lists::Sat(Box::new(state), people)), until })
         };
@@ -300,7 +333,7 @@ impl Worker {
             // Not even the token could be asked for yet.
             Err(failure) => match transport.paused_until() {
                 Some(until) => return paused(state, people, until),
-                None => return Err(failure),
+                None => return Err(failure.into()),
             },
         };
         let configured = connection.account_id.as_ref().map(SatId::as_str);
@@ -392,13 +425,40 @@ pub(in crate::app) async fn credential_of(
     credentials: &Credentials,
     connection: &Connection,
 ) -> Result<Credential, Failure> {
+    stored_credential(credentials, connection).await.map_err(|error| no_credential(connection, &error))
+}
+
+async fn stored_credential(credentials: &Credentials, connection: &Connection) -> Result<Credential, SecretError> {
     let binding = Binding { company: &connection.company, connection: &connection.id, product: connection.product };
-    credentials.get(binding).await.map_err(|error| {
-        let code = match error {
-            SecretError::Unavailable(_) => FailureCode::Storage,
-            SecretError::Missing | SecretError::BoundElsewhere | SecretError::Malformed => FailureCode::CredentialMissing,
-        };
-        tracing::error!(company = %connection.company, connection = %connection.id, error = &error as &dyn std::error::Error, "no credential");
-        Failure::new(code, error.to_string()).about(connection.product)
-    })
+    credentials.get(binding).await
+}
+
+fn no_credential(connection: &Connection, error: &SecretError) -> Failure {
+    let code = match error {
+        SecretError::Unavailable(_) => FailureCode::Storage,
+        SecretError::Missing | SecretError::BoundElsewhere | SecretError::Malformed => FailureCode::CredentialMissing,
+    };
+    tracing::error!(company = %connection.company, connection = %connection.id, error = error as &dyn std::error::Error, "no credential");
+    Failure::new(code, error.to_string()).about(connection.product)
+}
+
+/// The failure of a run whose findings do not fit: another attempt would find the same.
+pub(in crate::app) fn too_large(error: &StoreError) -> Failure {
+    tracing::error!(error = error as &dyn std::error::Error, "what the run found cannot be stored");
+    Failure::new(FailureCode::TooLarge, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_ends_the_run_and_what_does_not_answer_does_not() {
+        let large = StoreError::TooLarge { record: "piece of evidence", bytes: 500_000, limit: 390_000 };
+        let AttemptError::Permanent(failure) = large.into() else { panic!("it would be tried again") };
+        assert_eq!(failure.code, FailureCode::TooLarge);
+        assert!(!failure.code.is_passing() && failure.message.contains("500000 bytes"), "{failure}");
+        let away = StoreError::Unavailable { source: "away".into() };
+        assert!(matches!(AttemptError::from(away), AttemptError::Transient(WorkError::Store(_))));
+    }
 }

@@ -3,7 +3,7 @@
 use super::certificates::{Asked, fetch};
 use super::keyring::{ConnectionKeyring, KeyringError};
 use super::update::PersonUpdate;
-use crate::app::collection::worker::Worker;
+use crate::app::collection::worker::{AttemptError, WorkError, Worker, too_large};
 use crate::aws::secrets::wrapping::WrapError;
 use crate::domain::connection::Connection;
 use crate::domain::controls::{ControlMap, ControlOptions, Evidence};
@@ -68,7 +68,7 @@ impl Worker {
     /// part of the run left; what this part leaves when it has to pause is sealed.
     ///
     /// # Errors
-    /// The [`Failure`] of the first list that fails for good, or of the store; then nobody has changed.
+    /// The [`Failure`] of the first list that fails for good, or what of our own does not answer; then nobody has changed.
     pub(in crate::app) async fn track(
         &self,
         lease: &Lease,
@@ -77,13 +77,13 @@ impl Worker {
         account: &SatId,
         as_of: DateTime<Utc>,
         kept: Option<&[u8]>,
-    ) -> Result<Collected<Option<Tracked>, Vec<u8>>, Failure> {
+    ) -> Result<Collected<Option<Tracked>, Vec<u8>>, AttemptError> {
         if !connection.people.is_on() {
             return Ok(Collected::Complete(None));
         }
         let (company, id, mode) = (&connection.company, &connection.id, connection.people.mode);
-        let keeper = self.keyring.keeper(&self.store, company, id, mode).await.map_err(|error| failed(&error))?;
-        let stored = self.store.stored_people(company, id).await.map_err(|error| failed(&error.into()))?;
+        let keeper = self.keyring.keeper(&self.store, company, id, mode).await.map_err(failed)?;
+        let stored = self.store.stored_people(company, id).await.map_err(|error| failed(error.into()))?;
         // What a run left that never committed is nobody.
         let is_first = stored.values().all(|stored| stored.visible.is_none());
         let recertify_after_days = connection.people.recertify_after_days;
@@ -93,13 +93,13 @@ impl Worker {
         let lists_read = match read(&tracking, client, account, &keeper, &lists).await? {
             Collected::Complete(lists_read) => lists_read,
             Collected::Paused { until, .. } => {
-                let sealed = keeper.seal_lists(lease.run(), &lock(&lists)).map_err(|error| failed(&error.into()))?;
+                let sealed = keeper.seal_lists(lease.run(), &lock(&lists)).map_err(|error| failed(error.into()))?;
                 return Ok(Collected::Paused { state: Box::new(sealed), until });
             }
         };
         let lists = lists.into_inner().unwrap_or_else(PoisonError::into_inner);
         let roster = lists.roster();
-        let mut candidates = candidates(&tracking, roster, &keeper, lists_read).map_err(|error| failed(&error))?;
+        let mut candidates = candidates(&tracking, roster, &keeper, lists_read).map_err(failed)?;
         if keeper.seals() {
             let asked =
                 Asked { client, clock: &*self.huntress.clock, documents: &self.keyring.documents, keeper: &keeper };
@@ -116,7 +116,7 @@ impl Worker {
         roster: &Roster,
         keeper: &ConnectionKeyring<'_>,
         candidates: Vec<PersonUpdate>,
-    ) -> Result<Tracked, Failure> {
+    ) -> Result<Tracked, AttemptError> {
         // Those whom this run looked at come last. A certification that ended by time counts for none, also of who is in no list any more.
         let known = tracking.stored.values().filter_map(|stored| stored.visible.as_ref());
         let looked_at = candidates.iter().map(|candidate| &candidate.record);
@@ -141,7 +141,7 @@ impl Worker {
         };
         let writes: Vec<PersonWrite> = candidates.into_iter().filter_map(PersonUpdate::write).collect();
         let written =
-            self.store.write_people(lease, &keeper.keeping, writes).await.map_err(|error| failed(&error.into()))?;
+            self.store.write_people(lease, &keeper.keeping, writes).await.map_err(|error| failed(error.into()))?;
         tracing::info!(
             company = %connection.company, connection = %connection.id, rows = written.rows, events = written.events,
             left_alone = written.left_alone, "people written"
@@ -272,21 +272,25 @@ fn candidates(
     Ok(candidates)
 }
 
-/// The failure of a run that cannot keep people.
-fn failed(error: &KeyringError) -> Failure {
-    tracing::error!(error = error as &dyn std::error::Error, "people cannot be kept");
-    let code = match error {
-        KeyringError::Store(StoreError::LeaseLost) => FailureCode::LeaseLost,
+/// What it means for a run that people cannot be kept.
+fn failed(error: KeyringError) -> AttemptError {
+    tracing::error!(error = &error as &dyn std::error::Error, "people cannot be kept");
+    let failure = match &error {
+        KeyringError::Store(StoreError::LeaseLost) => {
+            Failure::new(FailureCode::LeaseLost, format!("people cannot be kept: {error}"))
+        }
         KeyringError::Store(StoreError::Conflict { .. }) => {
-            let message = "people of this connection were erased while the run was under way";
-            return Failure::new(FailureCode::Storage, message).about(Product::Sat);
+            Failure::new(FailureCode::Storage, "people of this connection were erased while the run was under way")
         }
-        KeyringError::Wrap(WrapError::DoesNotOpen) => {
-            let message =
-                "the stored key of people does not open; restore the key that wrapped it, or erase the people";
-            return Failure::new(FailureCode::Storage, message).about(Product::Sat);
-        }
-        _ => FailureCode::Storage,
+        KeyringError::Store(error @ StoreError::TooLarge { .. }) => too_large(error),
+        KeyringError::Wrap(WrapError::DoesNotOpen) => Failure::new(
+            FailureCode::Storage,
+            "the stored key of people does not open; restore the key that wrapped it, or erase the people",
+        ),
+        KeyringError::Store(StoreError::Unavailable { .. })
+        | KeyringError::Wrap(WrapError::Unavailable(_))
+        | KeyringError::Documents(_) => return AttemptError::Transient(WorkError::People(error)),
+        _ => Failure::new(FailureCode::Storage, format!("people cannot be kept: {error}")),
     };
-    Failure::new(code, format!("people cannot be kept: {error}")).about(Product::Sat)
+    AttemptError::Permanent(failure.about(Product::Sat))
 }

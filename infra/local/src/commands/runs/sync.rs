@@ -98,7 +98,9 @@ async fn work(stack: &LocalStack, message: &RunMessage) -> Result<Option<Run>, C
             }
             Ok(_) => break,
             Err(WorkError::Store(error)) => return Err(faults::stored(error, &message.connection)),
-            Err(error @ WorkError::Queue(_)) => return Err(CliError::other(error.to_string())),
+            Err(error) => {
+                return Err(CliError::other(format!("{error}; the run is kept, and goes on with the next sync")));
+            }
         }
     }
     stack
