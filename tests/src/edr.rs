@@ -10,6 +10,7 @@ use common::domain::evidence::{EdrBundle, Metric, Reason, Tenant};
 use common::domain::failure::{Failure, FailureCode};
 use common::domain::id::{ClientId, CompanyId};
 use common::domain::mapping::Mapping;
+use common::domain::policy::ClientPolicies;
 use common::domain::product::Product;
 use common::domain::quality::QualityCode;
 use common::huntress::collection::{Collected, Instants};
@@ -308,7 +309,7 @@ impl Outcome {
     #[must_use]
     pub fn split(&self, mapping: &Mapping) -> Vec<EdrBundle> {
         let (tally, collection) = self.result.as_ref().expect("a collection that succeeds");
-        split(tally, collection, &CompanyId::parse("msp-acme").unwrap(), mapping)
+        split(tally, collection, &CompanyId::parse("msp-acme").unwrap(), mapping, &ClientPolicies::default())
     }
 
     /// Why there is no evidence.

@@ -8,6 +8,7 @@ use common::domain::controls::ControlMap;
 use common::domain::evidence::{Reason, Tenant};
 use common::domain::failure::{Failure, FailureCode};
 use common::domain::id::{ClientId, CompanyId};
+use common::domain::policy::InForce;
 use common::domain::product::Product;
 use common::domain::quality::QualityCode;
 use common::domain::sat::bundle::{SatBundle, SatCollection, SatTally, bundle_of};
@@ -226,7 +227,7 @@ impl SatOutcome {
             company_id: Some(CompanyId::parse("msp-acme").unwrap()),
             client_id: Some(ClientId::parse("client-acme-corp").unwrap()),
         };
-        bundle_of(tally, collection, tenant, ControlMap::current())
+        bundle_of(tally, collection, tenant, ControlMap::current(), &InForce::default())
     }
 
     /// A signal.

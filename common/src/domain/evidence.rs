@@ -5,6 +5,7 @@ use super::controls::{ControlRef, Evidence};
 use super::edr::facts::EdrFacts;
 use super::edr::findings::Findings;
 use super::id::{ClientId, CompanyId};
+use super::policy::Verdict;
 use super::quality::QualityEntry;
 use super::run::RecordCounts;
 use chrono::{DateTime, Utc};
@@ -251,6 +252,9 @@ pub struct EdrBundle {
     /// Which records pull a number down; since version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<Findings>,
+    /// What the policies in force said; since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdicts: Option<Vec<Verdict>>,
     /// How it came about.
     pub metadata: Metadata,
 }

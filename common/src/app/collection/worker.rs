@@ -12,6 +12,7 @@ use crate::domain::evidence::Tenant;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::{ClientId, RunId};
 use crate::domain::log::statement::EvaluationBasis;
+use crate::domain::policy::ClientPolicies;
 use crate::domain::product::Product;
 use crate::domain::run::{LONGEST_RUN, RecordCounts};
 use crate::domain::sat::account::MeasuredAccount;
@@ -304,7 +305,8 @@ impl Worker {
                 return Ok(Collected::Paused { state: Box::new(Lists::Edr(state)), until });
             }
         };
-        let bundles = split(&tally, &collection, &connection.company, &connection.mapping);
+        let policies = ClientPolicies::default();
+        let bundles = split(&tally, &collection, &connection.company, &connection.mapping, &policies);
         let evidence = bundles.iter().map(|bundle| record(Product::Edr, bundle.tenant.client_id.as_ref(), bundle));
         Ok(Collected::Complete(CollectedEvidence {
             evidence: evidence.collect::<Result<_, _>>()?,
@@ -350,9 +352,10 @@ impl Worker {
         let tally = state.tally();
         collection.api_calls = progress.requests();
         collection.mapped_to = self.owner_of(connection, &collection.account).await?;
+        let policies = ClientPolicies::default();
         let evidence = connection.mapping.clients().into_iter().map(|client| {
             let tenant = Tenant { company_id: Some(connection.company.clone()), client_id: Some(client.clone()) };
-            let bundle = bundle_of(tally, &collection, tenant, ControlMap::current());
+            let bundle = bundle_of(tally, &collection, tenant, ControlMap::current(), &policies.of(Some(client)));
             let bundle = match &people {
                 Some(people) => bundle.with_people(people.evidence.clone(), &people.quality),
                 None => bundle,

@@ -2,6 +2,7 @@
 
 use super::facts::{EdrFacts, Organizations};
 use super::findings::{FindingKind, Findings, worst};
+use super::measures::measures;
 use super::metrics::{EdrRules, extended_metrics, metrics};
 use super::tally::{Counts, Derivation, EdrTally};
 use super::{EdrSettings, NEVER_CALLED_BACK_DAYS};
@@ -11,6 +12,8 @@ use crate::domain::evidence::{
 };
 use crate::domain::id::{ClientId, CompanyId, RecordKey, RunId};
 use crate::domain::mapping::Mapping;
+use crate::domain::policy::{self, ClientPolicies};
+use crate::domain::product::Product;
 use crate::domain::quality::{Quality, QualityCode};
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -66,26 +69,40 @@ pub fn bundle_of(
     organizations: &[String],
 ) -> Result<EdrBundle, UnknownOrganization> {
     let none = BTreeSet::new();
+    let policies = &ClientPolicies::default();
     if organizations.is_empty() {
-        return Ok(bundle(tally, collection, tenant, Scope::AllBut(&none), OrganizationCoverage::default()));
+        return Ok(bundle(tally, collection, tenant, policies, Scope::AllBut(&none), OrganizationCoverage::default()));
     }
     let mut wanted = BTreeSet::new();
     for organization in organizations {
         let key = RecordKey::from_text(organization).filter(|key| tally.organizations().contains_key(key));
         wanted.insert(key.ok_or_else(|| UnknownOrganization(organization.clone()))?);
     }
-    Ok(bundle(tally, collection, tenant, Scope::Only(&wanted), OrganizationCoverage::default()))
+    Ok(bundle(tally, collection, tenant, policies, Scope::Only(&wanted), OrganizationCoverage::default()))
 }
 
-/// All bundles of one collection: first the company's own, then each client's.
+/// All bundles of one collection: first the company's own, then each client's, with what the policies in force say of it.
 #[must_use]
-pub fn split(tally: &EdrTally, collection: &Collection, company: &CompanyId, mapping: &Mapping) -> Vec<EdrBundle> {
+pub fn split(
+    tally: &EdrTally,
+    collection: &Collection,
+    company: &CompanyId,
+    mapping: &Mapping,
+    policies: &ClientPolicies,
+) -> Vec<EdrBundle> {
     let tenant = |client: Option<&ClientId>| Tenant { company_id: Some(company.clone()), client_id: client.cloned() };
     match mapping {
         Mapping::OneClient { client } => {
             let none = BTreeSet::new();
             let whole = |client| {
-                bundle(tally, collection, tenant(client), Scope::AllBut(&none), OrganizationCoverage::default())
+                bundle(
+                    tally,
+                    collection,
+                    tenant(client),
+                    policies,
+                    Scope::AllBut(&none),
+                    OrganizationCoverage::default(),
+                )
             };
             vec![whole(None), whole(Some(client))]
         }
@@ -108,11 +125,11 @@ pub fn split(tally: &EdrTally, collection: &Collection, company: &CompanyId, map
                 ignored: ignored.iter().cloned().collect(),
                 missing: clients.keys().chain(ignored).filter(missing).cloned().collect(),
             };
-            let own = bundle(tally, collection, tenant(None), Scope::AllBut(&ignored_keys), coverage);
+            let own = bundle(tally, collection, tenant(None), policies, Scope::AllBut(&ignored_keys), coverage);
             let of_clients = mapping.by_client().into_iter().map(|(client, keys)| {
                 let gone = clients.iter().filter(|(_, owner)| *owner == client).map(|(id, _)| id).filter(missing);
                 let coverage = OrganizationCoverage { missing: gone.cloned().collect(), ..Default::default() };
-                bundle(tally, collection, tenant(Some(client)), Scope::Only(&keys), coverage)
+                bundle(tally, collection, tenant(Some(client)), policies, Scope::Only(&keys), coverage)
             });
             std::iter::once(own).chain(of_clients).collect()
         }
@@ -123,6 +140,7 @@ fn bundle(
     tally: &EdrTally,
     collection: &Collection,
     tenant: Tenant,
+    policies: &ClientPolicies,
     scope: Scope<'_>,
     coverage: OrganizationCoverage,
 ) -> EdrBundle {
@@ -130,6 +148,8 @@ fn bundle(
     let Scoped { facts, quality, derived } = scoped(tally, scope);
     let map = ControlMap::current();
     let rules = EdrRules::from(limits);
+    let in_force = policies.of(tenant.client_id.as_ref());
+    let verdicts = policy::evaluate(&in_force, Product::Edr, &measures(&facts, rules), None);
     EdrBundle {
         connector_type_id: EdrBundle::CONNECTOR.to_owned(),
         collected_at: collection.collected_at,
@@ -138,6 +158,7 @@ fn bundle(
         extended_metrics: extended_metrics(&facts, rules).into_iter().map(Into::into).collect(),
         schema_version: SchemaVersion::CURRENT,
         findings: Some(findings(tally, scope, &facts, limits)),
+        verdicts: Some(verdicts),
         metadata: Metadata {
             api_calls_made: collection.api_calls,
             collection_duration_ms: collection.duration_ms,
@@ -175,12 +196,7 @@ fn scoped(tally: &EdrTally, scope: Scope<'_>) -> Scoped {
             outside += counts.agents();
             continue;
         }
-        organizations.with_agents += u64::from(counts.agents() > 0);
-        if counts.agent_facts().online > 0 {
-            organizations.online += 1;
-        } else if let Some(hours) = counts.agent_facts().latest_hours() {
-            organizations.hours.add(hours);
-        }
+        organizations.count_agents(counts.agent_facts());
     }
     let (mut claimed, mut all_claim) = (0_u64, true);
     for organization in listed.iter().filter(|(key, _)| scope.covers(Some(**key))).map(|(_, organization)| organization)

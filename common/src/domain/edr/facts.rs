@@ -211,11 +211,6 @@ impl Agents {
         let known = self.server_hours.total() + self.servers_online + self.servers_not_online;
         ServersByState { online, unknown: self.servers.these.saturating_sub(known) }
     }
-
-    /// ⌈Hours since the last call⌉ of the latest agent; `None` where none called.
-    pub(super) fn latest_hours(&self) -> Option<u32> {
-        self.hours.first()
-    }
 }
 
 /// Agents by state.
@@ -251,9 +246,41 @@ pub struct Organizations {
     /// With an agent that is online by a status word.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub online: u64,
-    /// ⌈Hours since the last call⌉ of the latest agent of each other one.
+    /// ⌈Hours since the last call⌉ of the latest agent of each other one, none of whose agents is of unknown state.
     #[serde(default, skip_serializing_if = "Histogram::is_empty")]
     pub hours: Histogram,
+    /// ⌈Hours since the last call⌉ + 1 of the latest agent of each one with agents of unknown state; 0 where no other agent called.
+    #[serde(default, skip_serializing_if = "Histogram::is_empty")]
+    pub hours_unsure: Histogram,
+}
+
+impl Organizations {
+    /// Counts a listed organization with these agents.
+    pub(super) fn count_agents(&mut self, agents: &Agents) {
+        self.with_agents += u64::from(agents.total() > 0);
+        let unknown = agents.unknown + agents.never_called_days.up_to(NEVER_CALLED_BACK_DAYS);
+        if agents.online > 0 {
+            self.online += 1;
+        } else if unknown > 0 {
+            self.hours_unsure.add(agents.hours.first().map_or(0, |hours| hours.saturating_add(1)));
+        } else if let Some(hours) = agents.hours.first() {
+            self.hours.add(hours);
+        }
+    }
+
+    /// Organizations with an agent that is online under these limits.
+    #[must_use]
+    pub fn with_online(&self, limits: EdrSettings) -> u64 {
+        let within = limits.online_within_hours();
+        self.online + self.hours.up_to(within) + self.hours_unsure.between(1, within.saturating_add(1))
+    }
+
+    /// Others that may have one, among their agents of unknown state.
+    #[must_use]
+    pub fn perhaps_online(&self, limits: EdrSettings) -> u64 {
+        let within = limits.online_within_hours();
+        self.hours_unsure.total() - self.hours_unsure.between(1, within.saturating_add(1))
+    }
 }
 
 /// How many incidents are in each state: `[open, in_progress, resolved, dismissed]`. Those with a status word that is not known are open.
@@ -316,6 +343,14 @@ pub struct OfSeverity {
     /// The exact age of the oldest of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest: Option<Seconds>,
+}
+
+impl OfSeverity {
+    /// Incidents that are not over and have no start that can be read.
+    #[must_use]
+    pub fn without_start(&self) -> u64 {
+        self.states.unfinished().saturating_sub(self.open_days.total())
+    }
 }
 
 /// The times to detect of resolved incidents.

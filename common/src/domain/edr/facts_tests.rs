@@ -3,12 +3,14 @@
 use super::super::agent::{AgentFacts, Presence};
 use super::super::bundle::{Collection, bundle_of};
 use super::super::incident::IncidentFacts;
+use super::super::measures::measures;
 use super::super::metrics::{EdrRules, extended_metrics, metrics};
 use super::super::tally::{EdrTally, OrganizationFacts};
 use super::*;
 use crate::domain::evidence::{EdrBundle, Tenant};
 use crate::domain::id::RecordKey;
 use crate::domain::number::{Ratio, tenths_of_an_hour};
+use crate::domain::policy::{MetricDefinition, Reading};
 use crate::domain::time::{RawTimestamp, nanos_between, parse};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
@@ -280,9 +282,10 @@ fn expected(account: &Account, rules: EdrRules) -> BTreeMap<String, String> {
     };
     let oldest = |severity: Option<&str>| {
         let open = incidents.iter().filter(|it| !matches!(it.status, Some("closed" | "resolved" | "dismissed")));
-        let open = open.filter(|it| severity.is_none_or(|severity| it.severity == Some(severity)));
-        let oldest = open.filter_map(|it| start(it)).min();
-        oldest.map_or_else(nothing, |start| tenths(nanos_between(start, as_of()).max(0)))
+        let open: Vec<_> = open.filter(|it| severity.is_none_or(|severity| it.severity == Some(severity))).collect();
+        let none = || if open.is_empty() { nothing() } else { "UnknownValues".to_owned() };
+        let oldest = open.iter().filter_map(|it| start(it)).min();
+        oldest.map_or_else(none, |start| tenths(nanos_between(start, as_of()).max(0)))
     };
     let open_of = |severity: &str| {
         let open = incidents.iter().filter(|it| !matches!(it.status, Some("closed" | "resolved" | "dismissed")));
@@ -320,6 +323,12 @@ fn expected(account: &Account, rules: EdrRules) -> BTreeMap<String, String> {
     .into()
 }
 
+/// Whether the state of an agent is unknown under the limits that all start from.
+fn unknown(agent: &Agent) -> bool {
+    let one = Account { organizations: 0, agents: vec![agent.clone()], incidents: vec![] };
+    one.bundle(EdrSettings::default()).facts.unwrap().agents.by_state(EdrSettings::default()).unknown > 0
+}
+
 fn rules(online: u32, missing: u32, opened: u32, resolved: u32) -> EdrRules {
     let agents = EdrSettings::new(online, missing).unwrap();
     EdrRules { opened_within_days: opened, resolved_within_days: resolved, ..EdrRules::from(agents) }
@@ -345,6 +354,45 @@ proptest! {
         prop_assert_eq!(bundle(&kept), bundle(&tally));
     }
 
+    /// Whatever the agents of unknown state turn out to be, the true value lies within the bounds; and what is shown is the exact value, rounded.
+    #[test]
+    fn measures_hold_for_every_reading_of_the_unknown(account in account(), truth in prop::collection::vec(select(vec!["online", "offline", "missing"]), 30)) {
+        let rules = EdrRules::from(EdrSettings::default());
+        let bundle = account.bundle(rules.agents);
+        let facts = bundle.facts.clone().unwrap();
+        let given = measures(&facts, rules);
+        for metric in bundle.metrics.iter().chain(&bundle.extended_metrics) {
+            let kind = MetricDefinition::find(&metric.metric_key).unwrap().kind;
+            let measure = given.get(&metric.metric_key);
+            let shown = measure.ratio().map(|ratio| kind.show(ratio));
+            prop_assert_eq!(&shown, &metric.metric_value, "{}", metric.metric_key);
+            for end in [measure.least, measure.greatest] {
+                // A percentile is rounded to the same value wherever in its class it lies.
+                if metric.metric_key.contains("time_to_resolve") && let Reading::At(ratio) = end {
+                    prop_assert_eq!(Some(kind.show(ratio)), metric.metric_value.clone());
+                }
+            }
+        }
+        let mut known = account.clone();
+        for (agent, state) in known.agents.iter_mut().zip(truth) {
+            if unknown(agent) {
+                agent.status = Some(state);
+            }
+        }
+        let known = known.bundle(rules.agents).facts.unwrap();
+        for (key, truth) in measures(&known, rules).iter().filter(|(key, _)| key.contains("online") || key.starts_with("agents_")) {
+            let (Some(value), measure) = (truth.ratio(), given.get(key)) else { continue };
+            if key == "agents_unknown" {
+                continue;
+            }
+            let (Reading::At(least), Reading::At(greatest)) = (measure.least, measure.greatest) else {
+                panic!("{key} has no bounds")
+            };
+            let at_most = |a: Ratio, b: Ratio| a.numerator() * b.denominator() <= b.numerator() * a.denominator();
+            prop_assert!(at_most(least, value) && at_most(value, greatest), "{}: {:?} not in {:?}", key, value, measure);
+        }
+    }
+
     #[test]
     fn facts_alone_give_the_numbers_under_any_limits(account in account(), opened in 0_u32..100, resolved in 0_u32..100) {
         let bundle = account.bundle(EdrSettings::default());
@@ -365,5 +413,72 @@ proptest! {
                 prop_assert_eq!(&evaluated_anew.facts, &bundle.facts);
             }
         }
+    }
+}
+
+/// Numbers that look random and are the same every time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, sides: u64) -> i64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % sides).cast_signed()
+    }
+}
+
+/// The size of the facts of an account whose agents and incidents are spread evenly over so many days.
+fn size(agents: u64, incidents: u64, organizations: u64, days: u64, longest_hours: u64) -> usize {
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut tally = EdrTally::new(EdrSettings::default(), as_of());
+    for id in 0..organizations {
+        tally.add_organization(&OrganizationFacts { id: Some(&id.to_string()), ..Default::default() });
+    }
+    for id in 0..agents {
+        // Most call every few minutes, some have not for weeks.
+        let hours = if dice.below(10) < 8 { dice.below(30) } else { dice.below(60 * 24) };
+        let call = before((hours * HOUR + dice.below(3_600)) * 1_000_000_000);
+        let facts = AgentFacts {
+            id: Some(RecordKey::Number(id)),
+            organization: Some(RecordKey::Number(dice.below(organizations).cast_unsigned())),
+            last_callback_at: RawTimestamp::Text(&call),
+            edr_version: if dice.below(50) == 0 { Presence::Null } else { Presence::Value },
+            defender_status: Some(if dice.below(20) == 0 { "Unhealthy" } else { "Healthy" }),
+            firewall_status: Some(["Enabled", "Disabled", "Isolated"][dice.below(3) as usize]),
+            tamper_protection: Some(dice.below(9) > 0),
+            os: Some(if dice.below(8) == 0 { "Windows Server 2022" } else { "Windows 11 Pro" }),
+            ..Default::default()
+        };
+        tally.add_agent(&facts, observed_at());
+    }
+    for id in 0..incidents {
+        let end = dice.below(days * 86_400);
+        let (sent, closed) =
+            (before((end + dice.below(longest_hours * 3_600)) * 1_000_000_000), before(end * 1_000_000_000));
+        let facts = IncidentFacts {
+            id: Some(RecordKey::Number(id)),
+            organization: Some(RecordKey::Number(dice.below(organizations).cast_unsigned())),
+            status: Some(if dice.below(20) == 0 { "sent" } else { "closed" }),
+            severity: Some(["low", "high", "critical"][dice.below(3) as usize]),
+            sent_at: RawTimestamp::Text(&sent),
+            closed_at: RawTimestamp::Text(&closed),
+            ..Default::default()
+        };
+        tally.add_incident(&facts, observed_at());
+    }
+    let collection = Collection { collected_at: as_of(), duration_ms: 0, api_calls: 3, run: None };
+    let bundle = bundle_of(&tally, &collection, Tenant { company_id: None, client_id: None }, &[]).unwrap();
+    serde_json::to_string(&bundle.facts).unwrap().len()
+}
+
+#[test]
+fn facts_stay_small() {
+    let small = size(100, 50, 5, 365, 200);
+    assert!(small <= 1_000, "{small} bytes for 100 agents and 50 incidents");
+    // Two years of incidents, and five years of long ones.
+    for (days, longest_hours) in [(730, 500), (5 * 365, 2_160)] {
+        let large = size(100_000, 30_000, 2_000, days, longest_hours);
+        assert!(large <= 100_000, "{large} bytes for 100,000 agents and 30,000 incidents in {days} days");
     }
 }

@@ -5,6 +5,7 @@ use super::incident::Severity;
 use super::{EdrSettings, facts};
 use crate::domain::controls::Category;
 use crate::domain::evidence::{Metric, MetricType, Reason};
+use crate::domain::facts::Seconds;
 use crate::domain::facts::ended::{DurationClass, Span};
 use crate::domain::number::{Decimal, Ratio};
 
@@ -104,8 +105,13 @@ fn rank(span: &Span, percent: u64) -> Computed {
     span.nearest_rank(percent).map(Exact::Duration).ok_or(Reason::NothingToMeasure)
 }
 
-fn age(nanos: Option<crate::domain::facts::Seconds>) -> Computed {
-    ratio(nanos.and_then(|age| Ratio::mean_hours(age.0, 1)))
+/// The age of the oldest of incidents that are not over. Where some are there and none has a start that can be read, it is not known.
+fn age(oldest: Option<Seconds>, unfinished: u64) -> Computed {
+    match oldest {
+        Some(age) => ratio(Ratio::mean_hours(age.0, 1)),
+        None if unfinished > 0 => Err(Reason::UnknownValues),
+        None => Err(Reason::NothingToMeasure),
+    }
 }
 
 const fn row(
@@ -201,7 +207,7 @@ pub fn extended_metrics(facts: &EdrFacts, rules: EdrRules) -> Vec<Value> {
         (1.., 0) => Err(Reason::NotProvidedBySource),
         (total, _) => percent(agents.edr.these, total),
     };
-    let with_online = scope.online + scope.hours.up_to(rules.agents.online_within_hours());
+    let with_online = scope.with_online(rules.agents);
     let by_state = all.states();
     let (critical, high) = (all.of(Severity::Critical), all.of(Severity::High));
     let (ended, recent) = (all.ended.all(), all.ended.within(rules.resolved_within_days));
@@ -221,11 +227,11 @@ pub fn extended_metrics(facts: &EdrFacts, rules: EdrRules) -> Vec<Value> {
         incidents("incidents_unknown_status", all.unknown_status),
         hours("median_time_to_resolve_hours", rank(&ended, 50)),
         hours("p90_time_to_resolve_hours", rank(&ended, 90)),
-        hours("oldest_open_incident_age_hours", age(all.oldest())),
+        hours("oldest_open_incident_age_hours", age(all.oldest(), by_state.unfinished())),
         incidents("incidents_open_critical", critical.states.unfinished()),
         incidents("incidents_open_high", high.states.unfinished()),
-        hours("oldest_open_critical_incident_age_hours", age(critical.oldest)),
-        hours("oldest_open_high_incident_age_hours", age(high.oldest)),
+        hours("oldest_open_critical_incident_age_hours", age(critical.oldest, critical.states.unfinished())),
+        hours("oldest_open_high_incident_age_hours", age(high.oldest, high.states.unfinished())),
         incidents("incidents_opened_30d", opened),
         incidents("incidents_resolved_90d", recent.ended),
         hours("mean_time_to_resolve_hours_90d", mean(&recent)),

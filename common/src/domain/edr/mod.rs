@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod facts;
 pub mod findings;
 pub mod incident;
+pub mod measures;
 pub mod metrics;
 pub mod tally;
 

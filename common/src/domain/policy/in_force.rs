@@ -49,6 +49,24 @@ pub struct PolicyChoice {
     pub nonce: Nonce,
 }
 
+/// The policies in force for each client of a company at one instant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientPolicies(BTreeMap<ClientId, InForce>);
+
+impl ClientPolicies {
+    /// Those of the clients that chose some; all others have the presets.
+    #[must_use]
+    pub fn new(chosen: BTreeMap<ClientId, InForce>) -> Self {
+        Self(chosen)
+    }
+
+    /// The policies in force for a client; `None` is the company itself, which chooses none.
+    #[must_use]
+    pub fn of(&self, client: Option<&ClientId>) -> InForce {
+        client.and_then(|client| self.0.get(client)).cloned().unwrap_or_default()
+    }
+}
+
 /// A rule that would stand in two policies in force at once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -9,7 +9,7 @@ mod parse;
 mod presets;
 
 pub use catalog::{CATALOG, MetricDefinition, ValueKind};
-pub use in_force::{InForce, PolicyChoice, PolicyRef, RuleInUse};
+pub use in_force::{ClientPolicies, InForce, PolicyChoice, PolicyRef, RuleInUse};
 pub use limit::{DecimalText, Limit, Limits, NoDecimal};
 pub use measure::{Doubt, Measure, Measures, Reading};
 pub use outcome::{Evaluation, Outcome, Verdict, evaluate};

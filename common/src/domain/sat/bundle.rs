@@ -7,13 +7,16 @@ use super::assignment::AssignmentTally;
 use super::coverage::{self, CoverageTally, WorkforceSource};
 use super::facts::SatFacts;
 use super::list::{Inconsistent, SatList, SatRecordsRead, TruncatedList};
+use super::measures::{SatRules, measures};
 use super::person::PeopleEvidence;
 use super::phishing::{self, PhishingTally};
 use super::signal::{self, Signal, SignalContext, SignalKey};
 use crate::domain::controls::{ControlMap, ControlOptions};
-use crate::domain::evidence::{SchemaVersion, Tenant};
+use crate::domain::evidence::{Reason, SchemaVersion, Tenant};
 use crate::domain::guidance::SHARED_LIMIT_ADVICE;
 use crate::domain::id::{ClientId, RunId};
+use crate::domain::policy::{self, InForce, Verdict};
+use crate::domain::product::Product;
 use crate::domain::quality::{Quality, QualityCode, QualityEntry};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -218,6 +221,9 @@ pub struct SatBundle {
     /// What the signals were computed from; since version 2. Learners never are findings, so there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<SatFacts>,
+    /// What the policies in force said; since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdicts: Option<Vec<Verdict>>,
     /// People whose training is followed, in counts; absent unless the connection opted in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub people: Option<PeopleEvidence>,
@@ -249,9 +255,15 @@ impl SatBundle {
     }
 }
 
-/// The bundle of one collection whose lists are read and checked.
+/// The bundle of one collection whose lists are read and checked, with what the policies in force say of it.
 #[must_use]
-pub fn bundle_of(tally: &SatTally, collection: &SatCollection, tenant: Tenant, map: &ControlMap) -> SatBundle {
+pub fn bundle_of(
+    tally: &SatTally,
+    collection: &SatCollection,
+    tenant: Tenant,
+    map: &ControlMap,
+    in_force: &InForce,
+) -> SatBundle {
     let options =
         ControlOptions { training_covers_privacy_policies: tally.settings.training_covers_privacy_policies() };
     let facts = tally.facts();
@@ -276,6 +288,9 @@ pub fn bundle_of(tally: &SatTally, collection: &SatCollection, tenant: Tenant, m
         signal::of_coverage(&coverage, &context(tally.coverage.window(), facts.learners.cut)),
         signal::of_phishing(&phishing, tally.phishing.ends(), &context(tally.phishing.window(), facts.campaigns.cut)),
     ];
+    let doubt = elsewhere.then_some(Reason::AccountOfAnotherClient);
+    let measured = measures(&facts, SatRules::default());
+    let verdicts = policy::evaluate(in_force, Product::Sat, &measured, doubt);
     let derivation = json!({
         "assignments_read_for_activity": tally.assignments.to_read().len(),
         "caps": tally.settings.caps(),
@@ -287,6 +302,7 @@ pub fn bundle_of(tally: &SatTally, collection: &SatCollection, tenant: Tenant, m
         tenant,
         signals,
         schema_version: SchemaVersion::CURRENT,
+        verdicts: Some(verdicts),
         facts: Some(facts),
         people: None,
         metadata: SatMetadata {

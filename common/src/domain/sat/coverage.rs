@@ -279,15 +279,11 @@ impl CoverageTally {
 /// unknown status. The status is given when every reading of them agrees, and is else inconclusive.
 #[must_use]
 pub fn assess(facts: &Learners, window_days: u32) -> Coverage {
-    let Learners { active: listed, unknown_status: unknown, .. } = facts;
     let (active, source) = match facts.claimed {
         Some(claimed) => (claimed, WorkforceSource::Account),
-        None => (listed.total, WorkforceSource::LearnerList),
+        None => (facts.active.total, WorkforceSource::LearnerList),
     };
-    let nobody = match source {
-        WorkforceSource::Account => active == 0,
-        WorkforceSource::LearnerList => active + unknown.total == 0,
-    };
+    let nobody = is_nobody(facts);
     let Bounds { least, greatest } = bounds(facts, window_days);
     let (worst, best) = if nobody {
         (Status::Warning, Status::Warning)
@@ -319,6 +315,12 @@ pub fn assess(facts: &Learners, window_days: u32) -> Coverage {
         active,
         source,
     }
+}
+
+/// Whether there is no workforce, nor anybody who may belong to it.
+#[must_use]
+pub fn is_nobody(facts: &Learners) -> bool {
+    facts.claimed.unwrap_or(facts.active.total + facts.unknown_status.total) == 0
 }
 
 /// The least and the greatest reading of a coverage, without learners who left: trained, of how many.

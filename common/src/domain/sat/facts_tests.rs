@@ -4,9 +4,13 @@ use super::super::activity::ActivityFacts;
 use super::super::assignment::AssignmentTally;
 use super::super::coverage::{self, CoverageTally, LearnerFacts};
 use super::super::id::LearnerKey;
+use super::super::measures::{SatRules, measures};
 use super::super::phishing::{self, CampaignFacts, PhishingTally};
 use super::*;
+use crate::domain::evidence::Reason;
 use crate::domain::id::RecordKey;
+use crate::domain::policy::{InForce, Outcome, evaluate};
+use crate::domain::product::Product;
 use crate::domain::sat::activity::ActivityTally;
 use crate::domain::sat::signal::Status;
 use crate::domain::time::{RawTimestamp, Window, parse};
@@ -91,7 +95,44 @@ impl Workforce {
     }
 }
 
-fn campaign() -> impl Strategy<Value = (&'static str, bool, Option<String>, [Option<u64>; 3])> {
+type Listed = (&'static str, bool, Option<String>, [Option<u64>; 3]);
+
+/// The facts of these campaigns, through their JSON form.
+fn campaigns(listed: &[Listed]) -> Campaigns {
+    let mut tally = PhishingTally::new(as_of(), 1_000);
+    for (id, (status, is_parent, end, [sent, compromised, reported])) in (0..).zip(listed) {
+        let facts = CampaignFacts {
+            id: Some(RecordKey::Number(id)),
+            status: Some(status),
+            is_parent: *is_parent,
+            campaign_ends_at: raw(end),
+            sent: *sent,
+            compromised: *compromised,
+            reported: *reported,
+            ..Default::default()
+        };
+        tally.add(&facts, as_of());
+    }
+    serde_json::from_str(&serde_json::to_string(&tally.facts()).unwrap()).unwrap()
+}
+
+/// What a rule of the training preset says.
+fn verdict(facts: &SatFacts, rule: usize) -> (Outcome, Option<Reason>) {
+    let verdicts = evaluate(&InForce::default(), Product::Sat, &measures(facts, SatRules::default()), None);
+    assert_eq!(verdicts.len(), 2);
+    (verdicts[rule].outcome, verdicts[rule].reason)
+}
+
+fn outcome(status: Status) -> Outcome {
+    match status {
+        Status::Pass => Outcome::Pass,
+        Status::Warning => Outcome::Warning,
+        Status::Fail => Outcome::Fail,
+        Status::Inconclusive => Outcome::Inconclusive,
+    }
+}
+
+fn campaign() -> impl Strategy<Value = Listed> {
     let status = select(vec!["completed", "completed", "draft", "paused"]);
     let count = || proptest::option::weighted(0.9, 0_u64..40);
     (status, prop::bool::weighted(0.2), time(), (count(), count(), count())).prop_map(
@@ -124,22 +165,25 @@ proptest! {
     }
 
     #[test]
+    fn the_training_preset_says_of_the_coverage_what_the_signal_says(workforce in workforce(14)) {
+        let facts = SatFacts { learners: workforce.facts(), campaigns: Campaigns::default() };
+        let signal = coverage::assess(&facts.learners, WINDOW_DAYS);
+        prop_assert_eq!(verdict(&facts, 0), (outcome(signal.status), signal.reason));
+    }
+
+    #[test]
+    fn the_training_preset_says_of_the_simulations_what_the_signal_says(listed in prop::collection::vec(campaign(), 0..8)) {
+        let campaigns = campaigns(&listed);
+        let signal = phishing::assess(&campaigns, phishing::WINDOW_DAYS);
+        let facts = SatFacts { learners: Learners::default(), campaigns };
+        // That a campaign does not say how many reported it is no reason of the compromise rate.
+        let reason = signal.reason.filter(|reason| *reason != Reason::NotProvidedBySource);
+        prop_assert_eq!(verdict(&facts, 1), (outcome(signal.status), reason));
+    }
+
+    #[test]
     fn facts_alone_give_the_simulations_of_any_window(listed in prop::collection::vec(campaign(), 0..20), days in prop_oneof![0_u32..600, Just(90)]) {
-        let mut tally = PhishingTally::new(as_of(), 1_000);
-        for (id, (status, is_parent, end, [sent, compromised, reported])) in (0..).zip(&listed) {
-            let facts = CampaignFacts {
-                id: Some(RecordKey::Number(id)),
-                status: Some(status),
-                is_parent: *is_parent,
-                campaign_ends_at: raw(end),
-                sent: *sent,
-                compromised: *compromised,
-                reported: *reported,
-                ..Default::default()
-            };
-            tally.add(&facts, as_of());
-        }
-        let facts: Campaigns = serde_json::from_str(&serde_json::to_string(&tally.facts()).unwrap()).unwrap();
+        let facts = campaigns(&listed);
         let result = phishing::assess(&facts, days);
 
         let all_parents = listed.iter().all(|(_, parent, ..)| *parent);

@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod facts;
 pub mod id;
 pub mod list;
+pub mod measures;
 pub mod phishing;
 pub mod signal;
 pub mod status;

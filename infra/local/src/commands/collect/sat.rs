@@ -8,6 +8,7 @@ use crate::{progress, render};
 use clap::Args;
 use common::clock::SystemClock;
 use common::domain::controls::ControlMap;
+use common::domain::policy::InForce;
 use common::domain::sat::bundle::bundle_of;
 use common::settings::environment;
 use std::sync::Arc;
@@ -34,6 +35,6 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     drop(display);
     let (tally, collection) = collected?;
     let json = options.collection.json;
-    let bundle = bundle_of(&tally, &collection, tenant(options.collection), ControlMap::current());
+    let bundle = bundle_of(&tally, &collection, tenant(options.collection), ControlMap::current(), &InForce::default());
     if json { render::json(&bundle) } else { render::text(&render::signals(&bundle)) }
 }
