@@ -356,11 +356,15 @@ def source_of(template):
 # --- HTTP API ---
 
 
+# What says nothing of anybody.
+PUBLIC = {"GET /healthz"}
+
+
 def api(check, template):
     resources = evaluated(template)["Resources"]
     open_to_all = evaluated(template, PeopleScopes="")["Resources"]
     for name, route in of_type(resources, "AWS::ApiGatewayV2::Route").items():
-        check("routes-need-token", route.get("AuthorizationType") == "JWT", f"{name}: needs no token")
+        check("routes-need-token", route.get("AuthorizationType") == ("NONE" if route["RouteKey"] in PUBLIC else "JWT"), f"{name}: needs no token")
         scope = scope_of(*route["RouteKey"].split(" "), "PeopleApi" in route["Target"])
         check("routes-need-scope", route.get("AuthorizationScopes") == ([f"people:{scope}"] if scope else None), f"{name}: needs the scope {scope}")
         check("scopes-by-parameter", "AuthorizationScopes" not in open_to_all[name]["Properties"], f"{name}: needs a scope where there are none")

@@ -6,6 +6,7 @@ mod answers;
 mod credentials;
 mod dispatcher;
 mod events;
+mod evidence;
 mod keyring;
 mod passing;
 mod people;
@@ -197,6 +198,12 @@ impl World {
     /// `connection-test` as its `main` puts it together.
     fn connection_test(&self) -> Router {
         function(routes::CONNECTION_TEST.router(Arc::new(self.connections())))
+    }
+
+    /// `evidence-api` as its `main` puts it together.
+    fn evidence_api(&self) -> Router {
+        let Ok(evidence) = self.parts().evidence();
+        function(routes::EVIDENCE_API.router(Arc::new(evidence)))
     }
 
     /// `people-api` as its `main` puts it together.

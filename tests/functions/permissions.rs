@@ -15,6 +15,7 @@ use common::app::collection::worker::{Processed, Worker};
 use common::app::connections::Connections;
 use common::app::runs::plan::Planner;
 use common::app::runs::tick::{self, Tick};
+use common::app::stack::{Parts, Stack};
 use common::aws::queue::RunMessage;
 use common::aws::secrets::{Binding, Credential, Credentials};
 use common::aws::telemetry::Telemetry;
@@ -466,6 +467,24 @@ async fn on_demand_sync() {
         assert!([200, 404].contains(&ask(on_demand_sync(), &state).await.0));
     }
     compare("OnDemandSyncRole", "manager", watched.uses());
+}
+
+#[tokio::test]
+async fn evidence_api() {
+    let watched = Watched::over(&["edr-main"]).await;
+    assert_eq!(watched.work("edr-main").await, Processed::AlreadyFinished);
+    let runs = watched.world.store.runs(&super::company(), &connection("edr-main"), 1).await.unwrap();
+    watched.table.0.lock().unwrap().clear();
+    let parts = Parts { store: watched.store.clone(), ..watched.world.parts() };
+    let Ok(evidence) = parts.evidence();
+    let evidence_api = function(routes::EVIDENCE_API.router(Arc::new(evidence)));
+    let of_run = format!("evidence/huntress-edr/{}", runs[0].id);
+    for path in ["evidence", "metrics", "signals", "history?key=agents_total", "controls", &of_run] {
+        let event = super::people::event("GET", &format!("/clients/client-acme-corp/{path}"), Value::Null);
+        assert_eq!(ask(evidence_api.clone(), &event).await.0, 200, "{path}");
+    }
+    let table = watched.table.0.lock().unwrap().clone();
+    compare("EvidenceApiRole", "manager", table);
 }
 
 #[tokio::test]

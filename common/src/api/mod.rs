@@ -11,7 +11,7 @@ pub mod views;
 
 pub use body::{Body, Explained, LARGEST_BODY, Parameters};
 pub use caller::{Caller, Claims, Window, lambda_caller};
-pub use path::{ClientPath, CompanyPath, ConnectionPath, PersonPath, path_params};
+pub use path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PersonPath, path_params};
 pub use problem::Problem;
 pub use route::{Entry, Group, Method, Route, host};
 pub use scope::{Role, Scope, Scopes};

@@ -135,3 +135,24 @@ impl<S: Send + Sync> FromRequestParts<S> for CompanyPath {
         Ok(Self { company, caller })
     }
 }
+
+/// What is the company's own, over all of its clients, in a path below `/v1/companies/{company}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompanyWidePath {
+    /// The company.
+    pub company: CompanyId,
+    /// Who calls.
+    pub subject: String,
+    /// The time whose evidence they may see; all of it without.
+    pub window: Option<Window>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CompanyWidePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let CompanyPath { company, caller } = CompanyPath::from_request_parts(parts, state).await?;
+        caller.see_company()?;
+        Ok(Self { company, subject: caller.subject, window: caller.window })
+    }
+}

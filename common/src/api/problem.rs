@@ -2,6 +2,7 @@
 
 use super::caller::UNAUTHENTICATED;
 use super::scope::Scope;
+use crate::app::evidence::EvidenceError;
 use crate::app::people::{KeyringError, PeopleError};
 use crate::app::runs::plan::PlanError;
 use crate::domain::failure::{Failure, FailureCode};
@@ -137,6 +138,15 @@ impl From<PeopleError> for Problem {
             PeopleError::Refused(detail) => Self::bad_request(detail),
             PeopleError::PeopleKeyring(error @ KeyringError::NothingSealed) => Self::conflict(error.to_string()),
             PeopleError::PeopleKeyring(error) => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<EvidenceError> for Problem {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::Store(error) => error.into(),
+            error @ EvidenceError::Unreadable { .. } => Self::unavailable(&error),
         }
     }
 }

@@ -15,6 +15,12 @@ pub enum Product {
 }
 
 impl Product {
+    /// The product of a name used in records and keys.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Edr, Self::Sat].into_iter().find(|product| product.as_str() == name)
+    }
+
     /// The name used in records and keys.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -167,12 +167,55 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] if the newest one was damaged.
     pub async fn latest(&self, company: &CompanyId, owner: &EvidenceOwner) -> Result<Vec<StoredEvidence>, StoreError> {
+        self.latest_between(company, owner, None, DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC).await
+    }
+
+    /// The same of one product, or all, among the evidence with `from <= as_of <= to`.
+    ///
+    /// # Errors
+    /// As [`Store::latest`].
+    pub async fn latest_between(
+        &self,
+        company: &CompanyId,
+        owner: &EvidenceOwner,
+        product: Option<Product>,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<StoredEvidence>, StoreError> {
         let partition = owner.partition(company);
         let mut latest = Vec::new();
-        for series in self.series(&partition, None).await? {
-            latest.extend(self.newest(company, owner, &series.all(&partition)).await?);
+        for series in self.series(&partition, product).await? {
+            latest.extend(self.newest(company, owner, &series.between(&partition, from, to)).await?);
         }
         Ok(latest)
+    }
+
+    /// The visible evidence of an owner that a run has made.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it was damaged.
+    pub async fn evidence_of_run(
+        &self,
+        company: &CompanyId,
+        owner: &EvidenceOwner,
+        product: Product,
+        run: &RunId,
+    ) -> Result<Option<StoredEvidence>, StoreError> {
+        let partition = owner.partition(company);
+        for series in self.series(&partition, Some(product)).await? {
+            let known = self.run(company, &series.connection, run).await?;
+            let Some(as_of) = known.and_then(|run| run.as_of) else { continue };
+            let records: Vec<EvidenceItem> = self.all(&series.between(&partition, as_of, as_of)).await?;
+            let Some(commit) = self.get::<Commit>(&keys::commit(company, &series.connection, as_of, run)).await? else {
+                continue;
+            };
+            for record in records {
+                if let Some(visible) = record.visible(owner, &commit)? {
+                    return Ok(Some(visible));
+                }
+            }
+        }
+        Ok(None)
     }
 
     async fn newest(

@@ -42,10 +42,16 @@ pub fn table(header: &[&str]) -> Table {
 
 /// A value with its unit, or why there is none.
 pub fn value(metric: &Metric) -> String {
-    match (&metric.metric_value, metric.reason) {
-        (Some(value), _) if metric.unit == "%" => format!("{value} %"),
-        (Some(value), _) if metric.unit == "hours" => format!("{value} h"),
-        (Some(value), _) => value.clone(),
+    let reason = metric.reason.map(|reason| reason.to_string());
+    measured(metric.metric_value.as_deref(), reason.as_deref(), &metric.unit)
+}
+
+/// The same of its parts.
+pub fn measured(value: Option<&str>, reason: Option<&str>, unit: &str) -> String {
+    match (value, reason) {
+        (Some(value), _) if unit == "%" => format!("{value} %"),
+        (Some(value), _) if unit == "hours" => format!("{value} h"),
+        (Some(value), _) => value.to_owned(),
         (None, Some(reason)) => format!("unknown: {reason}"),
         (None, None) => "unknown".to_owned(),
     }

@@ -3,11 +3,14 @@
 mod assignments;
 mod clients;
 mod connections;
+mod evidence;
 mod people;
+mod root;
 mod runs;
 
 use super::route::{Entry, Group};
 use crate::app::connections::Connections;
+use crate::app::evidence::EvidenceReader;
 use crate::app::people::PeopleService;
 use crate::app::runs::plan::Planner;
 use std::sync::Arc;
@@ -19,6 +22,10 @@ pub const CONNECTION_TEST: Group<Arc<Connections>> =
 /// Runs.
 pub const ON_DEMAND_SYNC: Group<Arc<Planner>> = Group { function: "on-demand-sync", nouns: &[runs::ROUTES] };
 
+/// Evidence, and what stands at the root.
+pub const EVIDENCE_API: Group<Arc<EvidenceReader>> =
+    Group { function: "evidence-api", nouns: &[root::ROUTES, evidence::ROUTES] };
+
 /// People.
 pub const PEOPLE_API: Group<Arc<PeopleService>> =
     Group { function: "people-api", nouns: &[people::ROUTES, clients::ROUTES] };
@@ -26,5 +33,6 @@ pub const PEOPLE_API: Group<Arc<PeopleService>> =
 /// The whole table.
 #[must_use]
 pub fn table() -> Vec<Entry> {
-    CONNECTION_TEST.entries().chain(ON_DEMAND_SYNC.entries()).chain(PEOPLE_API.entries()).collect()
+    let connections = CONNECTION_TEST.entries().chain(ON_DEMAND_SYNC.entries());
+    connections.chain(PEOPLE_API.entries()).chain(EVIDENCE_API.entries()).collect()
 }

@@ -1,7 +1,6 @@
 //! Evidence: the bundle as it was committed, with its age.
 
 use crate::app::evidence::{Controls, Evidence, EvidenceError, History, HistoryValue};
-use crate::domain::evidence::Metric;
 use crate::domain::failure::Failure;
 use crate::domain::id::{ClientId, ConnectionId, RunId};
 use crate::domain::product::Product;
@@ -83,10 +82,10 @@ impl TryFrom<Vec<Evidence>> for EvidenceList {
     }
 }
 
-/// The values of a metric, oldest first.
+/// The values of a number, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HistoryList {
-    /// The metric.
+    /// The metric, or the value of a signal.
     pub metric_key: String,
     /// Whose evidence; null for the company's own.
     pub client_id: Option<ClientId>,
@@ -115,11 +114,10 @@ impl HistoryList {
     /// The values of a metric.
     #[must_use]
     pub fn of(metric: String, client: Option<ClientId>, history: History) -> Self {
-        let values = history.values.into_iter().map(|HistoryValue { as_of, metric, connection, run_id }| {
-            let Metric { metric_value, reason, unit, .. } = metric;
-            let reason = reason.map(|reason| reason.to_string());
-            HistoryValueView { as_of, metric_value, reason, unit: unit.to_string(), connection, run_id }
-        });
+        let values =
+            history.values.into_iter().map(|HistoryValue { as_of, value, reason, unit, connection, run_id }| {
+                HistoryValueView { as_of, metric_value: value, reason, unit, connection, run_id }
+            });
         Self { metric_key: metric, client_id: client, values: values.collect() }
     }
 }

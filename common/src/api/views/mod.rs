@@ -3,12 +3,14 @@
 mod assignments;
 mod connections;
 mod evidence;
+mod known;
 mod people;
 mod runs;
 
 pub use assignments::AssignmentList;
 pub use connections::{ConnectionAnswer, ConnectionList, ConnectionView};
 pub use evidence::{ControlList, ControlView, EvidenceList, EvidenceView, HistoryList, HistoryValueView, SupportView};
+pub use known::{CredentialSchema, Health, JsonSchema, Me, PropertySchema, StepView, WindowView};
 pub use people::{
     HistoryEvent, IdentityAnswer, PeoplePage, PeopleReport, PersonAnswer, PersonHistory, PersonView, ProviderAnswer,
 };

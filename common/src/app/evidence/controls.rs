@@ -1,7 +1,7 @@
 //! The controls that a client's evidence supports.
 
 use super::latest::bundle;
-use super::{EvidenceError, EvidenceReader};
+use super::{EvidenceError, EvidenceReader, Span};
 use crate::domain::controls::ControlRef;
 use crate::domain::evidence::EdrBundle;
 use crate::domain::id::{ClientId, CompanyId};
@@ -45,12 +45,18 @@ pub struct Support {
 type Supports = BTreeMap<(String, String, String), Vec<Support>>;
 
 impl EvidenceReader {
-    /// The controls that the latest evidence of a client supports; `None` without evidence.
+    /// The controls that the latest evidence of a client in a span supports; `None` without evidence.
     ///
     /// # Errors
     /// [`EvidenceError`]
-    pub async fn controls(&self, company: &CompanyId, client: &ClientId) -> Result<Option<Controls>, EvidenceError> {
-        let latest = self.store.latest(company, &EvidenceOwner::Client(client.clone())).await?;
+    pub async fn controls(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        span: Span,
+    ) -> Result<Option<Controls>, EvidenceError> {
+        let owner = EvidenceOwner::Client(client.clone());
+        let latest = self.store.latest_between(company, &owner, None, span.from, span.to).await?;
         if latest.is_empty() {
             return Ok(None);
         }

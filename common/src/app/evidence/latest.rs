@@ -1,8 +1,8 @@
 //! The latest evidence of a client, of the company, or of one connection.
 
-use super::{EvidenceError, EvidenceReader};
+use super::{EvidenceError, EvidenceReader, Span};
 use crate::domain::connection::{Age, Connection};
-use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::product::Product;
 use crate::store::{EvidenceOwner, StoreError, StoredEvidence};
 use chrono::{DateTime, Utc};
@@ -42,7 +42,7 @@ pub(super) fn bundle<B: DeserializeOwned>(stored: &StoredEvidence) -> Result<B, 
 }
 
 impl EvidenceReader {
-    /// The latest evidence of an owner from one product, a piece for each connection that has given some; removed connections are among them, since what
+    /// The latest evidence of an owner from one product, or all, in a span: a piece for each connection that has given some; removed connections are among them, since what
     /// they have proved stays.
     ///
     /// # Errors
@@ -51,23 +51,41 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         owner: &EvidenceOwner,
-        product: Product,
+        product: Option<Product>,
+        span: Span,
     ) -> Result<Vec<Evidence>, StoreError> {
         let connections = self.store.connections(company).await?;
-        self.latest_among(company, owner, product, &connections).await
+        self.latest_among(company, owner, product, span, &connections).await
+    }
+
+    /// The evidence of an owner that a run has made.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also for evidence outside of the span.
+    pub async fn of_run(
+        &self,
+        company: &CompanyId,
+        owner: &EvidenceOwner,
+        (product, run): (Product, &RunId),
+        span: Span,
+    ) -> Result<StoredEvidence, StoreError> {
+        let found = self.store.evidence_of_run(company, owner, product, run).await?;
+        let found = found.filter(|found| (span.from..=span.to).contains(&found.as_of));
+        found.ok_or(StoreError::NotFound { record: "evidence" })
     }
 
     async fn latest_among(
         &self,
         company: &CompanyId,
         owner: &EvidenceOwner,
-        product: Product,
+        product: Option<Product>,
+        span: Span,
         connections: &[Connection],
     ) -> Result<Vec<Evidence>, StoreError> {
         let read_at = self.clock.now();
         let of = |id: &ConnectionId| connections.iter().find(|connection| connection.id == *id).cloned();
-        let latest = self.store.latest(company, owner).await?.into_iter().filter(|stored| stored.product == product);
-        Ok(latest.map(|stored| Evidence { connection: of(&stored.connection), stored, read_at }).collect())
+        let latest = self.store.latest_between(company, owner, product, span.from, span.to).await?;
+        Ok(latest.into_iter().map(|stored| Evidence { connection: of(&stored.connection), stored, read_at }).collect())
     }
 
     /// The latest evidence that a name stands for, and whether it is the name of a connection: that of the company itself for a connection, else that of
@@ -86,12 +104,13 @@ impl EvidenceReader {
         let is_connection = id.as_ref().is_some_and(|id| connections.iter().any(|connection| connection.id == *id));
         if !is_connection && let Ok(client) = ClientId::parse(name) {
             let owner = EvidenceOwner::Client(client);
-            let latest = self.latest_among(company, &owner, product, &connections).await?;
+            let latest = self.latest_among(company, &owner, Some(product), Span::ALL, &connections).await?;
             if !latest.is_empty() {
                 return Ok((latest, false));
             }
         }
-        let mut latest = self.latest_among(company, &EvidenceOwner::Company, product, &connections).await?;
+        let mut latest =
+            self.latest_among(company, &EvidenceOwner::Company, Some(product), Span::ALL, &connections).await?;
         latest.retain(|evidence| id.as_ref() == Some(&evidence.stored.connection));
         Ok((latest, is_connection))
     }

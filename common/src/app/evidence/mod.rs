@@ -10,6 +10,7 @@ pub use latest::Evidence;
 
 use crate::clock::Clock;
 use crate::store::{Store, StoreError};
+use chrono::{DateTime, Utc};
 use std::sync::Arc;
 
 /// Reads evidence. It can neither read credentials nor change anything.
@@ -18,6 +19,32 @@ pub struct EvidenceReader {
     pub store: Store,
     /// Time.
     pub clock: Arc<dyn Clock>,
+}
+
+/// The instants of evaluation whose evidence is read, both ends among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first.
+    pub from: DateTime<Utc>,
+    /// The last.
+    pub to: DateTime<Utc>,
+}
+
+impl Span {
+    /// All evidence.
+    pub const ALL: Self = Self { from: DateTime::<Utc>::MIN_UTC, to: DateTime::<Utc>::MAX_UTC };
+
+    /// What lies in both.
+    #[must_use]
+    pub fn within(self, other: Self) -> Self {
+        Self { from: self.from.max(other.from), to: self.to.min(other.to) }
+    }
+
+    /// What is not after an instant.
+    #[must_use]
+    pub fn until(self, instant: Option<DateTime<Utc>>) -> Self {
+        Self { to: instant.map_or(self.to, |instant| instant.min(self.to)), ..self }
+    }
 }
 
 /// Why evidence could not be read.

@@ -5,13 +5,13 @@ use crate::commands::{faults, open};
 use crate::outcome::CliError;
 use crate::render;
 use common::api::views::ControlList;
-use common::app::evidence::Support;
+use common::app::evidence::{Span, Support};
 use common::app::stack::Stack;
 
 pub async fn run(options: OfClient) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let Ok(evidence) = stack.parts.evidence();
-    let controls = evidence.controls(&options.storage.company, &options.client).await;
+    let controls = evidence.controls(&options.storage.company, &options.client, Span::ALL).await;
     let controls = controls.map_err(faults::of_evidence)?;
     stack.close().await;
     let Some(controls) = controls else {

@@ -7,13 +7,14 @@ use crate::render;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use common::api::views::HistoryList;
+use common::app::evidence::Span;
 use common::app::stack::Stack;
 use common::domain::id::ClientId;
 use common::store::EvidenceOwner;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The metric, e.g. agents_online_percentage
+    /// The metric, e.g. agents_online_percentage, or a value of a signal, e.g. workforce_coverage.coverage_pct
     pub metric: String,
     /// The client; the company's own evidence when none is given
     #[arg(long, value_name = "ID")]
@@ -36,7 +37,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let owner = options.client.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
     let Ok(evidence) = stack.parts.evidence();
     let window = (options.from, options.to);
-    let history = evidence.history(&options.storage.company, &owner, &options.metric, window).await;
+    let history = evidence.history(&options.storage.company, &owner, &options.metric, window, Span::ALL).await;
     let history = history.map_err(faults::of_evidence)?;
     stack.close().await;
     if history.values.is_empty() {
@@ -51,7 +52,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     for value in &history.values {
         table.add_row([
             render::time(value.as_of),
-            render::value(&value.metric),
+            render::measured(value.value.as_deref(), value.reason.as_deref(), &value.unit),
             value.connection.to_string(),
             value.run_id.to_string(),
         ]);

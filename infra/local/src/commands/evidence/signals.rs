@@ -6,6 +6,7 @@ use crate::commands::{faults, open};
 use crate::outcome::CliError;
 use crate::render;
 use common::api::views::EvidenceList;
+use common::app::evidence::Span;
 use common::app::stack::Stack;
 use common::domain::product::Product;
 use common::domain::sat::bundle::SatBundle;
@@ -15,7 +16,7 @@ pub async fn run(options: OfClient) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let owner = EvidenceOwner::Client(options.client.clone());
     let Ok(evidence) = stack.parts.evidence();
-    let latest = evidence.latest(&options.storage.company, &owner, Product::Sat).await;
+    let latest = evidence.latest(&options.storage.company, &owner, Some(Product::Sat), Span::ALL).await;
     let latest = latest.map_err(|error| faults::unusable(&error))?;
     stack.close().await;
     if latest.is_empty() {

@@ -99,12 +99,14 @@ pub async fn run(options: Options) -> Result<(), CliError> {
 /// The routes of all functions, in one process.
 fn routes(stack: &LocalStack) -> Router {
     let parts = &stack.parts;
-    let (Ok(connections), Ok(planner), Ok(people)) = (parts.connections(), parts.planner(), parts.people());
+    let (Ok(connections), Ok(planner)) = (parts.connections(), parts.planner());
+    let (Ok(people), Ok(evidence)) = (parts.people(), parts.evidence());
     host(
         table::CONNECTION_TEST
             .router(Arc::new(connections))
             .merge(table::ON_DEMAND_SYNC.router(Arc::new(planner)))
-            .merge(table::PEOPLE_API.router(Arc::new(people))),
+            .merge(table::PEOPLE_API.router(Arc::new(people)))
+            .merge(table::EVIDENCE_API.router(Arc::new(evidence))),
     )
 }
 

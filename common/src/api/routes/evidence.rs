@@ -1,0 +1,239 @@
+//! Evidence of a client, and of the company itself.
+
+use crate::api::views::{ControlList, EvidenceList, HistoryList};
+use crate::api::{ClientPath, CompanyWidePath, Explained, Method, Parameters, Problem, Route, Scope, Window};
+use crate::app::evidence::{EvidenceReader, Span};
+use crate::domain::id::{ClientId, CompanyId, RunId};
+use crate::domain::product::Product;
+use crate::domain::time::parse;
+use crate::store::{EvidenceOwner, StoredEvidence};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::on;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer};
+use std::sync::Arc;
+
+const OF_CLIENT: &str = "/v1/companies/{company}/clients/{client}/evidence";
+const OF_CLIENT_RUN: &str = "/v1/companies/{company}/clients/{client}/evidence/{product}/{run}";
+const METRICS: &str = "/v1/companies/{company}/clients/{client}/metrics";
+const SIGNALS: &str = "/v1/companies/{company}/clients/{client}/signals";
+const HISTORY: &str = "/v1/companies/{company}/clients/{client}/history";
+const CONTROLS: &str = "/v1/companies/{company}/clients/{client}/controls";
+const OF_COMPANY: &str = "/v1/companies/{company}/evidence";
+const OF_COMPANY_RUN: &str = "/v1/companies/{company}/evidence/{product}/{run}";
+const COMPANY_METRICS: &str = "/v1/companies/{company}/evidence/metrics";
+const COMPANY_HISTORY: &str = "/v1/companies/{company}/evidence/history";
+
+pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
+    Route::new(Method::Get, OF_CLIENT, Scope::EvidenceRead, |method| on(method, latest)),
+    Route::new(Method::Get, OF_CLIENT_RUN, Scope::EvidenceRead, |method| on(method, of_run)),
+    Route::new(Method::Get, METRICS, Scope::EvidenceRead, |method| on(method, metrics)),
+    Route::new(Method::Get, SIGNALS, Scope::EvidenceRead, |method| on(method, signals)),
+    Route::new(Method::Get, HISTORY, Scope::EvidenceRead, |method| on(method, history)),
+    Route::new(Method::Get, CONTROLS, Scope::EvidenceRead, |method| on(method, controls)),
+    Route::new(Method::Get, OF_COMPANY, Scope::EvidenceRead, |method| on(method, company_latest)),
+    Route::new(Method::Get, OF_COMPANY_RUN, Scope::EvidenceRead, |method| on(method, company_of_run)),
+    Route::new(Method::Get, COMPANY_METRICS, Scope::EvidenceRead, |method| on(method, company_metrics)),
+    Route::new(Method::Get, COMPANY_HISTORY, Scope::EvidenceRead, |method| on(method, company_history)),
+];
+
+/// An instant of a query string.
+fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse(&text).map(Some).ok_or_else(|| serde::de::Error::custom("an instant"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    product: Option<Product>,
+    #[serde(default, deserialize_with = "instant")]
+    as_of: Option<DateTime<Utc>>,
+}
+
+impl Explained for Wanted {
+    const WANTED: &str = "product must be huntress-edr or huntress-sat, as_of an instant as in 2026-03-22T12:00:00Z";
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AsOf {
+    #[serde(default, deserialize_with = "instant")]
+    as_of: Option<DateTime<Utc>>,
+}
+
+impl Explained for AsOf {
+    const WANTED: &str = "as_of must be an instant as in 2026-03-22T12:00:00Z";
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Series {
+    key: String,
+    #[serde(default, deserialize_with = "instant")]
+    from: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "instant")]
+    to: Option<DateTime<Utc>>,
+}
+
+impl Explained for Series {
+    const WANTED: &str = "key must be a metric or a value of a signal, as in workforce_coverage.coverage_pct, from and to instants as in 2026-03-22T12:00:00Z";
+}
+
+#[derive(Deserialize)]
+struct OfRun {
+    product: String,
+    run: String,
+}
+
+/// The time that a caller may see.
+fn span(window: Option<Window>) -> Span {
+    window.map_or(Span::ALL, |Window { from, to }| Span { from, to })
+}
+
+/// The latest evidence of a client, its bundles as they were committed.
+async fn latest(
+    State(evidence): State<Arc<EvidenceReader>>,
+    ClientPath { company, client, window, .. }: ClientPath,
+    Parameters(Wanted { product, as_of }): Parameters<Wanted>,
+) -> Result<Json<EvidenceList>, Problem> {
+    list(&evidence, &company, EvidenceOwner::Client(client), product, span(window).until(as_of)).await
+}
+
+/// The latest endpoint evidence of a client.
+async fn metrics(
+    State(evidence): State<Arc<EvidenceReader>>,
+    ClientPath { company, client, window, .. }: ClientPath,
+    Parameters(AsOf { as_of }): Parameters<AsOf>,
+) -> Result<Json<EvidenceList>, Problem> {
+    let owner = EvidenceOwner::Client(client);
+    list(&evidence, &company, owner, Some(Product::Edr), span(window).until(as_of)).await
+}
+
+/// The latest training evidence of a client.
+async fn signals(
+    State(evidence): State<Arc<EvidenceReader>>,
+    ClientPath { company, client, window, .. }: ClientPath,
+    Parameters(AsOf { as_of }): Parameters<AsOf>,
+) -> Result<Json<EvidenceList>, Problem> {
+    let owner = EvidenceOwner::Client(client);
+    list(&evidence, &company, owner, Some(Product::Sat), span(window).until(as_of)).await
+}
+
+async fn list(
+    evidence: &EvidenceReader,
+    company: &CompanyId,
+    owner: EvidenceOwner,
+    product: Option<Product>,
+    span: Span,
+) -> Result<Json<EvidenceList>, Problem> {
+    let latest = evidence.latest(company, &owner, product, span).await?;
+    Ok(Json(latest.try_into()?))
+}
+
+/// The evidence of a client that a run has made: the committed bytes.
+async fn of_run(
+    State(evidence): State<Arc<EvidenceReader>>,
+    ClientPath { company, client, window, .. }: ClientPath,
+    Path(OfRun { product, run }): Path<OfRun>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    committed(&evidence, &company, EvidenceOwner::Client(client), (&product, run), span(window), &headers).await
+}
+
+async fn committed(
+    evidence: &EvidenceReader,
+    company: &CompanyId,
+    owner: EvidenceOwner,
+    (product, run): (&str, String),
+    span: Span,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let product = Product::parse(product).ok_or_else(|| Problem::not_found("evidence"))?;
+    let run = RunId::parse(run).map_err(|_| Problem::not_found("evidence"))?;
+    Ok(bytes(evidence.of_run(company, &owner, (product, &run), span).await?, headers))
+}
+
+/// Committed bytes, which never change.
+fn bytes(stored: StoredEvidence, headers: &HeaderMap) -> Response {
+    let etag = format!("\"sha256-{}\"", stored.sha256);
+    let fixed = [(ETAG, etag.clone()), (CACHE_CONTROL, "private, max-age=31536000, immutable".to_owned())];
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    if known.is_some_and(|known| known.split(',').any(|known| known.trim() == etag || known.trim() == "*")) {
+        return (StatusCode::NOT_MODIFIED, fixed).into_response();
+    }
+    (fixed, [(CONTENT_TYPE, "application/json")], stored.body).into_response()
+}
+
+/// The values of a metric, or of a signal's value, over time.
+async fn history(
+    State(evidence): State<Arc<EvidenceReader>>,
+    ClientPath { company, client, window, .. }: ClientPath,
+    Parameters(series): Parameters<Series>,
+) -> Result<Json<HistoryList>, Problem> {
+    values(&evidence, &company, Some(client), series, span(window)).await
+}
+
+async fn values(
+    evidence: &EvidenceReader,
+    company: &CompanyId,
+    client: Option<ClientId>,
+    Series { key, from, to }: Series,
+    span: Span,
+) -> Result<Json<HistoryList>, Problem> {
+    let owner = client.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
+    let history = evidence.history(company, &owner, &key, (from, to), span).await?;
+    Ok(Json(HistoryList::of(key, client, history)))
+}
+
+/// The controls that a client's evidence supports.
+async fn controls(
+    State(evidence): State<Arc<EvidenceReader>>,
+    ClientPath { company, client, window, .. }: ClientPath,
+    Parameters(AsOf { as_of }): Parameters<AsOf>,
+) -> Result<Json<ControlList>, Problem> {
+    let controls = evidence.controls(&company, &client, span(window).until(as_of)).await?;
+    Ok(Json(ControlList::of(client, controls.unwrap_or_default())))
+}
+
+/// The company's own evidence, over all organizations.
+async fn company_latest(
+    State(evidence): State<Arc<EvidenceReader>>,
+    CompanyWidePath { company, window, .. }: CompanyWidePath,
+    Parameters(Wanted { product, as_of }): Parameters<Wanted>,
+) -> Result<Json<EvidenceList>, Problem> {
+    list(&evidence, &company, EvidenceOwner::Company, product, span(window).until(as_of)).await
+}
+
+/// The company's own endpoint evidence.
+async fn company_metrics(
+    State(evidence): State<Arc<EvidenceReader>>,
+    CompanyWidePath { company, window, .. }: CompanyWidePath,
+    Parameters(AsOf { as_of }): Parameters<AsOf>,
+) -> Result<Json<EvidenceList>, Problem> {
+    let span = span(window).until(as_of);
+    list(&evidence, &company, EvidenceOwner::Company, Some(Product::Edr), span).await
+}
+
+/// The company's own evidence that a run has made: the committed bytes.
+async fn company_of_run(
+    State(evidence): State<Arc<EvidenceReader>>,
+    CompanyWidePath { company, window, .. }: CompanyWidePath,
+    Path(OfRun { product, run }): Path<OfRun>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    committed(&evidence, &company, EvidenceOwner::Company, (&product, run), span(window), &headers).await
+}
+
+/// The values of a metric of the company's own evidence over time.
+async fn company_history(
+    State(evidence): State<Arc<EvidenceReader>>,
+    CompanyWidePath { company, window, .. }: CompanyWidePath,
+    Parameters(series): Parameters<Series>,
+) -> Result<Json<HistoryList>, Problem> {
+    values(&evidence, &company, None, series, span(window)).await
+}

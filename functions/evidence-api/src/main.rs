@@ -1,0 +1,17 @@
+//! The Lambda function `evidence-api`: reads evidence.
+
+use axum::middleware::from_fn_with_state;
+use common::api::{Claims, host, lambda_caller, routes};
+use common::app::stack::Stack;
+use common::aws::lambda::{Aws, start_logging};
+use common::settings::environment;
+use std::sync::Arc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    start_logging(&environment);
+    let evidence = Aws::load(&environment).evidence()?;
+    let routes = host(routes::EVIDENCE_API.router(Arc::new(evidence)));
+    let claims = Arc::new(Claims::read(&environment));
+    lambda_http::run(routes.layer(from_fn_with_state(claims, lambda_caller))).await
+}

@@ -1,0 +1,173 @@
+//! Evidence over HTTP: the latest, as of an instant, over time, and the committed bytes.
+
+use super::people::event;
+use super::{World, ask, ask_for_all, company, connection, sample, tick};
+use axum::body::{Body, to_bytes};
+use chrono::TimeDelta;
+use common::app::collection::worker::Processed;
+use common::aws::queue::RunMessage;
+use lambda_http::request::LambdaRequest;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tower::ServiceExt;
+
+/// A world whose one connection was synced on two days.
+async fn world() -> World {
+    let mut world = World::with(&["edr-main"]).await;
+    for days in [0, 1] {
+        let clock = super::Stopped(tick() + TimeDelta::days(days) + TimeDelta::seconds(5));
+        world.huntress.clock = Arc::new(clock);
+        world.planner().sync_now(&company(), &connection("edr-main"), None).await.unwrap();
+        let message: RunMessage = world.sent().remove(0);
+        let deadline = world.huntress.clock.now() + TimeDelta::minutes(10);
+        let processed = world.worker().process(&message, "worker", deadline, Arc::default()).await.unwrap();
+        assert!(matches!(processed, Processed::Succeeded { .. }), "{processed:?}");
+    }
+    world
+}
+
+impl World {
+    async fn read(&self, path: &str) -> (u16, Value) {
+        ask(self.evidence_api(), &event("GET", path, Value::Null)).await
+    }
+
+    async fn read_as(&self, path: &str, claims: Value) -> (u16, Value) {
+        let mut event = event("GET", path, Value::Null);
+        event["requestContext"]["authorizer"]["jwt"]["claims"] = claims;
+        ask(self.evidence_api(), &event).await
+    }
+}
+
+const CLIENT: &str = "/clients/client-acme-corp";
+
+fn as_of(answer: &Value) -> Vec<&str> {
+    answer["evidence"].as_array().unwrap().iter().map(|it| it["as_of"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_latest_evidence_of_a_client_is_that_of_the_instant() {
+    let world = world().await;
+    let (status, latest) = world.read(&format!("{CLIENT}/evidence")).await;
+    assert_eq!((status, as_of(&latest)), (200, vec!["2026-03-23T11:00:05Z"]));
+    let entry = &latest["evidence"][0];
+    assert_eq!(
+        (&entry["connection"], &entry["stale"], &entry["age_seconds"]),
+        (&json!("edr-main"), &json!(false), &json!(0))
+    );
+    assert_eq!(entry["bundle"]["metrics"][0]["metric_value"], "87");
+    let (_, before) = world.read(&format!("{CLIENT}/metrics?as_of=2026-03-23T11:00:04Z")).await;
+    assert_eq!(as_of(&before), ["2026-03-22T11:00:05Z"]);
+    let (_, exact) = world.read(&format!("{CLIENT}/metrics?as_of=2026-03-23T11:00:05Z")).await;
+    assert_eq!(as_of(&exact), ["2026-03-23T11:00:05Z"]);
+    let (_, none) = world.read(&format!("{CLIENT}/metrics?as_of=2026-03-01T00:00:00Z")).await;
+    assert_eq!(none, json!({"evidence": []}));
+    assert_eq!(world.read(&format!("{CLIENT}/signals")).await, (200, json!({"evidence": []})));
+    assert_eq!(world.read("/clients/nobody/evidence").await, (200, json!({"evidence": []})));
+    assert_eq!(as_of(&world.read("/evidence").await.1), ["2026-03-23T11:00:05Z"]);
+    for wrong in ["as_of=today", "product=edr", "of=x", "as_of="] {
+        let (status, problem) = world.read(&format!("{CLIENT}/evidence?{wrong}")).await;
+        assert_eq!((status, &problem["code"]), (400, &json!("bad_request")), "{wrong}");
+    }
+    let (status, listed) = ask(world.evidence_api(), &sample("evidence-api/events/evidence.json")).await;
+    assert_eq!((status, as_of(&listed).len()), (200, 1));
+}
+
+#[tokio::test]
+async fn a_number_is_read_over_time() {
+    let world = world().await;
+    let (status, history) = world.read(&format!("{CLIENT}/history?key=agents_total")).await;
+    let values: Vec<_> = history["values"].as_array().unwrap().iter().map(|it| it["metric_value"].clone()).collect();
+    assert_eq!((status, values), (200, vec![json!("87"), json!("87")]));
+    let (_, later) = world.read(&format!("{CLIENT}/history?key=agents_total&from=2026-03-23T00:00:00Z")).await;
+    assert_eq!(later["values"].as_array().unwrap().len(), 1);
+    let (_, company) = world.read("/evidence/history?key=organizations_total").await;
+    assert_eq!((company["values"].as_array().unwrap().len(), &company["client_id"]), (2, &Value::Null));
+    assert_eq!(world.read(&format!("{CLIENT}/history")).await.0, 400);
+    assert_eq!(world.read(&format!("{CLIENT}/history?key=nothing")).await.1["values"], json!([]));
+}
+
+#[tokio::test]
+async fn the_committed_bytes_are_told_by_their_hash_and_never_change() {
+    let world = world().await;
+    let (_, latest) = world.read(&format!("{CLIENT}/evidence")).await;
+    let (run, sha256) =
+        (latest["evidence"][0]["run_id"].as_str().unwrap(), latest["evidence"][0]["sha256"].as_str().unwrap());
+    let path = format!("{CLIENT}/evidence/huntress-edr/{run}");
+    let mut asked = event("GET", &path, Value::Null);
+    let request: LambdaRequest = serde_json::from_str(&asked.to_string()).unwrap();
+    let request: axum::http::Request<lambda_http::Body> = request.into();
+    let answer = world.evidence_api().oneshot(request.map(|body| Body::from(body.to_vec()))).await.unwrap();
+    let etag = answer.headers()["etag"].to_str().unwrap().to_owned();
+    assert_eq!(etag, format!("\"sha256-{sha256}\""));
+    assert!(answer.headers()["cache-control"].to_str().unwrap().contains("immutable"));
+    let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    use sha2::Digest;
+    assert_eq!(sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>(), sha256);
+    asked["headers"]["if-none-match"] = json!(etag);
+    assert_eq!(ask_for_all(world.evidence_api(), &asked).await.0, 304);
+    for nothing in ["evidence/huntress-sat/x", "evidence/huntress-edr/none", "evidence/other/x"] {
+        assert_eq!(world.read(&format!("{CLIENT}/{nothing}")).await.0, 404, "{nothing}");
+    }
+}
+
+#[tokio::test]
+async fn an_auditor_sees_own_clients_and_the_own_window_alone() {
+    let world = world().await;
+    let auditor = |window: &str| json!({"sub": "auditor", "company_id": "msp-acme", "role": "auditor", "clients": "client-acme-corp", "window": window});
+    let seen = async |window: &str, path: &str| world.read_as(&format!("{CLIENT}/{path}"), auditor(window)).await;
+    assert_eq!(as_of(&seen("2026-03-01/2026-03-22", "evidence").await.1), ["2026-03-22T11:00:05Z"]);
+    assert_eq!(as_of(&seen("2026-03-23/2026-03-31", "evidence").await.1), ["2026-03-23T11:00:05Z"]);
+    assert_eq!(seen("2026-04-01/2026-04-30", "metrics").await.1, json!({"evidence": []}));
+    let (_, history) = seen("2026-03-01/2026-03-22", "history?key=agents_total&to=2026-12-31T00:00:00Z").await;
+    assert_eq!(history["values"].as_array().unwrap().len(), 1);
+    let (_, latest) = world.read(&format!("{CLIENT}/evidence")).await;
+    let of_run = format!("evidence/huntress-edr/{}", latest["evidence"][0]["run_id"].as_str().unwrap());
+    assert_eq!(seen("2026-03-23/2026-03-31", &of_run).await.0, 200);
+    assert_eq!(seen("2026-03-01/2026-03-22", &of_run).await.0, 404, "outside of the window");
+    let elsewhere = |path: &'static str| world.read_as(path, auditor("2026-01-01/2026-12-31"));
+    let (other, nobody) =
+        (elsewhere("/clients/client-globex/evidence").await, elsewhere("/clients/nobody/evidence").await);
+    assert_eq!((other.0, other), (404, nobody), "another client and none are told alike");
+    assert_eq!(elsewhere("/evidence").await.0, 403);
+    let (status, me) = {
+        let mut asked = event("GET", "", Value::Null);
+        asked["rawPath"] = json!("/v1/me");
+        asked["requestContext"]["http"]["path"] = json!("/v1/me");
+        asked["requestContext"]["authorizer"]["jwt"]["claims"] = auditor("2026-01-01/2026-03-31");
+        ask(world.evidence_api(), &asked).await
+    };
+    assert_eq!(
+        (status, me),
+        (
+            200,
+            json!({"subject": "auditor", "companies": ["msp-acme"], "scopes": ["evidence:read", "packs:make", "audit-log:read"],
+            "clients": ["client-acme-corp"], "window": {"from": "2026-01-01T00:00:00Z", "to": "2026-03-31T23:59:59.999Z"}})
+        )
+    );
+}
+
+#[tokio::test]
+async fn what_stands_at_the_root_is_told() {
+    let world = World::with(&[]).await;
+    let at = async |path: &str, claims: Value| {
+        let mut asked = event("GET", "", Value::Null);
+        asked["rawPath"] = json!(path);
+        asked["requestContext"]["http"]["path"] = json!(path);
+        asked["requestContext"]["authorizer"]["jwt"]["claims"] = claims;
+        ask(world.evidence_api(), &asked).await
+    };
+    assert_eq!(at("/healthz", json!({})).await.1["status"], "ok");
+    let known = json!({"sub": "u", "company_id": "msp-acme"});
+    let (status, edr) = at("/v1/credential-schemas/huntress-edr", known.clone()).await;
+    assert_eq!((status, &edr["schema"]["required"]), (200, &json!(["apiKey", "apiSecret"])));
+    let secret = |schema: &Value, field: &str| schema["schema"]["properties"][field]["secret"].clone();
+    assert_eq!((secret(&edr, "apiKey"), secret(&edr, "apiSecret")), (json!(false), json!(true)));
+    assert!(!edr["setup"].as_array().unwrap().is_empty());
+    let (_, sat) = at("/v1/credential-schemas/huntress-sat", known.clone()).await;
+    assert_eq!(
+        [secret(&sat, "clientId"), secret(&sat, "clientSecret"), secret(&sat, "accountId")],
+        [json!(false), json!(true), json!(false)]
+    );
+    assert_eq!(at("/v1/credential-schemas/other", known).await.0, 404);
+    assert_eq!(at("/v1/credential-schemas/huntress-edr", json!({})).await.0, 401);
+}
