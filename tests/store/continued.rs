@@ -162,6 +162,12 @@ impl World {
         for differs in ["run_id", "api_calls_made", "collection_duration_ms", "rate_limit_warning"] {
             metadata.remove(differs);
         }
+        for list in metadata["completeness"].as_array_mut().unwrap() {
+            // The other run may have larger pages.
+            for differs in ["first_observed_at", "last_observed_at", "pages"] {
+                list.as_object_mut().unwrap().remove(differs).unwrap();
+            }
+        }
         bundle
     }
 

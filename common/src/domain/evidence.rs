@@ -1,5 +1,6 @@
 //! The bundle that a run leaves: metrics, and how they came about.
 
+use super::completeness::ListCompleteness;
 pub use super::controls::Category;
 use super::controls::{ControlRef, Evidence};
 use super::edr::facts::EdrFacts;
@@ -222,6 +223,9 @@ pub struct Metadata {
     /// The version of the map that named the controls.
     #[serde(default)]
     pub control_map_version: String,
+    /// How completely each list of the whole account was read; absent before version 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub completeness: Vec<ListCompleteness>,
     /// The controls that the metrics of each category support.
     #[serde(default)]
     pub controls: BTreeMap<Evidence, Vec<ControlRef>>,

@@ -1,6 +1,7 @@
 //! The rules: facts in, evidence out. Nothing here reads a clock, a network or an environment.
 
 pub mod calendar;
+pub mod completeness;
 pub mod connection;
 pub mod control_status;
 pub mod controls;

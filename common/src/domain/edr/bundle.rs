@@ -170,6 +170,7 @@ fn bundle(
             records_read: tally.records_read(),
             organizations: OrganizationCoverage { in_scope: facts.organizations.total, ..coverage },
             control_map_version: map.version().to_owned(),
+            completeness: tally.completeness(),
             controls: map.controls_of(&EVIDENCE, ControlOptions::default()),
             run_id: collection.run.clone(),
         },

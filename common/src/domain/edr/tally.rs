@@ -5,6 +5,7 @@ use super::agent::{self, AgentFacts, AgentOddity, AgentState, Presence, Sighting
 use super::facts::{Agents, Detection, EdrFacts, EveryField, Incidents, OfSeverity, Organizations, Share};
 use super::findings::{Candidate, Candidates, FindingKind, VendorId};
 use super::incident::{self, AutoSource, IncidentFacts, IncidentState, Severity, TimeField};
+use crate::domain::completeness::{Dropped, ListCompleteness, OtherSource, PagesRead};
 use crate::domain::evidence::RecordsRead;
 use crate::domain::facts::ended::{EndedTally, day_since};
 use crate::domain::facts::{Histogram, Seconds};
@@ -26,6 +27,8 @@ pub struct OrganizationFacts<'a> {
     pub name: Option<&'a str>,
     /// How many agents the source says it has.
     pub agents_count: Option<u64>,
+    /// How many incident reports the source says it ever had.
+    pub incident_reports_count: Option<u64>,
 }
 
 /// A listed organization.
@@ -37,6 +40,8 @@ pub struct Organization {
     pub name: Option<String>,
     /// How many agents the source says it has.
     pub agents_count: Option<u64>,
+    /// How many incident reports the source says it ever had.
+    pub incident_reports_count: Option<u64>,
 }
 
 /// The incidents of one severity, as they are read.
@@ -405,6 +410,13 @@ pub enum EdrList {
     IncidentReports,
 }
 
+/// What was read of one list, before any rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct ListRead {
+    pages: PagesRead,
+    dropped: Dropped,
+}
+
 /// Lists that cannot be trusted as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Inconsistent {
@@ -434,6 +446,8 @@ pub struct EdrTally {
     seen_incidents: SeenIds,
     counts: HashMap<Option<RecordKey>, Counts>,
     read: RecordsRead,
+    /// Organizations, agents, incident reports.
+    lists: [ListRead; 3],
 }
 
 impl EdrTally {
@@ -448,6 +462,7 @@ impl EdrTally {
             seen_incidents: SeenIds::default(),
             counts: HashMap::new(),
             read: RecordsRead::default(),
+            lists: Default::default(),
         }
     }
 
@@ -457,14 +472,24 @@ impl EdrTally {
         let keyed = facts.id.and_then(|id| RecordKey::from_text(id).map(|key| (key, id.trim())));
         let Some((key, id)) = keyed else {
             self.counts.entry(None).or_default().quality.note(QualityCode::RecordWithoutId);
+            self.list(EdrList::Organizations).dropped.without_id += 1;
             return;
         };
         if self.organizations.contains_key(&key) {
             self.counts.entry(Some(key)).or_default().quality.note(QualityCode::DuplicateRecord);
+            self.list(EdrList::Organizations).dropped.duplicates += 1;
             return;
         }
         let name = facts.name.and_then(text::name);
-        self.organizations.insert(key, Organization { id: id.to_owned(), name, agents_count: facts.agents_count });
+        self.organizations.insert(
+            key,
+            Organization {
+                id: id.to_owned(),
+                name,
+                agents_count: facts.agents_count,
+                incident_reports_count: facts.incident_reports_count,
+            },
+        );
     }
 
     /// Adds an agent that was read at `observed_at`; of two with one id the first counts.
@@ -473,8 +498,14 @@ impl EdrTally {
         let counts = self.counts.entry(facts.organization).or_default();
         let at = Evaluation { limits: &self.limits, as_of: self.as_of, observed_at };
         match facts.id {
-            None => counts.quality.note(QualityCode::RecordWithoutId),
-            Some(id) if !self.seen_agents.insert(id) => counts.quality.note(QualityCode::DuplicateRecord),
+            None => {
+                counts.quality.note(QualityCode::RecordWithoutId);
+                self.list(EdrList::Agents).dropped.without_id += 1;
+            }
+            Some(id) if !self.seen_agents.insert(id) => {
+                counts.quality.note(QualityCode::DuplicateRecord);
+                self.list(EdrList::Agents).dropped.duplicates += 1;
+            }
             Some(id) => counts.add_agent(facts, id, &at),
         }
     }
@@ -485,10 +516,57 @@ impl EdrTally {
         let counts = self.counts.entry(facts.organization).or_default();
         let at = Evaluation { limits: &self.limits, as_of: self.as_of, observed_at };
         match facts.id {
-            None => counts.quality.note(QualityCode::RecordWithoutId),
-            Some(id) if !self.seen_incidents.insert(id) => counts.quality.note(QualityCode::DuplicateRecord),
+            None => {
+                counts.quality.note(QualityCode::RecordWithoutId);
+                self.list(EdrList::IncidentReports).dropped.without_id += 1;
+            }
+            Some(id) if !self.seen_incidents.insert(id) => {
+                counts.quality.note(QualityCode::DuplicateRecord);
+                self.list(EdrList::IncidentReports).dropped.duplicates += 1;
+            }
             Some(id) => counts.add_incident(facts, id, &at),
         }
+    }
+
+    fn list(&mut self, list: EdrList) -> &mut ListRead {
+        let [organizations, agents, incident_reports] = &mut self.lists;
+        match list {
+            EdrList::Organizations => organizations,
+            EdrList::Agents => agents,
+            EdrList::IncidentReports => incident_reports,
+        }
+    }
+
+    /// Counts a page of a list that was asked for by `request`, without its token, and read at `observed_at`.
+    pub fn add_page(&mut self, list: EdrList, request: &str, observed_at: DateTime<Utc>) {
+        self.list(list).pages.add(request, observed_at, None);
+    }
+
+    /// How completely each list was read. Counted are agents as the metrics count them, and different incident reports.
+    pub(super) fn completeness(&self) -> Vec<ListCompleteness> {
+        let [organizations, agents, incident_reports] = &self.lists;
+        let list = |name, read: &ListRead, records| ListCompleteness::new(name, &read.pages, records, read.dropped);
+        let claimed = |count: fn(&Organization) -> Option<u64>| {
+            let listed = self.organizations.values();
+            let sum = listed.map(count).try_fold(0_u64, |sum, count| Some(sum.saturating_add(count?)));
+            sum.filter(|_| !self.organizations.is_empty())
+        };
+        let counted = self.counts.values().map(Counts::agents).sum();
+        let incidents = list("incident_reports", incident_reports, self.read.incident_reports);
+        let different = incidents.unique;
+        vec![
+            list("organizations", organizations, self.read.organizations),
+            list("agents", agents, self.read.agents).beside(
+                OtherSource::OrganizationsAgents,
+                claimed(|organization| organization.agents_count),
+                counted,
+            ),
+            incidents.beside(
+                OtherSource::OrganizationsIncidents,
+                claimed(|organization| organization.incident_reports_count),
+                different,
+            ),
+        ]
     }
 
     /// This and what another tally has read of other lists, for the same instant and by the same settings.
@@ -506,6 +584,10 @@ impl EdrTally {
             let mine = self.counts.entry(organization).or_default();
             mine.add(&counts);
             mine.candidates.append(&counts.candidates);
+        }
+        for (mine, theirs) in self.lists.iter_mut().zip(&other.lists) {
+            mine.pages.join(&theirs.pages, theirs.pages.request());
+            mine.dropped.add(theirs.dropped);
         }
         self.read.organizations += other.read.organizations;
         self.read.agents += other.read.agents;

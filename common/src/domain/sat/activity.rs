@@ -2,6 +2,7 @@
 
 use super::id::LearnerKey;
 use super::list::{Capped, Inconsistent, SatList};
+use crate::domain::completeness::PagesRead;
 use crate::domain::facts::ended::day_since;
 use crate::domain::id::RecordKey;
 use crate::domain::quality::{Quality, QualityCode};
@@ -35,6 +36,8 @@ pub struct ActivityTally {
     pub(super) newest: BTreeMap<LearnerKey, u32>,
     pub(super) unreadable: BTreeSet<LearnerKey>,
     pub(super) quality: Quality,
+    /// The pages of the list.
+    pub pages: PagesRead,
 }
 
 impl ActivityTally {
@@ -49,6 +52,7 @@ impl ActivityTally {
             newest: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             quality: Quality::default(),
+            pages: PagesRead::default(),
         }
     }
 

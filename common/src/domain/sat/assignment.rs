@@ -2,6 +2,7 @@
 
 use super::id::{InvalidSatId, SatId};
 use super::list::{Capped, Inconsistent, SatList};
+use crate::domain::completeness::PagesRead;
 use crate::domain::id::RecordKey;
 use crate::domain::quality::{Quality, QualityCode, normalized};
 use crate::domain::seen::SeenIds;
@@ -75,6 +76,8 @@ pub struct AssignmentTally {
     to_read: Vec<SatId>,
     unknown: u64,
     pub(super) quality: Quality,
+    /// The pages of the list.
+    pub pages: PagesRead,
 }
 
 impl AssignmentTally {
@@ -87,6 +90,7 @@ impl AssignmentTally {
             to_read: Vec::new(),
             unknown: 0,
             quality: Quality::default(),
+            pages: PagesRead::default(),
         }
     }
 

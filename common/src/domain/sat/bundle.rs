@@ -11,6 +11,7 @@ use super::measures::{SatRules, measures};
 use super::person::PeopleEvidence;
 use super::phishing::{self, PhishingTally};
 use super::signal::{self, Signal, SignalContext, SignalKey};
+use crate::domain::completeness::{Dropped, ListCompleteness, OtherSource, PagesRead};
 use crate::domain::controls::{ControlMap, ControlOptions};
 use crate::domain::evidence::{Reason, SchemaVersion, Tenant};
 use crate::domain::guidance::SHARED_LIMIT_ADVICE;
@@ -29,6 +30,8 @@ pub struct SatTally {
     as_of: DateTime<Utc>,
     /// Accounts that the credential sees.
     pub accounts_read: u64,
+    /// The pages of that list.
+    pub accounts_pages: PagesRead,
     /// The list of assignments.
     pub assignments: AssignmentTally,
     /// Completions and learners.
@@ -46,6 +49,7 @@ impl SatTally {
             settings,
             as_of,
             accounts_read: 0,
+            accounts_pages: PagesRead::default(),
             assignments: AssignmentTally::new(caps.assignments),
             coverage: CoverageTally::new(as_of),
             phishing: PhishingTally::new(as_of, caps.campaigns),
@@ -90,6 +94,43 @@ impl SatTally {
         self.assignments.check()?;
         self.coverage.check()?;
         self.phishing.check()
+    }
+
+    /// How completely each list was read.
+    fn completeness(&self) -> Vec<ListCompleteness> {
+        let read = self.records_read();
+        let list = |list: SatList, pages: &PagesRead, records, dropped| {
+            let listed = ListCompleteness::new(list.as_str(), pages, records, dropped);
+            listed.beside(OtherSource::PageTotal, pages.announced(), records)
+        };
+        let learners =
+            list(SatList::Learners, &self.coverage.learners_pages, read.learners, self.coverage.learners_dropped);
+        let (claimed, active) = self.coverage.active_learners();
+        vec![
+            list(SatList::Accounts, &self.accounts_pages, read.accounts, Dropped::default()),
+            list(
+                SatList::Assignments,
+                &self.assignments.pages,
+                read.assignments,
+                Dropped::of(&self.assignments.quality),
+            )
+            .cut(self.assignments.capped().is_cut()),
+            list(
+                SatList::LearnerActivity,
+                &self.coverage.activity_pages,
+                read.learner_activity,
+                self.coverage.activity_dropped,
+            )
+            .cut(self.coverage.activity_cut().is_some()),
+            learners.beside(OtherSource::AccountActiveLearners, claimed, active),
+            list(
+                SatList::PhishingCampaigns,
+                &self.phishing.pages,
+                read.phishing_campaigns,
+                Dropped::of(&self.phishing.quality),
+            )
+            .cut(self.phishing.capped().is_cut()),
+        ]
     }
 
     /// What both signals are computed from.
@@ -192,6 +233,9 @@ pub struct SatMetadata {
     pub derivation: serde_json::Value,
     /// Records that the collection read.
     pub records_read: SatRecordsRead,
+    /// How completely each list was read; absent before version 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub completeness: Vec<ListCompleteness>,
     /// The account that was measured.
     pub account: MeasuredAccount,
     /// Absent unless the vendor's request limit came near.
@@ -315,6 +359,7 @@ pub fn bundle_of(
             as_of: tally.as_of,
             derivation,
             records_read: tally.records_read(),
+            completeness: tally.completeness(),
             account: collection.account.clone(),
             rate_limit_warning: RateLimitWarning::of(collection.lowest_remaining),
             control_map_version: map.version().to_owned(),

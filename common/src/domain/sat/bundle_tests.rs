@@ -239,6 +239,77 @@ const SNAPSHOT: &str = r#"{
       "learners": 48,
       "phishing_campaigns": 1
     },
+    "completeness": [
+      {
+        "list": "accounts",
+        "request": "",
+        "pages": 0,
+        "records": 1,
+        "unique": 1,
+        "dropped": {},
+        "first_observed_at": null,
+        "last_observed_at": null,
+        "whole": true,
+        "expected": null,
+        "matches": null
+      },
+      {
+        "list": "assignments",
+        "request": "",
+        "pages": 0,
+        "records": 3,
+        "unique": 3,
+        "dropped": {},
+        "first_observed_at": null,
+        "last_observed_at": null,
+        "whole": true,
+        "expected": null,
+        "matches": null
+      },
+      {
+        "list": "learner_activity",
+        "request": "",
+        "pages": 0,
+        "records": 58,
+        "unique": 58,
+        "dropped": {},
+        "first_observed_at": null,
+        "last_observed_at": null,
+        "whole": true,
+        "expected": null,
+        "matches": null
+      },
+      {
+        "list": "learners",
+        "request": "",
+        "pages": 0,
+        "records": 48,
+        "unique": 48,
+        "dropped": {},
+        "first_observed_at": null,
+        "last_observed_at": null,
+        "whole": true,
+        "expected": {
+          "from": "account.activeLearners",
+          "count": 48,
+          "found": 48
+        },
+        "matches": true
+      },
+      {
+        "list": "phishing_campaigns",
+        "request": "",
+        "pages": 0,
+        "records": 1,
+        "unique": 1,
+        "dropped": {},
+        "first_observed_at": null,
+        "last_observed_at": null,
+        "whole": true,
+        "expected": null,
+        "matches": null
+      }
+    ],
     "account": {
       "id": "pXk93Lq",
       "name": "Acme Inc.",

@@ -6,6 +6,7 @@ use super::facts::Learners;
 use super::id::LearnerKey;
 use super::list::{Inconsistent, SatList, TruncatedList};
 use super::status::Status;
+use crate::domain::completeness::{Dropped, PagesRead};
 use crate::domain::evidence::Reason;
 use crate::domain::number::Ratio;
 use crate::domain::quality::{Quality, QualityCode, normalized};
@@ -89,6 +90,11 @@ pub struct CoverageTally {
     activity_read: u64,
     activity_cut: Option<TruncatedList>,
     pub(super) quality: Quality,
+    /// The pages of the list of learners.
+    pub learners_pages: PagesRead,
+    pub(super) learners_dropped: Dropped,
+    pub(super) activity_pages: PagesRead,
+    pub(super) activity_dropped: Dropped,
 }
 
 /// Where the number of active learners comes from.
@@ -150,6 +156,10 @@ impl CoverageTally {
             activity_read: 0,
             activity_cut: None,
             quality: Quality::default(),
+            learners_pages: PagesRead::default(),
+            learners_dropped: Dropped::default(),
+            activity_pages: PagesRead::default(),
+            activity_dropped: Dropped::default(),
         }
     }
 
@@ -169,10 +179,12 @@ impl CoverageTally {
         self.learners_read += 1;
         let Some(learner) = facts.learner else {
             self.quality.note(QualityCode::RecordWithoutId);
+            self.learners_dropped.without_id += 1;
             return;
         };
         if self.learners.contains_key(&learner) {
             self.quality.note(QualityCode::DuplicateRecord);
+            self.learners_dropped.duplicates += 1;
             return;
         }
         let state = learner_state(facts.status);
@@ -204,6 +216,8 @@ impl CoverageTally {
         }
         self.unreadable.extend(activity.unreadable);
         self.quality.add(&activity.quality);
+        self.activity_dropped.add(Dropped::of(&activity.quality));
+        self.activity_pages.join(&activity.pages, activity.pages.request());
         Ok(())
     }
 
@@ -220,6 +234,13 @@ impl CoverageTally {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Active learners of the account: by its own count, and by the list.
+    #[must_use]
+    pub fn active_learners(&self) -> (Option<u64>, u64) {
+        let listed = self.learners.values().filter(|state| **state == LearnerState::Active).count();
+        (self.claimed, listed as u64)
     }
 
     /// Learners read.

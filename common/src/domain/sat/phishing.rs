@@ -3,6 +3,7 @@
 use super::facts::{Campaign, Campaigns};
 use super::list::{Capped, Inconsistent, SatList};
 use super::status::Status;
+use crate::domain::completeness::PagesRead;
 use crate::domain::evidence::Reason;
 use crate::domain::facts::ended::day_since;
 use crate::domain::id::RecordKey;
@@ -302,7 +303,9 @@ pub struct PhishingTally {
     seen: SeenIds,
     own: Listed,
     parents: Listed,
-    quality: Quality,
+    pub(super) quality: Quality,
+    /// The pages of the list.
+    pub pages: PagesRead,
 }
 
 /// The evaluated simulations.
@@ -349,6 +352,7 @@ impl PhishingTally {
             own: Listed::default(),
             parents: Listed::default(),
             quality: Quality::default(),
+            pages: PagesRead::default(),
         }
     }
 

@@ -159,13 +159,17 @@ impl<'a> EdrClient<'a> {
 
     async fn read_pages(&self, list: &ListOf, reading: &mut Reading, instants: Instants) -> Result<(), FetchError> {
         let mut buffer = Vec::new();
+        let of_all = [("limit", PAGE_SIZE), ("sort_field", "id"), ("sort_direction", "asc")];
+        let request = of_all.map(|(name, value)| format!("{name}={value}")).join("&");
+        let request = format!("{}?{request}", list.path);
         while !reading.cursor.ended {
             let token = reading.cursor.token.clone();
-            let mut query = vec![("limit", PAGE_SIZE), ("sort_field", "id"), ("sort_direction", "asc")];
+            let mut query = of_all.to_vec();
             query.extend(token.as_deref().map(|token| ("page_token", token)));
             let mut fold = |received: Response<'_>| {
                 let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
                 let page = (list.fold)(received.body, &mut reading.tally, observed_at)?;
+                reading.tally.add_page(list.list, &request, observed_at);
                 self.transport.progress().add_page(list.noun, page.records);
                 reading.cursor.advance(page.next, self.max_pages)
             };

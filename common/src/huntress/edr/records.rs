@@ -3,7 +3,7 @@
 use super::page::{NextPage, read_page};
 use crate::domain::edr::agent::{AgentFacts, Presence};
 use crate::domain::edr::incident::{IncidentFacts, RemediationFacts, Remediations, TextField};
-use crate::domain::edr::tally::{EdrTally, OrganizationFacts};
+use crate::domain::edr::tally::{EdrList, EdrTally, OrganizationFacts};
 use crate::huntress::error::BodyError;
 use crate::huntress::wire::{Element, List, Scalar};
 use chrono::{DateTime, Utc};
@@ -17,6 +17,8 @@ pub(super) struct ListOf {
     pub path: &'static str,
     /// The key of the list in its page.
     pub key: &'static str,
+    /// Which one.
+    pub list: EdrList,
     /// What it lists, for people.
     pub noun: &'static str,
     /// Counts the records of a page that was read at an instant.
@@ -29,15 +31,21 @@ pub(super) struct ListOf {
 type Fold = fn(&[u8], &mut EdrTally, DateTime<Utc>) -> Result<Folded, BodyError>;
 
 /// `/v1/organizations`
-pub(super) static ORGANIZATIONS: ListOf =
-    ListOf { path: "/v1/organizations", key: Organizations::KEY, noun: "organizations", fold: fold::<Organizations> };
+pub(super) static ORGANIZATIONS: ListOf = ListOf {
+    path: "/v1/organizations",
+    key: Organizations::KEY,
+    list: EdrList::Organizations,
+    noun: "organizations",
+    fold: fold::<Organizations>,
+};
 /// `/v1/agents`
 pub(super) static AGENTS: ListOf =
-    ListOf { path: "/v1/agents", key: Agents::KEY, noun: "agents", fold: fold::<Agents> };
+    ListOf { path: "/v1/agents", key: Agents::KEY, list: EdrList::Agents, noun: "agents", fold: fold::<Agents> };
 /// `/v1/incident_reports`
 pub(super) static INCIDENT_REPORTS: ListOf = ListOf {
     path: "/v1/incident_reports",
     key: IncidentReports::KEY,
+    list: EdrList::IncidentReports,
     noun: "incident reports",
     fold: fold::<IncidentReports>,
 };
@@ -87,6 +95,7 @@ impl Records for Organizations {
             id,
             name: record.name.text(),
             agents_count: record.agents_count.count(),
+            incident_reports_count: record.incident_reports_count.count(),
         });
     }
 }
@@ -153,6 +162,8 @@ pub(super) struct Organization<'a> {
     name: Scalar<'a>,
     #[serde(borrow)]
     agents_count: Scalar<'a>,
+    #[serde(borrow)]
+    incident_reports_count: Scalar<'a>,
 }
 
 #[derive(Default, Deserialize)]

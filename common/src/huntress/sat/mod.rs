@@ -14,6 +14,7 @@ pub use token::SatCredential;
 use super::error::{BodyError, FetchError};
 use super::request::{Auth, Get, Reader, Response};
 use super::retry::Transport;
+use crate::domain::completeness::PagesRead;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::RecordKey;
 use crate::domain::product::Product;
@@ -218,32 +219,34 @@ impl<'a> SatClient<'a> {
         configured: Option<&str>,
         tally: &mut SatTally,
     ) -> Result<Result<MeasuredAccount, DateTime<Utc>>, Failure> {
-        let accounts = match self.accounts().await? {
-            Ok(accounts) => accounts,
+        let listed = match self.accounts().await? {
+            Ok(listed) => listed,
             Err(until) => return Ok(Err(until)),
         };
-        tally.accounts_read = accounts.len() as u64;
-        chosen(&accounts, configured).map(Ok)
+        tally.accounts_read = listed.accounts.len() as u64;
+        tally.accounts_pages = listed.pages;
+        chosen(&listed.accounts, configured).map(Ok)
     }
 
     /// Every visible account: id, name and kind; unless the run has to pause before they are all known.
-    async fn accounts(&self) -> Result<Result<Vec<AccountFields>, DateTime<Utc>>, Failure> {
+    async fn accounts(&self) -> Result<Result<Listed, DateTime<Utc>>, Failure> {
         let list = Listing { path: "/api/v1/accounts", noun: "accounts", scope: "account:read" };
-        let read = Mutex::new((Vec::new(), Cursor::default()));
+        let read = Mutex::new((Listed::default(), Cursor::default()));
         let mut reading = self.reading::<Accounts, _>(
             list.noun,
             Instants::live(),
             &read,
             |(_, cursor)| cursor,
-            |(accounts, _), page, _| {
-                accounts.extend(page.records.iter().map(Account::fields));
+            |(listed, _), page, at| {
+                listed.accounts.extend(page.records.iter().map(Account::fields));
+                listed.pages.add(&page.request(list.path), at, page.end.total);
                 Ok(true)
             },
         );
         let paused = self.read_list(&list, &mut reading).await?;
         drop(reading);
-        let (accounts, _) = read.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(paused.map_or(Ok(accounts), Err))
+        let (listed, _) = read.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(paused.map_or(Ok(listed), Err))
     }
 
     async fn read_counts(&self, account: &str, state: &Mutex<SatState>) -> Result<Paused, Failure> {
@@ -283,7 +286,7 @@ impl<'a> SatClient<'a> {
             instants,
             state,
             |state| &mut state.assignments,
-            |state, page, _| {
+            |state, page, at| {
                 for record in &page.records {
                     let facts = AssignmentFacts { id: record.id(), status: record.status() };
                     let unusable = "it has characters that do not belong in a path";
@@ -293,6 +296,7 @@ impl<'a> SatClient<'a> {
                         .add(&facts)
                         .map_err(|_| BodyError::Shape { path: "data.id".to_owned(), what: unusable.to_owned() })?;
                 }
+                state.tally.assignments.pages.add(&page.request(list.path), at, page.end.total);
                 Ok(!state.tally.assignments.capped().is_cut())
             },
         );
@@ -329,6 +333,7 @@ impl<'a> SatClient<'a> {
             |(_, cursor)| cursor,
             |(activity, _), page, at| {
                 page.records.iter().for_each(|record| activity.add(&record.facts(seed), at));
+                activity.pages.add(&page.request("/api/v1/assignments/{id}/learner-activity"), at, page.end.total);
                 Ok(!activity.capped().is_cut())
             },
         );
@@ -361,8 +366,9 @@ impl<'a> SatClient<'a> {
             instants,
             state,
             |state| &mut state.learners,
-            |state, page, _| {
+            |state, page, at| {
                 page.records.iter().for_each(|record| state.tally.coverage.add_learner(&record.learner(seed)));
+                state.tally.coverage.learners_pages.add(&page.request(list.path), at, page.end.total);
                 Ok(true)
             },
         );
@@ -384,6 +390,7 @@ impl<'a> SatClient<'a> {
             |state| &mut state.campaigns,
             |state, page, at| {
                 page.records.iter().for_each(|record| state.tally.phishing.add(&record.facts(), at));
+                state.tally.phishing.pages.add(&page.request(list.path), at, page.end.total);
                 Ok(!state.tally.phishing.capped().is_cut())
             },
         );
@@ -405,7 +412,8 @@ impl<'a> SatClient<'a> {
             (!cursor.ended).then(|| Next { number: cursor.pages + 1, size: (cursor.pages > 0).then_some(cursor.size) })
         };
         let read = move |size: usize, body: &[u8]| {
-            let page = R::page(body)?;
+            let mut page = R::page(body)?;
+            page.size = PAGE_SIZES.get(size).copied().unwrap_or_default();
             let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
             self.transport.progress().add_page(noun, page.records.len() as u64);
             let (end, first) = (page.end, page.first);
@@ -490,6 +498,13 @@ impl<'a> SatClient<'a> {
     fn failed(&self, list: &Listing<'_>, error: FetchError) -> Failure {
         self.session.take_failure().unwrap_or_else(|| list.failure(error))
     }
+}
+
+/// The visible accounts.
+#[derive(Default)]
+struct Listed {
+    accounts: Vec<AccountFields>,
+    pages: PagesRead,
 }
 
 /// The page of a list that comes next.

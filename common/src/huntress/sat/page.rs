@@ -32,11 +32,22 @@ pub(super) struct Page<T> {
     pub end: PageEnd,
     /// The id of its first record.
     pub first: Option<RecordKey>,
+    /// The size in which it was asked for.
+    pub size: &'static str,
+}
+
+impl<T> Page<T> {
+    /// Path and query of the list, without the number of the page.
+    pub(super) fn request(&self, path: &str) -> String {
+        format!("{path}?page[size]={}", self.size)
+    }
 }
 
 /// What a page says of the end of its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PageEnd {
+    /// How many records the list has.
+    pub total: Option<u64>,
     last_page: Option<u64>,
     has_next: bool,
     is_empty: bool,
@@ -82,6 +93,8 @@ struct Meta<'a> {
 struct PageMeta<'a> {
     #[serde(borrow)]
     last_page: Scalar<'a>,
+    #[serde(borrow)]
+    total: Scalar<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -116,14 +129,16 @@ pub(super) fn read_page<R: Resource>(body: &[u8]) -> Result<Page<R::Of<'_>>, Bod
             Element::Other => R::Of::default(),
         })
         .collect();
-    let last_page = document.meta.object().and_then(|meta| meta.page.object()).and_then(|page| page.last_page.count());
+    let meta = document.meta.object().and_then(|meta| meta.page.object());
+    let last_page = meta.and_then(|page| page.last_page.count());
     let end = PageEnd {
+        total: meta.and_then(|page| page.total.count()),
         last_page,
         has_next: document.links.object().is_some_and(|links| links.next.is_given()),
         is_empty: records.is_empty(),
     };
     let first = records.first().and_then(Identified::key);
-    Ok(Page { records, end, first })
+    Ok(Page { records, end, first, size: "" })
 }
 
 #[derive(Default, Deserialize)]

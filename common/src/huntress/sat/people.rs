@@ -89,7 +89,7 @@ impl SatClient<'_> {
     /// # Errors
     /// The [`Failure`] of the list, or of the choice.
     pub async fn chosen_account(&self, configured: Option<&str>) -> Result<MeasuredAccount, Failure> {
-        chosen(&self.accounts().await?.map_err(used_up)?, configured)
+        chosen(&self.accounts().await?.map_err(used_up)?.accounts, configured)
     }
 
     /// The assignments of an account, up to `cap`.

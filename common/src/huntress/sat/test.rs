@@ -33,7 +33,7 @@ impl SatClient<'_> {
     async fn test_lists(&self, configured: Option<&str>) -> TestReport {
         let accounts = match self.accounts().await {
             // A test does not pause.
-            Ok(accounts) => accounts.unwrap_or_default(),
+            Ok(listed) => listed.unwrap_or_default().accounts,
             Err(failure) => return all_fail(&failure),
         };
         let facts: Vec<AccountFacts<'_>> = accounts.iter().map(AccountFields::facts).collect();
