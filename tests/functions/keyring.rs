@@ -76,12 +76,17 @@ async fn bucket() -> (Documents, Objects) {
                         format!("<{name}><Key>{key}</Key><VersionId>{id}</VersionId></{name}>")
                     })
                 });
-                let listed: String = versions.take(2).collect();
-                format!("<ListVersionsResult>{listed}</ListVersionsResult>").into_response()
+                let versions: Vec<String> = versions.collect();
+                let (listed, more) = versions.split_at(versions.len().min(2));
+                let more = match more {
+                    [] => "<IsTruncated>false</IsTruncated>",
+                    _ => "<IsTruncated>true</IsTruncated><NextKeyMarker>k</NextKeyMarker>",
+                };
+                format!("<ListVersionsResult>{more}{}</ListVersionsResult>", listed.concat()).into_response()
             }
             "GET" => match objects.get(&key).and_then(|versions| versions.last()?.1.clone()) {
                 Some(bytes) => bytes.into_response(),
-                None => StatusCode::NOT_FOUND.into_response(),
+                None => (StatusCode::NOT_FOUND, "<Error><Code>NoSuchKey</Code></Error>").into_response(),
             },
             "DELETE" => {
                 let versions = objects.entry(key.clone()).or_default();
@@ -116,14 +121,55 @@ async fn a_certificate_is_put_got_and_erased_in_every_version() {
     documents.erase("acme/sat/p1/").await.unwrap();
 }
 
-#[tokio::test]
-async fn a_listing_of_something_else_deletes_nothing() {
-    let answer = async |method: Method| match method.as_str() {
-        "GET" => "<Version><Key>other/sat/p/a</Key><VersionId>v</VersionId></Version>".into_response(),
-        other => panic!("{other}"),
+/// A bucket that answers every listing so, and every deletion with this status.
+async fn bucket_that_lists(listing: String, deletion: Option<StatusCode>) -> Documents {
+    let answer = async move |method: Method| match (method.as_str(), deletion) {
+        ("GET", _) => listing.clone().into_response(),
+        ("DELETE", Some(status)) => status.into_response(),
+        (other, _) => panic!("{other}"),
     };
     let (documents, _) = bucket().await;
     let Documents::Bucket(mut bucket) = documents else { panic!("no bucket") };
     bucket.service.url = format!("{}/bucket", serve(Router::new().fallback(answer)).await).parse().unwrap();
-    assert!(Documents::Bucket(bucket).erase("acme/sat/p1/").await.is_err());
+    Documents::Bucket(bucket)
+}
+
+#[tokio::test]
+async fn a_listing_that_cannot_be_relied_on_deletes_nothing_and_is_no_success() {
+    let version = |key: &str| format!("<Version><Key>{key}</Key><VersionId>v</VersionId></Version>");
+    let of =
+        |content: String| format!("<ListVersionsResult><IsTruncated>false</IsTruncated>{content}</ListVersionsResult>");
+    for listing in [
+        of(version("other/sat/p/a")),
+        of(String::new()).replace("false", "true"),
+        of(version("acme/sat/p1/a")).replace("</ListVersionsResult>", ""),
+        "<ListVersionsResult/>".to_owned(),
+        "<html><body>Log in</body></html>".to_owned(),
+        String::new(),
+    ] {
+        let documents = bucket_that_lists(listing.clone(), None).await;
+        assert!(documents.erase("acme/sat/p1/").await.is_err(), "{listing}");
+        assert!(documents.erase("acme/sat/").await.is_err(), "{listing}");
+    }
+    let documents = bucket_that_lists(of(String::new()), None).await;
+    documents.erase("acme/sat/p1/").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_that_deletes_nothing_is_no_success() {
+    let listing = "<ListVersionsResult><IsTruncated>false</IsTruncated><Version><Key>acme/sat/p1/a</Key>\
+        <VersionId>v</VersionId></Version></ListVersionsResult>";
+    for status in [StatusCode::NO_CONTENT, StatusCode::NOT_FOUND, StatusCode::FORBIDDEN] {
+        let documents = bucket_that_lists(listing.to_owned(), Some(status)).await;
+        assert!(documents.erase("acme/sat/p1/").await.is_err(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_missing_only_where_the_bucket_says_so() {
+    let answer = async || (StatusCode::NOT_FOUND, "<Error><Code>NoSuchBucket</Code></Error>").into_response();
+    let (documents, _) = bucket().await;
+    let Documents::Bucket(mut bucket) = documents else { panic!("no bucket") };
+    bucket.service.url = format!("{}/bucket", serve(Router::new().fallback(answer)).await).parse().unwrap();
+    assert!(Documents::Bucket(bucket).get("acme/sat/p1/a/t").await.is_err());
 }

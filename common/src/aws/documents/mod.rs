@@ -1,5 +1,6 @@
 //! Where certificates are kept: an S3 bucket, or a folder on one machine. What comes here is sealed already.
 
+mod answer;
 mod s3;
 
 pub use s3::Bucket;
