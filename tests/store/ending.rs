@@ -3,7 +3,9 @@ use acceptance::engine::{Engine, SENDS, TABLE};
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::domain::connection::AUTH_BACKOFF;
 use common::domain::run::RunStatus;
-use common::store::{ConnectionChange, Scheduling, StoreError, Suspension, TRANSACTION_BYTES, TRANSACTION_RECORDS};
+use common::store::{
+    BODY_LIMIT, ConnectionChange, Scheduling, StoreError, Suspension, TRANSACTION_BYTES, TRANSACTION_RECORDS,
+};
 
 async fn prepared(engine: &Engine) -> Store {
     let store = engine.store().await;
@@ -13,10 +15,12 @@ async fn prepared(engine: &Engine) -> Store {
 
 /// How many pieces of evidence the table holds, visible or not.
 async fn pieces(engine: &Engine) -> usize {
-    let scan = engine.client().scan().table_name(TABLE).send().await.unwrap();
-    assert!(scan.last_evaluated_key().is_none());
-    let evidence = |pk: &AttributeValue| pk.as_s().unwrap().starts_with("EVIDENCE#");
-    scan.items().iter().filter(|item| evidence(&item["pk"])).count()
+    let mut items = engine.client().scan().table_name(TABLE).into_paginator().items().send();
+    let mut pieces = 0;
+    while let Some(item) = items.try_next().await.unwrap() {
+        pieces += usize::from(item["pk"].as_s().unwrap().starts_with("EVIDENCE#"));
+    }
+    pieces
 }
 
 #[tokio::test]
@@ -64,11 +68,58 @@ async fn few_but_large_bundles_are_committed_too() {
     store.commit(&lease, ended(later(1)), bundles(number, &body)).await.unwrap();
     let last = client(&format!("client-{}", number - 1));
     assert_eq!(bodies(&latest(&store, &last).await), [body.as_str()]);
+}
 
-    let lease = started(&store, 2, later(2)).await;
-    let too_large = bundles(1, &"x".repeat(400_000));
-    let refused = store.commit(&lease, ended(later(3)), too_large).await;
-    assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
+/// A bundle of several records, whose pieces end in the middle of a character unless somebody looks.
+fn large() -> String {
+    format!("x{}", "ä€😀".repeat(170_000))
+}
+
+#[tokio::test]
+async fn a_bundle_that_is_larger_than_a_record_is_kept_in_pieces_and_read_whole() {
+    let engine = Engine::memory().await;
+    let store = prepared(&engine).await.with_page_size(1);
+    let body = large();
+    assert!(body.len() > 3 * BODY_LIMIT);
+    let exact = "y".repeat(BODY_LIMIT);
+    let lease = started(&store, 1, tick()).await;
+    let evidence =
+        vec![bundle(client("large"), &*body), bundle(client("small"), "{}"), bundle(client("exact"), &*exact)];
+    store.commit(&lease, ended(later(1)), evidence).await.unwrap();
+    assert_eq!(pieces(&engine).await, 4 + 2);
+    for (name, body) in [("large", &body), ("small", &"{}".to_owned()), ("exact", &exact)] {
+        let visible = latest(&store, &client(name)).await;
+        assert!(bodies(&visible) == [body.as_str()], "{name}");
+        assert_eq!(history(&store, &client(name)).await, visible);
+    }
+    assert_eq!(run(&store, 1).await.bundles, 3);
+}
+
+#[tokio::test]
+async fn pieces_without_their_commit_are_not_there_and_pieces_that_are_gone_are_missed() {
+    let engine = Engine::memory().await;
+    let store = prepared(&engine).await;
+    let owner = client("client-0");
+    let first = started(&store, 1, tick()).await;
+    store.commit(&first, ended(later(1)), bundles(1, "good")).await.unwrap();
+    let second = started(&store, 2, later(2)).await;
+    store.stage(&second, &bundles(1, &large())).await.unwrap();
+    assert_eq!(bodies(&latest(&store, &owner).await), ["good"]);
+    assert_eq!(bodies(&history(&store, &owner).await), ["good"]);
+    store.commit(&second, ended(later(3)), bundles(1, &large())).await.unwrap();
+    assert!(bodies(&latest(&store, &owner).await) == [large().as_str()]);
+
+    let key = format!("huntress-edr#main#2026-03-22T11:02:00.000Z#{}#1#000002", run_id(2));
+    let delete = engine.client().delete_item().table_name(TABLE);
+    delete
+        .key("pk", AttributeValue::S("EVIDENCE#msp-acme#CLIENT#client-0#PIECES".to_owned()))
+        .key("sk", AttributeValue::S(key))
+        .condition_expression("attribute_exists(body)")
+        .send()
+        .await
+        .unwrap();
+    let refused = store.latest(&acme(), &owner).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused:?}");
 }
 
 #[tokio::test]

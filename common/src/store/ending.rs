@@ -66,7 +66,9 @@ impl Store {
         evidence: Vec<EvidenceRecord>,
     ) -> Result<(), StoreError> {
         let bytes: usize = evidence.iter().map(|record| record.body.len()).sum();
-        let together = evidence.len() <= TRANSACTION_RECORDS && bytes <= TRANSACTION_BYTES;
+        let together = evidence.len() <= TRANSACTION_RECORDS
+            && bytes <= TRANSACTION_BYTES
+            && !evidence.iter().any(EvidenceRecord::is_in_pieces);
         if !together {
             if !self.holds(lease).await? {
                 return self.committed_before(lease).await;
@@ -105,7 +107,9 @@ impl Store {
             actions.extend(appended.into_iter().flat_map(|leaf| leaf.actions));
             if together {
                 for record in &evidence {
-                    actions.push(put(&self.table, record.to_stored(lease)?)?);
+                    for item in record.to_stored(lease)? {
+                        actions.push(put(&self.table, item)?);
+                    }
                 }
             }
             match self.transact(actions).await? {

@@ -1,6 +1,6 @@
 //! What can go wrong with the table, named by what the caller does next.
 
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 use std::fmt::Debug;
 
@@ -22,10 +22,17 @@ pub enum StoreError {
     /// Another worker has taken the run over, or the run is over.
     #[error("the lease of the run is lost")]
     LeaseLost,
-    /// The table could not be reached or refused the request; the same request may succeed later.
+    /// The table could not be reached, or has no capacity; the same request may succeed later.
     #[error("the table is unavailable")]
     Unavailable {
         /// What happened.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The table refused the request itself: the same request will never succeed.
+    #[error("the table refuses the request")]
+    Refused {
+        /// What it said.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
@@ -36,16 +43,6 @@ pub enum StoreError {
         record: &'static str,
         /// What is wrong with it: never a value.
         reason: String,
-    },
-    /// The record is larger than the table can hold.
-    #[error("the {record} has {bytes} bytes, the table holds {limit}")]
-    TooLarge {
-        /// The kind of record.
-        record: &'static str,
-        /// Its size.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
     },
 }
 
@@ -59,12 +56,18 @@ impl StoreError {
     }
 }
 
+/// What DynamoDB calls a request that it will never accept, e.g. a record that is too large.
+pub(super) const VALIDATION: [&str; 2] = ["ValidationException", "ValidationError"];
+
 impl<E, R> From<SdkError<E, R>> for StoreError
 where
-    E: Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     R: Debug + Send + Sync + 'static,
 {
     fn from(error: SdkError<E, R>) -> Self {
-        Self::unavailable(error)
+        match error.code() {
+            Some(code) if VALIDATION.contains(&code) => Self::Refused { source: error.into() },
+            _ => Self::unavailable(error),
+        }
     }
 }

@@ -1,4 +1,7 @@
 //! Evidence: written by a run, visible through its commit.
+//!
+//! A bundle that is larger than a record is kept in pieces. The record has the first one and says how many there are; its commit makes them visible
+//! together, and its SHA-256 is that of the whole.
 
 use super::Store;
 use super::error::StoreError;
@@ -67,6 +70,15 @@ pub struct StoredEvidence {
     pub leaf: Option<u64>,
 }
 
+/// The newest evidence of an owner at an instant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Latest {
+    /// The newest of each product and connection.
+    pub evidence: Vec<StoredEvidence>,
+    /// The newest of each product and connection that is dated later than that: nothing to go by at that instant.
+    pub later: Vec<StoredEvidence>,
+}
+
 /// What makes the evidence of a run visible.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Commit {
@@ -98,8 +110,17 @@ struct EvidenceItem {
     as_of: DateTime<Utc>,
     run_id: RunId,
     token: u64,
+    /// The bundle, or its first piece.
     body: String,
+    /// How many pieces there are after the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    more_pieces: u32,
+    /// Of the whole bundle.
     sha256: String,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Record for EvidenceItem {
@@ -107,45 +128,66 @@ impl Record for EvidenceItem {
 }
 
 impl EvidenceItem {
-    /// The evidence, if the commit is its own.
-    fn visible(self, owner: &EvidenceOwner, commit: &Commit) -> Result<Option<StoredEvidence>, StoreError> {
-        if commit.run_id != self.run_id || commit.token != self.token {
-            return Ok(None);
-        }
-        if keys::sha256(&self.body) != self.sha256 {
-            return Err(StoreError::corrupt(Self::KIND, "its body does not have its SHA-256"));
-        }
-        Ok(Some(StoredEvidence {
-            owner: owner.clone(),
-            product: self.product,
-            connection: self.connection,
-            as_of: self.as_of,
-            run_id: self.run_id,
-            body: self.body,
-            sha256: self.sha256,
-            committed_at: commit.committed_at,
-            leaf: commit.leaf,
-        }))
+    fn key(&self, partition: &str) -> Key {
+        let series = Series { product: self.product.to_string(), connection: self.connection.clone() };
+        keys::evidence(partition, &series, self.as_of, &self.run_id, self.token)
+    }
+
+    /// Whether the commit is its own.
+    fn is_of(&self, commit: &Commit) -> bool {
+        commit.run_id == self.run_id && commit.token == self.token
     }
 }
 
+/// A piece after the first.
+#[derive(Serialize, Deserialize)]
+struct EvidencePiece {
+    body: String,
+}
+
+impl Record for EvidencePiece {
+    const KIND: &'static str = "part of a piece of evidence";
+}
+
+/// The text in parts that fit into a record each.
+fn in_pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while rest.len() > BODY_LIMIT {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(BODY_LIMIT));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    pieces
+}
+
 impl EvidenceRecord {
-    pub(super) fn to_stored(&self, lease: &Lease) -> Result<Item, StoreError> {
-        if self.body.len() > BODY_LIMIT {
-            return Err(StoreError::TooLarge { record: EvidenceItem::KIND, bytes: self.body.len(), limit: BODY_LIMIT });
-        }
+    /// Whether it takes more than one record.
+    pub(super) fn is_in_pieces(&self) -> bool {
+        self.body.len() > BODY_LIMIT
+    }
+
+    /// The record that readers find, and those of what does not fit into it.
+    pub(super) fn to_stored(&self, lease: &Lease) -> Result<Vec<Item>, StoreError> {
+        let pieces = in_pieces(&self.body);
+        let (first, more) = pieces.split_first().unwrap_or((&"", &[]));
         let record = EvidenceItem {
             product: self.product,
             connection: lease.connection.clone(),
             as_of: lease.as_of,
             run_id: lease.run_id.clone(),
             token: lease.token,
-            body: self.body.clone(),
+            body: (*first).to_owned(),
+            more_pieces: u32::try_from(more.len()).unwrap_or(u32::MAX),
             sha256: keys::sha256(&self.body),
         };
-        let series = Series { product: self.product.to_string(), connection: lease.connection.clone() };
-        let partition = self.owner.partition(&lease.company);
-        record.to_item(&keys::evidence(&partition, &series, lease.as_of, &lease.run_id, lease.token))
+        let key = record.key(&self.owner.partition(&lease.company));
+        let mut items = vec![record.to_item(&key)?];
+        for (number, body) in (1..).zip(more) {
+            items.push(EvidencePiece { body: (*body).to_owned() }.to_item(&keys::evidence_piece(&key, number))?);
+        }
+        Ok(items)
     }
 }
 
@@ -153,16 +195,40 @@ impl Store {
     /// Writes evidence where no reader shows it until this lease's commit is there. [`Store::commit`] does this itself for many records.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::TooLarge`].
+    /// [`StoreError::Unavailable`] and [`StoreError::Refused`].
     pub async fn stage(&self, lease: &Lease, evidence: &[EvidenceRecord]) -> Result<(), StoreError> {
         let mut batches = self.batches();
         for record in evidence {
-            batches.add(put_request(record.to_stored(lease)?)?, record.body.len()).await?;
+            for item in record.to_stored(lease)? {
+                // A piece is counted as if it were full: its bytes are not more.
+                batches.add(put_request(item)?, record.body.len().min(BODY_LIMIT)).await?;
+            }
         }
         batches.finish().await
     }
 
-    /// The newest visible evidence of an owner, one of each product and connection. Connections that were removed are among them.
+    /// The newest visible evidence of an owner that was evaluated at `until` or before, one of each product and connection, and what is dated later.
+    /// Connections that were removed are among them.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the newest one was damaged.
+    pub async fn latest_until(
+        &self,
+        company: &CompanyId,
+        owner: &EvidenceOwner,
+        until: DateTime<Utc>,
+    ) -> Result<Latest, StoreError> {
+        let partition = owner.partition(company);
+        let mut latest = Latest::default();
+        for series in self.series(&partition, None).await? {
+            let (before, after) = series.split_after(&partition, until);
+            latest.evidence.extend(self.newest(company, owner, &before).await?);
+            latest.later.extend(self.newest(company, owner, &after).await?);
+        }
+        Ok(latest)
+    }
+
+    /// The newest visible evidence of an owner, whatever the clock says; so for the others as for [`Store::latest_until`].
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if the newest one was damaged.
@@ -210,7 +276,7 @@ impl Store {
                 continue;
             };
             for record in records {
-                if let Some(visible) = record.visible(owner, &commit)? {
+                if let Some(visible) = self.visible(record, company, owner, &commit).await? {
                     return Ok(Some(visible));
                 }
             }
@@ -230,12 +296,48 @@ impl Store {
             let record = EvidenceItem::from_item(item)?;
             let key = keys::commit(company, &record.connection, record.as_of, &record.run_id);
             if let Some(commit) = self.get::<Commit>(&key).await?
-                && let Some(visible) = record.visible(owner, &commit)?
+                && let Some(visible) = self.visible(record, company, owner, &commit).await?
             {
                 return Ok(Some(visible));
             }
         }
         Ok(None)
+    }
+
+    /// The whole evidence of a record, if the commit is its own.
+    async fn visible(
+        &self,
+        record: EvidenceItem,
+        company: &CompanyId,
+        owner: &EvidenceOwner,
+        commit: &Commit,
+    ) -> Result<Option<StoredEvidence>, StoreError> {
+        if !record.is_of(commit) {
+            return Ok(None);
+        }
+        let pieces = match record.more_pieces {
+            0 => Vec::new(),
+            _ => {
+                let key = record.key(&owner.partition(company));
+                self.all::<EvidencePiece>(&keys::evidence_pieces(&key)).await?
+            }
+        };
+        let mut body = record.body;
+        pieces.iter().for_each(|piece| body.push_str(&piece.body));
+        if keys::sha256(&body) != record.sha256 {
+            return Err(StoreError::corrupt(EvidenceItem::KIND, "its body does not have its SHA-256"));
+        }
+        Ok(Some(StoredEvidence {
+            owner: owner.clone(),
+            product: record.product,
+            connection: record.connection,
+            as_of: record.as_of,
+            run_id: record.run_id,
+            body,
+            sha256: record.sha256,
+            committed_at: commit.committed_at,
+            leaf: commit.leaf,
+        }))
     }
 
     /// The visible evidence of an owner from one product with `from <= as_of <= to`, oldest first.
@@ -262,7 +364,7 @@ impl Store {
                 if (from..=to).contains(&record.as_of)
                     && let Some(commit) = commits.get(&record.run_id)
                 {
-                    history.extend(record.visible(owner, commit)?);
+                    history.extend(self.visible(record, company, owner, commit).await?);
                 }
             }
         }

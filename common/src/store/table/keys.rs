@@ -312,6 +312,14 @@ impl Series {
         Range::under(pk.to_owned(), &self.prefix())
     }
 
+    /// What was evaluated at an instant or before, and what was later.
+    pub fn split_after(&self, pk: &str, until: DateTime<Utc>) -> (Range, Range) {
+        let (prefix, all) = (self.prefix(), self.all(pk));
+        // No character of a key sorts after `~`.
+        let last = format!("{prefix}{}#~", instant(until));
+        (Range { to: last.clone(), ..all.clone() }, Range { from: last, ..all })
+    }
+
     /// What was evaluated between two instants.
     pub fn between(&self, pk: &str, from: DateTime<Utc>, to: DateTime<Utc>) -> Range {
         let prefix = self.prefix();
@@ -339,6 +347,17 @@ pub(in crate::store) fn series(pk: &str, product: Option<&str>) -> Range {
 /// One piece of evidence. The fencing token keeps apart what two workers wrote for the same run.
 pub(in crate::store) fn evidence(pk: &str, series: &Series, as_of: DateTime<Utc>, run: &RunId, token: u64) -> Key {
     Key { pk: pk.to_owned(), sk: format!("{}{}#{run}#{token}", series.prefix(), instant(as_of)) }
+}
+
+/// What does not fit into one record of evidence, in a partition of its own, so that no listing of the evidence comes across it.
+pub(in crate::store) fn evidence_pieces(evidence: &Key) -> Range {
+    Range::under(format!("{}#PIECES", evidence.pk), &format!("{}#", evidence.sk))
+}
+
+/// One piece of what does not fit.
+pub(in crate::store) fn evidence_piece(evidence: &Key, number: u32) -> Key {
+    let Range { pk, from, .. } = evidence_pieces(evidence);
+    Key { pk, sk: format!("{from}{number:06}") }
 }
 
 /// SHA-256 in lower-case hexadecimal.

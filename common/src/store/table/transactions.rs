@@ -1,6 +1,6 @@
 //! Transactions, repeated where two of them met.
 
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, VALIDATION};
 use crate::store::{ATTEMPTS, Store};
 use aws_sdk_dynamodb::config::AsyncSleep;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -52,8 +52,8 @@ impl Store {
                 let failed = codes.iter().map(|code| code == "ConditionalCheckFailed").collect();
                 return Ok(Outcome::Refused(failed));
             }
-            if codes.iter().any(|code| code == "ValidationError") {
-                break;
+            if codes.iter().any(|code| VALIDATION.contains(&code.as_str())) {
+                return Err(StoreError::Refused { source: error.into() });
             }
         }
         codes.retain(|code| code != "None");
