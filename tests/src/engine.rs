@@ -2,7 +2,8 @@
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::config::interceptors::{
-    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+    BeforeTransmitInterceptorContextRef,
 };
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{
@@ -86,6 +87,12 @@ impl Engine {
         Client::from_conf(self.config().interceptor(lost).build())
     }
 
+    /// A client whose transactions with this text in them are refused for what they are.
+    #[must_use]
+    pub fn client_refused(&self, text: &'static str) -> Client {
+        Client::from_conf(self.config().interceptor(Refused(text)).build())
+    }
+
     /// A client that counts what it asks of the table.
     #[must_use]
     pub fn client_counting(&self) -> (Client, Counted) {
@@ -152,6 +159,32 @@ impl Intercept for Counted {
             key.and_then(|key| key.split('#').next()).into_iter().for_each(|kind| self.add(format!("write {kind}")));
         }
         self.add(operation);
+        Ok(())
+    }
+}
+
+/// Makes requests of what no table accepts.
+#[derive(Debug)]
+struct Refused(&'static str);
+
+impl Intercept for Refused {
+    fn name(&self) -> &'static str {
+        "Refused"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        let transaction = request.headers().get("x-amz-target").is_some_and(|it| it.ends_with("TransactWriteItems"));
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+        if transaction && body.contains(self.0) {
+            *request.body_mut() = "{}".into();
+            request.headers_mut().insert("content-length", "2");
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Very many connections: planned by one tick, and worked on by many workers at a time, over a real table and real HTTP.
 
 use crate::engine::{Counted, Engine, TABLE};
+use aws_sdk_dynamodb::Client;
 use chrono::TimeDelta;
 use common::app::collection::collect::Huntress;
 use common::app::collection::worker::{Processed, Worker};
@@ -73,6 +74,15 @@ fn client(number: usize) -> ClientId {
 impl Many {
     /// The connections, saved and due.
     pub async fn with(connections: usize) -> Self {
+        Self::over(connections, Engine::client_counting).await
+    }
+
+    /// The same over a table that refuses transactions with this text in them, as one does that can never be carried out.
+    pub async fn refused(connections: usize, text: &'static str) -> Self {
+        Self::over(connections, |engine| (engine.client_refused(text), Counted::default())).await
+    }
+
+    async fn over(connections: usize, table: impl FnOnce(&Engine) -> (Client, Counted)) -> Self {
         let engine = Engine::memory().await;
         let preparing = engine.store().await;
         let folder = TempDir::new().unwrap();
@@ -91,7 +101,7 @@ impl Many {
         let simulator = Simulator::builder(Account::worked_example(now)).rate_limit(None).start().await.unwrap();
         let origin = |product| Origin::parse(&simulator.origin(), product, true).unwrap();
         let origins = Origins { edr: origin(Product::Edr), sat: origin(Product::Sat) };
-        let (table, counted) = engine.client_counting();
+        let (table, counted) = table(&engine);
         let store = Store::new(table, TABLE);
         let (sender, messages) = mpsc::unbounded_channel();
         let queue = Arc::new(Queue::InProcess(sender));

@@ -58,27 +58,6 @@ async fn history_is_oldest_first_between_two_instants() {
 }
 
 #[tokio::test]
-async fn the_newest_until_an_instant_is_told_from_what_is_later() {
-    let engine = Engine::memory().await;
-    let store = prepared(&engine).await;
-    for number in 1..=3_u32 {
-        let lease = started(&store, number, later(number.into())).await;
-        store.commit(&lease, ended(later(9)), vec![bundle(client("one"), number.to_string())]).await.unwrap();
-    }
-    let until = async |instant| {
-        let latest = store.latest_until(&acme(), &client("one"), instant).await.unwrap();
-        let of = |evidence: &[_]| bodies(evidence).iter().map(ToString::to_string).collect::<Vec<_>>().concat();
-        (of(&latest.evidence), of(&latest.later))
-    };
-    let tiny = TimeDelta::milliseconds(1);
-    let pair = |evidence: &str, later: &str| (evidence.to_owned(), later.to_owned());
-    assert_eq!(until(later(1) - tiny).await, pair("", "3"));
-    assert_eq!(until(later(1)).await, pair("1", "3"));
-    assert_eq!(until(later(3) - tiny).await, pair("2", "3"));
-    assert_eq!(until(later(3)).await, pair("3", ""));
-}
-
-#[tokio::test]
 async fn each_product_and_connection_has_its_own_latest() {
     let engine = Engine::memory().await;
     let store = engine.store().await;

@@ -11,6 +11,26 @@ async fn queued(engine: &Engine) -> Store {
 }
 
 #[tokio::test]
+async fn a_lease_of_a_clock_that_was_ahead_holds_nobody_off() {
+    let engine = Engine::memory().await;
+    let store = engine.store().await;
+    store.add_connection(&connection(&acme(), "main")).await.unwrap();
+    let ahead = tick() + TimeDelta::days(200);
+    // Asked for and begun by it.
+    started(&store, 1, ahead).await;
+    let taken = leased(&store, 1, "other", tick()).await;
+    assert_eq!((taken.as_of(), taken.token()), (ahead, 2));
+    store.fail(&taken, failed(tick(), FailureCode::ClockWrong)).await.unwrap();
+    // Begun by the right one, and gone on with by it.
+    let first = started(&store, 2, tick()).await;
+    store.renew(&first, ahead, LEASE).await.unwrap();
+    assert_eq!(leased(&store, 2, "other", later(1)).await.as_of(), tick());
+    // A few minutes are no reason.
+    let third = leased(&store, 2, "third", later(20)).await;
+    assert!(matches!(take(&store, 2, "fourth", later(16)).await, LeaseOutcome::Held { .. }), "{third:?}");
+}
+
+#[tokio::test]
 async fn taking_a_run_starts_it() {
     let engine = Engine::memory().await;
     let store = queued(&engine).await;

@@ -9,6 +9,7 @@ pub use super::product::Product;
 use super::sat::SatSettings;
 use super::sat::id::SatId;
 use super::schedule::next_daily;
+use super::time::is_ahead;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -152,6 +153,7 @@ impl Age {
     #[must_use]
     pub fn at(as_of: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         let age = now.signed_duration_since(as_of);
-        Self { age, stale: age > STALE_AFTER }
+        // What a wrong clock has dated ahead has no age, and is nothing to go by.
+        Self { age: age.max(TimeDelta::zero()), stale: age > STALE_AFTER || is_ahead(as_of, now) }
     }
 }

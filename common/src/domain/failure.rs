@@ -42,8 +42,8 @@ pub enum FailureCode {
     Abandoned,
     /// Our own storage failed.
     Storage,
-    /// What the run found is more than a record of our storage holds.
-    TooLarge,
+    /// Our own storage does not take the evidence, and will not when asked again.
+    NotStored,
     /// Our clock and Huntress's differ by more than 5 minutes, so no age could be trusted.
     ClockWrong,
 }
@@ -70,7 +70,7 @@ impl FailureCode {
             Self::TimedOut => "timed_out",
             Self::Abandoned => "abandoned",
             Self::Storage => "storage",
-            Self::TooLarge => "too_large",
+            Self::NotStored => "not_stored",
             Self::ClockWrong => "clock_wrong",
         }
     }
@@ -130,7 +130,9 @@ impl FailureCode {
             Self::TimedOut => "start the sync again",
             Self::Abandoned => "start the sync again; if it stays so, see the log of the worker, and whether one runs",
             Self::Storage => "try again later; the last good evidence is kept",
-            Self::TooLarge => "divide the account among more clients, or report this with the size named here",
+            Self::NotStored => {
+                "report this with the line of the worker's log that says why; the last good evidence is kept"
+            }
             Self::ClockWrong => "set the clock of this machine right, then sync again",
         }
     }

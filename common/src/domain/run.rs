@@ -2,6 +2,7 @@
 
 pub use super::failure::{Failure, FailureCode};
 use super::id::{CompanyId, ConnectionId, RunId};
+use super::time::is_ahead;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -70,6 +71,14 @@ impl fmt::Display for Trigger {
 
 /// Records read, by the name of their list.
 pub type RecordCounts = BTreeMap<String, u64>;
+
+impl Run {
+    /// Whether it was asked for, or begun, more than 5 minutes later than now: by a clock that was wrong.
+    #[must_use]
+    pub fn is_ahead(&self, now: DateTime<Utc>) -> bool {
+        is_ahead(self.requested_at, now) || self.as_of.is_some_and(|as_of| is_ahead(as_of, now))
+    }
+}
 
 /// A stored run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,10 @@ use chrono::{DateTime, Days, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::America::New_York;
 use sha2::{Digest, Sha256};
 
+/// No tick is further away: the day in autumn on which clocks are set back has 25 hours, and whoever Huntress refuses waits for 24. What is planned for later was
+/// planned by a clock that was wrong.
+pub const LONGEST_PERIOD: TimeDelta = TimeDelta::hours(25);
+
 /// The hour of the daily sync, in New York.
 pub const DAILY_HOUR: u32 = 7;
 

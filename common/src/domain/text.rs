@@ -40,6 +40,35 @@ pub fn name(text: &str) -> Option<String> {
     (!kept.is_empty()).then_some(kept)
 }
 
+/// One line for a terminal: line ends and tabs become blanks, and what could change what is shown around it is left out.
+///
+/// ```
+/// assert_eq!(common::domain::text::line("a\r\nb\u{1b}[2J\u{202e}"), "a  b[2J");
+/// ```
+#[must_use]
+pub fn line(text: &str) -> String {
+    let blank = |c: char| if c.is_whitespace() { ' ' } else { c };
+    text.chars().map(blank).filter(|c| !is_hidden(*c)).collect()
+}
+
+/// A key, a secret or an id as it was pasted, without what came along: blanks, line ends, a byte-order mark, invisible characters and quotes around it.
+///
+/// ```
+/// use common::domain::text::pasted;
+/// assert_eq!(pasted("\u{feff} \"hk_1\"\r\n"), "hk_1");
+/// assert_eq!(pasted("' \t'"), "");
+/// assert_eq!(pasted("a b"), "a b");
+/// ```
+#[must_use]
+pub fn pasted(text: &str) -> &str {
+    text.trim_matches(|c: char| {
+        c.is_whitespace()
+            || is_hidden(c)
+            || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}')
+            || matches!(c, '"' | '\'' | '\u{2018}'..='\u{201f}')
+    })
+}
+
 /// Whether a character could change what a terminal or a page shows around it: controls, and the marks of bidirectional text.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {

@@ -5,6 +5,19 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 /// How far a timestamp may lie after its reading before it is called a future one; clocks differ.
 pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
+/// Whether an instant that was written down by a clock of ours lies ahead of another one of ours: then the one was wrong, or the other is.
+///
+/// ```
+/// use common::domain::time::{is_ahead, parse};
+/// let (now, noted) = (parse("2026-03-22T12:00:00Z").unwrap(), parse("2026-03-22T12:05:00Z").unwrap());
+/// assert!(!is_ahead(noted, now));
+/// assert!(is_ahead(noted, now - chrono::TimeDelta::seconds(1)));
+/// ```
+#[must_use]
+pub fn is_ahead(instant: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    instant.signed_duration_since(now) > CLOCK_TOLERANCE
+}
+
 /// Times of before this year are zero dates of the source's software, such as `0001-01-01T00:00:00Z` and `1970-01-01T00:00:00Z`.
 const FIRST_YEAR: i32 = 2000;
 

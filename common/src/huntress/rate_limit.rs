@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::domain::forecast::RateLimitStatus;
+use crate::domain::time::is_ahead;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -99,6 +100,10 @@ impl RateLimiter {
         let State { windows, known, .. } = &mut *state;
         let known = known.entry(owner.to_owned()).or_default();
         for (second, count) in &usage.0 {
+            // A clock that was wrong has counted them; when they were sent is not known.
+            if DateTime::from_timestamp(*second, 0).is_none_or(|at| is_ahead(at, now)) {
+                continue;
+            }
             let before = known.0.insert(*second, *count).unwrap_or_default();
             let Some(at) = DateTime::from_timestamp(second + 1, 0).map(|at| at.min(now)) else { continue };
             let added = count.saturating_sub(before) as usize;

@@ -3,6 +3,7 @@
 use super::Store;
 use super::error::StoreError;
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
+use crate::domain::time::is_ahead;
 use crate::store::table::Item;
 use crate::store::table::items::{Change, Record, text};
 use crate::store::table::keys;
@@ -87,6 +88,10 @@ impl ActiveRun {
     /// Whether no worker has it: its lease is over, or nobody took it for so long that its message must be lost.
     #[must_use]
     pub fn is_abandoned(&self, now: DateTime<Utc>) -> bool {
+        // Whoever has it since then had a wrong clock.
+        if is_ahead(self.requested_at, now) {
+            return true;
+        }
         match self.lease_until {
             Some(until) => until <= now,
             None => {

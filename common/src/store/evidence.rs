@@ -70,15 +70,6 @@ pub struct StoredEvidence {
     pub leaf: Option<u64>,
 }
 
-/// The newest evidence of an owner at an instant.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Latest {
-    /// The newest of each product and connection.
-    pub evidence: Vec<StoredEvidence>,
-    /// The newest of each product and connection that is dated later than that: nothing to go by at that instant.
-    pub later: Vec<StoredEvidence>,
-}
-
 /// What makes the evidence of a run visible.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Commit {
@@ -207,28 +198,7 @@ impl Store {
         batches.finish().await
     }
 
-    /// The newest visible evidence of an owner that was evaluated at `until` or before, one of each product and connection, and what is dated later.
-    /// Connections that were removed are among them.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] if the newest one was damaged.
-    pub async fn latest_until(
-        &self,
-        company: &CompanyId,
-        owner: &EvidenceOwner,
-        until: DateTime<Utc>,
-    ) -> Result<Latest, StoreError> {
-        let partition = owner.partition(company);
-        let mut latest = Latest::default();
-        for series in self.series(&partition, None).await? {
-            let (before, after) = series.split_after(&partition, until);
-            latest.evidence.extend(self.newest(company, owner, &before).await?);
-            latest.later.extend(self.newest(company, owner, &after).await?);
-        }
-        Ok(latest)
-    }
-
-    /// The newest visible evidence of an owner, whatever the clock says; so for the others as for [`Store::latest_until`].
+    /// The newest visible evidence of an owner, one of each product and connection, whatever the clock says. Connections that were removed are among them.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if the newest one was damaged.

@@ -10,6 +10,9 @@ use crate::store::table::keys;
 use crate::store::table::transactions::Outcome;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
+/// No worker takes a run for longer: a lease that seems to last longer was taken by a wrong clock.
+const LONGEST_LEASE: TimeDelta = TimeDelta::hours(24);
+
 /// The right to work on a run and to end it, until another worker takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -126,14 +129,19 @@ impl Store {
                 let reason = "it has not ended, and is not the active one of its connection";
                 return Err(StoreError::corrupt(Run::KIND, reason));
             };
+            // Whoever asked for a run or began it later than now had a wrong clock: neither their lease nor their appointment counts.
+            let wrong_clock = run.is_ahead(now);
             if let Some(until) = active.lease_until
                 && until > now
+                && until <= now + LONGEST_LEASE
+                && !wrong_clock
                 && active.owner.as_deref() != Some(owner)
             {
                 return Ok(LeaseOutcome::Held { until });
             }
             // Who takes may count in whole seconds.
-            if let Some(until) = active.continue_at.filter(|until| *until >= now + TimeDelta::seconds(1)) {
+            let appointed = active.continue_at.filter(|until| *until >= now + TimeDelta::seconds(1) && !wrong_clock);
+            if let Some(until) = appointed {
                 return Ok(LeaseOutcome::NotDue { until });
             }
             let first = run.as_of.is_none();

@@ -33,6 +33,9 @@ pub struct EvidenceView {
     pub age_seconds: i64,
     /// Whether that is more than 26 hours.
     pub stale: bool,
+    /// The date of what is newer from the same connection and is passed over, since it lies ahead: a clock was wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dated_ahead: Option<DateTime<Utc>>,
     /// When a run of the connection last started.
     pub last_attempt_at: Option<DateTime<Utc>>,
     /// When one last succeeded.
@@ -52,7 +55,7 @@ impl TryFrom<Evidence> for EvidenceView {
 
     fn try_from(evidence: Evidence) -> Result<Self, EvidenceError> {
         let age = evidence.age();
-        let Evidence { stored, connection, .. } = evidence;
+        let Evidence { stored, connection, dated_ahead, .. } = evidence;
         let run = || stored.run_id.clone();
         let bundle = RawValue::from_string(stored.body.clone());
         Ok(Self {
@@ -64,6 +67,7 @@ impl TryFrom<Evidence> for EvidenceView {
             committed_at: stored.committed_at,
             age_seconds: age.age.num_seconds(),
             stale: age.stale,
+            dated_ahead,
             last_attempt_at: connection.as_ref().and_then(|connection| connection.last_attempt_at),
             last_success_at: connection.as_ref().and_then(|connection| connection.last_success_at),
             next_run_at: connection.as_ref().and_then(|connection| connection.next_run_at),

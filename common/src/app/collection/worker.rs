@@ -3,6 +3,7 @@
 use super::checkpoint::{Checkpoint, IDLE_PARTS, Lists};
 use super::collect::{Huntress, Job, RateLimiters};
 use crate::app::people::{KeyringError, PeopleKeyring};
+use crate::app::runs::begun_ahead;
 use crate::aws::queue::{Queue, QueueError, Queued, RunMessage};
 use crate::aws::secrets::{Binding, Credential, Credentials, SecretError};
 use crate::domain::connection::Connection;
@@ -19,6 +20,7 @@ use crate::domain::sat::account::MeasuredAccount;
 use crate::domain::sat::bundle::bundle_of;
 use crate::domain::sat::id::SatId;
 use crate::domain::schedule::next_daily;
+use crate::domain::time::is_ahead;
 use crate::huntress::collection::Collected;
 use crate::huntress::edr::{EdrCredential, EdrState};
 use crate::huntress::progress::Progress;
@@ -82,7 +84,7 @@ impl From<Failure> for AttemptError {
 impl From<StoreError> for AttemptError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::TooLarge { .. } => Self::Permanent(too_large(&error)),
+            StoreError::Refused { .. } => Self::Permanent(not_stored(&error)),
             error => Self::Transient(error.into()),
         }
     }
@@ -140,7 +142,9 @@ impl Worker {
         };
         tracing::info!(company = %message.company, connection = %message.connection, run = %message.run, "run started");
         // Its message was away for a day, or lay among the dead letters: what is read now is not what held then.
-        let gathered = if now.signed_duration_since(lease.as_of()) > LONGEST_RUN {
+        let gathered = if is_ahead(lease.as_of(), now) {
+            Err(AttemptError::Permanent(begun_ahead(lease.as_of(), now)))
+        } else if now.signed_duration_since(lease.as_of()) > LONGEST_RUN {
             Err(AttemptError::Permanent(Failure::new(
                 FailureCode::Abandoned,
                 "the run began more than 23 hours ago and did not come to its end",
@@ -150,14 +154,17 @@ impl Worker {
             Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await
         };
         let processed = match gathered {
-            Ok(Part::Last(gathered)) => self.commit(&lease, gathered, &progress).await,
+            Ok(Part::Last(gathered)) => match self.commit(&lease, gathered, &progress).await {
+                Err(error) if will_never_be_stored(&error) => self.fail(&lease, not_stored(&error), &progress).await,
+                committed => committed,
+            },
             Ok(Part::Paused { state, until }) => self.suspend(&lease, &state, until, &progress).await,
             Err(AttemptError::Permanent(failure)) => self.fail(&lease, failure, &progress).await,
             Err(AttemptError::Transient(error)) => return Err(error),
         };
         let processed = match processed {
             // It would be so the next time, too.
-            Err(error @ StoreError::TooLarge { .. }) => self.fail(&lease, too_large(&error), &progress).await,
+            Err(error @ StoreError::Refused { .. }) => self.fail(&lease, not_stored(&error), &progress).await,
             other => other,
         };
         let processed = match processed {
@@ -384,6 +391,18 @@ impl Worker {
     }
 }
 
+/// Whether the same evidence would be refused again, so that its run has to end.
+fn will_never_be_stored(error: &StoreError) -> bool {
+    match error {
+        StoreError::Refused { .. }
+        | StoreError::Corrupt { .. }
+        | StoreError::Conflict { .. }
+        | StoreError::NotFound { .. } => true,
+        // Another worker has the run, or the table does not answer now.
+        StoreError::LeaseLost | StoreError::Unavailable { .. } => false,
+    }
+}
+
 /// How a part of a run ends that does not fail.
 enum Part {
     Last(CollectedEvidence),
@@ -445,10 +464,10 @@ fn no_credential(connection: &Connection, error: &SecretError) -> Failure {
     Failure::new(code, error.to_string()).about(connection.product)
 }
 
-/// The failure of a run whose findings do not fit: another attempt would find the same.
-pub(in crate::app) fn too_large(error: &StoreError) -> Failure {
+/// The failure of a run whose findings the table does not take: another attempt would find the same.
+pub(in crate::app) fn not_stored(error: &StoreError) -> Failure {
     tracing::error!(error = error as &dyn std::error::Error, "what the run found cannot be stored");
-    Failure::new(FailureCode::TooLarge, error.to_string())
+    Failure::new(FailureCode::NotStored, format!("what the run found cannot be stored: {error}"))
 }
 
 #[cfg(test)]
@@ -456,11 +475,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_ends_the_run_and_what_does_not_answer_does_not() {
-        let large = StoreError::TooLarge { record: "piece of evidence", bytes: 500_000, limit: 390_000 };
-        let AttemptError::Permanent(failure) = large.into() else { panic!("it would be tried again") };
-        assert_eq!(failure.code, FailureCode::TooLarge);
-        assert!(!failure.code.is_passing() && failure.message.contains("500000 bytes"), "{failure}");
+    fn what_is_refused_ends_the_run_and_what_does_not_answer_does_not() {
+        let refused = StoreError::Refused { source: "Item size has exceeded the maximum allowed size".into() };
+        let AttemptError::Permanent(failure) = refused.into() else { panic!("it would be tried again") };
+        assert_eq!(failure.code, FailureCode::NotStored);
+        assert!(!failure.code.is_passing() && failure.message.contains("refuses"), "{failure}");
         let away = StoreError::Unavailable { source: "away".into() };
         assert!(matches!(AttemptError::from(away), AttemptError::Transient(WorkError::Store(_))));
     }

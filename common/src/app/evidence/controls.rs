@@ -56,6 +56,7 @@ impl EvidenceReader {
         span: Span,
     ) -> Result<Option<Controls>, EvidenceError> {
         let owner = EvidenceOwner::Client(client.clone());
+        let span = span.until(Some(self.believed_until()));
         let latest = self.store.latest_between(company, &owner, None, span.from, span.to).await?;
         if latest.is_empty() {
             return Ok(None);

@@ -4,8 +4,9 @@ use super::{EvidenceError, EvidenceReader, Span};
 use crate::domain::connection::{Age, Connection};
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::product::Product;
+use crate::domain::time::CLOCK_TOLERANCE;
 use crate::store::{EvidenceOwner, StoreError, StoredEvidence};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 
 /// A piece of evidence, with what says how fresh it is.
@@ -17,6 +18,8 @@ pub struct Evidence {
     pub connection: Option<Connection>,
     /// When it was read.
     pub read_at: DateTime<Utc>,
+    /// The date of what is newer from the same connection, and lies so far ahead that it is passed over: a clock was wrong.
+    pub dated_ahead: Option<DateTime<Utc>>,
 }
 
 impl Evidence {
@@ -84,8 +87,55 @@ impl EvidenceReader {
     ) -> Result<Vec<Evidence>, StoreError> {
         let read_at = self.clock.now();
         let of = |id: &ConnectionId| connections.iter().find(|connection| connection.id == *id).cloned();
-        let latest = self.store.latest_between(company, owner, product, span.from, span.to).await?;
-        Ok(latest.into_iter().map(|stored| Evidence { connection: of(&stored.connection), stored, read_at }).collect())
+        let believed = span.until(Some(self.believed_until()));
+        let latest = self.store.latest_between(company, owner, product, believed.from, believed.to).await?;
+        let ahead = self.passed_over(company, owner, product, span).await?;
+        let ahead = |of: &StoredEvidence| {
+            let same = |later: &&StoredEvidence| later.connection == of.connection && later.product == of.product;
+            ahead.iter().find(same).map(|later| later.as_of)
+        };
+        Ok(latest
+            .into_iter()
+            .map(|stored| {
+                let (connection, dated_ahead) = (of(&stored.connection), ahead(&stored));
+                Evidence { connection, stored, read_at, dated_ahead }
+            })
+            .collect())
+    }
+
+    /// Up to when a date can be right: what is dated later was dated by a clock that was ahead.
+    pub(super) fn believed_until(&self) -> DateTime<Utc> {
+        self.clock.now() + CLOCK_TOLERANCE
+    }
+
+    /// The newest of the evidence that nobody goes by, because it is dated ahead.
+    async fn passed_over(
+        &self,
+        company: &CompanyId,
+        owner: &EvidenceOwner,
+        product: Option<Product>,
+        span: Span,
+    ) -> Result<Vec<StoredEvidence>, StoreError> {
+        // Keys have whole milliseconds.
+        let from = span.from.max(self.believed_until() + TimeDelta::milliseconds(1));
+        if from > span.to {
+            return Ok(Vec::new());
+        }
+        self.store.latest_between(company, owner, product, from, span.to).await
+    }
+
+    /// The date of the newest evidence of an owner that lies so far ahead that readers pass it over.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn dated_ahead(
+        &self,
+        company: &CompanyId,
+        owner: &EvidenceOwner,
+        product: Product,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let ahead = self.passed_over(company, owner, Some(product), Span::ALL).await?;
+        Ok(ahead.into_iter().map(|stored| stored.as_of).max())
     }
 
     /// The latest evidence that a name stands for, and whether it is the name of a connection: that of the company itself for a connection, else that of

@@ -3,7 +3,7 @@
 use super::certificates::{Asked, fetch};
 use super::keyring::{ConnectionKeyring, KeyringError};
 use super::update::PersonUpdate;
-use crate::app::collection::worker::{AttemptError, WorkError, Worker, too_large};
+use crate::app::collection::worker::{AttemptError, WorkError, Worker, not_stored};
 use crate::aws::secrets::wrapping::WrapError;
 use crate::domain::connection::Connection;
 use crate::domain::controls::{ControlMap, ControlOptions, Evidence};
@@ -282,7 +282,7 @@ fn failed(error: KeyringError) -> AttemptError {
         KeyringError::Store(StoreError::Conflict { .. }) => {
             Failure::new(FailureCode::Storage, "people of this connection were erased while the run was under way")
         }
-        KeyringError::Store(error @ StoreError::TooLarge { .. }) => too_large(error),
+        KeyringError::Store(error @ StoreError::Refused { .. }) => not_stored(error),
         KeyringError::Wrap(WrapError::DoesNotOpen) => Failure::new(
             FailureCode::Storage,
             "the stored key of people does not open; restore the key that wrapped it, or erase the people",

@@ -7,3 +7,5 @@ pub mod plan;
 pub mod reconcile;
 pub mod redrive;
 pub mod tick;
+
+pub(in crate::app) use reconcile::begun_ahead;

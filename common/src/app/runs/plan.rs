@@ -4,7 +4,8 @@ use crate::aws::queue::{Queue, QueueError, Queued, RunMessage};
 use crate::clock::Clock;
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::run::{Run, RunStatus, Trigger};
-use crate::domain::schedule::jitter;
+use crate::domain::schedule::{LONGEST_PERIOD, jitter};
+use crate::domain::time::CLOCK_TOLERANCE;
 use crate::store::{DueConnection, PLANNED_TOGETHER, Requested, RunRequest, Store, StoreError};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -69,7 +70,10 @@ impl Planner {
     /// [`PlanError`]; the tick can be repeated.
     pub async fn tick(&self, scheduled_at: DateTime<Utc>) -> Result<Planned, PlanError> {
         let key = format!("schedule:{}", scheduled_at.to_rfc3339_opts(SecondsFormat::Secs, true));
-        let due = self.store.due(scheduled_at).await?;
+        // What lies further ahead than any plan was planned by a wrong clock, and would not be due for long: it is due now.
+        let wrong = self.clock.now() + LONGEST_PERIOD + CLOCK_TOLERANCE;
+        let mut due = self.store.due(DateTime::<Utc>::MAX_UTC).await?;
+        due.retain(|due| due.due_at <= scheduled_at || due.due_at > wrong);
         // Owned, so that the future can go to another thread.
         let chunks: Vec<Vec<DueConnection>> = due.chunks(PLANNED_TOGETHER).map(<[_]>::to_vec).collect();
         stream::iter(chunks)
@@ -98,6 +102,10 @@ impl Planner {
         let mut planned = Planned { due: due.len(), ..Planned::default() };
         let mut messages = Vec::with_capacity(due.len());
         for (request, requested) in self.store.request_runs(due.iter().map(request).collect()).await {
+            let requested = match requested {
+                Ok(requested) => self.not_begun_ahead(&request, requested).await,
+                refused => refused,
+            };
             match requested {
                 Ok(requested) => {
                     *(if requested.new { &mut planned.new } else { &mut planned.joined }) += 1;
@@ -138,10 +146,22 @@ impl Planner {
             not_before: None,
             now,
         };
-        let requested = self.store.request_run(request).await?;
+        let requested = self.store.request_run(request.clone()).await?;
+        let requested = self.not_begun_ahead(&request, requested).await?;
         let message = self.message(company, connection, &requested);
         self.queue.send(message.as_slice()).await?;
         Ok(Asked { run: requested.run, joined: !requested.new })
+    }
+
+    /// The run of a request, or a new one in place of a run that a wrong clock began: that one ends, since nothing in it can be relied on.
+    async fn not_begun_ahead(&self, request: &RunRequest, requested: Requested) -> Result<Requested, StoreError> {
+        if requested.new || !requested.run.is_ahead(request.now) {
+            return Ok(requested);
+        }
+        self.end_begun_ahead(&request.company, &request.connection).await?;
+        // The key is remembered for the run that has ended.
+        let request_key = request.request_key.as_ref().map(|key| format!("{key}:anew"));
+        self.store.request_run(RunRequest { request_key, ..request.clone() }).await
     }
 
     /// The message of a run, if it has to be sent.

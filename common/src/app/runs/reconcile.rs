@@ -6,6 +6,7 @@ use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::stalled::{MOST_RESENDS, RESEND_AFTER, Verdict, evaluate};
 use crate::store::{RunFailure, StalledRun, StoreError};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +82,36 @@ impl Planner {
         }
     }
 
+    /// Ends a run as it was read. False if it is not so any more.
+    async fn give_up(&self, found: &StalledRun, failure: Failure) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let Some(lease) = self.store.seize(found, OWNER, now).await? else { return Ok(false) };
+        let (api_calls, records) = (found.run.api_calls, found.run.records.clone());
+        match self.store.fail(&lease, RunFailure { finished_at: now, failure, api_calls, records }).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::LeaseLost) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the run of a connection if it was begun, or asked for, by a clock that was ahead.
+    pub(super) async fn end_begun_ahead(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        if let Some(found) = self.store.stalled(company, connection).await?
+            && found.run.is_ahead(now)
+        {
+            let began = found.run.as_of.unwrap_or(found.run.requested_at);
+            if self.give_up(&found, begun_ahead(began, now)).await? {
+                tracing::warn!(%company, %connection, run = %found.run.id, "the run was begun by a wrong clock; it has ended, and another one begins");
+            }
+        }
+        Ok(())
+    }
+
     async fn look_at(&self, found: &StalledRun) -> Result<ReconcileAction, StoreError> {
         let StalledRun { company, connection, active, .. } = found;
         let now = self.clock.now();
@@ -100,21 +131,28 @@ impl Planner {
                 "workers took the run and left it without an end, although its message was sent {MOST_RESENDS} times more"
             ),
         };
-        let Some(lease) = self.store.seize(found, OWNER, now).await? else { return Ok(ReconcileAction::Left) };
-        let failed = RunFailure {
-            finished_at: now,
-            failure: Failure::new(FailureCode::Abandoned, why),
-            api_calls: found.run.api_calls,
-            records: found.run.records.clone(),
-        };
-        match self.store.fail(&lease, failed).await {
-            Ok(()) => {}
-            Err(StoreError::LeaseLost) => return Ok(ReconcileAction::Left),
-            Err(error) => return Err(error),
+        if !self.give_up(found, Failure::new(FailureCode::Abandoned, why)).await? {
+            return Ok(ReconcileAction::Left);
         }
         tracing::error!(%company, %connection, run = %active.run_id, "nobody brought the run to its end; it ended as abandoned");
         Ok(ReconcileAction::Abandoned)
     }
+}
+
+/// Why a run that was begun by a wrong clock does not go on.
+pub(in crate::app) fn begun_ahead(as_of: DateTime<Utc>, now: DateTime<Utc>) -> Failure {
+    let ahead = as_of.signed_duration_since(now);
+    let ahead = if ahead < TimeDelta::hours(2) {
+        format!("{} minutes", ahead.num_minutes())
+    } else if ahead < TimeDelta::days(2) {
+        format!("{} hours", ahead.num_hours())
+    } else {
+        format!("{} days", ahead.num_days())
+    };
+    Failure::new(
+        FailureCode::ClockWrong,
+        format!("the clock was {ahead} ahead when the run began, so it does not go on"),
+    )
 }
 
 /// What was done about a run.

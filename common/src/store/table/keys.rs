@@ -312,14 +312,6 @@ impl Series {
         Range::under(pk.to_owned(), &self.prefix())
     }
 
-    /// What was evaluated at an instant or before, and what was later.
-    pub fn split_after(&self, pk: &str, until: DateTime<Utc>) -> (Range, Range) {
-        let (prefix, all) = (self.prefix(), self.all(pk));
-        // No character of a key sorts after `~`.
-        let last = format!("{prefix}{}#~", instant(until));
-        (Range { to: last.clone(), ..all.clone() }, Range { from: last, ..all })
-    }
-
     /// What was evaluated between two instants.
     pub fn between(&self, pk: &str, from: DateTime<Utc>, to: DateTime<Utc>) -> Range {
         let prefix = self.prefix();

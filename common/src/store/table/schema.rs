@@ -1,6 +1,7 @@
 //! The table itself, for the embedded engine; in AWS the application's template declares it.
 
-use super::keys::DUE_INDEX;
+use super::items::text;
+use super::keys::{DUE_INDEX, Key};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
@@ -44,6 +45,19 @@ impl Store {
             return Err(error.into());
         }
         self.expire_records().await
+    }
+
+    /// Reads a record and a place in the index, whether they are there or not: a table that was made in part answers neither.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn check_table(&self) -> Result<(), StoreError> {
+        self.get_item(&Key { pk: "CHECK".to_owned(), sk: "CHECK".to_owned() }).await?;
+        let query = self.client.query().table_name(&self.table).index_name(DUE_INDEX);
+        let query =
+            query.key_condition_expression("due_shard = :shard").expression_attribute_values(":shard", text("CHECK"));
+        query.limit(1).send().await?;
+        Ok(())
     }
 
     async fn expire_records(&self) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! `controls`: those that a client's evidence supports.
 
 use crate::arguments::OfClient;
-use crate::commands::{faults, open};
+use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use common::api::views::ControlList;
@@ -9,7 +9,7 @@ use common::app::evidence::{Span, Support};
 use common::app::stack::Stack;
 
 pub async fn run(options: OfClient) -> Result<(), CliError> {
-    let (stack, _) = open(&options.storage).await?;
+    let (stack, _) = open_to_read(&options.storage).await?;
     let Ok(evidence) = stack.parts.evidence();
     let controls = evidence.controls(&options.storage.company, &options.client, Span::ALL).await;
     let controls = controls.map_err(faults::of_evidence)?;

@@ -1,7 +1,7 @@
 //! `history`: the values of one metric over time.
 
 use crate::arguments::{StorageArgs, instant};
-use crate::commands::{faults, open};
+use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use chrono::{DateTime, Utc};
@@ -33,7 +33,7 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> Result<(), CliError> {
-    let (stack, _) = open(&options.storage).await?;
+    let (stack, _) = open_to_read(&options.storage).await?;
     let owner = options.client.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
     let Ok(evidence) = stack.parts.evidence();
     let window = (options.from, options.to);

@@ -1,8 +1,8 @@
 //! `metrics`: the latest endpoint evidence.
 
-use super::heading;
+use super::{heading, passed_over};
 use crate::arguments::StorageArgs;
-use crate::commands::{faults, open};
+use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use clap::Args;
@@ -11,6 +11,7 @@ use common::app::stack::Stack;
 use common::domain::evidence::EdrBundle;
 use common::domain::id::ClientId;
 use common::domain::product::Product;
+use common::store::EvidenceOwner;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -27,14 +28,23 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<(), CliError> {
     // A name that is neither is a mistake of whoever typed it.
     ClientId::parse(&options.subject).map_err(|error| CliError::usage(error.to_string()))?;
-    let (stack, _) = open(&options.storage).await?;
+    let (stack, _) = open_to_read(&options.storage).await?;
     let Ok(evidence) = stack.parts.evidence();
     let named = evidence.named(&options.storage.company, &options.subject, Product::Edr).await;
     let (latest, is_connection) = named.map_err(|error| faults::unusable(&error))?;
-    stack.close().await;
     if latest.is_empty() {
-        return Err(CliError::other(nothing_yet(&options.subject, is_connection)));
+        let owner = match (is_connection, ClientId::parse(&options.subject)) {
+            (false, Ok(client)) => EvidenceOwner::Client(client),
+            _ => EvidenceOwner::Company,
+        };
+        let ahead = evidence.dated_ahead(&options.storage.company, &owner, Product::Edr).await;
+        let ahead = ahead.map_err(|error| faults::unusable(&error))?;
+        let nothing = nothing_yet(&options.subject, is_connection);
+        return Err(CliError::other(
+            ahead.map_or(nothing.clone(), |ahead| format!("{nothing}; {}", passed_over(ahead))),
+        ));
     }
+    stack.close().await;
     if options.json {
         return render::json(&EvidenceList::try_from(latest).map_err(faults::of_evidence)?);
     }

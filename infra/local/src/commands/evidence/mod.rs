@@ -6,8 +6,18 @@ pub mod metrics;
 pub mod signals;
 
 use crate::render;
+use chrono::{DateTime, Utc};
 use common::app::evidence::Evidence;
+use common::domain::text::line;
 use common::store::EvidenceOwner;
+
+/// That there is evidence which a wrong clock has dated.
+fn passed_over(ahead: DateTime<Utc>) -> String {
+    format!(
+        "evidence dated {} is passed over: that lies ahead, so the clock of whoever made it was wrong, or this one is",
+        render::time(ahead)
+    )
+}
 
 /// Whose evidence it is, how old, and the three times that an auditor asks for.
 fn heading(evidence: &Evidence) -> String {
@@ -32,8 +42,11 @@ fn heading(evidence: &Evidence) -> String {
             if connection.paused { "paused".to_owned() } else { render::time_or_dash(connection.next_run_at) },
         );
         if let Some(failure) = &connection.last_failure {
-            text += &format!("\nthe last run failed: {failure}");
+            text += &format!("\nthe last run failed: {}", line(&failure.to_string()));
         }
+    }
+    if let Some(ahead) = evidence.dated_ahead {
+        text += &format!("\n{}", passed_over(ahead));
     }
     text + "\n\n"
 }

@@ -1,8 +1,8 @@
 //! `signals`: the latest training evidence of a client.
 
-use super::heading;
+use super::{heading, passed_over};
 use crate::arguments::OfClient;
-use crate::commands::{faults, open};
+use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use common::api::views::EvidenceList;
@@ -13,18 +13,21 @@ use common::domain::sat::bundle::SatBundle;
 use common::store::EvidenceOwner;
 
 pub async fn run(options: OfClient) -> Result<(), CliError> {
-    let (stack, _) = open(&options.storage).await?;
+    let (stack, _) = open_to_read(&options.storage).await?;
     let owner = EvidenceOwner::Client(options.client.clone());
     let Ok(evidence) = stack.parts.evidence();
     let latest = evidence.latest(&options.storage.company, &owner, Some(Product::Sat), Span::ALL).await;
     let latest = latest.map_err(|error| faults::unusable(&error))?;
-    stack.close().await;
     if latest.is_empty() {
+        let ahead = evidence.dated_ahead(&options.storage.company, &owner, Product::Sat).await;
+        let ahead = ahead.map_err(|error| faults::unusable(&error))?;
         return Err(CliError::other(format!(
-            "there is no training evidence of a client {}; see: huntress-evidence connections",
-            options.client
+            "there is no training evidence of a client {}; {}",
+            options.client,
+            ahead.map_or_else(|| "see: huntress-evidence connections".to_owned(), passed_over)
         )));
     }
+    stack.close().await;
     if options.json {
         return render::json(&EvidenceList::try_from(latest).map_err(faults::of_evidence)?);
     }
