@@ -3,6 +3,7 @@
 use crate::domain::product::Product;
 use crate::huntress::origin::Origin;
 use chrono::TimeDelta;
+use std::ffi::OsString;
 
 /// A variable that is missing or cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum SettingsError {
     /// Exactly one of two is to be set, and both are, or none is.
     #[error("one of the environment variables {0} and {1} has to be set, and not the other")]
     OneOf(&'static str, &'static str),
+    /// It is set to something that is no text.
+    #[error("the environment variable {0} cannot be read: it is not UTF-8")]
+    Unreadable(String),
     /// It is set to something that cannot be used.
     #[error("the environment variable {name} cannot be used: {why}")]
     Invalid {
@@ -31,6 +35,42 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// What begins so is a variable that this program or the AWS SDK reads.
+const OUR_PREFIXES: [&str; 2] = ["HUNTRESS_", "AWS_"];
+
+/// The variables of a deployed stack that this program reads.
+const OUR_NAMES: [&str; 9] = [
+    "TABLE_NAME",
+    "SECRET_PREFIX",
+    "CREDENTIAL_KEY_ID",
+    "PEOPLE_KEY_ID",
+    "CERTIFICATE_BUCKET_URL",
+    "QUEUE_URL",
+    "DEAD_LETTERS_URL",
+    "JITTER_MINUTES",
+    "SERVICE_NAME",
+];
+
+/// Refuses a variable of ours that is set and cannot be read. It must not count as not set: a default would take its place, and send a credential elsewhere.
+///
+/// # Errors
+/// [`SettingsError::Unreadable`]
+#[expect(clippy::disallowed_methods, reason = "this looks at the environment once, at the start")]
+pub fn readable_environment() -> Result<(), SettingsError> {
+    readable(std::env::vars_os())
+}
+
+fn readable(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<(), SettingsError> {
+    for (name, value) in variables {
+        let name = name.to_string_lossy();
+        let ours = OUR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || OUR_NAMES.contains(&name.as_ref());
+        if ours && value.to_str().is_none() {
+            return Err(SettingsError::Unreadable(name.into_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// A variable that must be there.

@@ -7,15 +7,19 @@
 )]
 
 mod arguments;
+mod clock;
 mod collect;
 mod damage;
 mod deployed;
+mod disk;
 mod failures;
+mod pasted;
 mod people;
 mod recovery;
 mod serve;
 mod server;
 mod stored;
+mod terminal;
 mod training;
 
 use chrono::{DateTime, Utc};

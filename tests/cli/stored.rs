@@ -398,3 +398,31 @@ fn no_file_of_the_data_folder_has_the_credential() {
         }
     }
 }
+
+#[test]
+fn a_thousand_unmapped_organizations_with_long_names_are_stored_and_shown_whole() {
+    let example = worked_example();
+    let mut organizations: Vec<Value> = example.records(List::Organizations).collect();
+    let model = organizations[0].clone();
+    for number in 0..1_000 {
+        let mut more = model.clone();
+        (more["id"], more["name"]) = (json!(900_000 + number), json!("組織".repeat(200)));
+        more["agents_count"] = json!(0);
+        more["incident_reports_count"] = json!(0);
+        organizations.push(more);
+    }
+    let account = simulator::Account::from_records(
+        organizations,
+        example.records(List::Agents).collect(),
+        example.records(List::IncidentReports).collect(),
+    );
+    let home = Home::new(account);
+    home.on_data(&["connect", "edr", "--map", "1=acme"]).done();
+    let run = home.on_data(&["sync", "edr", "--json"]).json();
+    assert_eq!(run["status"], "succeeded", "{run}");
+    let shown = home.on_data(&["metrics", "edr", "--json"]).done().stdout;
+    assert!(shown.len() > 500_000, "{} bytes", shown.len());
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let unmapped = shown["evidence"][0]["bundle"]["metadata"]["organizations"]["unmapped"].as_array().unwrap().len();
+    assert!(unmapped >= 1_000, "{unmapped}");
+}

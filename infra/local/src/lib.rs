@@ -11,9 +11,14 @@ mod progress;
 mod render;
 pub mod scheduler;
 pub mod stack;
+pub mod storage;
 
 use clap::Parser;
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// SIGXFSZ, as Linux on x86 and ARM, and macOS, number it.
+const FILE_SIZE_SIGNAL: std::ffi::c_int = 25;
 
 /// Does what the process's arguments say, and gives its exit code: see docs/errors.md.
 #[must_use]
@@ -22,6 +27,9 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return outcome::usage(&error),
     };
+    if let Err(error) = common::settings::readable_environment() {
+        return outcome::report(&error.into());
+    }
     let serves = matches!(arguments.command, Some(commands::Command::Serve(_)));
     outcome::start_logging(arguments.verbose, serves);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -30,7 +38,13 @@ pub fn main() -> ExitCode {
             return outcome::report(&outcome::CliError::other(format!("the runtime does not start: {error}")));
         }
     };
-    match runtime.block_on(commands::run(arguments)) {
+    let done = runtime.block_on(async {
+        // The system ends a process that writes more to a file than it may (`ulimit -f`), unless it listens to the signal: then the write fails, and
+        // whoever wrote can say so. A signal that cannot be listened to leaves things as they are.
+        drop(signal(SignalKind::from_raw(FILE_SIZE_SIGNAL)));
+        commands::run(arguments).await
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => outcome::report(&fault),
     }

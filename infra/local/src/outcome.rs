@@ -2,6 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use common::domain::failure::{Failure, FailureCode};
+use common::domain::text::line;
 use common::settings::SettingsError;
 use std::error::Error;
 use std::process::ExitCode;
@@ -24,6 +25,11 @@ impl CliError {
     /// The command cannot be carried out as given.
     pub fn usage(line: impl Into<String>) -> Self {
         Self { exit: USAGE, line: line.into() }
+    }
+
+    /// Says one thing more.
+    pub fn and(self, more: &str) -> Self {
+        Self { line: format!("{}; {more}", self.line), ..self }
     }
 
     /// Something else went wrong.
@@ -50,16 +56,23 @@ impl From<SettingsError> for CliError {
                 "; make a key in Huntress under API Credentials and set both HUNTRESS_API_KEY and HUNTRESS_API_SECRET"
             }
             SettingsError::Missing(_) => "; set it",
+            SettingsError::Unreadable(_) => "; set it again, or unset it",
             SettingsError::OneOf(..) | SettingsError::Invalid { .. } => "",
         };
         Self::usage(format!("{error}{remedy}"))
     }
 }
 
+/// Tells people on stderr what else happened in a command that did what it was asked.
+#[expect(clippy::print_stderr, reason = "what is said beside the answer must not be in it")]
+pub fn note(text: &str) {
+    eprintln!("huntress-evidence: {}", line(text));
+}
+
 /// Prints the one line of a failure and gives the exit code.
 #[expect(clippy::print_stderr, reason = "this is the one line that a failing command prints")]
 pub fn report(fault: &CliError) -> ExitCode {
-    eprintln!("huntress-evidence: {}", fault.line.replace(['\n', '\r'], " "));
+    eprintln!("huntress-evidence: {}", line(&fault.line));
     ExitCode::from(fault.exit)
 }
 
@@ -125,8 +138,8 @@ pub fn start_logging(verbose: bool, json: bool) {
     };
     let filter = std::env::var("HUNTRESS_EVIDENCE_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
     // The lines of the SDK and of the embedded engine say nothing that ours do not.
-    let filter =
-        filter.unwrap_or_else(|| EnvFilter::new(format!("{level},aws=warn,aws_config=warn,hyper=warn,dynoxide=error")));
+    let libraries = if level == "off" { "" } else { ",aws=warn,aws_config=warn,hyper=warn,dynoxide=error" };
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("{level}{libraries}")));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started =
         if json { builder.json().flatten_event(true).try_init() } else { builder.with_target(false).try_init() };

@@ -12,11 +12,17 @@ use common::domain::guidance;
 use common::domain::product::Product;
 use common::domain::sat::bundle::SatBundle;
 use common::domain::sat::signal::SignalValues;
+use common::domain::text::{is_hidden, name};
 use serde::Serialize;
 use std::io::Write;
 
-/// Prints text to stdout; a reader that has gone away is no fault.
+/// Prints text to stdout, without what could change how a terminal shows the rest; a reader that has gone away is no fault.
 pub fn text(text: &str) -> Result<(), CliError> {
+    let shown: String = text.chars().filter(|c| *c == '\n' || !is_hidden(*c)).collect();
+    print(&shown)
+}
+
+fn print(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -30,7 +36,16 @@ pub fn text(text: &str) -> Result<(), CliError> {
 pub fn json(value: &impl Serialize) -> Result<(), CliError> {
     let rendered =
         serde_json::to_string_pretty(value).map_err(|error| CliError::other(format!("cannot be written: {error}")))?;
-    text(&format!("{rendered}\n"))
+    let mut escaped = String::with_capacity(rendered.len() + 1);
+    for c in rendered.chars() {
+        // JSON escapes the others itself; these can only be within its strings.
+        if c != '\n' && is_hidden(c) {
+            escaped += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    print(&(escaped + "\n"))
 }
 
 /// An empty table in the style of all.
@@ -66,6 +81,11 @@ fn category(metric: &Metric) -> &'static str {
     }
 }
 
+/// A name on one line: what was committed by an earlier release may have more.
+fn shown_name(given: Option<&str>) -> String {
+    given.and_then(name).unwrap_or_else(|| "no name".to_owned())
+}
+
 /// The metrics of a bundle as a table, and how they came about.
 pub fn metrics(bundle: &EdrBundle) -> String {
     let rows = |metrics: &[Metric]| {
@@ -93,8 +113,7 @@ pub fn metrics(bundle: &EdrBundle) -> String {
     let organizations = &metadata.organizations;
     if organizations.unmapped_total > 0 {
         let names = organizations.unmapped.iter().take(10);
-        let names: Vec<String> =
-            names.map(|org| format!("{} ({})", org.name.as_deref().unwrap_or("no name"), org.id)).collect();
+        let names: Vec<String> = names.map(|org| format!("{} ({})", shown_name(org.name.as_deref()), org.id)).collect();
         let more = organizations.unmapped_total.saturating_sub(names.len() as u64);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         text += &format!("unmapped organizations, in no client's evidence: {}{more}\n", names.join(", "));
@@ -138,10 +157,12 @@ pub fn signals(bundle: &SatBundle) -> String {
     }
     let metadata = &bundle.metadata;
     let records = metadata.records_read;
+    let account = metadata.account.name.as_deref().and_then(name);
+    let account = account.unwrap_or_else(|| metadata.account.id.to_string());
     let mut text = format!(
         "{table}\n\nas of {} · account {} · {} requests, {} ms · read {} assignments, {} activity records, {} learners, {} campaigns\n",
         time(metadata.as_of),
-        metadata.account.name.as_deref().unwrap_or(metadata.account.id.as_str()),
+        account,
         metadata.api_calls_made,
         metadata.collection_duration_ms,
         records.assignments,

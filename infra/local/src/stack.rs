@@ -1,6 +1,7 @@
 //! Everything that AWS is for the functions, on one machine: table, credentials and queue. Or AWS itself, for who looks after a deployed stack.
 
 use crate::engine::{Engine, EngineError, compact};
+use crate::storage::{self, Trouble};
 use chrono::TimeDelta;
 use common::app::collection::batch::{self, Attributes, Batch, Delivery};
 use common::app::collection::collect::Huntress;
@@ -15,7 +16,7 @@ use common::aws::secrets::wrapping::Wrapping;
 use common::aws::secrets::{Credentials, SealedFiles, SealingError};
 use common::aws::telemetry::Telemetry;
 use common::settings::Lookup;
-use common::store::{Store, StoreError};
+use common::store::Store;
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -51,20 +52,16 @@ pub enum LocalStackError {
     /// The sealed credentials.
     #[error(transparent)]
     Sealing(#[from] SealingError),
-    /// The table.
-    #[error("the data file cannot be used: {0}")]
-    Store(#[from] StoreError),
     /// Another process has the folder.
     #[error("the data folder {0} is in use by another huntress-evidence; stop it, or use its HTTP interface")]
     InUse(PathBuf),
     /// The folder cannot be used.
-    #[error("the data folder {path} cannot be used: {source}")]
+    #[error("the data folder {path} cannot be used: {trouble}")]
     Folder {
         /// Which folder.
         path: PathBuf,
         /// Why.
-        #[source]
-        source: std::io::Error,
+        trouble: Trouble,
     },
 }
 
@@ -81,22 +78,32 @@ impl LocalStack {
     /// # Errors
     /// [`LocalStackError`]; nothing that is there is overwritten.
     pub async fn open(data: &Path, huntress: Huntress) -> Result<(Self, UnboundedReceiver<Queued>), LocalStackError> {
-        let folder = |source| LocalStackError::Folder { path: data.to_owned(), source };
-        private_folder(data).map_err(folder)?;
+        Self::opened(data, huntress, Purpose::Change).await
+    }
+
+    /// The same for who only reads. Where nothing can be written, it is a copy in memory of what is there.
+    ///
+    /// # Errors
+    /// [`LocalStackError`]
+    pub async fn open_to_read(
+        data: &Path,
+        huntress: Huntress,
+    ) -> Result<(Self, UnboundedReceiver<Queued>), LocalStackError> {
+        Self::opened(data, huntress, Purpose::Read).await
+    }
+
+    async fn opened(
+        data: &Path,
+        huntress: Huntress,
+        purpose: Purpose,
+    ) -> Result<(Self, UnboundedReceiver<Queued>), LocalStackError> {
         // First of all: two processes that begin at the same time must not both make a sealing key.
-        let lock = File::create(data.join("lock")).map_err(folder)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(LocalStackError::InUse(data.to_owned())),
-            Err(fs::TryLockError::Error(source)) => return Err(folder(source)),
-        }
+        let lock = locked(data, purpose)?;
         let credentials = SealedFiles::open(&data.join("credentials"))?;
         let people = data.join("people");
         let wrapping = Wrapping::File(SealingKey::of_file(&people.join("people.key"))?);
         let keyring = PeopleKeyring { wrapping, documents: Documents::Folder(people.join("certificates")) };
-        let engine = Engine::file(&data.join(DATA_FILE)).await?;
-        let store = Store::new(engine.client(), TABLE);
-        store.create_table().await?;
+        let (engine, store) = opened_engine(&data.join(DATA_FILE), purpose).await?;
         let (sender, receiver) = mpsc::unbounded_channel();
         let parts = Parts {
             store,
@@ -107,7 +114,7 @@ impl LocalStack {
             limiters: Arc::default(),
             jitter: TimeDelta::zero(),
         };
-        let stack = Self { parts, data: data.to_owned(), engine: Some(engine), _lock: Some(lock) };
+        let stack = Self { parts, data: data.to_owned(), engine: Some(engine), _lock: lock };
         Ok((stack, receiver))
     }
 
@@ -161,6 +168,98 @@ impl LocalStack {
         engine.stop().await;
         compact(&self.data.join(DATA_FILE))
     }
+}
+
+/// What a data folder is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Change,
+    Read,
+}
+
+/// The lock on a data folder, which is made if it is not there. Who reads does without where no file can be made.
+fn locked(data: &Path, purpose: Purpose) -> Result<Option<File>, LocalStackError> {
+    let folder = |error| LocalStackError::Folder { path: data.to_owned(), trouble: Trouble::from(&error) };
+    private_folder(data).map_err(folder)?;
+    let path = data.join("lock");
+    let lock = match (File::create(&path), purpose) {
+        (Ok(lock), _) => lock,
+        (Err(_), Purpose::Read) => match File::open(&path) {
+            Ok(lock) => lock,
+            Err(_) => return Ok(None),
+        },
+        (Err(error), Purpose::Change) => return Err(folder(error)),
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(fs::TryLockError::WouldBlock) => Err(LocalStackError::InUse(data.to_owned())),
+        Err(fs::TryLockError::Error(error)) => Err(folder(error)),
+    }
+}
+
+/// The engine over a data file, and its table.
+async fn opened_engine(path: &Path, purpose: Purpose) -> Result<(Engine, Store), LocalStackError> {
+    if fs::metadata(path).map_or(true, |file| file.len() == 0) {
+        make_data_file(path).await?;
+    }
+    let engine = match (Engine::file(path).await, purpose) {
+        (Err(EngineError::Unwritable { .. }), Purpose::Read) => Engine::copy_of(path).await?,
+        (opened, _) => opened?,
+    };
+    let store = Store::new(engine.client(), TABLE);
+    let usable = async {
+        store.create_table().await?;
+        store.check_table().await
+    };
+    if let Err(error) = usable.await {
+        tracing::error!(error = &error as &dyn Error, "the table of the data file");
+        return Err(unusable(path).into());
+    }
+    Ok((engine, store))
+}
+
+/// Why the table of a data file cannot be used.
+fn unusable(path: &Path) -> EngineError {
+    let path = path.to_owned();
+    match storage::trouble(&path) {
+        Some(trouble) => EngineError::Unwritable { path, trouble },
+        // An earlier release made it where it stands, and was stopped before it was whole.
+        None => EngineError::Damaged { path, why: "its table is not whole".to_owned() },
+    }
+}
+
+/// Makes a data file with its table, whole or not at all: beside its place, and then into it.
+async fn make_data_file(path: &Path) -> Result<(), LocalStackError> {
+    let beside = path.with_extension("db.new");
+    let forget = || {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = beside.clone().into_os_string();
+            file.push(suffix);
+            // It may not be there.
+            drop(fs::remove_file(file));
+        }
+    };
+    forget();
+    let made = async {
+        let engine = Engine::file(&beside).await?;
+        let store = Store::new(engine.client(), TABLE);
+        let created = store.create_table().await;
+        // The engine may have made a part of it before it failed, and called it made when it was asked again.
+        let created = if created.is_ok() { store.check_table().await } else { created };
+        engine.stop().await;
+        created.map_err(|_| unusable(&beside))?;
+        compact(&beside)?;
+        let renamed = File::open(&beside).and_then(|file| file.sync_all()).and_then(|()| fs::rename(&beside, path));
+        renamed.map_err(|error| EngineError::Unwritable { path: path.to_owned(), trouble: Trouble::from(&error) })
+    };
+    let made = made.await.map_err(|error| match error {
+        EngineError::Unwritable { trouble, .. } => EngineError::Unwritable { path: path.to_owned(), trouble },
+        other => other,
+    });
+    if made.is_err() {
+        forget();
+    }
+    Ok(made?)
 }
 
 /// Hands one message to the handler of `sync-worker`. True if the message is done with.

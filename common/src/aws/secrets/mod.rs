@@ -13,6 +13,7 @@ pub use table::SealedTable;
 
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::product::Product;
+use crate::domain::text::pasted;
 use crate::huntress::edr::EdrCredential;
 use crate::huntress::sat::SatCredential;
 use secrecy::{ExposeSecret, SecretString};
@@ -138,14 +139,23 @@ fn parse(content: &SecretString, binding: Binding<'_>) -> Result<Credential, Sec
     }
     let credential = match content.product {
         Product::Edr => {
-            content.api_key.zip(content.api_secret).map(|(key, secret)| Credential::Edr(EdrCredential { key, secret }))
+            let (key, secret) = (without_paste(content.api_key), without_paste(content.api_secret));
+            key.zip(secret).map(|(key, secret)| Credential::Edr(EdrCredential { key, secret }))
         }
-        Product::Sat => content
-            .client_id
-            .zip(content.client_secret)
-            .map(|(client_id, client_secret)| Credential::Sat(SatCredential { client_id, client_secret })),
+        Product::Sat => {
+            let (id, secret) = (without_paste(content.client_id), without_paste(content.client_secret));
+            id.zip(secret).map(|(client_id, client_secret)| Credential::Sat(SatCredential { client_id, client_secret }))
+        }
     };
     credential.ok_or(SecretError::Malformed)
+}
+
+/// One half of a credential, which people may have pasted where it is kept.
+fn without_paste(half: Option<SecretString>) -> Option<SecretString> {
+    half.and_then(|half| {
+        let kept = pasted(half.expose_secret());
+        (!kept.is_empty()).then(|| SecretString::from(kept))
+    })
 }
 
 /// What was opened, which is text if it was sealed here.
@@ -188,6 +198,12 @@ mod tests {
         assert!(parse(&stored, binding(&acme)).is_ok());
         assert!(matches!(parse(&stored, binding(&other)), Err(SecretError::BoundElsewhere)));
         assert!(matches!(parse(&"{}".into(), binding(&acme)), Err(SecretError::Malformed)));
+        let pasted =
+            r#"{"company":"acme","connection":"edr","product":"huntress-edr","api_key":" hk\r\n","api_secret":"'hs'"}"#;
+        let Ok(Credential::Edr(read)) = parse(&pasted.into(), binding(&acme)) else { panic!("not read") };
+        assert_eq!((read.key.expose_secret(), read.secret.expose_secret()), ("hk", "hs"));
+        let blank = pasted.replace("'hs'", "' '");
+        assert!(matches!(parse(&blank.into(), binding(&acme)), Err(SecretError::Malformed)));
         let half = r#"{"company":"acme","connection":"edr","product":"huntress-edr","api_key":"hk"}"#;
         assert!(matches!(parse(&half.into(), binding(&acme)), Err(SecretError::Malformed)));
     }

@@ -1,6 +1,7 @@
 //! What a use case could not do, as one line that says what to do.
 
 use crate::outcome::CliError;
+use crate::storage::trouble_in;
 use common::app::connections::ConnectionError;
 use common::app::evidence::EvidenceError;
 use common::app::people::{KeyringError, PeopleError};
@@ -10,7 +11,8 @@ use common::store::StoreError;
 
 /// The table cannot be used.
 pub fn unusable(error: &StoreError) -> CliError {
-    CliError::other(format!("the data file cannot be used: {error}"))
+    let trouble = trouble_in(error).map_or_else(|| error.to_string(), ToOwned::to_owned);
+    CliError::other(format!("the data file cannot be used: {trouble}"))
 }
 
 /// There is no such connection.

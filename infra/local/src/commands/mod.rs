@@ -7,6 +7,7 @@ mod connections;
 mod demo;
 mod evidence;
 mod faults;
+mod given;
 mod people;
 mod runs;
 mod serve;
@@ -151,4 +152,13 @@ async fn open(storage: &StorageArgs) -> Result<(LocalStack, UnboundedReceiver<Qu
         return LocalStack::deployed(&environment, huntress).map_err(|error| CliError::usage(error.to_string()));
     }
     LocalStack::open(&storage.data, huntress).await.map_err(|error| CliError::other(error.to_string()))
+}
+
+/// The same for a command that only reads, which works on a full disk and in a folder that cannot be written to.
+async fn open_to_read(storage: &StorageArgs) -> Result<(LocalStack, UnboundedReceiver<Queued>), CliError> {
+    if storage.aws {
+        return open(storage).await;
+    }
+    let huntress = huntress(Arc::new(SystemClock))?;
+    LocalStack::open_to_read(&storage.data, huntress).await.map_err(|error| CliError::other(error.to_string()))
 }

@@ -6,6 +6,7 @@ use common::domain::connection::Connection;
 use common::domain::people::person::{CertificateOutcome, OnboardingPrompt, PeopleSummary, PersonEvent, PersonState};
 use common::domain::people::report::TrainingReport;
 use common::domain::people::selection::{PickableAssignment, SelectedAssignments};
+use common::domain::text::line;
 use common::store::{LoggedEvent, PersonRecord};
 use serde_json::json;
 
@@ -41,7 +42,7 @@ pub fn training(report: &TrainingReport) -> String {
         "{rows}\n\n{}\nas of {} · account {} · {} requests, {} ms\n",
         summary(&report.summary),
         time(metadata.as_of),
-        metadata.account.name.as_deref().unwrap_or(metadata.account.id.as_str()),
+        line(metadata.account.name.as_deref().unwrap_or(metadata.account.id.as_str())),
         metadata.api_calls_made,
         metadata.collection_duration_ms,
     );
@@ -64,7 +65,7 @@ pub fn assignments(assignments: &[PickableAssignment], gone: &SelectedAssignment
         let status = json!(assignment.status);
         rows.add_row([
             assignment.id.to_string(),
-            assignment.name.clone().unwrap_or_else(|| "-".to_owned()),
+            assignment.name.as_deref().map_or_else(|| "-".to_owned(), line),
             status.as_str().unwrap_or_default().replace('_', " "),
             date(assignment.starts_at),
             date(assignment.ends_at),
@@ -112,7 +113,7 @@ pub fn people(
             certificates(state),
         ];
         if let Some(identity) = identities.and_then(|identities| identities.get(index)) {
-            let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+            let shown = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), line);
             row.extend([shown(&identity.name), shown(&identity.email)]);
         }
         rows.add_row(row);

@@ -2,6 +2,7 @@
 
 use super::{job, tenant};
 use crate::arguments::{CollectionArguments, Rules};
+use crate::commands::given::Given;
 use crate::commands::huntress;
 use crate::outcome::CliError;
 use crate::{progress, render};
@@ -11,7 +12,6 @@ use common::domain::edr::bundle::bundle_of;
 use common::domain::failure::{Failure, FailureCode};
 use common::huntress::edr::EdrCredential;
 use common::huntress::rate_limit::RateLimiter;
-use common::settings::{environment, required};
 use std::sync::Arc;
 
 #[derive(Debug, Args)]
@@ -29,12 +29,16 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> Result<(), CliError> {
+    let mut given = Given::default();
+    let done = collect(options, &mut given).await;
+    given.said(done)
+}
+
+async fn collect(options: Options, given: &mut Given) -> Result<(), CliError> {
     let settings = options.rules.settings()?;
     let huntress = huntress(Arc::new(SystemClock))?;
-    let credential = EdrCredential {
-        key: required(&environment, "HUNTRESS_API_KEY")?.into(),
-        secret: required(&environment, "HUNTRESS_API_SECRET")?.into(),
-    };
+    let credential =
+        EdrCredential { key: given.required("HUNTRESS_API_KEY")?, secret: given.required("HUNTRESS_API_SECRET")? };
     let budget = RateLimiter::per_minute(options.requests_per_minute);
     let job = job(&options.collection, &huntress, budget);
     let display = progress::show(&job.progress, &job.budget, &huntress.clock);

@@ -5,6 +5,7 @@ mod sat;
 mod training;
 
 use crate::arguments::CollectionArguments;
+use crate::commands::given::Given;
 use crate::outcome::CliError;
 use chrono::TimeDelta;
 use clap::Subcommand;
@@ -14,7 +15,6 @@ use common::domain::product::Product;
 use common::huntress::rate_limit::RateLimiter;
 use common::huntress::retry::WaitPolicy;
 use common::huntress::sat::SatCredential;
-use common::settings::{environment, required};
 use std::sync::Arc;
 
 #[derive(Debug, Subcommand)]
@@ -55,11 +55,16 @@ fn tenant(options: CollectionArguments) -> Tenant {
     Tenant { company_id: options.company, client_id: options.client }
 }
 
-fn training_credential() -> Result<SatCredential, CliError> {
+fn training_credential(given: &mut Given) -> Result<SatCredential, CliError> {
     Ok(SatCredential {
-        client_id: required(&environment, "HUNTRESS_SAT_CLIENT_ID")?.into(),
-        client_secret: required(&environment, "HUNTRESS_SAT_CLIENT_SECRET")?.into(),
+        client_id: given.required("HUNTRESS_SAT_CLIENT_ID")?,
+        client_secret: given.required("HUNTRESS_SAT_CLIENT_SECRET")?,
     })
+}
+
+/// The account to measure, if one is named.
+fn training_account(given: &mut Given) -> Option<String> {
+    given.variable("HUNTRESS_SAT_ACCOUNT_ID")
 }
 
 fn training_budget(requests_per_minute: Option<u32>) -> RateLimiter {

@@ -1,7 +1,8 @@
 //! `collect sat`.
 
-use super::{job, tenant, training_budget, training_credential};
+use super::{job, tenant, training_account, training_budget, training_credential};
 use crate::arguments::{CollectionArguments, TrainingRules};
+use crate::commands::given::Given;
 use crate::commands::huntress;
 use crate::outcome::CliError;
 use crate::{progress, render};
@@ -10,7 +11,6 @@ use common::clock::SystemClock;
 use common::domain::controls::ControlMap;
 use common::domain::policy::InForce;
 use common::domain::sat::bundle::bundle_of;
-use common::settings::environment;
 use std::sync::Arc;
 
 #[derive(Debug, Args)]
@@ -25,10 +25,16 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> Result<(), CliError> {
+    let mut given = Given::default();
+    let done = collect(options, &mut given).await;
+    given.said(done)
+}
+
+async fn collect(options: Options, given: &mut Given) -> Result<(), CliError> {
     let settings = options.rules.settings()?;
     let huntress = huntress(Arc::new(SystemClock))?;
-    let credential = training_credential()?;
-    let configured = environment("HUNTRESS_SAT_ACCOUNT_ID");
+    let credential = training_credential(given)?;
+    let configured = training_account(given);
     let job = job(&options.collection, &huntress, training_budget(options.requests_per_minute));
     let display = progress::show(&job.progress, &job.budget, &huntress.clock);
     let collected = huntress.collect_sat(&credential, settings, configured.as_deref(), job).await;

@@ -1,7 +1,8 @@
 //! `collect training`.
 
-use super::{job, tenant, training_budget, training_credential};
+use super::{job, tenant, training_account, training_budget, training_credential};
 use crate::arguments::{CollectionArguments, sat_id};
+use crate::commands::given::Given;
 use crate::commands::huntress;
 use crate::outcome::CliError;
 use crate::{progress, render};
@@ -11,7 +12,6 @@ use common::domain::controls::ControlMap;
 use common::domain::people::report::report_of;
 use common::domain::sat::id::SatId;
 use common::domain::sat::{Caps, SatSettings};
-use common::settings::environment;
 use std::sync::Arc;
 
 #[derive(Debug, Args)]
@@ -33,12 +33,18 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> Result<(), CliError> {
+    let mut given = Given::default();
+    let done = collect(options, &mut given).await;
+    given.said(done)
+}
+
+async fn collect(options: Options, given: &mut Given) -> Result<(), CliError> {
     let caps =
         Caps { assignments: options.max_assignments, activity_per_assignment: options.max_activity, ..Caps::default() };
     let settings = SatSettings::new(caps, false).map_err(|error| CliError::usage(error.to_string()))?;
     let huntress = huntress(Arc::new(SystemClock))?;
-    let credential = training_credential()?;
-    let configured = environment("HUNTRESS_SAT_ACCOUNT_ID");
+    let credential = training_credential(given)?;
+    let configured = training_account(given);
     let picks = options.assignments.into_iter().collect();
     let job = job(&options.collection, &huntress, training_budget(options.requests_per_minute));
     let display = progress::show(&job.progress, &job.budget, &huntress.clock);

@@ -2,6 +2,7 @@
 
 use super::{mapping, said};
 use crate::arguments::{MappingArguments, Rules, StorageArgs, TrainingRules, sat_id};
+use crate::commands::given::Given;
 use crate::commands::{faults, open};
 use crate::outcome::CliError;
 use chrono::{DateTime, Utc};
@@ -16,7 +17,6 @@ use common::domain::product::Product;
 use common::domain::sat::id::SatId;
 use common::huntress::edr::EdrCredential;
 use common::huntress::sat::SatCredential;
-use common::settings::environment;
 use common::store::StoreError;
 use secrecy::SecretString;
 use std::io::IsTerminal;
@@ -108,11 +108,13 @@ async fn edr(options: EdrOptions) -> Result<(), CliError> {
     };
     let make = |now| Connection { edr: settings, ..new(&wanted, Product::Edr, mapping.clone(), now) };
     let [key, secret] = Variable::pair(["HUNTRESS_API_KEY", "HUNTRESS_API_SECRET"]);
+    let mut given = Given::default();
     let ask = || {
-        let credential = EdrCredential { key: key.read("API key")?, secret: secret.read("API secret")? };
-        Ok(Credential::Edr(credential))
+        let key = key.read("API key", &mut given)?;
+        Ok(Credential::Edr(EdrCredential { key, secret: secret.read("API secret", &mut given)? }))
     };
-    save(&wanted, ask, make).await
+    let saved = save(&wanted, ask, make).await;
+    given.said(saved)
 }
 
 async fn sat(options: SatOptions) -> Result<(), CliError> {
@@ -120,9 +122,10 @@ async fn sat(options: SatOptions) -> Result<(), CliError> {
     let company = &options.storage.company;
     let client = options.client.clone().map_or_else(|| ClientId::parse(company.as_str()), Ok);
     let mapping = Mapping::OneClient { client: client.map_err(|error| CliError::usage(error.to_string()))? };
+    let mut given = Given::default();
     let configured = match &options.account {
         Some(account) => Some(account.clone()),
-        None => environment("HUNTRESS_SAT_ACCOUNT_ID").map(SatId::parse).transpose().map_err(|error| {
+        None => given.variable("HUNTRESS_SAT_ACCOUNT_ID").map(SatId::parse).transpose().map_err(|error| {
             CliError::usage(format!("the environment variable HUNTRESS_SAT_ACCOUNT_ID cannot be used: {error}"))
         })?,
     };
@@ -140,11 +143,11 @@ async fn sat(options: SatOptions) -> Result<(), CliError> {
     };
     let [id, secret] = Variable::pair(["HUNTRESS_SAT_CLIENT_ID", "HUNTRESS_SAT_CLIENT_SECRET"]);
     let ask = || {
-        let credential =
-            SatCredential { client_id: id.read("client id")?, client_secret: secret.read("client secret")? };
-        Ok(Credential::Sat(credential))
+        let client_id = id.read("client id", &mut given)?;
+        Ok(Credential::Sat(SatCredential { client_id, client_secret: secret.read("client secret", &mut given)? }))
     };
-    save(&wanted, ask, make).await
+    let saved = save(&wanted, ask, make).await;
+    given.said(saved)
 }
 
 fn new(wanted: &Wanted<'_>, product: Product, mapping: Mapping, now: DateTime<Utc>) -> Connection {
@@ -163,8 +166,8 @@ impl Variable {
     }
 
     /// The secret from the environment, or from a prompt that does not show it.
-    fn read(&self, question: &str) -> Result<SecretString, CliError> {
-        if let Some(value) = environment(self.name) {
+    fn read(&self, question: &'static str, given: &mut Given) -> Result<SecretString, CliError> {
+        if let Some(value) = given.variable(self.name) {
             return Ok(value.into());
         }
         if !std::io::stdin().is_terminal() {
@@ -175,18 +178,15 @@ impl Variable {
         }
         let typed = rpassword::prompt_password(format!("{question}: "));
         let typed = typed.map_err(|error| CliError::other(format!("the prompt failed: {error}")))?;
-        if typed.trim().is_empty() {
-            Err(CliError::usage(format!("no {question} was given")))
-        } else {
-            Ok(typed.trim().to_owned().into())
-        }
+        let typed = given.cleaned(question, &typed);
+        typed.map(SecretString::from).ok_or_else(|| CliError::usage(format!("no {question} was given")))
     }
 }
 
 /// Tests the credential, seals it and saves the connection, in this order: what does not work is not saved.
 async fn save(
     wanted: &Wanted<'_>,
-    ask: impl Fn() -> Result<Credential, CliError>,
+    ask: impl FnOnce() -> Result<Credential, CliError>,
     make: impl Fn(DateTime<Utc>) -> Connection,
 ) -> Result<(), CliError> {
     let (stack, _) = open(wanted.storage).await?;

@@ -1,7 +1,7 @@
 //! `connections`: lists them.
 
 use crate::arguments::Listing;
-use crate::commands::{faults, open};
+use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use common::api::views::ConnectionList;
@@ -9,7 +9,7 @@ use common::app::stack::Stack;
 use common::domain::mapping::Mapping;
 
 pub async fn run(options: Listing) -> Result<(), CliError> {
-    let (stack, _) = open(&options.storage).await?;
+    let (stack, _) = open_to_read(&options.storage).await?;
     let Ok(connections) = stack.parts.connections();
     let connections = connections.list(&options.storage.company).await.map_err(|error| faults::unusable(&error))?;
     stack.close().await;

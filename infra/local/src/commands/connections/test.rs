@@ -5,6 +5,7 @@ use crate::commands::{faults, open};
 use crate::outcome::CliError;
 use crate::render;
 use common::app::stack::Stack;
+use common::domain::text::line;
 
 pub async fn run(options: OfConnection) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
@@ -17,7 +18,7 @@ pub async fn run(options: OfConnection) -> Result<(), CliError> {
     } else {
         let mut table = render::table(&["permission", "granted", "why not"]);
         for permission in &report.permissions {
-            let why = permission.failure.as_ref().map_or(String::new(), |failure| failure.message.clone());
+            let why = permission.failure.as_ref().map_or(String::new(), |failure| line(&failure.message));
             table.add_row([permission.permission.as_str(), if permission.granted { "yes" } else { "no" }, &why]);
         }
         render::text(&format!("{table}\n"))?;

@@ -1,7 +1,7 @@
 //! `people`: where they stand.
 
 use crate::arguments::{ActorArgs, StorageArgs};
-use crate::commands::{by, faults, open};
+use crate::commands::{by, faults, open, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use clap::{Args, ValueEnum};
@@ -60,7 +60,8 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> Result<(), CliError> {
-    let (stack, _) = open(&options.storage).await?;
+    // That names were opened is written down.
+    let (stack, _) = if options.names { open(&options.storage).await? } else { open_to_read(&options.storage).await? };
     let Ok(service) = stack.parts.people();
     let (company, id) = (&options.storage.company, &options.connection);
     let status = options.status.map(Into::into);

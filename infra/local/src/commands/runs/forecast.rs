@@ -1,7 +1,7 @@
 //! `sync --dry-run`: what the next run will ask of Huntress.
 
 use super::sync::Options;
-use crate::commands::{faults, open};
+use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use common::api::views::ForecastAnswer;
@@ -9,7 +9,7 @@ use common::app::stack::Stack;
 use common::domain::forecast::{Basis, Forecast};
 
 pub async fn run(options: &Options) -> Result<(), CliError> {
-    let (stack, _) = open(&options.storage).await?;
+    let (stack, _) = open_to_read(&options.storage).await?;
     let (company, id) = (&options.storage.company, &options.connection);
     let Ok(planner) = stack.parts.planner();
     let forecast = planner.forecast(company, id, &stack.parts.limiters).await;

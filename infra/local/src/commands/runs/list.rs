@@ -1,14 +1,15 @@
 //! `runs`: those of a connection, newest first.
 
 use crate::arguments::OfConnection;
-use crate::commands::{faults, open};
+use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use common::api::views::RunList;
 use common::app::stack::Stack;
+use common::domain::text::line;
 
 pub async fn run(options: OfConnection) -> Result<(), CliError> {
-    let (stack, _) = open(&options.storage).await?;
+    let (stack, _) = open_to_read(&options.storage).await?;
     let (company, id) = (&options.storage.company, &options.connection);
     let (Ok(connections), Ok(planner)) = (stack.parts.connections(), stack.parts.planner());
     connections.get(company, id).await.map_err(|error| faults::stored(error, id))?;
@@ -27,7 +28,7 @@ pub async fn run(options: OfConnection) -> Result<(), CliError> {
             render::time_or_dash(run.finished_at),
             run.api_calls.to_string(),
             run.bundles.to_string(),
-            run.failure.as_ref().map_or(String::new(), |failure| failure.message.clone()),
+            run.failure.as_ref().map_or(String::new(), |failure| line(&failure.message)),
         ]);
     }
     render::text(&format!("{table}\n"))
