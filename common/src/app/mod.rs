@@ -4,6 +4,9 @@ pub mod assignments;
 pub mod collection;
 pub mod connections;
 pub mod evidence;
+pub mod log;
+#[cfg(feature = "pack")]
+pub mod packs;
 pub mod people;
 pub mod runs;
 pub mod stack;

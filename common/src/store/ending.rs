@@ -2,12 +2,13 @@
 
 use super::active::ActiveRun;
 use super::error::StoreError;
-use super::evidence::{Commit, EvidenceRecord};
+use super::evidence::{Commit, EvidenceRecord, places};
 use super::lease::Lease;
 use super::{ATTEMPTS, Store};
 use crate::domain::connection::{AUTH_BACKOFF, Connection, ConnectionStatus};
 use crate::domain::failure::Failure;
-use crate::domain::log::statement::{EvaluationBasis, Event, EvidenceLeaf, FailureLeaf, bundle_tree};
+use crate::domain::log::Hash;
+use crate::domain::log::statement::{EvaluationBasis, Event, EvidenceLeaf, FailureLeaf};
 use crate::domain::run::{RecordCounts, Run, RunStatus};
 use crate::store::table::items::{Change, Record, number, put, put_new};
 use crate::store::table::keys;
@@ -82,8 +83,10 @@ impl Store {
             committed_at: ended.finished_at,
             bundles: evidence.len() as u64,
             leaf: None,
+            bundle_root: None,
         };
-        let event = evidence_leaf(lease, &ended, &evidence);
+        let (root, places) = places(&evidence);
+        let event = evidence_leaf(lease, &ended, commit.bundles, root);
         let product = evidence.first().map(|record| record.product);
         for _ in 0..ATTEMPTS {
             let run = self
@@ -96,6 +99,7 @@ impl Store {
             let connection = self.connection(&lease.company, &lease.connection).await?;
             let appended = self.append_run(lease, connection.as_ref(), product, &event).await?;
             commit.leaf = appended.as_ref().map(|leaf| leaf.index);
+            commit.bundle_root = commit.leaf.map(|_| root);
             let mut actions = vec![
                 lease.change().delete(&self.table)?,
                 run.update(&self.table)?,
@@ -106,8 +110,8 @@ impl Store {
             }
             actions.extend(appended.into_iter().flat_map(|leaf| leaf.actions));
             if together {
-                for record in &evidence {
-                    for item in record.to_stored(lease)? {
+                for (record, place) in evidence.iter().zip(&places) {
+                    for item in record.to_stored(lease, place.clone())? {
                         actions.push(put(&self.table, item)?);
                     }
                 }
@@ -221,16 +225,13 @@ impl Store {
 }
 
 /// What the log says of a run with evidence. Bundles are evaluated at a whole second.
-fn evidence_leaf(lease: &Lease, ended: &RunSuccess, evidence: &[EvidenceRecord]) -> Event {
-    let mut bundles: Vec<_> = evidence.iter().map(|record| (&record.owner, record.body.as_bytes())).collect();
-    // The company's own first, then by client id.
-    bundles.sort_unstable();
+fn evidence_leaf(lease: &Lease, ended: &RunSuccess, bundles: u64, bundle_root: Hash) -> Event {
     Event::Evidence(EvidenceLeaf {
         run_id: lease.run_id.clone(),
         as_of: lease.as_of.trunc_subsecs(0),
         ended_at: ended.finished_at,
-        bundles: bundles.len() as u64,
-        bundle_root: bundle_tree(bundles.into_iter().map(|(_, body)| body)).root(),
+        bundles,
+        bundle_root,
         policies: ended.basis.policies.clone(),
         control_map: ended.basis.control_map,
         rules: ended.basis.rules.clone(),

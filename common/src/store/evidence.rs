@@ -7,6 +7,10 @@ use super::Store;
 use super::error::StoreError;
 use super::lease::Lease;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use crate::domain::log::Hash;
+use crate::domain::log::proof::is_included;
+use crate::domain::log::statement::bundle_tree;
+use crate::domain::log::tree::leaf_hash;
 use crate::domain::product::Product;
 use crate::store::table::Item;
 use crate::store::table::batches::put_request;
@@ -68,6 +72,17 @@ pub struct StoredEvidence {
     pub committed_at: DateTime<Utc>,
     /// The leaf of the connection's evidence log that is about it; `None` for evidence from before the log, which is `unlogged`.
     pub leaf: Option<u64>,
+    /// Where it is among the bundles of its run. The path was checked on reading.
+    pub place: Option<BundlePlace>,
+}
+
+/// Where a bundle is in the tree of its run's bundles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundlePlace {
+    /// Its place: the company's own first, then by client id.
+    pub index: u64,
+    /// From it to the root that the statement of the run names.
+    pub path: Vec<Hash>,
 }
 
 /// What makes the evidence of a run visible.
@@ -82,6 +97,9 @@ pub(super) struct Commit {
     /// The leaf of the evidence log that is about it; absent in what was committed before there was a log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaf: Option<u64>,
+    /// The root over the run's bundles, as the leaf has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle_root: Option<Hash>,
 }
 
 impl Record for Commit {
@@ -108,6 +126,8 @@ struct EvidenceItem {
     more_pieces: u32,
     /// Of the whole bundle.
     sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<BundlePlace>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -160,7 +180,7 @@ impl EvidenceRecord {
     }
 
     /// The record that readers find, and those of what does not fit into it.
-    pub(super) fn to_stored(&self, lease: &Lease) -> Result<Vec<Item>, StoreError> {
+    pub(super) fn to_stored(&self, lease: &Lease, place: BundlePlace) -> Result<Vec<Item>, StoreError> {
         let pieces = in_pieces(&self.body);
         let (first, more) = pieces.split_first().unwrap_or((&"", &[]));
         let record = EvidenceItem {
@@ -172,6 +192,7 @@ impl EvidenceRecord {
             body: (*first).to_owned(),
             more_pieces: u32::try_from(more.len()).unwrap_or(u32::MAX),
             sha256: keys::sha256(&self.body),
+            place: Some(place),
         };
         let key = record.key(&self.owner.partition(&lease.company));
         let mut items = vec![record.to_item(&key)?];
@@ -182,6 +203,19 @@ impl EvidenceRecord {
     }
 }
 
+/// The root over the bundles of a run, and where each of them is.
+pub(super) fn places(evidence: &[EvidenceRecord]) -> (Hash, Vec<BundlePlace>) {
+    let mut order: Vec<usize> = (0..evidence.len()).collect();
+    order.sort_by_key(|number| evidence.get(*number).map(|record| &record.owner));
+    let tree = bundle_tree(order.iter().filter_map(|number| Some(evidence.get(*number)?.body.as_bytes())));
+    let mut places: Vec<(usize, BundlePlace)> = (0..)
+        .zip(order)
+        .map(|(index, number)| (number, BundlePlace { index, path: tree.inclusion_path(index).unwrap_or_default() }))
+        .collect();
+    places.sort_by_key(|(number, _)| *number);
+    (tree.root(), places.into_iter().map(|(_, place)| place).collect())
+}
+
 impl Store {
     /// Writes evidence where no reader shows it until this lease's commit is there. [`Store::commit`] does this itself for many records.
     ///
@@ -189,8 +223,8 @@ impl Store {
     /// [`StoreError::Unavailable`] and [`StoreError::Refused`].
     pub async fn stage(&self, lease: &Lease, evidence: &[EvidenceRecord]) -> Result<(), StoreError> {
         let mut batches = self.batches();
-        for record in evidence {
-            for item in record.to_stored(lease)? {
+        for (record, place) in evidence.iter().zip(places(evidence).1) {
+            for item in record.to_stored(lease, place)? {
                 // A piece is counted as if it were full: its bytes are not more.
                 batches.add(put_request(item)?, record.body.len().min(BODY_LIMIT)).await?;
             }
@@ -297,6 +331,14 @@ impl Store {
         if keys::sha256(&body) != record.sha256 {
             return Err(StoreError::corrupt(EvidenceItem::KIND, "its body does not have its SHA-256"));
         }
+        if let Some(root) = &commit.bundle_root {
+            let leaf = leaf_hash(body.as_bytes());
+            let logged = |it: &BundlePlace| is_included(&leaf, it.index, commit.bundles, &it.path, root);
+            if !record.place.as_ref().is_some_and(logged) {
+                let reason = "it is not what the evidence log says that its run committed";
+                return Err(StoreError::corrupt(EvidenceItem::KIND, reason));
+            }
+        }
         Ok(Some(StoredEvidence {
             owner: owner.clone(),
             product: record.product,
@@ -307,6 +349,7 @@ impl Store {
             sha256: record.sha256,
             committed_at: commit.committed_at,
             leaf: commit.leaf,
+            place: record.place,
         }))
     }
 

@@ -9,8 +9,8 @@ use super::{ATTEMPTS, Store};
 use crate::domain::connection::{Connection, Product};
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::log::Hash;
-use crate::domain::log::statement::{Event, Leaf, Statement};
-use crate::domain::log::tree::{Frontier, leaf_hash};
+use crate::domain::log::statement::{CompanyStatement, Event, Leaf, Statement};
+use crate::domain::log::tree::{Frontier, Tree, leaf_hash};
 use crate::store::table::items::{Change, Record, number, put_new};
 use crate::store::table::{Item, keys};
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -73,6 +73,26 @@ impl Record for KeptCheckpoint {
     const KIND: &'static str = "checkpoint of the evidence log";
 }
 
+#[derive(Serialize, Deserialize)]
+struct CompanyLogHead {
+    size: u64,
+    peaks: Frontier,
+}
+
+impl Record for CompanyLogHead {
+    const KIND: &'static str = "head of the log of decisions";
+}
+
+/// Whether leaves are those of a head.
+fn check(leaves: &[String], size: u64, root: Hash) -> Result<(), StoreError> {
+    let tree = Tree::of(leaves.iter().map(|data| leaf_hash(data.as_bytes())));
+    if tree.size() == size && tree.root() == root {
+        return Ok(());
+    }
+    let reason = "its leaves are not those of its head: restore the data, nothing of it is proved as it is";
+    Err(StoreError::corrupt("evidence log", reason))
+}
+
 /// A leaf that is to be appended.
 pub(super) struct Appended {
     /// Where it will be.
@@ -120,6 +140,77 @@ impl Store {
                 .update(&self.table)?,
         };
         Ok(Appended { index, actions: [leaf, after] })
+    }
+
+    /// What a transaction needs to append to the log of the company's decisions. Whoever is refused reads and tries again.
+    pub(super) async fn append_company(
+        &self,
+        statement: &CompanyStatement,
+    ) -> Result<[TransactWriteItem; 2], StoreError> {
+        let company = &statement.company;
+        let data = statement.data().map_err(|error| StoreError::corrupt(LeafItem::KIND, error.to_string()))?;
+        let data = String::from_utf8(data).map_err(|_| StoreError::corrupt(LeafItem::KIND, "it is no text"))?;
+        let head = self.company_log_head(company).await?;
+        let mut peaks = head.clone().unwrap_or_default();
+        let index = peaks.size();
+        peaks.append(leaf_hash(data.as_bytes()));
+        let leaf = put_new(&self.table, LeafItem { data }.to_item(&keys::company_log_leaf(company, index))?)?;
+        let (key, size) = (keys::company_log_head(company), peaks.size());
+        let after = match head {
+            None => put_new(&self.table, CompanyLogHead { size, peaks }.to_item(&key)?)?,
+            Some(_) => Change::of(key)
+                .only_if("size", number(index))
+                .set("size", &size)?
+                .set("peaks", &peaks)?
+                .update(&self.table)?,
+        };
+        Ok([leaf, after])
+    }
+
+    /// Appends to the log of the company's decisions what stands alone, such as a new key.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if others append all the time.
+    pub async fn append_to_company_log(&self, statement: &CompanyStatement) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            let actions = self.append_company(statement).await?;
+            if self.transact(actions.to_vec()).await?.is_written() {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Conflict { record: CompanyLogHead::KIND })
+    }
+
+    /// The head of the log of a company's decisions; `None` before its first leaf.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn company_log_head(&self, company: &CompanyId) -> Result<Option<Frontier>, StoreError> {
+        let head: Option<CompanyLogHead> = self.get(&keys::company_log_head(company)).await?;
+        Ok(head.map(|head| head.peaks))
+    }
+
+    /// The data of all leaves of the log of a company's decisions, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if they are not those of its head.
+    pub async fn company_log(&self, company: &CompanyId) -> Result<Vec<String>, StoreError> {
+        let Some(head) = self.company_log_head(company).await? else { return Ok(Vec::new()) };
+        let leaves: Vec<LeafItem> = self.all(&keys::company_log_leaves(company, head.size())).await?;
+        let leaves: Vec<String> = leaves.into_iter().map(|leaf| leaf.data).collect();
+        check(&leaves, head.size(), head.root())?;
+        Ok(leaves)
+    }
+
+    /// The data of all leaves of a connection's log, in order; none before its first.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if they are not those of its head.
+    pub async fn log(&self, company: &CompanyId, connection: &ConnectionId) -> Result<Vec<String>, StoreError> {
+        let Some(head) = self.log_head(company, connection).await? else { return Ok(Vec::new()) };
+        let leaves = self.log_leaves(company, connection, 0, head.size()).await?;
+        check(&leaves, head.size(), head.root())?;
+        Ok(leaves)
     }
 
     /// What the transaction that ends a run appends. `None` for a run whose connection was removed by a release that kept no log.

@@ -26,7 +26,7 @@ pub use connections::{ConnectionChange, DueConnection, Scheduling};
 pub use credentials::SealedCredential;
 pub use ending::{RunFailure, RunSuccess, TRANSACTION_BYTES, TRANSACTION_RECORDS};
 pub use error::StoreError;
-pub use evidence::{EvidenceOwner, EvidenceRecord, StoredEvidence};
+pub use evidence::{BundlePlace, EvidenceOwner, EvidenceRecord, StoredEvidence};
 pub use lease::{Lease, LeaseOutcome};
 pub use log::{KeptCheckpoint, LogHead};
 pub use people::{

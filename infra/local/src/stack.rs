@@ -143,6 +143,12 @@ impl LocalStack {
         Ok((Self { parts, data: PathBuf::new(), engine: None, _lock: None }, receiver))
     }
 
+    /// The data folder; empty for a deployed stack.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Sends messages to the queue.
     ///
     /// # Errors

@@ -162,6 +162,25 @@ pub(in crate::store) fn log_leaves(company: &CompanyId, connection: &ConnectionI
     Range { pk, from, to: format!("LOG#LEAF#{:020}", to.saturating_sub(1)) }
 }
 
+/// Where the log of a company's decisions is.
+fn company_log(company: &CompanyId) -> String {
+    format!("LOG#{company}")
+}
+
+pub(in crate::store) fn company_log_head(company: &CompanyId) -> Key {
+    Key { pk: company_log(company), sk: "LOG#HEAD".to_owned() }
+}
+
+pub(in crate::store) fn company_log_leaf(company: &CompanyId, index: u64) -> Key {
+    Key { pk: company_log(company), sk: format!("LOG#LEAF#{index:020}") }
+}
+
+/// The leaves `0..to` of the log of a company's decisions.
+pub(in crate::store) fn company_log_leaves(company: &CompanyId, to: u64) -> Range {
+    let Key { pk, sk: from } = company_log_leaf(company, 0);
+    Range { pk, from, to: format!("LOG#LEAF#{:020}", to.saturating_sub(1)) }
+}
+
 /// The newest checkpoint of a log that is kept.
 pub(in crate::store) fn log_checkpoint(company: &CompanyId, connection: &ConnectionId) -> Key {
     Key { pk: of_connection(company, connection), sk: "LOG#CHECKPOINT".to_owned() }

@@ -1,6 +1,7 @@
 //! Commands by noun, one file per verb: its arguments, and what it does. A new one is its file, a line of [`Command`] and a line of [`run`].
 
 mod assignments;
+mod audit;
 mod clients;
 mod collect;
 mod connections;
@@ -84,6 +85,16 @@ pub enum Command {
     Disconnect(connections::disconnect::Options),
     /// Move the runs that a deployed stack's queue put aside back to its workers
     Redrive(runs::redrive::Options),
+    /// Make a pack of a client's evidence for an auditor
+    Pack(audit::pack::Options),
+    /// Check a pack with nothing but the file
+    Verify(audit::verify::Options),
+    /// Print the newest evidence of a client as OSCAL, OCSF or tables
+    Export(audit::export::Options),
+    /// Print the key that checks packs and checkpoints
+    LogKey(Listing),
+    /// Show the evidence log of a connection, or sign it
+    Log(audit::log::Options),
     /// Run scheduler, queue, worker and HTTP on this machine
     Serve(serve::Options),
 }
@@ -119,6 +130,11 @@ pub async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Certificate(options) => people::certificate::run(options).await,
         Command::Erase(options) => people::erase::run(options).await,
         Command::Provider(options) => clients::provider::run(options).await,
+        Command::Pack(options) => audit::pack::run(options).await,
+        Command::Verify(options) => audit::verify::run(&options),
+        Command::Export(options) => audit::export::run(options).await,
+        Command::LogKey(options) => audit::log_key::run(options).await,
+        Command::Log(options) => audit::log::run(options).await,
         Command::Serve(options) => serve::run(options).await,
     }
 }

@@ -1,0 +1,280 @@
+//! Packs made from a stack: what was recorded of one client is read, checked against the log, and handed to the pure part.
+
+use super::log::LogSigner;
+use crate::clock::Clock;
+use crate::domain::calendar::{ZONE, day_of, end_of, start_of};
+use crate::domain::controls::ControlMap;
+use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::domain::log::proof::TreeHead;
+use crate::domain::log::statement::{CompanyStatement, InvalidLeaf, Leaf, Statement};
+use crate::domain::policy::{Policy, presets};
+use crate::domain::product::Product;
+use crate::pack::contents::{
+    BundleProof, ConnectionFacts, Contents, PackError, PackedBundle, PackedLog, Scope, WindowFacts,
+};
+use crate::pack::make::prepare;
+use crate::pack::render::{Derived, render};
+use crate::store::{EvidenceOwner, Store, StoreError, StoredEvidence};
+use chrono::{DateTime, DurationRound, NaiveDate, TimeDelta, Utc};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Makes packs.
+#[derive(Clone)]
+pub struct PackMaker {
+    /// The table.
+    pub store: Store,
+    /// The key that signs.
+    pub signer: Arc<LogSigner>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why there is no pack.
+#[derive(Debug, thiserror::Error)]
+pub enum MakePackError {
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is there does not make a pack.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The days cannot be used.
+    #[error("{0}")]
+    Days(String),
+}
+
+impl From<InvalidLeaf> for MakePackError {
+    fn from(error: InvalidLeaf) -> Self {
+        Self::Pack(PackError::Contradiction(format!("a leaf cannot be read: {error}")))
+    }
+}
+
+/// Of whom and when.
+#[derive(Debug, Clone)]
+pub struct PackRequest {
+    /// Who runs the connector.
+    pub company: CompanyId,
+    /// Whose evidence.
+    pub client: ClientId,
+    /// The first day, in the zone of the schedule.
+    pub from: NaiveDate,
+    /// The last day.
+    pub to: NaiveDate,
+}
+
+/// Evidence that lies in a connection's log, before it has a view.
+type Found = BTreeMap<ConnectionId, Vec<StoredEvidence>>;
+
+impl PackMaker {
+    /// The zip file of a pack.
+    ///
+    /// # Errors
+    /// [`MakePackError`]; [`PackError::NothingToProve`] where no log has a leaf of the window.
+    pub async fn pack(&self, request: &PackRequest) -> Result<Vec<u8>, MakePackError> {
+        let contents = self.contents(request).await?;
+        let unsigned = prepare(&contents)?;
+        let note = self.signer.note(unsigned.text());
+        Ok(unsigned.finish(&note)?)
+    }
+
+    /// The exports of a pack alone, by path.
+    ///
+    /// # Errors
+    /// As for [`PackMaker::pack`].
+    pub async fn exports(&self, request: &PackRequest) -> Result<BTreeMap<String, Derived>, MakePackError> {
+        Ok(render(&self.contents(request).await?)?)
+    }
+
+    /// What the pack is made of.
+    ///
+    /// # Errors
+    /// As for [`PackMaker::pack`].
+    pub async fn contents(&self, request: &PackRequest) -> Result<Contents, MakePackError> {
+        let PackRequest { company, client, from, to } = request;
+        let now = self.clock.now();
+        if to < from {
+            return Err(MakePackError::Days(format!(
+                "the window ends on {to}, before it begins on {from}: swap --from and --to"
+            )));
+        }
+        if *from > day_of(now) {
+            return Err(MakePackError::Days(format!(
+                "the window begins on {from}, which lies ahead: give days that have begun"
+            )));
+        }
+        let end = end_of(*to);
+        // The full hour of making, so that the same pack can be made again within it; never the newest leaf.
+        let at = if end <= now { end } else { now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now) };
+        let owner = EvidenceOwner::Client(client.clone());
+        let mut found = Found::new();
+        for product in [Product::Edr, Product::Sat] {
+            for stored in self.store.history(company, &owner, product, start_of(*from), at).await? {
+                found.entry(stored.connection.clone()).or_default().push(stored);
+            }
+        }
+        let (facts, known) = self.window_facts(company, client, &found).await?;
+        let (mut logs, mut bundles) = (BTreeMap::new(), Vec::new());
+        let mut first_leaf: Option<DateTime<Utc>> = None;
+        for connection in known {
+            let leaves = self.store.log(company, &connection).await?;
+            let mut statements = Vec::new();
+            for leaf in &leaves {
+                let statement = Statement::parse(leaf.as_bytes())?;
+                first_leaf = Some(first_leaf.map_or(statement.ended_at(), |first| first.min(statement.ended_at())));
+                if statement.ended_at() > at {
+                    break;
+                }
+                statements.push(statement);
+            }
+            let mut log = PackedLog::unsigned(statements)?;
+            let head = TreeHead { size: log.tree.size(), root: log.tree.root() };
+            log.checkpoint = self.signer.checkpoint(company, Some(&connection), head).to_string();
+            for stored in found.remove(&connection).unwrap_or_default() {
+                bundles.extend(bundle(stored, &log, request)?);
+            }
+            logs.insert(connection, log);
+        }
+        let has_leaf = logs.values().any(|log| {
+            let in_window = |statement: &Statement| (start_of(*from)..=at).contains(&statement.ended_at());
+            log.statements.iter().any(in_window)
+        });
+        if !has_leaf {
+            return Err(PackError::NothingToProve(nothing(client, first_leaf, at)).into());
+        }
+        bundles.sort_by(|a: &PackedBundle, b| {
+            (&a.connection, a.as_of(), a.run()).cmp(&(&b.connection, b.as_of(), b.run()))
+        });
+        let policies = policies_of(&bundles);
+        let verifier = self.signer.verifier();
+        Ok(Contents {
+            scope: Scope {
+                company: company.clone(),
+                client: client.clone(),
+                from: *from,
+                to: *to,
+                zone: ZONE.to_owned(),
+                at,
+                product_version: env!("CARGO_PKG_VERSION").to_owned(),
+                log: verifier.name().to_owned(),
+                key: verifier.to_string(),
+            },
+            bundles,
+            logs,
+            company_log: self.company_log(company, at).await?,
+            decisions: Vec::new(),
+            events: Vec::new(),
+            window: facts,
+            policies,
+            control_map: ControlMap::current_form(),
+        })
+    }
+
+    /// What is claimed of the client's connections: those that are mapped to it, and those that have given evidence of it.
+    async fn window_facts(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        found: &Found,
+    ) -> Result<(WindowFacts, BTreeSet<ConnectionId>), MakePackError> {
+        let mut known: BTreeSet<ConnectionId> = found.keys().cloned().collect();
+        let mut connections = BTreeMap::new();
+        for connection in self.store.connections(company).await? {
+            if !connection.mapping.clients().into_iter().any(|mapped| mapped == client)
+                && !known.contains(&connection.id)
+            {
+                continue;
+            }
+            known.insert(connection.id.clone());
+            let facts = ConnectionFacts {
+                product: connection.product,
+                connected_at: connection.created_at,
+                pauses: Vec::new(),
+            };
+            connections.insert(connection.id, facts);
+        }
+        for (id, evidence) in found {
+            // A connection that was removed: it was there when its first evidence was.
+            if let (false, Some(first)) = (connections.contains_key(id), evidence.first()) {
+                let facts = ConnectionFacts { product: first.product, connected_at: first.as_of, pauses: Vec::new() };
+                connections.insert(id.clone(), facts);
+            }
+        }
+        if known.is_empty() {
+            let problem =
+                format!("no connection has evidence of a client {client}; see: huntress-evidence connections");
+            return Err(PackError::NothingToProve(problem).into());
+        }
+        Ok((WindowFacts { zone: ZONE.to_owned(), ticks: Vec::new(), connections }, known))
+    }
+
+    async fn company_log(
+        &self,
+        company: &CompanyId,
+        at: DateTime<Utc>,
+    ) -> Result<PackedLog<CompanyStatement>, MakePackError> {
+        let mut statements = Vec::new();
+        for leaf in self.store.company_log(company).await? {
+            let statement = CompanyStatement::parse(leaf.as_bytes())?;
+            if statement.at > at {
+                break;
+            }
+            statements.push(statement);
+        }
+        let mut log = PackedLog::unsigned(statements)?;
+        let head = TreeHead { size: log.tree.size(), root: log.tree.root() };
+        log.checkpoint = self.signer.checkpoint(company, None, head).to_string();
+        Ok(log)
+    }
+}
+
+/// From when on there is something to prove.
+fn nothing(client: &ClientId, first: Option<DateTime<Utc>>, at: DateTime<Utc>) -> String {
+    let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    match first {
+        Some(first) if first > at => format!(
+            "the first entry in the logs of {client} is of {}, and a pack made now ends at {}: make it in the next hour",
+            instant(first),
+            instant(at)
+        ),
+        Some(first) => format!("no log of {client} has an entry in these days; the first one is of {}", instant(first)),
+        None => format!("the logs of {client} are empty: run a sync first"),
+    }
+}
+
+/// A stored bundle as it goes into the pack; `None` for one whose run ended after the instant of the pack, or that is of no day of the window.
+fn bundle(
+    stored: StoredEvidence,
+    log: &PackedLog<Statement>,
+    request: &PackRequest,
+) -> Result<Option<PackedBundle>, PackError> {
+    let run = stored.run_id.to_string();
+    let view = serde_json::from_str(&stored.body);
+    let view = view.map_err(|error| PackError::Bundle { run: run.clone(), problem: error.to_string() })?;
+    let (product, connection) = (stored.product, stored.connection);
+    let mut bundle = PackedBundle { product, connection, body: stored.body, view, proof: None };
+    let day = day_of(bundle.as_of());
+    if day < request.from || day > request.to {
+        return Ok(None);
+    }
+    let Some(leaf_index) = stored.leaf else { return Ok(Some(bundle)) };
+    let Some(leaf_path) = log.tree.inclusion_path(leaf_index) else { return Ok(None) };
+    let statement = usize::try_from(leaf_index).ok().and_then(|index| log.statements.get(index));
+    let of_run = statement.is_some_and(|statement| statement.run_id() == Some(bundle.run()));
+    let (true, Some(place)) = (of_run, stored.place) else {
+        return Err(PackError::Contradiction(format!("run {run} is not what the log has at leaf {leaf_index}")));
+    };
+    bundle.proof = Some(BundleProof { leaf_index, bundle_index: place.index, bundle_path: place.path, leaf_path });
+    Ok(Some(bundle))
+}
+
+/// The presets that verdicts name. Policies of the company's own are not kept yet by this release.
+fn policies_of(bundles: &[PackedBundle]) -> Vec<Arc<Policy>> {
+    let used: BTreeSet<(String, String)> = bundles
+        .iter()
+        .flat_map(|bundle| &bundle.view.verdicts)
+        .map(|verdict| (verdict.policy.to_string(), verdict.version.to_string()))
+        .collect();
+    let is_used = |policy: &&Arc<Policy>| used.contains(&(policy.name().to_string(), policy.version().to_string()));
+    presets().iter().filter(is_used).cloned().collect()
+}

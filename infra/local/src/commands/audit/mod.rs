@@ -1,0 +1,53 @@
+//! What is for an auditor: the evidence log, packs and exports, and their check.
+
+pub mod export;
+pub mod log;
+pub mod log_key;
+pub mod pack;
+pub mod verify;
+
+use crate::arguments::StorageArgs;
+use crate::outcome::CliError;
+use crate::stack::LocalStack;
+use chrono::NaiveDate;
+use common::app::log::LogSigner;
+use common::app::packs::{MakePackError, PackMaker};
+use common::app::stack::Stack;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The key of a data folder.
+fn signer(storage: &StorageArgs, stack: &LocalStack) -> Result<Arc<LogSigner>, CliError> {
+    if storage.aws {
+        return Err(CliError::usage(
+            "--aws cannot sign here: only the signing function of the deployed stack may use its key",
+        ));
+    }
+    let signer = LogSigner::of_file(&stack.data().join("log.key"));
+    signer.map(Arc::new).map_err(|error| CliError::other(error.to_string()))
+}
+
+/// The maker of packs over a data folder.
+fn maker(storage: &StorageArgs, stack: &LocalStack) -> Result<PackMaker, CliError> {
+    let signer = signer(storage, stack)?;
+    Ok(PackMaker { store: stack.parts.store.clone(), signer, clock: stack.parts.clock() })
+}
+
+fn of_making(error: MakePackError) -> CliError {
+    match error {
+        MakePackError::Days(line) => CliError::usage(line),
+        other => CliError::other(other.to_string()),
+    }
+}
+
+/// A day as people write it.
+fn day(text: &str) -> Result<NaiveDate, String> {
+    text.parse().map_err(|_| "give a day as 2026-03-22".to_owned())
+}
+
+/// Writes a file beside its place and then onto it, so that there is never half a file.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let beside = path.with_extension("part");
+    let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+    written.map_err(|error| CliError::other(format!("{} cannot be written: {error}", path.display())))
+}

@@ -1,0 +1,63 @@
+//! `pack`: the evidence of a client over some days, for an auditor.
+
+use super::{day, maker, of_making, write_whole};
+use crate::arguments::StorageArgs;
+use crate::commands::open;
+use crate::outcome::CliError;
+use crate::render;
+use chrono::NaiveDate;
+use clap::Args;
+use common::app::packs::PackRequest;
+use common::domain::id::ClientId;
+use common::domain::log::Hash;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Arguments of `pack`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The client
+    client: ClientId,
+    /// The first day, in the zone of the schedule
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    from: NaiveDate,
+    /// The last day
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    to: NaiveDate,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    storage: StorageArgs,
+}
+
+#[derive(Serialize)]
+struct Made {
+    file: String,
+    bytes: u64,
+    sha256: String,
+    key: String,
+}
+
+pub async fn run(options: Options) -> Result<(), CliError> {
+    let (stack, _) = open(&options.storage).await?;
+    let maker = maker(&options.storage, &stack)?;
+    let company = options.storage.company.clone();
+    let request = PackRequest { company, client: options.client, from: options.from, to: options.to };
+    let pack = maker.pack(&request).await;
+    stack.close().await;
+    let bytes = pack.map_err(of_making)?;
+    write_whole(&options.output, &bytes)?;
+    let (file, sha256) = (options.output.display().to_string(), Hash::of(&bytes).hex());
+    let key = maker.signer.verifier().to_string();
+    if options.json {
+        return render::json(&Made { file, bytes: bytes.len() as u64, sha256, key });
+    }
+    render::text(&format!(
+        "{file}: {} bytes, SHA-256 {sha256}\ncheck it with: huntress-evidence verify {file} --key '{key}'\n",
+        bytes.len()
+    ))
+}

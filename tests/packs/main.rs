@@ -1,0 +1,252 @@
+//! Packs of a store, from the commit to the check: what is in them, whose it is, and what does not agree with the log.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure here is a failed test"
+)]
+
+use acceptance::clock::SteppingClock;
+use acceptance::edr::{Scene, as_of};
+use acceptance::engine::Engine;
+use chrono::{DateTime, TimeDelta, Utc};
+use common::app::log::{EvidenceLog, LogSigner};
+use common::app::packs::{PackMaker, PackRequest};
+use common::domain::connection::Connection;
+use common::domain::evidence::EdrBundle;
+use common::domain::failure::{Failure, FailureCode};
+use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use common::domain::log::statement::EvaluationBasis;
+use common::domain::mapping::Mapping;
+use common::domain::product::Product;
+use common::domain::run::{RecordCounts, Trigger};
+use common::domain::time::parse;
+use common::pack::verify::{Known, Report, Step, verify};
+use common::pack::zip::Archive;
+use common::store::{EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunRequest, RunSuccess, Store};
+use simulator::{Account, List};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+fn company() -> CompanyId {
+    CompanyId::parse("msp-acme").unwrap()
+}
+
+fn connection() -> ConnectionId {
+    ConnectionId::parse("edr").unwrap()
+}
+
+fn client(name: &str) -> ClientId {
+    ClientId::parse(name).unwrap()
+}
+
+/// 07:05 in New York on the first day.
+fn first() -> DateTime<Utc> {
+    parse("2026-03-16T11:05:00Z").unwrap()
+}
+
+struct World {
+    store: Store,
+    clock: SteppingClock,
+    bundles: Vec<EdrBundle>,
+    maker: PackMaker,
+    _engine: Engine,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let engine = Engine::memory().await;
+        let store = engine.store().await;
+        let clock = SteppingClock::at(first());
+        // Two clients, and organizations of no client.
+        let outcome = tokio::task::spawn_blocking(|| Scene::of(Account::worked_example(as_of())).collect_blocking())
+            .await
+            .unwrap();
+        let organizations: Vec<String> = Account::worked_example(as_of())
+            .records(List::Organizations)
+            .map(|organization| organization["id"].to_string())
+            .collect();
+        let clients = [(organizations[0].clone(), client("client-a")), (organizations[1].clone(), client("client-b"))];
+        let mapping = Mapping::ByOrganization { clients: clients.into(), ignored: [].into() };
+        let bundles = outcome.split(&mapping);
+        let new = Connection::new(company(), connection(), Product::Edr, mapping, first() - TimeDelta::days(1));
+        store.add_connection(&new).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let signer = Arc::new(LogSigner::of_file(&folder.path().join("log.key")).unwrap());
+        let maker = PackMaker { store: store.clone(), signer, clock: Arc::new(clock.clone()) };
+        Self { store, clock, bundles, maker, _engine: engine, folder }
+    }
+
+    async fn leased(&self, day: i64) -> Lease {
+        let (run_id, now) = (run(day), first() + TimeDelta::days(day));
+        let request = RunRequest {
+            company: company(),
+            connection: connection(),
+            run_id: run_id.clone(),
+            trigger: Trigger::OnDemand,
+            request_key: None,
+            next_run_at: None,
+            not_before: None,
+            now,
+        };
+        assert!(self.store.request_run(request).await.unwrap().new);
+        match self.store.take(&company(), &connection(), &run_id, "worker", now, TimeDelta::minutes(15)).await.unwrap()
+        {
+            LeaseOutcome::Acquired { lease, .. } => lease,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A run with evidence, some minutes after the tick.
+    async fn succeed(&self, day: i64) {
+        let lease = self.leased(day).await;
+        let record = |bundle: &EdrBundle| {
+            let mut bundle = bundle.clone();
+            bundle.tenant.company_id = Some(company());
+            bundle.metadata.as_of = lease.as_of();
+            bundle.metadata.run_id = Some(run(day));
+            let owner = bundle.tenant.client_id.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
+            EvidenceRecord { owner, product: Product::Edr, body: serde_json::to_string(&bundle).unwrap() }
+        };
+        let ended = RunSuccess {
+            finished_at: lease.as_of() + TimeDelta::seconds(3),
+            api_calls: 6,
+            records: RecordCounts::default(),
+            pages: RecordCounts::default(),
+            next_run_at: None,
+            basis: EvaluationBasis::new(Vec::new()),
+        };
+        let evidence = self.bundles.iter().map(record).collect();
+        self.store.commit(&lease, ended, evidence).await.unwrap();
+    }
+
+    async fn fail(&self, day: i64) {
+        let lease = self.leased(day).await;
+        let failed = RunFailure {
+            finished_at: lease.as_of() + TimeDelta::seconds(3),
+            failure: Failure::new(FailureCode::Unavailable, "Huntress said no").at("GET /v1/agents"),
+            api_calls: 2,
+            records: RecordCounts::default(),
+        };
+        self.store.fail(&lease, failed).await.unwrap();
+    }
+
+    fn request(name: &str) -> PackRequest {
+        PackRequest {
+            company: company(),
+            client: client(name),
+            from: "2026-03-16".parse().unwrap(),
+            to: "2026-03-22".parse().unwrap(),
+        }
+    }
+
+    async fn pack(&self, name: &str) -> Vec<u8> {
+        self.maker.pack(&Self::request(name)).await.unwrap()
+    }
+
+    fn checked(&self, bytes: &[u8]) -> Report {
+        verify(bytes, &Known { keys: vec![self.maker.signer.verifier().clone()], older: Vec::new() })
+    }
+}
+
+fn run(day: i64) -> RunId {
+    RunId::parse(format!("run-{day:04}")).unwrap()
+}
+
+fn files(bytes: &[u8]) -> BTreeMap<String, String> {
+    let archive = Archive::open(bytes).unwrap();
+    let read = |entry| String::from_utf8(archive.read(entry, 1 << 26).unwrap()).unwrap();
+    archive.entries().iter().map(|entry| (entry.name.clone(), read(entry))).collect()
+}
+
+#[tokio::test]
+async fn a_pack_of_a_store_is_good_and_holds_one_client_alone() {
+    let world = World::new().await;
+    for day in 0..5 {
+        if day == 2 { world.fail(day).await } else { world.succeed(day).await }
+    }
+    world.clock.move_to(first() + TimeDelta::days(10));
+    let bytes = world.pack("client-a").await;
+    let report = world.checked(&bytes);
+    assert!(report.is_good(), "{:#?}", report.failure());
+    assert_eq!(bytes, world.pack("client-a").await, "the same pack is the same file");
+    let files = files(&bytes);
+    let evidence: Vec<&String> = files.keys().filter(|path| path.starts_with("evidence/")).collect();
+    assert_eq!(evidence.len(), 4, "{evidence:?}");
+    assert_eq!(evidence[0], "evidence/huntress-edr/edr/20260316T110500Z_run-0000.json");
+    for (path, text) in &files {
+        assert!(!text.contains("client-b"), "{path} names another client");
+    }
+    assert!(files["csv/window.csv"].contains("2026-03-18,edr,huntress-edr,,,failed,unavailable,GET /v1/agents"));
+    // The committed bytes, not others of the same meaning.
+    let owner = EvidenceOwner::Client(client("client-a"));
+    let stored = world.store.latest(&company(), &owner).await.unwrap();
+    assert_eq!(files["evidence/huntress-edr/edr/20260320T110500Z_run-0004.json"], stored[0].body);
+}
+
+#[tokio::test]
+async fn a_pack_ends_at_the_full_hour_of_its_making() {
+    let world = World::new().await;
+    let refused = |error: common::app::packs::MakePackError| error.to_string();
+    world.succeed(0).await;
+    // 11:05 is in no full hour yet.
+    world.clock.move_to(first() + TimeDelta::minutes(1));
+    let line = refused(world.maker.pack(&World::request("client-a")).await.unwrap_err());
+    assert!(line.contains("the first entry in the logs of client-a is of 2026-03-16T11:05:03Z"), "{line}");
+    world.clock.move_to(first() + TimeDelta::hours(1));
+    let bytes = world.pack("client-a").await;
+    assert!(world.checked(&bytes).is_good());
+    world.clock.move_to(first() + TimeDelta::minutes(110));
+    assert_eq!(bytes, world.pack("client-a").await, "within the hour it is the same file");
+    let line = refused(world.maker.pack(&World::request("nobody")).await.unwrap_err());
+    assert!(line.contains("no connection has evidence of a client nobody"), "{line}");
+    let backwards = PackRequest { from: "2026-03-23".parse().unwrap(), ..World::request("client-a") };
+    assert!(refused(world.maker.pack(&backwards).await.unwrap_err()).contains("swap --from and --to"));
+}
+
+#[tokio::test]
+async fn a_later_pack_goes_on_from_an_earlier_one() {
+    let world = World::new().await;
+    world.succeed(0).await;
+    world.clock.move_to(first() + TimeDelta::hours(2));
+    let earlier = world.pack("client-a").await;
+    for day in 1..4 {
+        world.succeed(day).await;
+    }
+    world.clock.move_to(first() + TimeDelta::days(4));
+    let later = world.pack("client-b").await;
+    let keys = vec![world.maker.signer.verifier().clone()];
+    let report = verify(&later, &Known { keys: keys.clone(), older: vec![("earlier".to_owned(), &earlier)] });
+    assert!(report.is_good(), "{:?}", report.failure());
+    let report = verify(&earlier, &Known { keys, older: vec![("later".to_owned(), &later)] });
+    assert_eq!(report.failure().map(|(step, _)| step), Some(Step::Consistency));
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_signed_where_the_log_grew() {
+    let world = World::new().await;
+    let log = EvidenceLog {
+        store: world.store.clone(),
+        signer: Arc::clone(&world.maker.signer),
+        clock: Arc::new(world.clock.clone()),
+    };
+    assert_eq!(log.sign(&company(), &connection()).await.unwrap(), None);
+    world.succeed(0).await;
+    let one = log.sign(&company(), &connection()).await.unwrap().unwrap();
+    assert_eq!((one.size, log.sign_all(&company()).await.unwrap()), (1, 0));
+    world.succeed(1).await;
+    assert_eq!(log.sign_all(&company()).await.unwrap(), 1);
+    let state = log.of_connection(&company(), &connection()).await.unwrap();
+    assert_eq!((state.leaves.len(), state.checkpoint.unwrap().size), (2, 2));
+    // The key stays the same, and a damaged one is not replaced.
+    let path = world.folder.path().join("log.key");
+    assert_eq!(LogSigner::of_file(&path).unwrap().verifier(), world.maker.signer.verifier());
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions()) & 0o777,
+        0o600
+    );
+    std::fs::write(&path, "PRIVATE+KEY+damaged").unwrap();
+    assert!(LogSigner::of_file(&path).is_err());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "PRIVATE+KEY+damaged");
+}
