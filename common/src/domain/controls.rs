@@ -107,6 +107,9 @@ pub struct ControlRow {
     pub version: String,
     /// The control as the framework numbers it.
     pub id: String,
+    /// Its OSCAL token, one for each control; absent in version 1 of the map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oscal_id: Option<String>,
     /// Another number of it in some listings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formerly: Option<String>,
@@ -190,12 +193,21 @@ pub enum InvalidControlMap {
         /// The control.
         id: String,
     },
+    /// A row has no OSCAL token where others have one, or none that OSCAL allows, or one of another control.
+    #[error("row {row} of the control map needs an oscal_id of its control alone, like cis-10.1")]
+    OscalId {
+        /// Which row, from 1.
+        row: usize,
+    },
     /// A kind of evidence has no control.
     #[error("the control map has no row for {0:?}")]
     Missing(Evidence),
 }
 
 const FILE: &str = include_str!("controls.json");
+
+/// Earlier versions, which older records name.
+const EARLIER: [&str; 1] = [include_str!("controls-1.json")];
 
 static CURRENT: LazyLock<ControlMap> = LazyLock::new(|| {
     // The file is part of the program and a test reads it, so the second case is none; evidence would then name no control and say so.
@@ -258,11 +270,42 @@ impl ControlMap {
                 });
             }
         }
+        check_tokens(&controls)?;
         let covered = |evidence: &Evidence| controls.iter().any(|control| control.evidence == *evidence);
         if let Some(missing) = Evidence::ALL.into_iter().find(|evidence| !covered(evidence)) {
             return Err(InvalidControlMap::Missing(missing));
         }
         Ok(Self { version, controls })
+    }
+
+    /// The map of a version that this program knows.
+    #[must_use]
+    pub fn of_version(version: &str) -> Option<Self> {
+        EARLIER.into_iter().chain([FILE]).filter_map(|file| Self::parse(file).ok()).find(|map| map.version == version)
+    }
+
+    /// All rows, in the order of the file.
+    #[must_use]
+    pub fn rows(&self) -> &[ControlRow] {
+        &self.controls
+    }
+
+    /// The OSCAL token of the control that a person means: the token itself, or framework and id as `SOC 2 CC6.8`.
+    ///
+    /// ```
+    /// use common::domain::controls::ControlMap;
+    /// let map = ControlMap::current();
+    /// assert_eq!(map.oscal_id("SOC 2 CC6.8"), Some("tsc-cc6.8"));
+    /// assert_eq!(map.oscal_id("tsc-cc6.8"), Some("tsc-cc6.8"));
+    /// assert_eq!(map.oscal_id("CC9.9"), None);
+    /// ```
+    #[must_use]
+    pub fn oscal_id(&self, named: &str) -> Option<&str> {
+        let is_named = |row: &&ControlRow| {
+            row.oscal_id.as_deref() == Some(named)
+                || format!("{} {}", row.framework, row.id).eq_ignore_ascii_case(named)
+        };
+        self.controls.iter().find(is_named)?.oscal_id.as_deref()
     }
 
     /// The version, which goes into every record that names a control.
@@ -288,6 +331,26 @@ impl ControlMap {
         let named = |kind: &Evidence| (*kind, self.controls_for(*kind, options));
         kinds.iter().map(named).collect()
     }
+}
+
+/// OSCAL's tokens begin with a letter or `_` and go on with these, digits, `.` and `-`. Where one row has one all have, and each control has its own.
+fn check_tokens(controls: &[ControlRow]) -> Result<(), InvalidControlMap> {
+    if controls.iter().all(|control| control.oscal_id.is_none()) {
+        return Ok(());
+    }
+    let mut owners = BTreeMap::new();
+    let mut tokens = BTreeMap::new();
+    for (row, control) in (1..).zip(controls) {
+        let id = (&control.framework, &control.id);
+        let token = control.oscal_id.as_deref().unwrap_or_default();
+        let is_token = token.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+        let is_own = *owners.entry(token).or_insert(id) == id && *tokens.entry(id).or_insert(token) == token;
+        if !is_token || !is_own {
+            return Err(InvalidControlMap::OscalId { row });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

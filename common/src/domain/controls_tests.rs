@@ -13,6 +13,7 @@ const TABLE: &[(&str, &[Named])] = &[
             ("HIPAA", &["164.308(a)(5)(ii)(A)", "164.530(b)(1)"]),
             ("SOC 2", &["CC1.4", "CC2.2"]),
             ("NIST CSF", &["PR.AT-01"]),
+            ("NIST SP 800-53", &["AT-2", "AT-4"]),
             ("NIST SP 800-171", &["3.2.1"]),
             ("CMMC", &["AT.L2-3.2.1"]),
             ("CIS Controls", &["14.1", "14.2"]),
@@ -49,6 +50,7 @@ const TABLE: &[(&str, &[Named])] = &[
             ("CMMC", &["SI.L2-3.14.2"]),
             ("NIST SP 800-171", &["3.14.2"]),
             ("NIST CSF", &["DE.CM-09"]),
+            ("NIST SP 800-53", &["SI-3", "SI-4"]),
             ("SOC 2", &["CC6.8", "CC7.2"]),
             ("HIPAA", &["164.308(a)(5)(ii)(B)"]),
             ("PCI DSS", &["5.2.1", "10.7.2"]),
@@ -72,6 +74,7 @@ const TABLE: &[(&str, &[Named])] = &[
             ("CIS Controls", &["17"]),
             ("CMMC", &["IR.L2-3.6.1"]),
             ("NIST SP 800-171", &["3.6.1", "3.6.2"]),
+            ("NIST SP 800-53", &["IR-4", "IR-5"]),
             ("NIST CSF", &["RS.AN-03", "RS.MA-02", "RS.MI-01"]),
             ("SOC 2", &["CC7.2", "CC7.3", "CC7.4"]),
             ("HIPAA", &["164.308(a)(6)(ii)"]),
@@ -176,4 +179,40 @@ fn a_category_of_metrics_is_a_kind_of_evidence() {
         let name = serde_json::to_value(category).unwrap();
         assert_eq!(name, Evidence::from(category).as_str());
     }
+}
+
+#[test]
+fn every_control_has_an_oscal_token_of_its_own() {
+    let map = ControlMap::current();
+    assert_eq!(map.version(), "2.0.0");
+    let tokens: BTreeMap<_, _> =
+        map.rows().iter().map(|row| (row.oscal_id.as_deref().unwrap(), (&row.framework, &row.id))).collect();
+    let controls: BTreeSet<_> = map.rows().iter().map(|row| (&row.framework, &row.id)).collect();
+    assert_eq!(tokens.len(), controls.len());
+    assert_eq!(map.oscal_id("nist sp 800-53 AT-2(3)"), Some("at-2.3"));
+    let broken = |change: fn(&mut Vec<ControlRow>)| {
+        let mut rows = map.rows().to_vec();
+        change(&mut rows);
+        ControlMap::parse(&serde_json::json!({"version": "3", "controls": rows}).to_string())
+    };
+    assert!(broken(|_| {}).is_ok());
+    for change in [
+        (|rows: &mut Vec<ControlRow>| rows[4].oscal_id = None) as fn(&mut Vec<ControlRow>),
+        |rows| rows[4].oscal_id = Some("14.1".to_owned()),
+        |rows| rows[4].oscal_id = Some("cis 14.1".to_owned()),
+        |rows| rows[4].oscal_id = rows[3].oscal_id.clone(),
+        // Two tokens of one control, which stands in two rows.
+        |rows| rows.iter_mut().find(|row| row.id == "3.2.1").unwrap().oscal_id = Some("other".to_owned()),
+    ] {
+        assert!(matches!(broken(change), Err(InvalidControlMap::OscalId { .. })));
+    }
+}
+
+#[test]
+fn version_one_is_still_read() {
+    let first = ControlMap::of_version("1.0.0").unwrap();
+    assert_eq!((first.version(), first.rows().len() + 6), ("1.0.0", ControlMap::current().rows().len()));
+    assert!(first.rows().iter().all(|row| row.oscal_id.is_none()));
+    assert_eq!(ControlMap::of_version("2.0.0").as_ref(), Some(ControlMap::current()));
+    assert_eq!(ControlMap::of_version("9.0.0"), None);
 }

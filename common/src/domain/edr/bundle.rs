@@ -288,7 +288,7 @@ mod tests {
         let bundle = bundle_of(&tally, &collection, tenant, &[]).unwrap();
         let named: Vec<(&str, usize)> =
             bundle.metadata.controls.iter().map(|(kind, named)| (kind.as_str(), named.len())).collect();
-        assert_eq!(named, [("endpoint_protection", 11), ("asset_inventory", 6), ("incident_response", 14)]);
+        assert_eq!(named, [("endpoint_protection", 13), ("asset_inventory", 6), ("incident_response", 16)]);
         assert_eq!(bundle.metadata.control_map_version, ControlMap::current().version());
         let text = serde_json::to_string(&bundle).unwrap();
         assert_eq!(serde_json::from_str::<EdrBundle>(&text).unwrap(), bundle);

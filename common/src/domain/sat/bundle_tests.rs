@@ -94,14 +94,14 @@ const SNAPSHOT: &str = r#"{
         "active_learners": 48,
         "departed_trained_learners": 3
       },
-      "controls": "12 controls",
+      "controls": "14 controls",
       "metadata": {
         "window": {
           "start": "2025-03-22T12:00:00Z",
           "end": "2026-03-22T12:00:00Z"
         },
         "truncated": false,
-        "control_map_version": "1.0.0",
+        "control_map_version": "2.0.0",
         "derivation": {
           "active_learners_from": "account",
           "coverage_without_departed_pct": "87.5",
@@ -132,7 +132,7 @@ const SNAPSHOT: &str = r#"{
           "end": "2026-03-22T12:00:00Z"
         },
         "truncated": false,
-        "control_map_version": "1.0.0",
+        "control_map_version": "2.0.0",
         "derivation": {
           "campaign_end": {
             "campaign_ends_at": 1,
@@ -315,7 +315,7 @@ const SNAPSHOT: &str = r#"{
       "name": "Acme Inc.",
       "io_org_id": null
     },
-    "control_map_version": "1.0.0"
+    "control_map_version": "2.0.0"
   }
 }"#;
 
