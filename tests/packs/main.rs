@@ -100,6 +100,11 @@ impl World {
 
     /// A run with evidence, some minutes after the tick.
     async fn succeed(&self, day: i64) {
+        self.commit(day, |bundle| bundle).await;
+    }
+
+    /// A run whose bundles are changed before they are committed.
+    async fn commit(&self, day: i64, change: impl Fn(String) -> String) {
         let lease = self.leased(day).await;
         let record = |bundle: &EdrBundle| {
             let mut bundle = bundle.clone();
@@ -107,7 +112,7 @@ impl World {
             bundle.metadata.as_of = lease.as_of();
             bundle.metadata.run_id = Some(run(day));
             let owner = bundle.tenant.client_id.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
-            EvidenceRecord { owner, product: Product::Edr, body: serde_json::to_string(&bundle).unwrap() }
+            EvidenceRecord { owner, product: Product::Edr, body: change(serde_json::to_string(&bundle).unwrap()) }
         };
         let ended = RunSuccess {
             finished_at: lease.as_of() + TimeDelta::seconds(3),
@@ -115,7 +120,7 @@ impl World {
             records: RecordCounts::default(),
             pages: RecordCounts::default(),
             next_run_at: None,
-            basis: EvaluationBasis::new(Vec::new()),
+            basis: EvaluationBasis::new(vec![common::domain::policy::training().hash()]),
         };
         let evidence = self.bundles.iter().map(record).collect();
         self.store.commit(&lease, ended, evidence).await.unwrap();
@@ -249,4 +254,29 @@ async fn a_checkpoint_is_signed_where_the_log_grew() {
     std::fs::write(&path, "PRIVATE+KEY+damaged").unwrap();
     assert!(LogSigner::of_file(&path).is_err());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "PRIVATE+KEY+damaged");
+}
+
+/// Who runs the collector can commit what they like; what does not follow from the facts beside it is found.
+#[tokio::test]
+async fn a_number_that_does_not_follow_from_its_facts_is_found() {
+    let world = World::new().await;
+    world.succeed(0).await;
+    world.clock.move_to(first() + TimeDelta::hours(2));
+    let told = |report: &Report| report.steps.iter().find(|step| step.step == Step::Numbers).unwrap().detail.clone();
+    let report = world.checked(&world.pack("client-a").await);
+    assert!(told(&report).starts_with("42 numbers and 0 verdicts of 1 bundles"), "{}", told(&report));
+    let total =
+        |text: &str| text.split("\"metric_key\":\"agents_total\",\"metric_value\":\"").nth(1).unwrap()[..2].to_owned();
+    world
+        .commit(1, |body| {
+            let shown = format!("\"agents_total\",\"metric_value\":\"{}", total(&body));
+            assert!(body.contains(&shown));
+            body.replacen(&shown, "\"agents_total\",\"metric_value\":\"9", 1)
+        })
+        .await;
+    world.clock.move_to(first() + TimeDelta::hours(26));
+    let report = world.checked(&world.pack("client-a").await);
+    let (step, failed) = report.failure().unwrap();
+    assert_eq!(step, Step::Numbers);
+    assert!(failed.to_string().contains("run-0001.json: agents_total is not what its facts give"), "{failed}");
 }

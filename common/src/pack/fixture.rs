@@ -90,7 +90,7 @@ pub(super) fn contents(key: &LogKey) -> Contents {
                 ended_at,
                 bundles: 3,
                 bundle_root: tree.root(),
-                policies: vec![Hash::of(b"policy")],
+                policies: vec![Hash::of(&crate::domain::log::jcs::to_bytes(baseline().as_ref()).unwrap())],
                 control_map: Hash::of(&ControlMap::current_form()),
                 rules: "2".to_owned(),
             };

@@ -12,6 +12,7 @@ use crate::domain::edr::bundle::split;
 use crate::domain::evidence::Tenant;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::{ClientId, RunId};
+use crate::domain::log::Hash;
 use crate::domain::log::statement::EvaluationBasis;
 use crate::domain::policy::ClientPolicies;
 use crate::domain::product::Product;
@@ -210,7 +211,7 @@ impl Worker {
             records: gathered.records,
             pages: progress.pages_of(),
             next_run_at: Some(next_daily(finished_at)),
-            basis: EvaluationBasis::new(Vec::new()),
+            basis: EvaluationBasis::new(gathered.policies),
         };
         let bundles = gathered.evidence.len();
         self.store.commit(lease, ended, gathered.evidence).await?;
@@ -318,6 +319,7 @@ impl Worker {
         Ok(Collected::Complete(CollectedEvidence {
             evidence: evidence.collect::<Result<_, _>>()?,
             records: tally.records_read().into(),
+            policies: policies.hashes(bundles.iter().map(|bundle| bundle.tenant.client_id.as_ref())),
             account: None,
         }))
     }
@@ -372,6 +374,7 @@ impl Worker {
         Ok(Collected::Complete(CollectedEvidence {
             evidence: evidence.collect::<Result<_, _>>()?,
             records: tally.records_read().into(),
+            policies: policies.hashes(connection.mapping.clients().into_iter().map(Some)),
             account: Some(collection.account.id),
         }))
     }
@@ -429,6 +432,8 @@ fn pause(checkpoint: &Checkpoint, as_of: DateTime<Utc>, until: DateTime<Utc>) ->
 struct CollectedEvidence {
     evidence: Vec<EvidenceRecord>,
     records: RecordCounts,
+    /// The policies in force.
+    policies: Vec<Hash>,
     /// The training account that was measured.
     account: Option<SatId>,
 }

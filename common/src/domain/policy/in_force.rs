@@ -4,9 +4,10 @@ use super::{Freshness, Policy, PolicyVersion, Rule, training};
 use crate::domain::controls::Evidence;
 use crate::domain::decisions::{DecisionId, Nonce};
 use crate::domain::id::{ClientId, PolicyName, RuleId};
+use crate::domain::log::Hash;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A version of a policy, with the hash of its content.
@@ -64,6 +65,14 @@ impl ClientPolicies {
     #[must_use]
     pub fn of(&self, client: Option<&ClientId>) -> InForce {
         client.and_then(|client| self.0.get(client)).cloned().unwrap_or_default()
+    }
+
+    /// The SHA-256 of every policy that counts for one of these, for the evidence log.
+    #[must_use]
+    pub fn hashes<'a>(&self, owners: impl IntoIterator<Item = Option<&'a ClientId>>) -> Vec<Hash> {
+        let of = |owner| self.of(owner).policies().into_values();
+        let policies = owners.into_iter().flat_map(of);
+        policies.map(|policy| policy.hash()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 

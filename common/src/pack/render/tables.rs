@@ -108,8 +108,7 @@ pub(super) fn findings(contents: &Contents) -> Vec<u8> {
 pub(super) fn completeness(contents: &Contents) -> Vec<u8> {
     let columns = [
         "list",
-        "path",
-        "query",
+        "request",
         "pages",
         "records",
         "unique",

@@ -1,27 +1,151 @@
-//! Numbers and outcomes, computed again.
+//! Numbers and outcomes, computed again from the facts of each bundle.
 
 use super::Failed;
-use crate::domain::policy::Policy;
-use crate::pack::contents::{Contents, policies_of};
+use crate::domain::controls::Evidence;
+use crate::domain::edr::EdrSettings;
+use crate::domain::edr::facts::EdrFacts;
+use crate::domain::edr::measures::measures as edr_measures;
+use crate::domain::edr::metrics::{EdrRules, extended_metrics, metrics};
+use crate::domain::evidence::{Metric, Reason};
+use crate::domain::log::Hash;
+use crate::domain::policy::{InForce, Measures, Policy, PolicyRef, Verdict, evaluate};
+use crate::domain::product::Product;
+use crate::domain::sat::facts::SatFacts;
+use crate::domain::sat::measures::{SatRules, measures as sat_measures};
+use crate::domain::sat::{coverage, phishing};
+use crate::pack::contents::{Contents, PackedBundle, policies_of};
+use serde_json::Value;
 use std::sync::Arc;
 
-/// Verdicts name policies that are here, with the hash that they have.
+/// What was computed again.
+#[derive(Default)]
+struct Counted {
+    bundles: u64,
+    numbers: u64,
+    verdicts: u64,
+    without_facts: u64,
+}
+
+/// Every number and outcome follows from the facts of its bundle, under the policies that are here.
 pub(super) fn check(contents: &Contents) -> Result<String, Vec<Failed>> {
     let mut failed = Vec::new();
-    let mut verdicts = 0;
+    let mut counted = Counted::default();
     for bundle in &contents.bundles {
-        verdicts += bundle.view.verdicts.len();
-        for used in policies_of(bundle) {
-            let policy: Option<&Arc<Policy>> = contents.policy(&used);
-            let problem = match policy {
-                None => Some(format!("the policy {} {} of its verdicts is not here", used.policy, used.version)),
-                Some(policy) if policy.sha256() != used.sha256 => {
-                    Some(format!("the policy {} {} is not the one of its verdicts", used.policy, used.version))
-                }
-                Some(_) => None,
-            };
-            failed.extend(problem.map(|problem| Failed::of(&bundle.path(), problem)));
+        let problem = check_policies(contents, bundle).and_then(|()| check_bundle(contents, bundle, &mut counted));
+        failed.extend(problem.err().map(|problem| Failed::of(&bundle.path(), problem)));
+    }
+    if !failed.is_empty() {
+        return Err(failed);
+    }
+    let Counted { bundles, numbers, verdicts, without_facts } = counted;
+    Ok(format!(
+        "{numbers} numbers and {verdicts} verdicts of {bundles} bundles follow from their facts; {without_facts} bundles have none"
+    ))
+}
+
+/// The policies of the verdicts are here, are what the verdicts say, and are those that the log says were in force.
+fn check_policies(contents: &Contents, bundle: &PackedBundle) -> Result<(), String> {
+    let leaf = bundle.proof.as_ref().and_then(|proof| {
+        let statements = &contents.logs.get(&bundle.connection)?.statements;
+        statements.get(usize::try_from(proof.leaf_index).ok()?)?.evidence()
+    });
+    for used in policies_of(bundle) {
+        let named = format!("{} {}", used.policy, used.version);
+        let Some(policy) = contents.policy(&used) else {
+            return Err(format!("the policy {named} of its verdicts is not here"));
+        };
+        if policy.sha256() != used.sha256 {
+            return Err(format!("the policy {named} is not the one of its verdicts"));
+        }
+        let logged = |leaf: &crate::domain::log::statement::EvidenceLeaf| {
+            leaf.policies.iter().map(Hash::hex).any(|hash| hash == used.sha256)
+        };
+        if leaf.is_some_and(|leaf| !logged(leaf)) {
+            return Err(format!("the log does not say that the policy {named} was in force"));
         }
     }
-    if failed.is_empty() { Ok(format!("{verdicts} verdicts")) } else { Err(failed) }
+    Ok(())
+}
+
+fn check_bundle(contents: &Contents, bundle: &PackedBundle, counted: &mut Counted) -> Result<(), String> {
+    // The first version of bundles has no facts.
+    if bundle.view.facts.is_null() {
+        counted.without_facts += 1;
+        return Ok(());
+    }
+    let unreadable = |error: serde_json::Error| format!("its facts cannot be read: {error}");
+    let (measured, doubt) = match bundle.product {
+        Product::Edr => {
+            let facts: EdrFacts = serde_json::from_value(bundle.view.facts.clone()).map_err(unreadable)?;
+            let rules = EdrRules::from(limits(&bundle.view.metadata.derivation)?);
+            let committed = bundle.view.metrics.iter().chain(&bundle.view.extended_metrics);
+            let computed: Vec<Metric> =
+                metrics(&facts, rules).into_iter().chain(extended_metrics(&facts, rules)).map(Into::into).collect();
+            for (metric, computed) in committed.clone().zip(&computed) {
+                if metric != computed {
+                    return Err(format!("{} is not what its facts give", metric.metric_key));
+                }
+                counted.numbers += 1;
+            }
+            if committed.count() != computed.len() {
+                return Err("it does not have the metrics that its facts give".to_owned());
+            }
+            (edr_measures(&facts, rules), None)
+        }
+        Product::Sat => {
+            let facts: SatFacts = serde_json::from_value(bundle.view.facts.clone()).map_err(unreadable)?;
+            let coverage = coverage::assess(&facts.learners, coverage::WINDOW_DAYS).values();
+            let phishing = phishing::assess(&facts.campaigns, phishing::WINDOW_DAYS).values();
+            let computed = [serde_json::to_value(coverage), serde_json::to_value(phishing)];
+            for (key, values) in ["workforce_coverage", "phishing_simulation"].into_iter().zip(computed) {
+                let values = values.map_err(unreadable)?;
+                let is_it = |signal: &&Value| signal.get("signal_key").and_then(Value::as_str) == Some(key);
+                let committed = bundle.view.signals.iter().find(is_it).and_then(|signal| signal.get("values"));
+                if committed != Some(&values) {
+                    return Err(format!("{key} is not what its facts give"));
+                }
+                counted.numbers += values.as_object().map_or(0, |values| values.len() as u64);
+            }
+            let elsewhere = bundle.body.contains("\"code\":\"account_of_another_client\"");
+            (sat_measures(&facts, SatRules::default()), elsewhere.then_some(Reason::AccountOfAnotherClient))
+        }
+    };
+    let verdicts = outcomes(contents, bundle, &measured, doubt);
+    if verdicts != bundle.view.verdicts {
+        let other = bundle.view.verdicts.iter().find(|verdict| !verdicts.contains(verdict));
+        let what = other.map_or("an outcome is missing".to_owned(), |it| format!("the outcome of {}", it.rule));
+        return Err(format!("{what} is not what its facts and policies give"));
+    }
+    counted.bundles += 1;
+    counted.verdicts += verdicts.len() as u64;
+    Ok(())
+}
+
+/// The limits of agent age that the numbers depend on.
+fn limits(derivation: &Value) -> Result<EdrSettings, String> {
+    let number = |name: &str| {
+        let value = derivation.get("agent_state")?.get(name)?.as_u64()?;
+        u32::try_from(value).ok()
+    };
+    let limits = number("online_within_hours").zip(number("missing_after_days"));
+    let (hours, days) = limits.ok_or("it does not say under which limits of agent age its numbers came about")?;
+    EdrSettings::new(hours, days).map_err(|error| error.to_string())
+}
+
+/// What the policies behind the verdicts say of these measures, evidence by evidence.
+fn outcomes(contents: &Contents, bundle: &PackedBundle, measures: &Measures, doubt: Option<Reason>) -> Vec<Verdict> {
+    let policy_of = |evidence: Evidence| -> Option<&Arc<Policy>> {
+        let verdict = bundle.view.verdicts.iter().find(|verdict| verdict.evidence == evidence)?;
+        contents.policy(&PolicyRef {
+            policy: verdict.policy.clone(),
+            version: verdict.version,
+            sha256: verdict.policy_sha256.clone(),
+        })
+    };
+    let of = |evidence: Evidence| -> Vec<Verdict> {
+        let Some(policy) = policy_of(evidence) else { return Vec::new() };
+        let verdicts = evaluate(&InForce::after([policy]), bundle.product, measures, doubt);
+        verdicts.into_iter().filter(|verdict| verdict.evidence == evidence).collect()
+    };
+    Evidence::ALL.into_iter().flat_map(of).collect()
 }
