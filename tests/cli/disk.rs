@@ -1,5 +1,6 @@
 //! Storage that fails: files that may not grow, and a folder that cannot be written to. One line names the cause, nothing is lost, and reading works.
 
+use super::server::Server;
 use super::{Home, Output, files, output, worked_example};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -116,10 +117,38 @@ fn as_user(home: &Home, user: u32, arguments: &[&str]) -> Output {
     output(command.stdin(std::process::Stdio::null()))
 }
 
+/// Who may not write to what is made read-only.
+fn other_user() -> u32 {
+    let own = fs::metadata("/proc/self").unwrap().uid();
+    if own == 0 { 65_534 } else { own }
+}
+
+/// So that the folder of a test can be removed.
+fn make_writable(home: &Home) {
+    for folder in ["", "credentials", "people"] {
+        fs::set_permissions(home.data().join(folder), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_in_the_journal_is_read_where_nothing_can_be_written() {
+    let home = Home::new(worked_example());
+    home.connect();
+    let server = Server::start(&home, &[]);
+    let run = server.sync();
+    server.run_in(&run, "succeeded");
+    server.kill();
+    assert!(fs::metadata(home.data().join("evidence.db-wal")).unwrap().len() > 0, "the journal is empty");
+    fs::set_permissions(home.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    make_read_only(&home.data(), other_user());
+    let shown = as_user(&home, other_user(), &["runs", "edr", "--json"]).json();
+    assert_eq!((&shown["runs"][0]["id"], &shown["runs"][0]["status"]), (&run.into(), &"succeeded".into()));
+    make_writable(&home);
+}
+
 #[test]
 fn reading_works_in_a_folder_that_cannot_be_written_to() {
-    let own = fs::metadata("/proc/self").unwrap().uid();
-    let user = if own == 0 { 65_534 } else { own };
+    let user = other_user();
     let home = Home::new(worked_example());
     home.connect();
     home.on_data(&["sync", "edr"]).done();
@@ -137,9 +166,5 @@ fn reading_works_in_a_folder_that_cannot_be_written_to() {
     }
     assert_eq!(home.simulator.requests().len(), 0, "Huntress was asked for nothing");
     assert!(files(&home.data()) == kept, "the folder changed");
-    // So that it can be removed.
-    let writable = fs::Permissions::from_mode(0o700);
-    for folder in ["", "credentials", "people"] {
-        fs::set_permissions(home.data().join(folder), writable.clone()).unwrap();
-    }
+    make_writable(&home);
 }

@@ -129,7 +129,11 @@ impl Drop for Server {
 /// It keeps no connection, because each request has a runtime of its own.
 fn client() -> &'static Client {
     static CLIENT: OnceLock<Client> = OnceLock::new();
-    CLIENT.get_or_init(|| Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap())
+    CLIENT.get_or_init(|| {
+        // The first client of ours gives the process its provider of ciphers.
+        drop(common::huntress::request::http_client(common::huntress::request::Timeouts::default()));
+        Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
+    })
 }
 
 async fn read(response: Response) -> Answer {

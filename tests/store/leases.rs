@@ -21,6 +21,10 @@ async fn a_lease_of_a_clock_that_was_ahead_holds_nobody_off() {
     let taken = leased(&store, 1, "other", tick()).await;
     assert_eq!((taken.as_of(), taken.token()), (ahead, 2));
     store.fail(&taken, failed(tick(), FailureCode::ClockWrong)).await.unwrap();
+    // So few minutes are still more than clocks differ by.
+    started(&store, 3, tick() + TimeDelta::minutes(6)).await;
+    let taken = leased(&store, 3, "other", tick()).await;
+    store.fail(&taken, failed(tick(), FailureCode::ClockWrong)).await.unwrap();
     // Begun by the right one, and gone on with by it.
     let first = started(&store, 2, tick()).await;
     store.renew(&first, ahead, LEASE).await.unwrap();

@@ -157,3 +157,23 @@ impl Age {
         Self { age: age.max(TimeDelta::zero()), stale: age > STALE_AFTER || is_ahead(as_of, now) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::parse;
+
+    #[test]
+    fn what_is_dated_ahead_has_no_age_and_is_never_fresh() {
+        let now = parse("2026-03-22T12:00:00Z").unwrap();
+        let of = |age: TimeDelta| {
+            let Age { age, stale } = Age::at(now - age, now);
+            (age, stale)
+        };
+        assert_eq!(of(TimeDelta::hours(26)), (TimeDelta::hours(26), false));
+        assert_eq!(of(TimeDelta::seconds(26 * 3600 + 1)), (TimeDelta::seconds(26 * 3600 + 1), true));
+        assert_eq!(of(TimeDelta::minutes(-5)), (TimeDelta::zero(), false), "clocks differ");
+        assert_eq!(of(TimeDelta::seconds(-301)), (TimeDelta::zero(), true));
+        assert_eq!(of(TimeDelta::days(-200)), (TimeDelta::zero(), true));
+    }
+}

@@ -223,6 +223,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_wrong_clock_has_counted_takes_nothing() {
+        let budget = RateLimiter::per_minute(60);
+        let second = |seconds| at(seconds).timestamp();
+        let usage = Usage([(second(-1), 10), (second(60), 10), (second(200 * 86_400), 40)].into());
+        budget.merge_usage(at(0), "other", &usage);
+        assert_eq!(budget.remaining(at(0)), Some(40), "a clock may differ by some minutes");
+    }
+
+    #[test]
     fn what_others_use_is_missing_from_ours() {
         let budget = RateLimiter::per_minute(60);
         budget.reserve(at(0));

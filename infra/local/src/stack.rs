@@ -51,7 +51,15 @@ pub enum LocalStackError {
     Engine(#[from] EngineError),
     /// The sealed credentials.
     #[error(transparent)]
-    Sealing(#[from] SealingError),
+    Sealing(SealingError),
+    /// A key file cannot be read or made.
+    #[error("the key file {path} cannot be used: {trouble}")]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        trouble: Trouble,
+    },
     /// Another process has the folder.
     #[error("the data folder {0} is in use by another huntress-evidence; stop it, or use its HTTP interface")]
     InUse(PathBuf),
@@ -63,6 +71,15 @@ pub enum LocalStackError {
         /// Why.
         trouble: Trouble,
     },
+}
+
+impl From<SealingError> for LocalStackError {
+    fn from(error: SealingError) -> Self {
+        match error {
+            SealingError::Io { path, source } => Self::Key { path, trouble: Trouble::from(&source) },
+            other => Self::Sealing(other),
+        }
+    }
 }
 
 /// Makes a folder that its owner alone can enter, unless it is there.
