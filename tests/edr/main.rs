@@ -20,4 +20,5 @@ mod refusals;
 mod retries;
 mod schema;
 mod secrets;
+mod versions;
 mod worked_example;

@@ -11,3 +11,4 @@ mod rate;
 mod records;
 mod stored;
 mod token;
+mod versions;

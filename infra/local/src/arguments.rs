@@ -71,6 +71,20 @@ pub struct OfClient {
 }
 
 #[derive(Debug, Args)]
+pub struct OfClientAsOf {
+    /// The client
+    pub client: ClientId,
+    /// The newest evidence of this instant or before it (RFC 3339) instead of the newest of all
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub as_of: Option<DateTime<Utc>>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub storage: StorageArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct OfPerson {
     /// The connection
     pub connection: ConnectionId,

@@ -3,6 +3,7 @@
 mod assignments;
 mod connections;
 mod evidence;
+mod findings;
 mod known;
 mod people;
 mod runs;
@@ -10,6 +11,7 @@ mod runs;
 pub use assignments::AssignmentList;
 pub use connections::{ConnectionAnswer, ConnectionList, ConnectionView};
 pub use evidence::{ControlList, ControlView, EvidenceList, EvidenceView, HistoryList, HistoryValueView, SupportView};
+pub use findings::{CompletenessList, CompletenessView, EvidenceRef, FindingsList, FindingsView};
 pub use known::{CredentialSchema, Health, JsonSchema, Me, PropertySchema, StepView, WindowView};
 pub use people::{
     HistoryEvent, IdentityAnswer, PeoplePage, PeopleReport, PersonAnswer, PersonHistory, PersonView, ProviderAnswer,

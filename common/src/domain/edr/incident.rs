@@ -127,6 +127,19 @@ pub enum Severity {
     Unknown,
 }
 
+impl Severity {
+    /// The severity as it is written in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Low => "low",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// The severity that a word names.
 #[must_use]
 pub fn severity(word: Option<&str>) -> Severity {

@@ -10,3 +10,6 @@ pub mod seconds;
 pub use ended::EndedIncidents;
 pub use histogram::Histogram;
 pub use seconds::Seconds;
+
+/// The JSON Schema (2020-12) of the facts of both products.
+pub const SCHEMA: &str = include_str!("facts.schema.json");

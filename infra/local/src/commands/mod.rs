@@ -13,7 +13,7 @@ mod people;
 mod runs;
 mod serve;
 
-use crate::arguments::{ActorArgs, Arguments, Listing, OfClient, OfConnection, OfPerson, StorageArgs};
+use crate::arguments::{ActorArgs, Arguments, Listing, OfClient, OfClientAsOf, OfConnection, OfPerson, StorageArgs};
 use crate::outcome::CliError;
 use crate::stack::LocalStack;
 use clap::Subcommand;
@@ -57,6 +57,10 @@ pub enum Command {
     Signals(OfClient),
     /// Print the controls that a client's evidence supports
     Controls(OfClient),
+    /// Print which agents, incidents and organizations pull a client's numbers down
+    Findings(OfClientAsOf),
+    /// Print how completely the lists behind a client's evidence were read
+    Completeness(OfClientAsOf),
     /// List the training assignments that can be picked
     Assignments(OfConnection),
     /// Pick the assignments that count for each person's training
@@ -120,6 +124,8 @@ pub async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::History(options) => evidence::history::run(options).await,
         Command::Signals(options) => evidence::signals::run(options).await,
         Command::Controls(options) => evidence::controls::run(options).await,
+        Command::Findings(options) => evidence::findings::run(options).await,
+        Command::Completeness(options) => evidence::completeness::run(options).await,
         Command::Assignments(options) => assignments::list::run(options).await,
         Command::Pick(options) => assignments::pick::run(options).await,
         Command::Privacy(options) => people::privacy::run(options).await,

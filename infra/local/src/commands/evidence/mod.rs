@@ -1,13 +1,20 @@
 //! Evidence as it is stored.
 
+pub mod completeness;
 pub mod controls;
+pub mod findings;
 pub mod history;
 pub mod metrics;
 pub mod signals;
 
+use crate::arguments::OfClientAsOf;
+use crate::commands::{faults, open_to_read};
+use crate::outcome::CliError;
 use crate::render;
 use chrono::{DateTime, Utc};
-use common::app::evidence::Evidence;
+use common::app::evidence::{Evidence, Span};
+use common::app::stack::Stack;
+use common::domain::product::Product;
 use common::domain::text::line;
 use common::store::EvidenceOwner;
 
@@ -17,6 +24,26 @@ fn passed_over(ahead: DateTime<Utc>) -> String {
         "evidence dated {} is passed over: that lies ahead, so the clock of whoever made it was wrong, or this one is",
         render::time(ahead)
     )
+}
+
+/// The newest evidence of a client until an instant, of a product or of both; that there is none is an error.
+async fn latest(options: &OfClientAsOf, product: Option<Product>) -> Result<Vec<Evidence>, CliError> {
+    let (stack, _) = open_to_read(&options.storage).await?;
+    let owner = EvidenceOwner::Client(options.client.clone());
+    let Ok(reader) = stack.parts.evidence();
+    let span = Span::ALL.until(options.as_of);
+    let latest = reader.latest(&options.storage.company, &owner, product, span).await;
+    let latest = latest.map_err(|error| faults::unusable(&error))?;
+    stack.close().await;
+    if latest.is_empty() {
+        let until = options.as_of.map_or_else(String::new, |as_of| format!(" until {}", render::time(as_of)));
+        let kind = if product.is_some() { "endpoint evidence" } else { "evidence" };
+        return Err(CliError::other(format!(
+            "there is no {kind} of a client {}{until}; see: huntress-evidence connections",
+            options.client
+        )));
+    }
+    Ok(latest)
 }
 
 /// Whose evidence it is, how old, and the three times that an auditor asks for.
