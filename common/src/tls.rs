@@ -1,91 +1,173 @@
-//! What every outgoing connection begins with, to Huntress and to AWS.
+//! What every outgoing connection begins with, to Huntress and to AWS: TLS by rustls with ring's own default provider, and the machine's own roots.
 
-use rustls::crypto::ring::{cipher_suite, kx_group};
-use rustls::crypto::{CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, WebPkiSupportedAlgorithms};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::sign::SigningKey;
-use rustls::{Error, SignatureScheme};
+use crate::domain::text;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use std::sync::Arc;
-use webpki::ring as webpki_ring;
 
 /// A builder of clients that follow no redirects and use no proxy of the environment: both could see credentials.
 pub(crate) fn client() -> reqwest::ClientBuilder {
-    // There is one provider a process; a second installation changes nothing.
-    drop(provider().install_default());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    match rustls_platform_verifier::Verifier::new(Arc::clone(&provider)) {
+        Ok(verifier) => trusting(provider, Arc::new(verifier)),
+        // Without roots there is no client; building this one fails for the same reason.
+        Err(_) => plain(),
+    }
+}
+
+/// The same for an endpoint on this machine, which needs no certificates.
+pub(crate) fn loopback_client() -> reqwest::ClientBuilder {
+    plain().tls_certs_only([])
+}
+
+fn plain() -> reqwest::ClientBuilder {
+    // There is one default a process; a second installation changes nothing.
+    drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy()
 }
 
-/// TLS 1.2 and 1.3 by rustls with ring, reduced to what servers of the public web speak: AES-GCM with forward secrecy, and certificates of RSA or the
-/// curves P-256 and P-384. The rest of ring's own provider, private keys for client certificates among it, would be a fortieth of every bootstrap.
-fn provider() -> CryptoProvider {
-    CryptoProvider {
-        cipher_suites: vec![
-            cipher_suite::TLS13_AES_256_GCM_SHA384,
-            cipher_suite::TLS13_AES_128_GCM_SHA256,
-            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-            cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-            cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-        ],
-        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
-        signature_verification_algorithms: CERTIFICATES,
-        secure_random: &SystemRandom,
-        key_provider: &NoKeys,
+/// A builder of clients that trust whom `verifier` trusts.
+fn trusting(provider: Arc<CryptoProvider>, verifier: Arc<dyn ServerCertVerifier>) -> reqwest::ClientBuilder {
+    let verifier = Arc::new(IssuerNaming(verifier));
+    match ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions() {
+        Ok(config) => plain().tls_backend_preconfigured(
+            config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth(),
+        ),
+        Err(_) => plain(),
     }
 }
 
-/// TLS 1.2 does not fix the curve by the scheme, so each hash goes with both.
-const CERTIFICATES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
-    all: &[
-        webpki_ring::ECDSA_P256_SHA256,
-        webpki_ring::ECDSA_P256_SHA384,
-        webpki_ring::ECDSA_P384_SHA256,
-        webpki_ring::ECDSA_P384_SHA384,
-        webpki_ring::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
-        webpki_ring::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
-        webpki_ring::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
-        webpki_ring::RSA_PKCS1_2048_8192_SHA256,
-        webpki_ring::RSA_PKCS1_2048_8192_SHA384,
-        webpki_ring::RSA_PKCS1_2048_8192_SHA512,
-    ],
-    mapping: &[
-        (SignatureScheme::ECDSA_NISTP384_SHA384, &[webpki_ring::ECDSA_P384_SHA384, webpki_ring::ECDSA_P256_SHA384]),
-        (SignatureScheme::ECDSA_NISTP256_SHA256, &[webpki_ring::ECDSA_P256_SHA256, webpki_ring::ECDSA_P384_SHA256]),
-        (SignatureScheme::RSA_PSS_SHA512, &[webpki_ring::RSA_PSS_2048_8192_SHA512_LEGACY_KEY]),
-        (SignatureScheme::RSA_PSS_SHA384, &[webpki_ring::RSA_PSS_2048_8192_SHA384_LEGACY_KEY]),
-        (SignatureScheme::RSA_PSS_SHA256, &[webpki_ring::RSA_PSS_2048_8192_SHA256_LEGACY_KEY]),
-        (SignatureScheme::RSA_PKCS1_SHA512, &[webpki_ring::RSA_PKCS1_2048_8192_SHA512]),
-        (SignatureScheme::RSA_PKCS1_SHA384, &[webpki_ring::RSA_PKCS1_2048_8192_SHA384]),
-        (SignatureScheme::RSA_PKCS1_SHA256, &[webpki_ring::RSA_PKCS1_2048_8192_SHA256]),
-    ],
-};
-
-/// Random bytes of the operating system.
+/// A verifier that adds the issuer's name to what another verifier says of a certificate that nobody here vouches for: on a network that inspects TLS the
+/// name tells who does.
 #[derive(Debug)]
-struct SystemRandom;
+struct IssuerNaming(Arc<dyn ServerCertVerifier>);
 
-impl SecureRandom for SystemRandom {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
-        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), bytes).map_err(|_| GetRandomFailed)
+/// The issuer of a certificate is not among those that this machine trusts.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate was issued by {issuer}, which this machine does not trust")]
+struct UntrustedIssuer {
+    issuer: String,
+}
+
+impl ServerCertVerifier for IssuerNaming {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        verified.map_err(|error| match (&error, issuer_of(end_entity)) {
+            (Error::InvalidCertificate(CertificateError::UnknownIssuer), Some(issuer)) => {
+                let named = OtherError(Arc::new(UntrustedIssuer { issuer }));
+                Error::InvalidCertificate(CertificateError::Other(named))
+            }
+            _ => error,
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }
 
-/// No client certificate is ever shown.
-#[derive(Debug)]
-struct NoKeys;
-
-impl KeyProvider for NoKeys {
-    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
-        Err(Error::General("client certificates are not used".to_owned()))
+/// The issuer's organization and common name, for people.
+fn issuer_of(certificate: &CertificateDer<'_>) -> Option<String> {
+    const COMMON_NAME: &[u8] = &[0x55, 4, 3];
+    const ORGANIZATION: &[u8] = &[0x55, 4, 10];
+    let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
+    let (mut names, mut organizations) = (Vec::new(), Vec::new());
+    // Name ::= SEQUENCE OF SET OF SEQUENCE { type OBJECT IDENTIFIER, value string }, of which the sequence's own head is not in `issuer`.
+    for set in elements(certificate.issuer()) {
+        for attribute in elements(set) {
+            let mut fields = elements(attribute);
+            match (fields.next(), fields.next()) {
+                (Some(COMMON_NAME), Some(value)) => names.push(value),
+                (Some(ORGANIZATION), Some(value)) => organizations.push(value),
+                _ => {}
+            }
+        }
     }
+    let said = organizations.into_iter().chain(names).map(String::from_utf8_lossy).collect::<Vec<_>>().join(", ");
+    text::name(&said)
+}
+
+/// The contents of the DER elements that follow one another; it ends where they cannot be read.
+fn elements(mut der: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (_tag, rest) = der.split_first()?;
+        let (&first, rest) = rest.split_first()?;
+        let (length, rest) = match first {
+            0..0x80 => (usize::from(first), rest),
+            _ => {
+                let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f).min(4))?;
+                (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
+            }
+        };
+        let (content, rest) = rest.split_at_checked(length)?;
+        der = rest;
+        Some(content)
+    })
+}
+
+/// What is wrong with the server's certificate, if that is why a request failed.
+pub(crate) fn certificate_problem(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(Error::InvalidCertificate(problem)) = error.downcast_ref() {
+            return Some(match problem {
+                CertificateError::Other(other) => other.to_string(),
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                    "its certificate is for another host".to_owned()
+                }
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                    "its certificate has expired, by the clock of this machine".to_owned()
+                }
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                    "its certificate is not valid yet, by the clock of this machine".to_owned()
+                }
+                _ => "its certificate cannot be verified".to_owned(),
+            });
+        }
+        // An I/O error's source is its content's source, so the content itself would be passed over.
+        let content = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match content {
+            Some(content) => Some(content),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
+    use rcgen::{DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
+    use rustls::client::WebPkiServerVerifier;
     use rustls::pki_types::PrivatePkcs8KeyDer;
-    use rustls::{ServerConfig, SupportedProtocolVersion, version};
+    use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// What a client says of a server that has a certificate of this kind, for `name`.
@@ -96,9 +178,13 @@ mod tests {
         trusted: bool,
     ) -> Result<String, reqwest::Error> {
         let signing_key = KeyPair::generate_for(kind).unwrap();
-        let cert = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&signing_key).unwrap();
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Inspection CA\u{1b}[2J 1");
+        params.distinguished_name.push(DnType::OrganizationName, "Acme Network");
+        let cert = params.self_signed(&signing_key).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let config = config.with_protocol_versions(&[version]).unwrap();
         let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
         let config = config.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key.into()).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -111,8 +197,15 @@ mod tests {
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
             drop(stream.shutdown().await);
         });
-        let roots = trusted.then(|| reqwest::Certificate::from_der(cert.der()).unwrap());
-        let client = client().tls_certs_only(roots).build().unwrap();
+        let client = if trusted {
+            let mut roots = RootCertStore::empty();
+            roots.add(cert.der().clone()).unwrap();
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+            trusting(provider, verifier.build().unwrap())
+        } else {
+            client()
+        };
+        let client = client.build().unwrap();
         let answer = async { client.get(format!("https://localhost:{port}/")).send().await?.text().await }.await;
         drop(client);
         server.await.unwrap();
@@ -120,14 +213,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn servers_of_the_public_web_are_understood_and_others_are_refused() {
+    async fn servers_of_the_public_web_are_understood() {
         for version in [&version::TLS13, &version::TLS12] {
             for kind in [&PKCS_RSA_SHA256, &PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384] {
                 assert_eq!(asked(kind, version, "localhost", true).await.unwrap(), "ok", "{kind:?} {version:?}");
             }
-            assert!(asked(&PKCS_ECDSA_P256_SHA256, version, "elsewhere", true).await.is_err());
-            assert!(asked(&PKCS_ECDSA_P256_SHA256, version, "localhost", false).await.is_err());
-            assert!(asked(&PKCS_ED25519, version, "localhost", true).await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn others_are_refused_and_it_is_said_why() {
+        for version in [&version::TLS13, &version::TLS12] {
+            let refused = |name, trusted| asked(&PKCS_ECDSA_P256_SHA256, version, name, trusted);
+            let problem = |error: reqwest::Error| certificate_problem(&error).unwrap();
+            let other_name = problem(refused("elsewhere", true).await.unwrap_err());
+            assert_eq!(other_name, "its certificate is for another host");
+            let issuer = problem(refused("localhost", false).await.unwrap_err());
+            let expected =
+                "the certificate was issued by Acme Network, Inspection CA[2J 1, which this machine does not trust";
+            assert_eq!(issuer, expected);
         }
     }
 }

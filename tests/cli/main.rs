@@ -151,7 +151,7 @@ impl Home {
 
 /// A simulator without the limit of 60 requests a minute.
 fn simulated(account: Account) -> SimulatorBuilder {
-    Simulator::builder(account).rate_limit(None)
+    Simulator::builder(account).rate_limit(None).dated(true)
 }
 
 /// 87 agents, 12 organizations, 14 incidents.

@@ -364,7 +364,7 @@ fn a_failed_sync_keeps_the_last_good_evidence_with_its_age() {
     let runs = home.on_data(&["runs", "edr", "--json"]).json();
     let statuses: Vec<&Value> = runs["runs"].as_array().unwrap().iter().map(|it| &it["status"]).collect();
     assert_eq!(statuses, ["failed", "failed", "succeeded"]);
-    assert!(home.on_data(&["runs", "edr"]).done().stdout.contains("Huntress answered that there are no agents"));
+    assert!(home.on_data(&["runs", "edr"]).done().stdout.contains("Huntress answered 404 for agents"));
 
     home.simulator.set_faults(vec![Fault::always(None, FaultKind::Unauthorized)]);
     let line = home.on_data(&["sync", "edr"]).refused(3);

@@ -27,7 +27,8 @@ fn done_but(key: &str, value: Value) -> Value {
 }
 
 fn envelope(items: Value) -> Value {
-    json!({"remediations": {"total_count": 9, "has_more": false, "items": items}})
+    let count = items.as_array().map_or(0, Vec::len);
+    json!({"remediations": {"total_count": count, "has_more": false, "items": items}})
 }
 
 #[tokio::test]

@@ -115,6 +115,7 @@ async fn limit_headers_that_make_no_sense_are_ignored() {
             for name in ["x-huntress-api-call-limit", "x-huntress-api-call-remaining"] {
                 headers.insert(HeaderName::from_static(name), value.clone());
             }
+            headers.insert("date", HeaderValue::from_static("Sun, 22 Mar 2026 12:00:00 GMT"));
             let list = uri.path().trim_start_matches("/v1/").to_owned();
             (headers, format!(r#"{{"{list}":[],"pagination":{{}}}}"#))
         };

@@ -94,12 +94,31 @@ async fn a_renewal_keeps_to_the_place_that_worked() {
 }
 
 #[tokio::test]
-async fn a_second_refusal_of_the_token_fails_the_run() {
-    let outcome = scene().simulator(|it| it.token_lifetime_requests(Some(1))).collect().await;
+async fn tokens_shorter_than_a_run_are_renewed_again_and_again() {
+    for lifetime in 1..=3 {
+        let outcome = scene().simulator(move |it| it.token_lifetime_requests(Some(lifetime))).collect().await;
+        assert_eq!(outcome.coverage().2.distinct_trained_learners, 9);
+        let answered = outcome.requests.iter().filter(|it| it.status == Some(200) && it.token.is_none()).count();
+        assert_eq!(answered, 6);
+        // A token is asked for only when the one before it is used up.
+        assert_eq!(outcome.token_requests().len(), answered.div_ceil(lifetime as usize), "{lifetime}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_before_it_was_good_for_anything_fails_the_run() {
+    let outcome = scene().simulator(|it| it.token_lifetime_requests(Some(0))).collect().await;
     let failure = outcome.failure();
     assert_eq!(failure.code, FailureCode::AuthFailed, "{failure}");
-    assert!(failure.message.contains("the access token was refused, and so was a new one"), "{failure}");
-    assert_eq!(outcome.token_requests().len(), 2);
+    assert!(failure.message.contains("refused before any request with it succeeded"), "{failure}");
+    assert_eq!((outcome.token_requests().len(), outcome.requests.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn one_list_that_is_always_refused_ends_the_run_with_its_second_token() {
+    let outcome = scene().always(List::Learners, FaultKind::Unauthorized).collect().await;
+    outcome.assert_failure(FailureCode::AuthFailed, "GET /api/v1/accounts/pXk93Lq/learners", &["refused"]);
+    assert_eq!((outcome.token_requests().len(), outcome.requests_to(List::Learners).len()), (2, 2));
 }
 
 #[tokio::test]
@@ -175,7 +194,7 @@ async fn error_bodies_of_every_shape_are_understood_or_unreadable_and_never_echo
         let with = |scene: SatScene| scene.simulator(move |it| it.token_errors(shape).sat_errors(shape));
         let cases = [
             (with(scene()).simulator(|it| it.revoked_client(true)), FailureCode::AuthFailed),
-            (with(scene()).simulator(|it| it.token_lifetime_requests(Some(1))), FailureCode::AuthFailed),
+            (with(scene()).simulator(|it| it.token_lifetime_requests(Some(0))), FailureCode::AuthFailed),
             (with(scene()).always(List::Learners, FaultKind::Forbidden), FailureCode::MissingScopes),
             (with(scene()).always(List::LearnerActivity, FaultKind::Status(404)), FailureCode::Refused),
         ];

@@ -244,7 +244,8 @@ impl Scene {
     pub async fn collect(self) -> Outcome {
         let Self { collector, account, faults, simulator: changes, exact_time, others } = self;
         let clock = collector.clock.clone();
-        let builder = Simulator::builder(account).rate_limit(None).clock(clock.for_simulator()).faults(faults);
+        let builder =
+            Simulator::builder(account).rate_limit(None).clock(clock.for_simulator()).dated(true).faults(faults);
         let simulator = changes.into_iter().fold(builder, |builder, change| change(builder)).start().await.unwrap();
         let simulator = Arc::new(simulator);
         if let Some((path, requests)) = others {

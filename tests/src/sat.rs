@@ -171,7 +171,7 @@ impl SatScene {
 
     async fn start(&mut self) -> (SteppingClock, Arc<Simulator>, Huntress, SatCredential) {
         let clock = SteppingClock::at(as_of());
-        let builder = Simulator::sat_only(self.account.clone());
+        let builder = Simulator::sat_only(self.account.clone()).dated(true);
         let builder = builder.clock(clock.for_simulator()).faults(std::mem::take(&mut self.faults));
         let changes = std::mem::take(&mut self.simulator);
         let simulator = changes.into_iter().fold(builder, |builder, change| change(builder)).start().await.unwrap();

@@ -41,12 +41,8 @@ impl SdkHttp {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        // The checksum of an answer is that of what was sent, so nothing is asked for compressed.
-        let mut client = crate::tls::client().gzip(false).connect_timeout(CONNECT_TIMEOUT);
-        if self.plain {
-            client = client.tls_certs_only([]);
-        }
-        let client = client.build()?;
+        let client = if self.plain { crate::tls::loopback_client() } else { crate::tls::client() };
+        let client = client.connect_timeout(CONNECT_TIMEOUT).build()?;
         Ok(self.client.get_or_init(|| client))
     }
 }

@@ -3,8 +3,11 @@
 pub mod collection;
 pub mod connection_test;
 pub mod edr;
+mod encoding;
 pub mod error;
 pub mod origin;
+mod page;
+mod pagination;
 pub mod progress;
 pub mod rate_limit;
 pub mod request;

@@ -1,11 +1,14 @@
 //! One request and one answer: what is sent, how long it may take, and which answers are read.
 
+use super::encoding::{BodyProblem, Coding, Inflater};
 use super::error::{BodyError, FetchError};
 use super::origin::Origin;
 use crate::clock::Clock;
+use crate::domain::time::CLOCK_TOLERANCE;
+use crate::tls;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AGE, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,21 +124,25 @@ pub(super) enum AttemptError {
     /// For good.
     Permanent(FetchError),
     /// Perhaps not the next time; the server may have said when.
-    Transient { error: FetchError, retry_after: Option<TimeDelta> },
+    Transient {
+        /// What the request fails with if no later attempt succeeds.
+        error: FetchError,
+        /// How long the server asks to wait.
+        retry_after: Option<TimeDelta>,
+    },
 }
 
 impl AttemptError {
     pub(super) fn transient(what: &'static str) -> Self {
-        Self::Transient { error: FetchError::Unavailable { what }, retry_after: None }
+        Self::Transient { error: FetchError::Unavailable { what: what.into() }, retry_after: None }
     }
 }
 
 impl From<BodyError> for AttemptError {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::NotJson => Self::Transient { error: not_json(), retry_after: None },
-            BodyError::Shape { path, what } => Self::Permanent(FetchError::Malformed { path, what }),
-            BodyError::Inconsistent { what } => Self::Permanent(FetchError::Inconsistent { what }),
+            BodyError::NotJson => Self::Transient { error: error.into(), retry_after: None },
+            error => Self::Permanent(error.into()),
         }
     }
 }
@@ -160,7 +167,7 @@ impl Sender {
         &self.origin
     }
 
-    /// Sends a request; the answer's head is there when it returns.
+    /// Sends a request; the answer's head is there when it returns, and its time is close to ours.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<reqwest::Response, AttemptError> {
         let url = self.origin.url(request.path());
         let (builder, auth) = match request {
@@ -182,7 +189,13 @@ impl Sender {
             Some(Auth::Bearer(token)) => builder.bearer_auth(token.expose_secret()),
             Some(Auth::None) | None => builder,
         };
-        builder.send().await.map_err(|error| AttemptError::transient(kind_of(&error)))
+        let sent_at = self.clock.now();
+        let response = builder.header(ACCEPT_ENCODING, "gzip").send().await.map_err(|error| attempt_error(&error))?;
+        let ahead = clock_ahead(response.headers(), sent_at, self.clock.now());
+        if ahead.abs() > CLOCK_TOLERANCE {
+            return Err(AttemptError::Permanent(FetchError::ClockWrong { ahead }));
+        }
+        Ok(response)
     }
 
     /// Classifies an answer by its status; the body of one that is worth reading is in `buffer` when it succeeds, and its media type is returned.
@@ -199,13 +212,7 @@ impl Sender {
             }
             status if status.is_server_error() => {
                 let retry_after = retry_after(response.headers(), self.clock.now());
-                let what = match status.as_u16() {
-                    500 => "status 500",
-                    502 => "status 502",
-                    503 => "status 503",
-                    504 => "status 504",
-                    _ => "another status of 5xx",
-                };
+                let what = format!("status {}", status.as_u16()).into();
                 Err(AttemptError::Transient { error: FetchError::Unavailable { what }, retry_after })
             }
             status if request.reads(status) => {
@@ -222,37 +229,85 @@ impl Sender {
     }
 }
 
-/// `Retry-After` in seconds or as a date.
+/// The instant that a `Date` header names.
+fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?.trim()).ok()?;
+    Some(date.into())
+}
+
+/// How far our clock is ahead of the server's, negative when it is behind; zero where the answer's `Date` lies between sending and receiving, or is not
+/// there. A cache gives the `Date` of when it stored the answer, and its age since.
+fn clock_ahead(headers: &HeaderMap, sent_at: DateTime<Utc>, received_at: DateTime<Utc>) -> TimeDelta {
+    let Some(date) = date(headers) else { return TimeDelta::zero() };
+    let age = headers.get(AGE).and_then(|it| it.to_str().ok()?.trim().parse::<u32>().ok()).unwrap_or(0);
+    let theirs = date + TimeDelta::seconds(i64::from(age));
+    if theirs < sent_at {
+        sent_at.signed_duration_since(theirs)
+    } else {
+        received_at.signed_duration_since(theirs).min(TimeDelta::zero())
+    }
+}
+
+/// `Retry-After` in seconds, of which a fraction counts whole, or as a date, which is measured against the answer's own.
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_number {
         // More seconds than fit are more than anybody waits.
-        return Some(TimeDelta::seconds(i64::from(text.parse().unwrap_or(u32::MAX))));
+        let seconds: f64 = text.parse().ok()?;
+        #[expect(clippy::cast_possible_truncation, reason = "the value is between 0 and the largest u32")]
+        return Some(TimeDelta::seconds(seconds.ceil().min(f64::from(u32::MAX)) as i64));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(DateTime::<Utc>::from(date).signed_duration_since(now).max(TimeDelta::zero()))
+    let until = DateTime::<Utc>::from(httpdate::parse_http_date(text).ok()?);
+    Some(until.signed_duration_since(date(headers).unwrap_or(now)).max(TimeDelta::zero()))
 }
 
 /// Reads a body into `buffer`, up to the bound. What a gzip stream expands to is counted piece by piece, so a small bomb stays small.
 async fn read_body(mut response: reqwest::Response, buffer: &mut Vec<u8>) -> Result<(), AttemptError> {
     buffer.clear();
-    while let Some(chunk) = response.chunk().await.map_err(|error| AttemptError::transient(kind_of(&error)))? {
-        if buffer.len() + chunk.len() > MAX_BODY_BYTES {
-            let what = format!("it is larger than {} MiB", MAX_BODY_BYTES / 1024 / 1024);
-            return Err(AttemptError::Permanent(FetchError::Malformed { path: "the whole answer".to_owned(), what }));
-        }
-        buffer.extend_from_slice(&chunk);
+    let coding = Coding::of(response.headers())
+        .map_err(|what| AttemptError::Permanent(BodyError::shape("the whole answer", what).into()))?;
+    let mut inflater = match coding {
+        Coding::Plain => None,
+        Coding::Gzip => Some(Inflater::default()),
+    };
+    while let Some(chunk) = response.chunk().await.map_err(|error| attempt_error(&error))? {
+        let read = match &mut inflater {
+            None if buffer.len() + chunk.len() > MAX_BODY_BYTES => Err(BodyProblem::TooLarge),
+            None => {
+                buffer.extend_from_slice(&chunk);
+                Ok(())
+            }
+            Some(inflater) => inflater.push(&chunk, buffer, MAX_BODY_BYTES),
+        };
+        read?;
     }
-    Ok(())
+    match inflater {
+        Some(inflater) => Ok(inflater.finish()?),
+        None => Ok(()),
+    }
 }
 
-fn not_json() -> FetchError {
-    FetchError::Malformed { path: "the whole answer".to_owned(), what: "it is no JSON, or is cut off".to_owned() }
+impl From<BodyProblem> for AttemptError {
+    fn from(problem: BodyProblem) -> Self {
+        match problem {
+            BodyProblem::TooLarge => {
+                let what = format!("it is larger than {} MiB", MAX_BODY_BYTES / 1024 / 1024);
+                Self::Permanent(BodyError::shape("the whole answer", &what).into())
+            }
+            BodyProblem::CutOff => Self::transient("the answer ended early"),
+            BodyProblem::Damaged => Self::transient("the compressed answer is damaged"),
+        }
+    }
 }
 
-/// The kind of a failed exchange, without the URL or anything else of the request.
-fn kind_of(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
+/// What became of a request that has no answer. Neither the URL nor anything else of the request is in it.
+fn attempt_error(error: &reqwest::Error) -> AttemptError {
+    if let Some(what) = tls::certificate_problem(error) {
+        return AttemptError::Permanent(FetchError::Untrusted { what });
+    }
+    AttemptError::transient(if error.is_timeout() {
         "it took too long"
     } else if error.is_connect() {
         "no connection"
@@ -260,27 +315,51 @@ fn kind_of(error: &reqwest::Error) -> &'static str {
         "the answer ended early"
     } else {
         "the connection broke"
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::time::parse;
+    use reqwest::header::HeaderName;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let now = parse("2026-03-22T12:00:00Z").unwrap();
-        let read = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers, now).map(|wait| wait.num_seconds())
-        };
+        let read = |text: &str| retry_after(&headers(&[("retry-after", text)]), now).map(|wait| wait.num_seconds());
         assert_eq!(read("30"), Some(30));
+        assert_eq!(read("3.5"), Some(4));
+        assert_eq!(read("0.2"), Some(1));
         assert_eq!(read("Sun, 22 Mar 2026 12:01:30 GMT"), Some(90));
         assert_eq!(read("Sun, 22 Mar 2026 11:00:00 GMT"), Some(0));
         assert_eq!(read("99999999999999999999"), Some(i64::from(u32::MAX)));
-        assert_eq!(read("soon"), None);
-        assert_eq!(read("-5"), None);
+        for none in ["soon", "-5", "", ".", "1.2.3", "NaN", "inf", "1e9"] {
+            assert_eq!(read(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_date_to_wait_for_is_measured_against_the_answers_own() {
+        let now = parse("2026-03-22T12:01:00Z").unwrap();
+        let date = [("retry-after", "Sun, 22 Mar 2026 12:00:30 GMT"), ("date", "Sun, 22 Mar 2026 12:00:00 GMT")];
+        assert_eq!(retry_after(&headers(&date), now), Some(TimeDelta::seconds(30)));
+    }
+
+    #[test]
+    fn the_clock_is_compared_with_the_time_that_the_answer_took() {
+        let at = |text| parse(text).unwrap();
+        let (sent, received) = (at("2026-03-22T12:00:00Z"), at("2026-03-22T13:00:00Z"));
+        let ahead = |pairs: &[(&'static str, &str)]| clock_ahead(&headers(pairs), sent, received).num_seconds();
+        assert_eq!(ahead(&[]), 0);
+        assert_eq!(ahead(&[("date", "yesterday")]), 0);
+        assert_eq!(ahead(&[("date", "Sun, 22 Mar 2026 12:30:00 GMT")]), 0);
+        assert_eq!(ahead(&[("date", "Sun, 22 Mar 2026 11:50:00 GMT")]), 600);
+        assert_eq!(ahead(&[("date", "Sun, 22 Mar 2026 13:10:00 GMT")]), -600);
+        assert_eq!(ahead(&[("date", "Sun, 22 Mar 2026 11:50:00 GMT"), ("age", "900")]), 0);
     }
 }

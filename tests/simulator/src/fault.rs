@@ -25,6 +25,9 @@ pub struct Fault {
 /// A change to a page.
 pub type Patch = Arc<dyn Fn(&mut Value) + Send + Sync>;
 
+/// A change to the bytes of a page.
+pub type Rewrite = Arc<dyn Fn(Vec<u8>) -> Vec<u8> + Send + Sync>;
+
 /// What goes wrong. A kind that concerns paging does nothing to single objects and to the token.
 #[derive(Clone)]
 pub enum FaultKind {
@@ -70,6 +73,10 @@ pub enum FaultKind {
     Oversize(u64),
     /// The right page, changed before it is sent.
     Patch(Patch),
+    /// The right page with its bytes changed, and these headers in place of those that it has; it is not compressed.
+    Rewrite(Vec<(&'static str, String)>, Rewrite),
+    /// Status, and headers in place of those that it has.
+    StatusWithHeaders(u16, Vec<(&'static str, String)>),
 }
 
 impl Fault {
@@ -101,6 +108,26 @@ impl FaultKind {
     pub fn patch(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
         Self::Patch(Arc::new(change))
     }
+
+    pub fn rewrite(
+        headers: &[(&'static str, &str)],
+        change: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        Self::Rewrite(owned(headers), Arc::new(change))
+    }
+
+    /// The right page with other headers.
+    pub fn headers(headers: &[(&'static str, &str)]) -> Self {
+        Self::rewrite(headers, |body| body)
+    }
+
+    pub fn status_with_headers(status: u16, headers: &[(&'static str, &str)]) -> Self {
+        Self::StatusWithHeaders(status, owned(headers))
+    }
+}
+
+fn owned(headers: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
 }
 
 impl fmt::Debug for FaultKind {
@@ -126,6 +153,8 @@ impl fmt::Debug for FaultKind {
             Self::GzipBomb(bytes) => write!(f, "GzipBomb({bytes})"),
             Self::Oversize(bytes) => write!(f, "Oversize({bytes})"),
             Self::Patch(_) => f.write_str("Patch"),
+            Self::Rewrite(headers, _) => write!(f, "Rewrite({headers:?})"),
+            Self::StatusWithHeaders(status, headers) => write!(f, "StatusWithHeaders({status}, {headers:?})"),
         }
     }
 }

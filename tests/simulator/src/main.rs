@@ -36,6 +36,9 @@ struct Arguments {
     /// Serve without the vendor's limits.
     #[arg(long)]
     no_rate_limit: bool,
+    /// Compress answers for clients that accept gzip.
+    #[arg(long)]
+    gzip: bool,
     /// The instant that all records lie before (RFC 3339); default: now.
     #[arg(long)]
     as_of: Option<DateTime<Utc>>,
@@ -79,7 +82,7 @@ async fn main() -> io::Result<()> {
         let Arguments { seed, organizations, agents, incidents, .. } = arguments;
         AccountSpec { seed, shape, organizations, agents, incidents, as_of }.generate()
     };
-    let mut builder = Simulator::builder(account).port(arguments.port);
+    let mut builder = Simulator::builder(account).port(arguments.port).gzip(arguments.gzip).dated(true);
     if arguments.no_rate_limit {
         builder = builder.rate_limit(None).sat_rate_limit(None, None);
     }

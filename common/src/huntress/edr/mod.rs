@@ -1,23 +1,21 @@
 //! The endpoint API: three lists read to their end, and the connection test.
 
-mod page;
 mod records;
 mod test;
 
 use super::collection::{Collected, Instants, MAX_PAGES};
-use super::error::{BodyError, FetchError};
+use super::error::FetchError;
+use super::pagination::Cursor;
 use super::request::{Auth, Get, Response};
 use super::retry::Transport;
 use crate::domain::edr::AgentLimits;
 use crate::domain::edr::tally::{EdrList, EdrTally, Inconsistent};
 use crate::domain::failure::{Failure, FailureCode};
-use crate::domain::id::RecordKey;
+use crate::domain::product::Product;
 use chrono::{DateTime, Utc};
-use page::NextPage;
-use records::{AGENTS, INCIDENT_REPORTS, ListOf, ORGANIZATIONS};
+use records::{Received, fold, noun_of, path_of};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 
 /// The credential of the endpoint API. It cannot be printed, copied or serialized.
 pub struct EdrCredential {
@@ -51,42 +49,12 @@ impl Reading {
     }
 }
 
-/// How far one list was read.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Cursor {
-    token: Option<String>,
-    tokens_seen: HashSet<RecordKey>,
-    pages: u32,
-    ended: bool,
-}
-
 impl EdrState {
     /// Nothing read so far.
     #[must_use]
     pub fn new(limits: impl Into<AgentLimits>, as_of: DateTime<Utc>) -> Self {
         let list = Reading::new(limits.into(), as_of);
         Self { organizations: list.clone(), agents: list.clone(), incident_reports: list }
-    }
-}
-
-impl Cursor {
-    /// Goes on to the next page, in one step with the counting of the page before it.
-    fn advance(&mut self, next: NextPage, max_pages: u32) -> Result<(), BodyError> {
-        self.pages += 1;
-        self.token = match next {
-            NextPage::None => None,
-            NextPage::Token(next) if RecordKey::from_text(&next).is_some_and(|key| self.tokens_seen.insert(key)) => {
-                Some(next)
-            }
-            NextPage::Token(_) => {
-                return Err(BodyError::Inconsistent { what: "a page token came a second time".to_owned() });
-            }
-        };
-        self.ended = self.token.is_none();
-        if !self.ended && self.pages >= max_pages {
-            return Err(BodyError::Inconsistent { what: format!("it has not ended after {max_pages} pages") });
-        }
-        Ok(())
     }
 }
 
@@ -123,9 +91,9 @@ impl<'a> EdrClient<'a> {
         instants: Instants,
     ) -> Result<Collected<EdrTally, EdrState>, Failure> {
         let paused = tokio::try_join!(
-            self.read_list(&ORGANIZATIONS, &mut state.organizations, instants),
-            self.read_list(&AGENTS, &mut state.agents, instants),
-            self.read_list(&INCIDENT_REPORTS, &mut state.incident_reports, instants),
+            self.read_list(EdrList::Organizations, &mut state.organizations, instants),
+            self.read_list(EdrList::Agents, &mut state.agents, instants),
+            self.read_list(EdrList::IncidentReports, &mut state.incident_reports, instants),
         )?;
         if let Some(until) = <[_; 3]>::from(paused).into_iter().flatten().max() {
             return Ok(Collected::Paused { state: Box::new(state), until });
@@ -138,7 +106,7 @@ impl<'a> EdrClient<'a> {
     /// Reads a list on from where it is; with the instant from which on it may be gone on with, if it has to pause.
     async fn read_list(
         &self,
-        list: &ListOf,
+        list: EdrList,
         reading: &mut Reading,
         instants: Instants,
     ) -> Result<Option<DateTime<Utc>>, Failure> {
@@ -146,34 +114,35 @@ impl<'a> EdrClient<'a> {
         let mut read = self.read_pages(list, reading, instants).await;
         let refused = matches!(read, Err(FetchError::Refused { status: 400 | 410 | 422 } | FetchError::NotFound));
         if refused && continued.is_some() && reading.cursor.token == continued {
-            tracing::warn!(list = list.key, "its page token is not accepted any more; the list is read anew");
+            tracing::warn!(path = path_of(list), "its page token is not accepted any more; the list is read anew");
             *reading = Reading::new(reading.tally.limits().clone(), reading.tally.as_of());
             read = self.read_pages(list, reading, instants).await;
         }
         match read {
             Ok(()) => Ok(None),
             Err(FetchError::Paused { until }) => Ok(Some(until)),
-            Err(error) => Err(error.into_failure(&request_to(list.path), list.noun)),
+            Err(error) => Err(error.into_failure(Product::Edr, &request_to(path_of(list)), noun_of(list))),
         }
     }
 
-    async fn read_pages(&self, list: &ListOf, reading: &mut Reading, instants: Instants) -> Result<(), FetchError> {
+    async fn read_pages(&self, list: EdrList, reading: &mut Reading, instants: Instants) -> Result<(), FetchError> {
         let mut buffer = Vec::new();
         let of_all = [("limit", PAGE_SIZE), ("sort_field", "id"), ("sort_direction", "asc")];
         let request = of_all.map(|(name, value)| format!("{name}={value}")).join("&");
-        let request = format!("{}?{request}", list.path);
+        let request = format!("{}?{request}", path_of(list));
         while !reading.cursor.ended {
             let token = reading.cursor.token.clone();
             let mut query = of_all.to_vec();
             query.extend(token.as_deref().map(|token| ("page_token", token)));
-            let mut fold = |received: Response<'_>| {
+            let mut read = |response: Response<'_>| {
                 let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
-                let page = (list.fold)(received.body, &mut reading.tally, observed_at)?;
-                reading.tally.add_page(list.list, &request, observed_at);
-                self.transport.progress().add_page(list.noun, page.records);
-                reading.cursor.advance(page.next, self.max_pages)
+                let page = Received { body: response.body, observed_at, max_pages: self.max_pages };
+                let records = fold(list, page, &mut reading.tally, &mut reading.cursor)?;
+                reading.tally.add_page(list, &request, observed_at);
+                self.transport.progress().add_page(noun_of(list), records);
+                Ok(())
             };
-            self.transport.get(self.request(list.path, &query), &mut buffer, &mut fold).await?;
+            self.transport.get(self.request(path_of(list), &query), &mut buffer, &mut read).await?;
         }
         Ok(())
     }
@@ -193,10 +162,9 @@ fn request_to(path: &str) -> String {
 }
 
 fn inconsistent(error: &Inconsistent) -> Failure {
-    let path = match error {
-        Inconsistent::AgentsMissing { .. } | Inconsistent::NoIds { list: EdrList::Agents, .. } => AGENTS.path,
-        Inconsistent::NoIds { list: EdrList::Organizations, .. } => ORGANIZATIONS.path,
-        Inconsistent::NoIds { list: EdrList::IncidentReports, .. } => INCIDENT_REPORTS.path,
+    let list = match error {
+        Inconsistent::AgentsMissing { .. } => EdrList::Agents,
+        Inconsistent::NoIds { list, .. } => *list,
     };
-    Failure::new(FailureCode::Inconsistent, error.to_string()).at(request_to(path))
+    Failure::new(FailureCode::Inconsistent, error.to_string()).at(request_to(path_of(list)))
 }

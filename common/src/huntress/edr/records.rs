@@ -1,153 +1,145 @@
 //! The records of the endpoint API, reduced to the fields that a rule uses, and what they mean.
 
-use super::page::{NextPage, read_page};
 use crate::domain::edr::agent::{AgentFacts, Presence};
 use crate::domain::edr::incident::{IncidentFacts, RemediationFacts, Remediations, TextField};
 use crate::domain::edr::tally::{EdrList, EdrTally, OrganizationFacts};
 use crate::huntress::error::BodyError;
-use crate::huntress::wire::{Element, List, Scalar};
+use crate::huntress::page::Page;
+use crate::huntress::pagination::Cursor;
+use crate::huntress::wire::{Element, List, Scalar, Value, read_json};
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::fmt;
+use serde::{Deserialize, Deserializer};
 
-/// One of the vendor's lists.
-pub(super) struct ListOf {
-    /// Where it is.
-    pub path: &'static str,
-    /// The key of the list in its page.
-    pub key: &'static str,
-    /// Which one.
-    pub list: EdrList,
-    /// What it lists, for people.
-    pub noun: &'static str,
-    /// Counts the records of a page that was read at an instant.
-    ///
-    /// A plain function, so that it is compiled here, for speed, and not where the future that calls it is polled, for size.
-    pub fold: Fold,
+/// Where a list is.
+pub(super) fn path_of(list: EdrList) -> &'static str {
+    match list {
+        EdrList::Organizations => "/v1/organizations",
+        EdrList::Agents => "/v1/agents",
+        EdrList::IncidentReports => "/v1/incident_reports",
+    }
 }
 
-/// Takes a body, the tally and the instant at which it was read.
-type Fold = fn(&[u8], &mut EdrTally, DateTime<Utc>) -> Result<Folded, BodyError>;
-
-/// `/v1/organizations`
-pub(super) static ORGANIZATIONS: ListOf = ListOf {
-    path: "/v1/organizations",
-    key: Organizations::KEY,
-    list: EdrList::Organizations,
-    noun: "organizations",
-    fold: fold::<Organizations>,
-};
-/// `/v1/agents`
-pub(super) static AGENTS: ListOf =
-    ListOf { path: "/v1/agents", key: Agents::KEY, list: EdrList::Agents, noun: "agents", fold: fold::<Agents> };
-/// `/v1/incident_reports`
-pub(super) static INCIDENT_REPORTS: ListOf = ListOf {
-    path: "/v1/incident_reports",
-    key: IncidentReports::KEY,
-    list: EdrList::IncidentReports,
-    noun: "incident reports",
-    fold: fold::<IncidentReports>,
-};
-
-/// What a page brought.
-pub(super) struct Folded {
-    /// Its records.
-    pub records: u64,
-    /// Whether there is another.
-    pub next: NextPage,
+/// The key that a list has in its pages.
+pub(super) fn key_of(list: EdrList) -> &'static str {
+    match list {
+        EdrList::Organizations => "organizations",
+        EdrList::Agents => "agents",
+        EdrList::IncidentReports => "incident_reports",
+    }
 }
 
-fn fold<R: Records>(body: &[u8], tally: &mut EdrTally, observed_at: DateTime<Utc>) -> Result<Folded, BodyError> {
-    let page = read_page::<R>(body)?;
-    page.records.iter().for_each(|record| R::add(tally, record, observed_at));
-    Ok(Folded { records: page.records.len() as u64, next: page.next })
+/// What a list is of, for people.
+pub(super) fn noun_of(list: EdrList) -> &'static str {
+    match list {
+        EdrList::Organizations => "organizations",
+        EdrList::Agents => "agents",
+        EdrList::IncidentReports => "incident reports",
+    }
 }
 
-/// The records of a list, at any lifetime of the page they are borrowed from.
-pub(super) trait Records {
-    /// The key of the list in its page.
-    const KEY: &'static str;
-    /// A record.
-    type Record<'a>: Deserialize<'a> + Default;
-    /// Counts a record that was read at `observed_at`.
-    fn add(tally: &mut EdrTally, record: &Self::Record<'_>, observed_at: DateTime<Utc>);
+/// A page as it arrived.
+#[derive(Clone, Copy)]
+pub(super) struct Received<'b> {
+    /// Its body.
+    pub body: &'b [u8],
+    /// When it was read.
+    pub observed_at: DateTime<Utc>,
+    /// The list fails if it has more pages.
+    pub max_pages: u32,
 }
 
-pub(super) struct Organizations;
-pub(super) struct Agents;
-pub(super) struct IncidentReports;
+/// Counts the records of a page of `list`, moves the cursor behind it, and returns how many records it has.
+///
+/// # Errors
+/// [`BodyError`] for a body that is no page of this list, or does not fit the pages before it.
+pub(super) fn fold(
+    list: EdrList,
+    page: Received<'_>,
+    tally: &mut EdrTally,
+    cursor: &mut Cursor,
+) -> Result<u64, BodyError> {
+    read_json(page.body, |text| match list {
+        EdrList::Organizations => fold_records::<Organization<'_>>(list, text, page, tally, cursor),
+        EdrList::Agents => fold_records::<Agent<'_>>(list, text, page, tally, cursor),
+        EdrList::IncidentReports => fold_records::<IncidentReport<'_>>(list, text, page, tally, cursor),
+    })
+}
 
-impl Records for Organizations {
-    const KEY: &'static str = "organizations";
-    type Record<'a> = Organization<'a>;
+fn fold_records<'t, R: Record<'t>>(
+    list: EdrList,
+    text: &'t str,
+    received: Received<'_>,
+    tally: &mut EdrTally,
+    cursor: &mut Cursor,
+) -> Result<u64, BodyError> {
+    let page = Page::<R>::parse(text, key_of(list))?;
+    cursor.advance_by_token(page.records.len(), page.announced, received.max_pages)?;
+    let no_record = R::default();
+    for record in &page.records {
+        record.object().unwrap_or(&no_record).add_to(tally, received.observed_at);
+    }
+    Ok(page.records.len() as u64)
+}
 
-    fn add(tally: &mut EdrTally, record: &Organization<'_>, _: DateTime<Utc>) {
-        let number;
-        let id = match &record.id {
-            Scalar::Number(value) => {
-                number = value.to_string();
-                Some(number.as_str())
-            }
-            other => other.text(),
-        };
+/// A record, borrowed from the text of its page.
+trait Record<'t>: Deserialize<'t> + Default {
+    /// Counts it, as read at an instant.
+    fn add_to(&self, tally: &mut EdrTally, observed_at: DateTime<Utc>);
+}
+
+impl<'t> Record<'t> for Organization<'t> {
+    fn add_to(&self, tally: &mut EdrTally, _: DateTime<Utc>) {
         tally.add_organization(&OrganizationFacts {
-            id,
-            name: record.name.text(),
-            agents_count: record.agents_count.count(),
-            incident_reports_count: record.incident_reports_count.count(),
+            id: self.id.id().as_deref(),
+            name: self.name.text(),
+            agents_count: self.agents_count.count(),
+            incident_reports_count: self.incident_reports_count.count(),
         });
     }
 }
 
-impl Records for Agents {
-    const KEY: &'static str = "agents";
-    type Record<'a> = Agent<'a>;
-
-    fn add(tally: &mut EdrTally, record: &Agent<'_>, observed_at: DateTime<Utc>) {
+impl<'t> Record<'t> for Agent<'t> {
+    fn add_to(&self, tally: &mut EdrTally, observed_at: DateTime<Utc>) {
         let facts = AgentFacts {
-            id: record.id.key(),
-            organization: record.organization_id.key(),
-            status: record.status.text(),
-            last_callback_at: record.last_callback_at.stamp(),
-            created_at: record.created_at.stamp(),
-            edr_version: match &record.edr_version {
+            id: self.id.key(),
+            organization: self.organization_id.key(),
+            status: self.status.text(),
+            last_callback_at: self.last_callback_at.stamp(),
+            created_at: self.created_at.stamp(),
+            edr_version: match &self.edr_version {
                 Scalar::NoKey => Presence::NoKey,
                 Scalar::Null => Presence::Null,
                 _ => Presence::Value,
             },
-            defender_status: record.defender_status.text(),
-            firewall_status: record.firewall_status.text(),
-            tamper_protection: record.tamper_protection_actual.flag(),
-            os: record.os.text(),
-            id_text: record.id.text(),
+            defender_status: self.defender_status.text(),
+            firewall_status: self.firewall_status.text(),
+            tamper_protection: self.tamper_protection_actual.flag(),
+            os: self.os.text(),
+            id_text: self.id.text(),
         };
         tally.add_agent(&facts, observed_at);
     }
 }
 
-impl Records for IncidentReports {
-    const KEY: &'static str = "incident_reports";
-    type Record<'a> = IncidentReport<'a>;
-
-    fn add(tally: &mut EdrTally, record: &IncidentReport<'_>, observed_at: DateTime<Utc>) {
-        fn said<'s>(field: &'s Scalar<'_>) -> Option<TextField<'s>> {
+impl<'t> Record<'t> for IncidentReport<'t> {
+    fn add_to(&self, tally: &mut EdrTally, observed_at: DateTime<Utc>) {
+        fn words<'s>(field: &'s Scalar<'_>) -> Option<TextField<'s>> {
             field.is_given().then(|| field.text().map_or(TextField::Other, TextField::Text))
         }
         let facts = IncidentFacts {
-            id: record.id.key(),
-            organization: record.organization_id.key(),
-            status: record.status.text(),
-            severity: record.severity.text(),
-            created_at: record.created_at.stamp(),
-            detected_at: record.detected_at.stamp(),
-            sent_at: record.sent_at.stamp(),
-            resolved_at: record.resolved_at.stamp(),
-            closed_at: record.closed_at.stamp(),
-            resolution_source: said(&record.resolution_source),
-            resolved_by: said(&record.resolved_by),
-            remediations: record.remediations.0,
-            id_text: record.id.text(),
+            id: self.id.key(),
+            organization: self.organization_id.key(),
+            status: self.status.text(),
+            severity: self.severity.text(),
+            created_at: self.created_at.stamp(),
+            detected_at: self.detected_at.stamp(),
+            sent_at: self.sent_at.stamp(),
+            resolved_at: self.resolved_at.stamp(),
+            closed_at: self.closed_at.stamp(),
+            resolution_source: words(&self.resolution_source),
+            resolved_by: words(&self.resolved_by),
+            remediations: self.remediations.0,
+            id_text: self.id.text(),
         };
         tally.add_incident(&facts, observed_at);
     }
@@ -155,7 +147,7 @@ impl Records for IncidentReports {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Organization<'a> {
+struct Organization<'a> {
     #[serde(borrow)]
     id: Scalar<'a>,
     #[serde(borrow)]
@@ -168,7 +160,7 @@ pub(super) struct Organization<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Agent<'a> {
+struct Agent<'a> {
     #[serde(borrow)]
     id: Scalar<'a>,
     #[serde(borrow)]
@@ -193,7 +185,7 @@ pub(super) struct Agent<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct IncidentReport<'a> {
+struct IncidentReport<'a> {
     #[serde(borrow)]
     id: Scalar<'a>,
     #[serde(borrow)]
@@ -223,6 +215,24 @@ pub(super) struct IncidentReport<'a> {
 #[derive(Default)]
 struct RemediationsField(Option<Remediations>);
 
+/// The object that the field may hold: an envelope, or one remediation.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RemediationsObject<'a> {
+    #[serde(borrow)]
+    items: List<Remediation<'a>>,
+    #[serde(borrow)]
+    has_more: Scalar<'a>,
+    #[serde(borrow)]
+    total_count: Scalar<'a>,
+    #[serde(borrow)]
+    status: Scalar<'a>,
+    #[serde(borrow, rename = "type")]
+    kind: Scalar<'a>,
+    #[serde(borrow)]
+    approved_by: Scalar<'a>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Remediation<'a> {
@@ -245,75 +255,41 @@ impl Remediation<'_> {
     }
 }
 
-fn is_automatic(item: &Element<Remediation<'_>>) -> bool {
-    matches!(item, Element::Object(remediation) if remediation.is_automatic())
+fn complete(items: &[Element<Remediation<'_>>]) -> Remediations {
+    let is_automatic = |item: &Element<Remediation<'_>>| item.object().is_some_and(Remediation::is_automatic);
+    Remediations::Complete { automatic: !items.is_empty() && items.iter().all(is_automatic) }
+}
+
+impl RemediationsObject<'_> {
+    fn evaluate(self) -> Remediations {
+        let Self { items, has_more, total_count, status, kind, approved_by } = self;
+        let items = match items {
+            List::Of(items) => items,
+            List::Absent if has_more == Scalar::NoKey && total_count == Scalar::NoKey => {
+                vec![Element::Object(Remediation { status, kind, approved_by })]
+            }
+            List::Absent | List::NotAList => Vec::new(),
+        };
+        // A flag that cannot be read may mean that there is more.
+        let more = has_more.is_given() && has_more.flag() != Some(false);
+        if more || total_count.count().is_some_and(|total| total > items.len() as u64) {
+            return Remediations::Incomplete;
+        }
+        complete(&items)
+    }
 }
 
 impl<'de> Deserialize<'de> for RemediationsField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        // A value that is neither object nor array says nothing that would speak for automatic work.
-        const UNREADABLE: RemediationsField = RemediationsField(Some(Remediations::Complete { automatic: false }));
-        macro_rules! other {
-            ($($visit:ident: $type:ty),*) => {
-                $(fn $visit<E>(self, _: $type) -> Result<Self::Value, E> { Ok(UNREADABLE) })*
-            };
-        }
-        impl<'de> Visitor<'de> for Any {
-            type Value = RemediationsField;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("remediations")
-            }
-            other!(visit_bool: bool, visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_str: &str);
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(RemediationsField(None))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-                let (mut count, mut automatic) = (0_u32, true);
-                while let Some(item) = items.next_element::<Element<Remediation<'de>>>()? {
-                    count += 1;
-                    automatic &= is_automatic(&item);
-                }
-                Ok(RemediationsField(Some(Remediations::Complete { automatic: automatic && count > 0 })))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-                let mut envelope = false;
-                let mut incomplete = false;
-                let mut automatic = false;
-                let mut single = Remediation::default();
-                while let Some(key) = fields.next_key::<std::borrow::Cow<'de, str>>()? {
-                    match key.as_ref() {
-                        "items" => {
-                            envelope = true;
-                            automatic = match fields.next_value::<List<Remediation<'de>>>()? {
-                                List::Of(items) => !items.is_empty() && items.iter().all(is_automatic),
-                                List::Absent | List::NotAList => false,
-                            };
-                        }
-                        "has_more" => {
-                            envelope = true;
-                            let flag: Scalar<'de> = fields.next_value()?;
-                            // A flag that cannot be read may mean that there is more.
-                            incomplete = flag.is_given() && flag.flag() != Some(false);
-                        }
-                        "total_count" => {
-                            envelope = true;
-                            fields.next_value::<IgnoredAny>()?;
-                        }
-                        "status" => single.status = fields.next_value()?,
-                        "type" => single.kind = fields.next_value()?,
-                        "approved_by" => single.approved_by = fields.next_value()?,
-                        _ => {
-                            fields.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                let complete =
-                    Remediations::Complete { automatic: if envelope { automatic } else { single.is_automatic() } };
-                Ok(RemediationsField(Some(if incomplete { Remediations::Incomplete } else { complete })))
-            }
-        }
-        deserializer.deserialize_any(Any)
+        type Field<'f> = Value<'f, RemediationsObject<'f>, Vec<Element<Remediation<'f>>>>;
+        let remediations = match Field::<'de>::deserialize(deserializer)? {
+            Value::Scalar(scalar) if !scalar.is_given() => None,
+            // A value that is neither object nor array says nothing that would speak for automatic work.
+            Value::Scalar(_) => Some(Remediations::Complete { automatic: false }),
+            Value::Object(object) => Some(object.evaluate()),
+            Value::Array(items) => Some(complete(&items)),
+        };
+        Ok(Self(remediations))
     }
 }
 
@@ -340,6 +316,14 @@ mod tests {
         assert_eq!(read(r#"{"has_more":false,"items":null}"#), automatic(false));
         assert_eq!(read(&format!(r#"{{"items":[{done},7]}}"#)), automatic(false));
         assert_eq!(read(&format!(r#"{{"has_more":true,"items":[{done}]}}"#)), Some(Remediations::Incomplete));
-        assert_eq!(read(&format!(r#"{{"has_more":1,"items":[{done}]}}"#)), Some(Remediations::Incomplete));
+        for more in
+            [r#""has_more":1"#, r#""has_more":"more""#, r#""total_count":2"#, r#""has_more":false,"total_count":"2""#]
+        {
+            let envelope = format!(r#"{{{more},"items":[{done}]}}"#);
+            assert_eq!(read(&envelope), Some(Remediations::Incomplete), "{more}");
+        }
+        for whole in [r#""has_more":0"#, r#""has_more":"false""#, r#""has_more":null"#, r#""total_count":1"#] {
+            assert_eq!(read(&format!(r#"{{{whole},"items":[{done}]}}"#)), automatic(true), "{whole}");
+        }
     }
 }

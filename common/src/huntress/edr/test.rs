@@ -1,23 +1,27 @@
 //! The connection test: one record of each list, by the client that a sync uses. Nothing is stored.
 
-use super::records::{AGENTS, INCIDENT_REPORTS, ListOf, ORGANIZATIONS};
+use super::records::{Received, fold, key_of, noun_of, path_of};
 use super::{EdrClient, request_to};
 use crate::domain::edr::EdrSettings;
-use crate::domain::edr::tally::EdrTally;
+use crate::domain::edr::tally::{EdrList, EdrTally};
 use crate::domain::failure::Failure;
-use crate::huntress::collection::Instants;
+use crate::domain::product::Product;
+use crate::huntress::collection::{Instants, MAX_PAGES};
 use crate::huntress::connection_test::{PermissionResult, TestReport, TestedAccount};
+use crate::huntress::error::BodyError;
+use crate::huntress::pagination::Cursor;
 use crate::huntress::request::Response;
-use serde_json::Value;
+use crate::huntress::wire::{Element, Scalar, json_error, read_json};
+use serde::Deserialize;
 
 impl EdrClient<'_> {
     /// Asks for the account and for one record of each list, all at once.
     pub async fn test(&self) -> TestReport {
         let (account, organizations, agents, incident_reports) = tokio::join!(
             self.test_account(),
-            self.test_list(&ORGANIZATIONS),
-            self.test_list(&AGENTS),
-            self.test_list(&INCIDENT_REPORTS),
+            self.test_list(EdrList::Organizations),
+            self.test_list(EdrList::Agents),
+            self.test_list(EdrList::IncidentReports),
         );
         let (account, seen) = account;
         let permissions = vec![account, organizations, agents, incident_reports];
@@ -28,32 +32,58 @@ impl EdrClient<'_> {
         let path = "/v1/account";
         let mut seen = None;
         let mut read = |received: Response<'_>| {
-            seen = account_in(received.body);
+            seen = account_in(received.body)?;
             Ok(())
         };
         let answer = self.transport.get(self.request(path, &[]), &mut Vec::new(), &mut read).await;
-        (result("account", answer.map_err(|error| error.into_failure(&request_to(path), "the account"))), seen)
+        (
+            result(
+                "account",
+                answer.map_err(|error| error.into_failure(Product::Edr, &request_to(path), "the account")),
+            ),
+            seen,
+        )
     }
 
-    async fn test_list(&self, list: &ListOf) -> PermissionResult {
-        let one = self.request(list.path, &[("limit", "1"), ("sort_field", "id"), ("sort_direction", "asc")]);
+    async fn test_list(&self, list: EdrList) -> PermissionResult {
+        let path = path_of(list);
+        let one = self.request(path, &[("limit", "1"), ("sort_field", "id"), ("sort_direction", "asc")]);
         // Read as a sync reads it, and dropped.
-        let mut read = |received: Response<'_>| {
+        let mut read = |response: Response<'_>| {
             let Instants { as_of, .. } = Instants::live();
-            (list.fold)(received.body, &mut EdrTally::new(EdrSettings::default(), as_of), as_of).map(|_| ())
+            let page = Received { body: response.body, observed_at: as_of, max_pages: MAX_PAGES };
+            let mut tally = EdrTally::new(EdrSettings::default(), as_of);
+            fold(list, page, &mut tally, &mut Cursor::default()).map(|_| ())
         };
         let answer = self.transport.get(one, &mut Vec::new(), &mut read).await;
-        result(list.key, answer.map_err(|error| error.into_failure(&request_to(list.path), list.noun)))
+        result(key_of(list), answer.map_err(|error| error.into_failure(Product::Edr, &request_to(path), noun_of(list))))
     }
 }
 
 /// The account of an answer `{"account": {"id": …, "name": …}}`. One without an id is no reason to refuse the key.
-fn account_in(body: &[u8]) -> Option<TestedAccount> {
-    let answer: Value = serde_json::from_slice(body).ok()?;
-    let account = answer.get("account")?;
-    let id = account.get("id")?;
-    let id = id.as_str().map(str::to_owned).or_else(|| id.as_u64().map(|id| id.to_string()))?;
-    Some(TestedAccount { id, name: account.get("name").and_then(Value::as_str).map(str::to_owned) })
+fn account_in(body: &[u8]) -> Result<Option<TestedAccount>, BodyError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        account: Element<Account<'a>>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Account<'a> {
+        #[serde(borrow)]
+        id: Scalar<'a>,
+        #[serde(borrow)]
+        name: Scalar<'a>,
+    }
+    read_json(body, |text| {
+        let answer: Element<Answer<'_>> = serde_json::from_str(text).map_err(|error| json_error(&error, "account"))?;
+        let account = answer.object().and_then(|answer| answer.account.object());
+        Ok(account.and_then(|account| {
+            let id = account.id.id()?.into_owned();
+            Some(TestedAccount { id, name: account.name.text().and_then(crate::domain::text::name) })
+        }))
+    })
 }
 
 fn result(permission: &str, answer: Result<(), Failure>) -> PermissionResult {

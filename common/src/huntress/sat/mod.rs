@@ -12,11 +12,12 @@ pub use people::PeopleState;
 pub use token::SatCredential;
 
 use super::error::{BodyError, FetchError};
+use super::pagination;
 use super::request::{Auth, Get, Reader, Response};
 use super::retry::Transport;
+use super::wire::read_json;
 use crate::domain::completeness::PagesRead;
 use crate::domain::failure::{Failure, FailureCode};
-use crate::domain::id::RecordKey;
 use crate::domain::product::Product;
 use crate::domain::sat::SatSettings;
 use crate::domain::sat::account::{AccountFacts, MeasuredAccount, choose};
@@ -28,13 +29,13 @@ use crate::domain::sat::list::Inconsistent;
 use crate::huntress::collection::{Collected, Instants};
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use page::{Page, PageEnd, Resource, read_account};
+use page::{Resource, SatPage, read_account};
 use records::{Account, AccountFields, Accounts, Activities, Campaigns, Statuses};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use token::Session;
+use token::{Renewal, Session};
 
 /// The media type of the API.
 const JSON_API: &str = "application/vnd.api+json";
@@ -45,9 +46,6 @@ const PAGE_SIZES: [&str; 3] = ["1000", "500", "100"];
 
 /// Lists of one kind that are read at the same time.
 const CONCURRENCY: usize = 8;
-
-/// More pages than any list can have: a list that goes on is broken.
-const MAX_PAGES: u32 = 100_000;
 
 /// A list, its name for people and the scope that opens it.
 struct Listing<'a> {
@@ -60,14 +58,16 @@ impl Listing<'_> {
     fn failure(&self, error: FetchError) -> Failure {
         let request = format!("GET {}", self.path);
         let failure = match error {
-            FetchError::Unauthorized => {
-                Failure::new(FailureCode::AuthFailed, "the access token was refused, and so was a new one").at(request)
-            }
+            FetchError::Unauthorized => Failure::new(
+                FailureCode::AuthFailed,
+                "an access token was refused before any request with it succeeded",
+            )
+            .at(request),
             FetchError::Forbidden => {
                 let message = format!("the API client lacks the scope {}", self.scope);
                 Failure::new(FailureCode::MissingScopes, message).at(request)
             }
-            error => error.into_failure(&request, self.noun),
+            error => return error.into_failure(Product::Sat, &request, self.noun),
         };
         failure.about(Product::Sat)
     }
@@ -129,34 +129,9 @@ impl From<SatState> for SatTally {
 /// How far one list was read.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Cursor {
-    pages: u32,
+    list: pagination::Cursor,
     /// The place in [`PAGE_SIZES`] of its first page: pages of another size would not go on where that ended.
     size: usize,
-    firsts_seen: HashSet<RecordKey>,
-    ended: bool,
-}
-
-impl Cursor {
-    /// Goes on to the next page.
-    fn advance(
-        &mut self,
-        size: usize,
-        more_wanted: bool,
-        end: PageEnd,
-        first: Option<RecordKey>,
-    ) -> Result<(), BodyError> {
-        self.pages += 1;
-        self.size = size;
-        // A server that gives one page for any number would otherwise be read for ever, or, if that is the last, leave out another without a word.
-        if first.is_some_and(|first| !self.firsts_seen.insert(first)) {
-            return Err(BodyError::Inconsistent { what: "a page came a second time".to_owned() });
-        }
-        self.ended = !more_wanted || end.is_last(self.pages);
-        if !self.ended && self.pages >= MAX_PAGES {
-            return Err(BodyError::Inconsistent { what: format!("it has not ended after {MAX_PAGES} pages") });
-        }
-        Ok(())
-    }
 }
 
 /// Reads one account of the training API.
@@ -239,7 +214,7 @@ impl<'a> SatClient<'a> {
             |(_, cursor)| cursor,
             |(listed, _), page, at| {
                 listed.accounts.extend(page.records.iter().map(Account::fields));
-                listed.pages.add(&page.request(list.path), at, page.end.total);
+                listed.pages.add(&page.request(list.path), at, page.announced.total);
                 Ok(true)
             },
         );
@@ -288,15 +263,12 @@ impl<'a> SatClient<'a> {
             |state| &mut state.assignments,
             |state, page, at| {
                 for record in &page.records {
-                    let facts = AssignmentFacts { id: record.id(), status: record.status() };
+                    let id = record.id();
+                    let facts = AssignmentFacts { id: id.as_deref(), status: record.status() };
                     let unusable = "it has characters that do not belong in a path";
-                    state
-                        .tally
-                        .assignments
-                        .add(&facts)
-                        .map_err(|_| BodyError::Shape { path: "data.id".to_owned(), what: unusable.to_owned() })?;
+                    state.tally.assignments.add(&facts).map_err(|_| BodyError::shape("data.id", unusable))?;
                 }
-                state.tally.assignments.pages.add(&page.request(list.path), at, page.end.total);
+                state.tally.assignments.pages.add(&page.request(list.path), at, page.announced.total);
                 Ok(!state.tally.assignments.capped().is_cut())
             },
         );
@@ -333,7 +305,11 @@ impl<'a> SatClient<'a> {
             |(_, cursor)| cursor,
             |(activity, _), page, at| {
                 page.records.iter().for_each(|record| activity.add(&record.facts(seed), at));
-                activity.pages.add(&page.request("/api/v1/assignments/{id}/learner-activity"), at, page.end.total);
+                activity.pages.add(
+                    &page.request("/api/v1/assignments/{id}/learner-activity"),
+                    at,
+                    page.announced.total,
+                );
                 Ok(!activity.capped().is_cut())
             },
         );
@@ -342,7 +318,7 @@ impl<'a> SatClient<'a> {
         let open = open.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut state = lock(state);
         if paused.is_some() {
-            if open.1.pages > 0 {
+            if open.1.list.pages > 0 {
                 state.open_activity.insert(assignment.clone(), open);
             }
             return Ok(paused);
@@ -368,7 +344,7 @@ impl<'a> SatClient<'a> {
             |state| &mut state.learners,
             |state, page, at| {
                 page.records.iter().for_each(|record| state.tally.coverage.add_learner(&record.learner(seed)));
-                state.tally.coverage.learners_pages.add(&page.request(list.path), at, page.end.total);
+                state.tally.coverage.learners_pages.add(&page.request(list.path), at, page.announced.total);
                 Ok(true)
             },
         );
@@ -390,7 +366,7 @@ impl<'a> SatClient<'a> {
             |state| &mut state.campaigns,
             |state, page, at| {
                 page.records.iter().for_each(|record| state.tally.phishing.add(&record.facts(), at));
-                state.tally.phishing.pages.add(&page.request(list.path), at, page.end.total);
+                state.tally.phishing.pages.add(&page.request(list.path), at, page.announced.total);
                 Ok(!state.tally.phishing.capped().is_cut())
             },
         );
@@ -404,22 +380,25 @@ impl<'a> SatClient<'a> {
         instants: Instants,
         state: &Mutex<S>,
         cursor: impl Fn(&mut S) -> &mut Cursor + Copy + Send,
-        mut fold: impl FnMut(&mut S, Page<R::Of<'_>>, DateTime<Utc>) -> Result<bool, BodyError> + Send,
+        mut fold: impl FnMut(&mut S, &SatPage<'_, R::Of<'_>>, DateTime<Utc>) -> Result<bool, BodyError> + Send,
     ) -> impl Reading {
         let next = move || {
             let mut state = lock(state);
-            let cursor = cursor(&mut state);
-            (!cursor.ended).then(|| Next { number: cursor.pages + 1, size: (cursor.pages > 0).then_some(cursor.size) })
+            let Cursor { list, size } = cursor(&mut state);
+            (!list.ended).then(|| Next { number: list.pages + 1, size: (list.pages > 0).then_some(*size) })
         };
         let read = move |size: usize, body: &[u8]| {
-            let mut page = R::page(body)?;
-            page.size = PAGE_SIZES.get(size).copied().unwrap_or_default();
             let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
-            self.transport.progress().add_page(noun, page.records.len() as u64);
-            let (end, first) = (page.end, page.first);
-            let mut state = lock(state);
-            let more_wanted = fold(&mut state, page, observed_at)?;
-            cursor(&mut state).advance(size, more_wanted, end, first)
+            read_json(body, |text| {
+                let mut page = R::page(text)?;
+                page.size = PAGE_SIZES.get(size).copied().unwrap_or_default();
+                self.transport.progress().add_page(noun, page.records.len() as u64);
+                let mut state = lock(state);
+                let more_wanted = fold(&mut state, &page, observed_at)?;
+                let cursor = cursor(&mut state);
+                cursor.size = size;
+                cursor.list.advance_by_number(page.records.len(), page.first(), &page.announced, more_wanted)
+            })
         };
         (next, read)
     }
@@ -466,7 +445,7 @@ impl<'a> SatClient<'a> {
         }
     }
 
-    /// Gets with the session's token; one that is refused is renewed once in the life of the client.
+    /// Gets with the session's token; one that is refused is renewed as long as it was good for something.
     async fn get(
         &self,
         path: &str,
@@ -475,14 +454,34 @@ impl<'a> SatClient<'a> {
         buffer: &mut Vec<u8>,
         read: &mut Reader<'_>,
     ) -> Result<(), FetchError> {
-        let token = self.session.token().await;
-        let get = Get { path, query, auth: Auth::Bearer(&token), accept };
-        match self.transport.get(get, buffer, read).await {
-            Err(FetchError::Unauthorized) => {
-                let renewed = self.session.renew(&token).await?;
-                self.transport.get(Get { auth: Auth::Bearer(&renewed), ..get }, buffer, read).await
+        let mut token = self.session.token().await;
+        let mut alone = None;
+        loop {
+            let get = Get { path, query, auth: Auth::Bearer(token.secret()), accept };
+            let got = self.transport.get(get, buffer, read).await;
+            // Whatever is answered but a refusal shows that the token is good.
+            if matches!(
+                got,
+                Ok(())
+                    | Err(FetchError::Forbidden
+                        | FetchError::NotFound
+                        | FetchError::Refused { .. }
+                        | FetchError::Malformed { .. }
+                        | FetchError::Inconsistent { .. })
+            ) {
+                token.prove();
             }
-            other => other,
+            drop(alone.take());
+            if !matches!(got, Err(FetchError::Unauthorized)) {
+                return got;
+            }
+            token = match self.session.renew(&token).await? {
+                Renewal::Renewed(token) => token,
+                Renewal::First(token, guard) => {
+                    alone = Some(guard);
+                    token
+                }
+            };
         }
     }
 
@@ -574,9 +573,4 @@ fn chosen(accounts: &[AccountFields], configured: Option<&str>) -> Result<Measur
 
 fn inconsistent(error: &Inconsistent) -> Failure {
     Failure::new(FailureCode::Inconsistent, error.to_string()).about(Product::Sat)
-}
-
-/// Reads one object leniently.
-fn object<'de, T: Deserialize<'de> + Default>(body: &'de [u8]) -> Result<T, BodyError> {
-    page::read_object(body)
 }

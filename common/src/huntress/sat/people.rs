@@ -116,7 +116,7 @@ impl SatClient<'_> {
             book,
             |(_, cursor)| cursor,
             |(book, _), page, _| {
-                page.records.iter().for_each(|record| book.add(&record.described()));
+                page.records.iter().for_each(|record| book.add(&record.described(record.id().as_deref())));
                 Ok(!book.capped().is_cut())
             },
         );

@@ -2,8 +2,8 @@
 //! connections that keep them.
 
 use super::super::error::BodyError;
-use super::super::wire::{Element, Scalar};
-use super::page::{Identified, Page, Resource, read_page};
+use super::super::wire::{Element, Scalar, Value};
+use super::page::{Identified, Resource, SatPage};
 use crate::domain::id::RecordKey;
 use crate::domain::people::roster::{LearnerId, Profile};
 use crate::domain::people::selection::DescribedAssignment;
@@ -13,10 +13,10 @@ use crate::domain::sat::assignment::AssignmentFacts;
 use crate::domain::sat::coverage::LearnerFacts;
 use crate::domain::sat::id::LearnerKey;
 use crate::domain::sat::phishing::CampaignFacts;
+use crate::domain::text;
 use crate::domain::time::RawTimestamp;
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::fmt;
+use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
 
 /// A JSON:API resource object with the attributes `A` and the relationships `L`.
 #[derive(Default, Deserialize)]
@@ -58,8 +58,8 @@ macro_rules! resource {
         impl Resource for $name {
             type Of<'a> = $record<'a>;
 
-            fn page(body: &[u8]) -> Result<Page<$record<'_>>, BodyError> {
-                read_page::<Self>(body)
+            fn page(text: &str) -> Result<SatPage<'_, $record<'_>>, BodyError> {
+                SatPage::parse(text)
             }
         }
     };
@@ -117,17 +117,11 @@ impl AccountFields {
 
 impl Account<'_> {
     pub(super) fn fields(&self) -> AccountFields {
-        fn id(field: &Scalar<'_>) -> Option<String> {
-            match field {
-                Scalar::Number(number) => Some(number.to_string()),
-                field => field.text().map(str::to_owned),
-            }
-        }
         AccountFields {
-            id: id(&self.id),
+            id: self.id.id().map(Cow::into_owned),
             name: self.text(|attributes| attributes.name.text()).map(str::to_owned),
             kind: self.text(|attributes| attributes.kind.text()).map(str::to_owned),
-            io_org_id: self.attributes.object().and_then(|attributes| id(&attributes.io_org_id)),
+            io_org_id: self.attributes.object().and_then(|attributes| attributes.io_org_id.id()).map(Cow::into_owned),
         }
     }
 }
@@ -140,8 +134,8 @@ pub(super) struct StatusAttribute<'a> {
 }
 
 impl WithStatus<'_> {
-    pub(super) fn id(&self) -> Option<&str> {
-        self.id.text()
+    pub(super) fn id(&self) -> Option<Cow<'_, str>> {
+        self.id.id()
     }
 
     pub(super) fn status(&self) -> Option<&str> {
@@ -168,11 +162,16 @@ pub(super) struct AssignmentAttributes<'a> {
 }
 
 impl Described<'_> {
-    pub(super) fn described(&self) -> DescribedAssignment<'_> {
+    pub(super) fn id(&self) -> Option<Cow<'_, str>> {
+        self.id.id()
+    }
+
+    /// What is shown of it; `id` is its [`Self::id`].
+    pub(super) fn described<'r>(&'r self, id: Option<&'r str>) -> DescribedAssignment<'r> {
         let times = self.attributes.object().map(|it| (it.starts_at.stamp(), it.ends_at.stamp()));
         let (starts_at, ends_at) = times.unwrap_or_default();
         DescribedAssignment {
-            facts: AssignmentFacts { id: self.id.text(), status: self.text(|attributes| attributes.status.text()) },
+            facts: AssignmentFacts { id, status: self.text(|attributes| attributes.status.text()) },
             name: self.text(|attributes| attributes.name.text()),
             starts_at,
             ends_at,
@@ -224,28 +223,18 @@ impl Learner for Named<'_> {
     }
     fn profile(&self) -> Profile {
         let Some(attributes) = self.attributes.object() else { return Profile::default() };
-        let names: Vec<&str> = [&attributes.first_name, &attributes.last_name]
-            .into_iter()
-            .filter_map(Scalar::text)
-            .map(str::trim)
-            .collect();
-        let name = (!names.is_empty()).then(|| names.join(" "));
-        Profile { name, email: attributes.email.text().map(|email| email.trim().to_owned()) }
+        let names: Vec<&str> =
+            [&attributes.first_name, &attributes.last_name].into_iter().filter_map(Scalar::text).collect();
+        Profile { name: text::name(&names.join(" ")), email: attributes.email.text().and_then(text::name) }
     }
 }
 
 fn learner_id(id: &Scalar<'_>) -> Option<LearnerId> {
-    match id {
-        Scalar::Number(number) => LearnerId::new(&number.to_string()),
-        id => id.text().and_then(LearnerId::new),
-    }
+    id.id().and_then(|id| LearnerId::new(&id))
 }
 
 fn learner_key(seed: &str, id: &Scalar<'_>) -> Option<LearnerKey> {
-    match id {
-        Scalar::Number(number) => LearnerKey::of(seed, &number.to_string()),
-        id => id.text().and_then(|id| LearnerKey::of(seed, id)),
-    }
+    id.id().and_then(|id| LearnerKey::of(seed, &id))
 }
 
 #[derive(Default, Deserialize)]
@@ -271,7 +260,7 @@ struct ToOne<'a> {
     data: Linkage<'a>,
 }
 
-/// The id that a relationship points at: an object, or the first of an array.
+/// The id that a relationship points at: of an object, or of the first in an array.
 #[derive(Default)]
 struct Linkage<'a>(Scalar<'a>);
 
@@ -284,35 +273,12 @@ struct Identifier<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Linkage<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        macro_rules! other {
-            ($($visit:ident: $type:ty),*) => {
-                $(fn $visit<E>(self, _: $type) -> Result<Self::Value, E> { Ok(Linkage::default()) })*
-            };
-        }
-        impl<'de> Visitor<'de> for Any {
-            type Value = Linkage<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a resource identifier")
-            }
-            other!(visit_bool: bool, visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_str: &str);
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Linkage::default())
-            }
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
-                let identifier = Identifier::deserialize(serde::de::value::MapAccessDeserializer::new(fields))?;
-                Ok(Linkage(identifier.id))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-                let first = items.next_element::<Element<Identifier<'de>>>()?;
-                while items.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(match first {
-                    Some(Element::Object(identifier)) => Linkage(identifier.id),
-                    _ => Linkage::default(),
-                })
-            }
-        }
-        deserializer.deserialize_any(Any)
+        type Data<'d> = Value<'d, Identifier<'d>, Vec<Element<Identifier<'d>>>>;
+        Ok(match Data::<'de>::deserialize(deserializer)? {
+            Value::Scalar(_) => Self::default(),
+            Value::Object(identifier) => Self(identifier.id),
+            Value::Array(identifiers) => Self(identifiers.into_iter().next().unwrap_or_default().or_default().id),
+        })
     }
 }
 

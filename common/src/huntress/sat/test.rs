@@ -11,6 +11,7 @@ use crate::domain::sat::account::{AccountFacts, choose};
 use crate::domain::sat::id::SatId;
 use crate::huntress::request::Response;
 use crate::huntress::retry::Transport;
+use crate::huntress::wire::read_json;
 
 impl SatClient<'_> {
     /// Tests a credential: one record of each list of the account that a sync would measure.
@@ -73,8 +74,10 @@ impl SatClient<'_> {
         let list = Listing { path, noun: "assignments", scope: "assignments:read" };
         let mut first = None;
         let mut read = |received: Response<'_>| {
-            let page = records::Statuses::page(received.body)?;
-            first = page.records.first().and_then(|record| record.id()).and_then(|id| SatId::parse(id).ok());
+            first = read_json(received.body, |text| {
+                let page = records::Statuses::page(text)?;
+                Ok(page.records.first().and_then(|record| record.id()).and_then(|id| SatId::parse(id).ok()))
+            })?;
             Ok(())
         };
         let outcome = self.get(path, &ONE, JSON_API, &mut Vec::new(), &mut read).await;
@@ -91,7 +94,7 @@ impl SatClient<'_> {
     }
 
     async fn test_list<R: page::Resource>(&self, list: Listing<'_>) -> PermissionResult {
-        let mut read = |received: Response<'_>| R::page(received.body).map(|_| ());
+        let mut read = |received: Response<'_>| read_json(received.body, |text| R::page(text).map(|_| ()));
         let outcome = self.get(list.path, &ONE, JSON_API, &mut Vec::new(), &mut read).await;
         permission(list.scope, outcome.map_err(|error| self.failed(&list, error)).err())
     }

@@ -3,13 +3,15 @@
 use super::super::error::{BodyError, FetchError};
 use super::super::request::{Auth, PostForm, Response};
 use super::super::retry::Transport;
+use super::page::read_object;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::product::Product;
 use crate::domain::sat::SCOPES;
-use crate::huntress::wire::Scalar;
+use crate::huntress::wire::{Scalar, read_json};
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The credential of the training API. It cannot be printed, copied or serialized.
@@ -42,7 +44,28 @@ enum Answer {
     },
 }
 
-/// A token and what it takes to renew it.
+/// An access token, and whether a request with it has succeeded.
+pub(super) struct Token {
+    secret: SecretString,
+    proven: AtomicBool,
+}
+
+impl Token {
+    fn new(secret: SecretString) -> Arc<Self> {
+        Arc::new(Self { secret, proven: AtomicBool::new(false) })
+    }
+
+    pub(super) fn secret(&self) -> &SecretString {
+        &self.secret
+    }
+
+    /// Records that a request with it has succeeded.
+    pub(super) fn prove(&self) {
+        self.proven.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The token of a run and what it takes to renew it.
 pub(super) struct Session<'a> {
     transport: &'a Transport,
     credential: &'a SatCredential,
@@ -50,38 +73,49 @@ pub(super) struct Session<'a> {
     failure: Mutex<Option<Failure>>,
 }
 
-struct Held {
-    token: Arc<SecretString>,
+/// The token that requests go out with.
+pub(super) struct Held {
+    token: Arc<Token>,
     place: Place,
-    renewed: bool,
+}
+
+/// What a request with a refused token has to do.
+pub(super) enum Renewal<'s> {
+    /// Go out with this token, which another request got in the meantime.
+    Renewed(Arc<Token>),
+    /// Go out with this new token, and alone: no other request uses it until this one was answered, so that a token which is good for one request is
+    /// enough for it.
+    First(Arc<Token>, tokio::sync::MutexGuard<'s, Held>),
 }
 
 impl<'a> Session<'a> {
     pub(super) async fn open(transport: &'a Transport, credential: &'a SatCredential) -> Result<Self, Failure> {
         let (token, place) = request_token(transport, credential, &SCOPES, None).await?;
-        let held = Held { token: Arc::new(token), place, renewed: false };
+        let held = Held { token: Token::new(token), place };
         Ok(Self { transport, credential, held: held.into(), failure: Mutex::default() })
     }
 
-    pub(super) async fn token(&self) -> Arc<SecretString> {
+    pub(super) async fn token(&self) -> Arc<Token> {
         Arc::clone(&self.held.lock().await.token)
     }
 
     /// A token other than the refused one. Of several lists that meet the refusal at once, one renews it and the others take what it got.
-    pub(super) async fn renew(&self, refused: &Arc<SecretString>) -> Result<Arc<SecretString>, FetchError> {
+    ///
+    /// # Errors
+    /// [`FetchError::Unauthorized`] for a token that was refused before any request with it succeeded: a new one would be, too.
+    pub(super) async fn renew(&self, refused: &Arc<Token>) -> Result<Renewal<'_>, FetchError> {
         let mut held = self.held.lock().await;
         if !Arc::ptr_eq(&held.token, refused) {
-            return Ok(Arc::clone(&held.token));
+            return Ok(Renewal::Renewed(Arc::clone(&held.token)));
         }
-        if held.renewed {
+        if !refused.proven.load(Ordering::Relaxed) {
             return Err(FetchError::Unauthorized);
         }
         tracing::info!("the access token was refused; asking for a new one");
-        held.renewed = true;
         match request_token(self.transport, self.credential, &SCOPES, Some(held.place)).await {
             Ok((token, _)) => {
-                held.token = Arc::new(token);
-                Ok(Arc::clone(&held.token))
+                held.token = Token::new(token);
+                Ok(Renewal::First(Arc::clone(&held.token), held))
             }
             Err(failure) => {
                 *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
@@ -182,8 +216,8 @@ async fn post(
         Ok(())
     };
     let posted = transport.post_form(PostForm { path: TOKEN_PATH, form: &form, auth }, &mut read).await;
-    let answer = posted.and(answer.ok_or(FetchError::Unavailable { what: "there was no answer" }));
-    answer.map_err(|error| error.into_failure(&request(), "an access token").about(Product::Sat))
+    let answer = posted.and(answer.ok_or(FetchError::Unavailable { what: "there was no answer".into() }));
+    answer.map_err(|error| error.into_failure(Product::Sat, &request(), "an access token"))
 }
 
 #[derive(Default, Deserialize)]
@@ -197,15 +231,20 @@ struct Fields<'a> {
 
 fn read_answer(status: StatusCode, body: &[u8]) -> Result<Answer, BodyError> {
     if status == StatusCode::OK {
-        let fields: Fields<'_> = super::object(body)?;
-        let shape = || BodyError::Shape { path: "access_token".to_owned(), what: "the token is not there".to_owned() };
-        return fields.access_token.text().map(|token| Answer::Token(token.to_owned().into())).ok_or_else(shape);
+        return read_json(body, |text| {
+            let fields: Fields<'_> = read_object(text)?;
+            let token = fields.access_token.text().map(str::trim).map(str::to_owned);
+            let missing = || BodyError::shape("access_token", "the token is not there");
+            token.map(|token| Answer::Token(token.into())).ok_or_else(missing)
+        });
     }
     // An error body may be of any shape, or HTML; only a known code counts, and nothing of it is repeated.
-    let fields: Fields<'_> = super::object(body).unwrap_or_default();
-    let code = ["invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"];
-    let code = code.into_iter().find(|code| fields.error.text() == Some(*code));
-    Ok(match code {
+    let code = read_json(body, |text| {
+        let fields: Fields<'_> = read_object(text)?;
+        let known = ["invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"];
+        Ok(known.into_iter().find(|code| fields.error.text() == Some(*code)))
+    });
+    Ok(match code.unwrap_or_default() {
         Some("invalid_scope") => Answer::InvalidScope,
         code => Answer::Refused { status, code },
     })

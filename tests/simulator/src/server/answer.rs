@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::header::{ACCEPT, USER_AGENT};
+use axum::http::header::{ACCEPT, DATE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, Request as HttpRequest};
 
-use super::reply::Answer;
+use super::reply::{Answer, insert};
 use super::wire::ResetSwitch;
 use super::{Request, Shared, edr, sat};
 use crate::list::{List, Product};
@@ -43,10 +43,16 @@ pub(super) async fn answer(
     if let Some(entry) = place.checked_sub(forgotten).and_then(|at| state.log.get_mut(at)) {
         entry.status = status;
     }
-    answer.unwrap_or_else(|| {
+    let mut answer = answer.unwrap_or_else(|| {
         reset.pull();
         Answer::default()
-    })
+    });
+    // Without a header, the HTTP library would add one with the machine's time, in which a test does not live.
+    if !answer.headers().contains_key(DATE) {
+        let date = (shared.settings.clock)().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        insert(&mut answer, DATE, if shared.settings.dated { &date } else { "" });
+    }
+    answer
 }
 
 /// Writes the request down; the number is its place among all that ever arrived.

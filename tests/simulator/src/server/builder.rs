@@ -35,6 +35,7 @@ impl SimulatorBuilder {
             rate_headers: true,
             retry_after: false,
             gzip: false,
+            dated: false,
             origin: String::new(),
             sat: SatSettings::default(),
         };
@@ -92,6 +93,12 @@ impl SimulatorBuilder {
     /// Whether a client that accepts gzip gets it. Default: no.
     pub fn gzip(mut self, on: bool) -> Self {
         self.settings.gzip = on;
+        self
+    }
+
+    /// Whether answers carry a `Date`, by the clock. Default: no, an empty one, since clients may live in another time.
+    pub fn dated(mut self, on: bool) -> Self {
+        self.settings.dated = on;
         self
     }
 

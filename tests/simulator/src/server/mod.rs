@@ -79,6 +79,7 @@ struct Settings {
     rate_headers: bool,
     retry_after: bool,
     gzip: bool,
+    dated: bool,
     origin: String,
     sat: SatSettings,
 }

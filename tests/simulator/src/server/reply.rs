@@ -75,6 +75,9 @@ pub(super) async fn strike(
             insert(&mut answer, RETRY_AFTER, &value);
             answer
         }
+        Some(FaultKind::StatusWithHeaders(status, headers)) => {
+            with_headers(voice.error(code(status), "Try again later"), &headers)
+        }
         Some(FaultKind::Unauthorized) => voice.unauthorized(),
         Some(FaultKind::Forbidden) => voice.forbidden(),
         Some(FaultKind::Redirect(to)) => {
@@ -112,6 +115,9 @@ pub(super) fn finish(
             let mut answer = with_body(StatusCode::OK, media_type, body::cut(body));
             answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
             return answer;
+        }
+        Some(FaultKind::Rewrite(replaced, change)) => {
+            return with_headers(with_body(StatusCode::OK, media_type, change(body).into()), &replaced);
         }
         Some(FaultKind::TruncateJson) => body.truncate(body.len() / 2),
         Some(FaultKind::Patch(change)) => {
@@ -151,6 +157,13 @@ pub(super) fn insert(answer: &mut Answer, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         answer.headers_mut().insert(name, value);
     }
+}
+
+fn with_headers(mut answer: Answer, headers: &[(&'static str, String)]) -> Answer {
+    for (name, value) in headers {
+        insert(&mut answer, HeaderName::from_static(name), value);
+    }
+    answer
 }
 
 /// In whole seconds, rounded up.
