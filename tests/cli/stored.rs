@@ -426,3 +426,29 @@ fn a_thousand_unmapped_organizations_with_long_names_are_stored_and_shown_whole(
     let unmapped = shown["evidence"][0]["bundle"]["metadata"]["organizations"]["unmapped"].as_array().unwrap().len();
     assert!(unmapped >= 1_000, "{unmapped}");
 }
+
+#[test]
+fn findings_and_completeness_are_printed_for_people_and_for_programs() {
+    let home = Home::new(worked_example());
+    home.on_data(&["connect", "edr", "--client", "acme"]).done();
+    let line = home.on_data(&["findings", "acme"]).refused(4);
+    assert!(line.contains("there is no endpoint evidence of a client acme"), "{line}");
+    home.on_data(&["sync", "edr"]).done();
+
+    let said = home.on_data(&["findings", "acme"]).done().stdout;
+    assert!(said.contains("agent_missing") && said.contains("4200493") && said.contains("critical"), "{said}");
+    let view = home.on_data(&["findings", "acme", "--json"]).json()["findings"][0].clone();
+    assert_eq!(view["findings"]["total"]["agent_missing"], 1);
+    let committed = home.on_data(&["metrics", "acme", "--json"]).json()["evidence"][0].clone();
+    assert_eq!(view["findings"], committed["bundle"]["findings"]);
+    assert_eq!(view["run_id"], committed["run_id"]);
+
+    let said = home.on_data(&["completeness", "acme"]).done().stdout;
+    assert!(said.contains("/v1/agents?limit=500") && said.contains("agrees: 87"), "{said}");
+    let view = home.on_data(&["completeness", "acme", "--json"]).json()["completeness"][0].clone();
+    assert_eq!(view["lists"], committed["bundle"]["metadata"]["completeness"]);
+
+    let line = home.on_data(&["completeness", "acme", "--as-of", "2020-01-01T00:00:00Z"]).refused(4);
+    assert!(line.contains("until 2020-01-01"), "{line}");
+    home.on_data(&["findings", "acme", "--as-of", "yesterday"]).refused(2);
+}

@@ -1,10 +1,14 @@
 //! One key, many clients: the organizations of one collection, divided.
 
 use crate::records::{agent, hours_ago, incident, organization};
-use acceptance::edr::{Outcome, Scene, as_of, assert_values, metric, quality};
+use acceptance::edr::{Collector, Outcome, Scene, as_of, assert_values, metric, quality};
+use common::domain::edr::bundle::split;
+use common::domain::edr::findings::FindingKind;
+use common::domain::edr::{AgentLimits, EdrSettings};
 use common::domain::evidence::EdrBundle;
-use common::domain::id::ClientId;
+use common::domain::id::{ClientId, CompanyId};
 use common::domain::mapping::Mapping;
+use common::domain::policy::ClientPolicies;
 use common::domain::quality::QualityCode::{
     AgentWithoutOrganization, AgentsCountMismatch, DuplicateRecord, UnknownAgentStatus,
 };
@@ -243,4 +247,38 @@ async fn five_hundred_clients_cost_one_listing_and_add_up_to_the_company() {
         assert_eq!(number(bundle, "agents_total"), agents as u64);
         assert_eq!(number(bundle, "incidents_total"), incidents as u64);
     }
+}
+
+/// Two clients, each with an agent that called 30 hours ago and one that did 10 days ago.
+#[tokio::test]
+async fn a_client_may_have_its_own_limits_of_agent_age() {
+    let ages = [(1, 30), (2, 30), (1, 240), (2, 240)];
+    let agents = (1..).zip(ages).map(|(id, (organization, hours))| {
+        agent(id, json!({"organization_id": organization, "last_callback_at": hours_ago(hours)}))
+    });
+    let account =
+        Account::from_records(vec![organization(1, json!({})), organization(2, json!({}))], agents.collect(), vec![]);
+    let strict = ClientId::parse("strict").unwrap();
+    let limits = AgentLimits::new(EdrSettings::default(), [(strict, EdrSettings::new(12, 7).unwrap())].into());
+    let (tally, collection) = Collector::default().within(limits).collect_from(account).await;
+    let mapping = mapping(&[("1", "plain"), ("2", "strict")], &[]);
+    let company = CompanyId::parse("msp-acme").unwrap();
+    let bundles = split(&tally, &collection, &company, &mapping, &ClientPolicies::default());
+
+    let states =
+        |bundle: &EdrBundle| ["agents_online", "agents_offline", "agents_missing"].map(|key| number(bundle, key));
+    assert_eq!(states(of_client(&bundles, "plain")), [0, 2, 0]);
+    assert_eq!(states(of_client(&bundles, "strict")), [0, 1, 1]);
+    // The company's own goes by the limits of the connection.
+    assert_eq!(states(&bundles[0]), [0, 4, 0]);
+    let missing = |bundle: &EdrBundle| {
+        let findings = bundle.findings.clone().unwrap();
+        let of_kind = findings.items.iter().filter(|finding| finding.kind == FindingKind::AgentMissing);
+        (findings.total[&FindingKind::AgentMissing], of_kind.map(|finding| finding.id.clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(missing(of_client(&bundles, "strict")), (1, vec!["4".to_owned()]));
+    assert_eq!(missing(of_client(&bundles, "plain")), (0, vec![]));
+    assert_eq!(missing(&bundles[0]), (0, vec![]));
+    let used = |bundle: &EdrBundle| bundle.metadata.derivation["agent_state"]["missing_after_days"].clone();
+    assert_eq!([used(of_client(&bundles, "strict")), used(&bundles[0])], [json!(7), json!(21)]);
 }

@@ -15,15 +15,19 @@ use common::aws::queue::{Queue, Queued};
 use common::aws::secrets::{Binding, Credential, Credentials, SealedFiles};
 use common::clock::Clock;
 use common::domain::connection::{Connection, ConnectionStatus};
+use common::domain::evidence::Reason;
 use common::domain::failure::FailureCode;
 use common::domain::id::{ClientId, CompanyId, ConnectionId};
 use common::domain::mapping::Mapping;
+use common::domain::policy::Outcome;
 use common::domain::product::Product;
+use common::domain::quality::QualityCode;
 use common::domain::run::RunStatus;
 use common::domain::sat::bundle::SatBundle;
 use common::domain::sat::id::SatId;
+use common::domain::sat::status::Status;
 use common::huntress::sat::SatCredential;
-use common::store::{EvidenceOwner, Store, StoredEvidence};
+use common::store::{ConnectionChange, EvidenceOwner, Store, StoredEvidence};
 use simulator::{Fault, FaultKind, List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SCOPES, SatAccount, Simulator};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -271,4 +275,50 @@ fn no_learner_token_or_secret_is_stored_logged_or_told() {
             assert!(!text.contains(marker.as_str()), "{marker} in {place}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_account_of_another_clients_organization_decides_nothing() {
+    // As a number here, and as a text in the mapping.
+    let mut records = crate::records::workforce(10, 9);
+    records.accounts[0]["attributes"]["ioOrgId"] = serde_json::json!(30417);
+    let mut world = World::of(crate::records::serve(records)).await;
+    let bundle_of = async |world: &World| -> SatBundle {
+        serde_json::from_str(&world.latest().await.last().unwrap().body).unwrap()
+    };
+    let said = |bundle: &SatBundle| {
+        let statuses = bundle.signals.iter().map(|signal| (signal.status, signal.reason));
+        let verdicts = bundle.verdicts.iter().flatten().map(|verdict| (verdict.outcome, verdict.reason));
+        (statuses.collect::<Vec<_>>(), verdicts.collect::<Vec<_>>())
+    };
+    assert_eq!(world.sync_now().await, Processed::Succeeded { bundles: 1 });
+    let bundle = bundle_of(&world).await;
+    assert_eq!(bundle.metadata.account.io_org_id.as_deref(), Some("30417"));
+    let undisturbed = said(&bundle);
+    assert_eq!((undisturbed.0[0].0, undisturbed.1[0].0), (Status::Pass, Outcome::Pass));
+
+    let mapped_to = |client: &str| Mapping::ByOrganization {
+        clients: [("30417".to_owned(), ClientId::parse(client).unwrap())].into(),
+        ignored: [].into(),
+    };
+    let edr = ConnectionId::parse("edr").unwrap();
+    let other = Connection::new(world.company.clone(), edr, Product::Edr, mapped_to("client-acme-corp"), as_of());
+    world.store.add_connection(&other).await.unwrap();
+    world.wait(TimeDelta::hours(1)).await;
+    world.sync_now().await;
+    assert_eq!(said(&bundle_of(&world).await), undisturbed);
+
+    let change = ConnectionChange { mapping: Some(mapped_to("client-globex")), ..Default::default() };
+    world.store.change_connection(&other.company, &other.id, change).await.unwrap();
+    world.wait(TimeDelta::hours(1)).await;
+    world.sync_now().await;
+    let bundle = bundle_of(&world).await;
+    let (statuses, verdicts) = said(&bundle);
+    let reason = Some(Reason::AccountOfAnotherClient);
+    assert_eq!(statuses, [(Status::Inconclusive, reason); 2]);
+    assert_eq!(verdicts, [(Outcome::Inconclusive, reason); 2]);
+    let codes: Vec<_> = bundle.metadata.data_quality.iter().map(|entry| entry.code).collect();
+    assert!(codes.contains(&QualityCode::AccountOfAnotherClient), "{codes:?}");
+    // Nobody else's id is in it.
+    assert!(!serde_json::to_string(&bundle).unwrap().contains("globex"));
 }

@@ -3,9 +3,9 @@
 use crate::clock::SteppingClock;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::app::collection::collect::{Huntress, Job};
-use common::domain::edr::EdrSettings;
 use common::domain::edr::bundle::{Collection, UnknownOrganization, bundle_of, split};
 use common::domain::edr::tally::EdrTally;
+use common::domain::edr::{AgentLimits, EdrSettings};
 use common::domain::evidence::{EdrBundle, Metric, Reason, Tenant};
 use common::domain::failure::{Failure, FailureCode};
 use common::domain::id::{ClientId, CompanyId};
@@ -42,7 +42,7 @@ pub const HASTY: Timeouts = Timeouts {
 pub struct Collector {
     key: String,
     secret: String,
-    settings: EdrSettings,
+    limits: AgentLimits,
     given_as_of: Option<DateTime<Utc>>,
     requests_per_minute: u32,
     deadline: DateTime<Utc>,
@@ -57,7 +57,7 @@ impl Default for Collector {
         Self {
             key: API_KEY.to_owned(),
             secret: API_SECRET.to_owned(),
-            settings: EdrSettings::default(),
+            limits: EdrSettings::default().into(),
             given_as_of: None,
             requests_per_minute: 0,
             deadline: as_of() + TimeDelta::hours(1),
@@ -76,6 +76,18 @@ pub fn collector(timeouts: Timeouts) -> Collector {
 }
 
 impl Collector {
+    /// By these limits of agent age.
+    #[must_use]
+    pub fn within(self, limits: AgentLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Collects a simulated account.
+    pub async fn collect_from(&self, account: Account) -> (EdrTally, Collection) {
+        let simulator = Simulator::builder(account).clock(self.clock.for_simulator()).start().await.unwrap();
+        self.collect(&simulator.origin()).await.unwrap()
+    }
+
     /// With a limiter of its own.
     #[must_use]
     pub fn limited_to(self, requests_per_minute: u32) -> Self {
@@ -105,13 +117,13 @@ impl Collector {
             progress: Arc::clone(&self.progress),
         };
         let Some(max_pages) = self.max_pages else {
-            return huntress.collect_edr(&credential, self.settings, job).await;
+            return huntress.collect_edr(&credential, self.limits.clone(), job).await;
         };
         let instants = Instants { as_of: job.as_of, observed_at: None };
         let transport =
             Transport::new(huntress.http, huntress.clock, huntress.origins.edr, job.budget, job.patience, job.progress);
         let client = EdrClient::new(&transport, &credential).with_max_pages(max_pages);
-        let state = EdrState::new(self.settings, job.as_of);
+        let state = EdrState::new(self.limits.clone(), job.as_of);
         let Collected::Complete(tally) = client.collect(state, instants).await? else { panic!("a pause") };
         let api_calls = self.progress.requests();
         Ok((tally, Collection { collected_at: as_of(), duration_ms: 0, api_calls, run: None }))
@@ -201,7 +213,7 @@ impl Scene {
     /// The limits of the rules.
     #[must_use]
     pub fn settings(mut self, online_within_hours: u32, missing_after_days: u32) -> Self {
-        self.collector.settings = EdrSettings::new(online_within_hours, missing_after_days).unwrap();
+        self.collector.limits = EdrSettings::new(online_within_hours, missing_after_days).unwrap().into();
         self
     }
 

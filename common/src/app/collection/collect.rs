@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::domain::connection::Connection;
-use crate::domain::edr::EdrSettings;
+use crate::domain::edr::AgentLimits;
 use crate::domain::edr::bundle::Collection;
 use crate::domain::edr::tally::EdrTally;
 use crate::domain::failure::Failure;
@@ -164,10 +164,10 @@ impl Huntress {
     pub async fn collect_edr(
         &self,
         credential: &EdrCredential,
-        settings: EdrSettings,
+        limits: impl Into<AgentLimits>,
         job: Job,
     ) -> Result<(EdrTally, Collection), Failure> {
-        let state = EdrState::new(settings, job.as_of);
+        let state = EdrState::new(limits, job.as_of);
         whole(self.continue_edr(credential, state, self.clock.now(), job).await?)
     }
 
