@@ -318,7 +318,7 @@ UNVERSIONED = ("ReservedConcurrentExecutions", "RecursiveLoop", "Tags", "Code")
 # Another value for each parameter that may reach a function.
 OTHER = {
     **EXISTING, **VPC, "Secrets": "sealed", "SecretPrefix": "another", "Architecture": "x86_64", "WorkerMemory": "512", "JitterMinutes": "30",
-    "Tracing": "PassThrough", "WorkerConcurrency": "7", "LogRetentionDays": "30", "AlarmEmail": "a@example.com", "PeopleScopes": "p:",
+    "Tracing": "PassThrough", "ScheduleExpression": "cron(0 9 * * ? *)", "ScheduleTimezone": "Europe/Berlin", "WorkerConcurrency": "7", "LogRetentionDays": "30", "AlarmEmail": "a@example.com", "PeopleScopes": "p:",
 }
 
 

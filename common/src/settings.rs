@@ -1,6 +1,7 @@
 //! Settings of a process, read once at start-up. An error names the variable.
 
 use crate::domain::product::Product;
+use crate::domain::schedule::{DEFAULT_EXPRESSION, DEFAULT_ZONE, Schedule, ScheduleError};
 use crate::huntress::origin::Origin;
 use chrono::TimeDelta;
 use std::ffi::OsString;
@@ -83,6 +84,19 @@ pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, Settin
 
 /// The longest window that the runs of a tick are spread over: the rest of the day is left to do them.
 pub const LONGEST_JITTER: TimeDelta = TimeDelta::hours(12);
+
+/// The schedule of `SCHEDULE_EXPRESSION` in `SCHEDULE_TIMEZONE`, by default every day at 07:00 in New York.
+///
+/// # Errors
+/// [`SettingsError::Invalid`] for an expression or a zone that is none.
+pub fn schedule(lookup: Lookup<'_>) -> Result<Schedule, SettingsError> {
+    let expression = lookup("SCHEDULE_EXPRESSION").unwrap_or_else(|| DEFAULT_EXPRESSION.to_owned());
+    let zone = lookup("SCHEDULE_TIMEZONE").unwrap_or_else(|| DEFAULT_ZONE.to_owned());
+    Schedule::parse(&expression, &zone).map_err(|error| {
+        let name = if matches!(error, ScheduleError::Zone(_)) { "SCHEDULE_TIMEZONE" } else { "SCHEDULE_EXPRESSION" };
+        SettingsError::Invalid { name, why: error.to_string() }
+    })
+}
 
 /// The window that the runs of a tick are spread over: `JITTER_MINUTES`, by default none.
 ///

@@ -9,7 +9,7 @@ use common::domain::id::{CompanyId, ConnectionId, RunId};
 use common::domain::log::statement::EvaluationBasis;
 use common::domain::product::Product;
 use common::domain::run::Trigger;
-use common::domain::schedule::next_daily;
+use common::domain::schedule::Schedule;
 use common::huntress::origin::Origin;
 use common::huntress::request::{Timeouts, http_client};
 use common::settings::Origins;
@@ -74,7 +74,7 @@ fn committed(home: &Home, owner: EvidenceOwner, at: DateTime<Utc>, body: &str) {
             api_calls: 3,
             records: Default::default(),
             pages: Default::default(),
-            next_run_at: Some(next_daily(at)),
+            next_run_at: Some(Schedule::default().next_after(at)),
             basis: EvaluationBasis::new(Vec::new()),
         };
         let evidence = EvidenceRecord { owner, product: Product::Edr, body: body.to_owned() };
@@ -117,7 +117,7 @@ fn evidence_of_a_clock_that_was_ahead_is_passed_over_and_the_days_go_on() {
     assert_eq!(server.terminate().code(), Some(0));
     let listed = home.on_data(&["connections", "--json"]).json();
     let next = common::domain::time::parse(listed["connections"][0]["next_run_at"].as_str().unwrap()).unwrap();
-    assert_eq!(next, next_daily(now()));
+    assert_eq!(next, Schedule::default().next_after(now()));
     assert_ne!(evidence(&home)["run_id"], good["run_id"]);
 }
 

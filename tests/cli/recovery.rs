@@ -7,7 +7,7 @@ use common::app::collection::collect::Huntress;
 use common::clock::SystemClock;
 use common::domain::id::{CompanyId, ConnectionId};
 use common::domain::product::Product;
-use common::domain::schedule::next_daily;
+use common::domain::schedule::Schedule;
 use common::huntress::origin::Origin;
 use common::huntress::request::{Timeouts, http_client};
 use common::settings::Origins;
@@ -179,7 +179,7 @@ fn a_success_moves_the_connection_to_the_next_tick() {
     assert_eq!(server.terminate().code(), Some(0));
     let listed = home.on_data(&["connections", "--json"]).json();
     let next = common::domain::time::parse(listed["connections"][0]["next_run_at"].as_str().unwrap()).unwrap();
-    assert_eq!(next, next_daily(now()));
+    assert_eq!(next, Schedule::default().next_after(now()));
     let again = Server::start(&home, &[]);
     assert_eq!(again.logged("tick planned")["due"], 0);
 }

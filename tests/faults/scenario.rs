@@ -344,7 +344,13 @@ impl Deployment {
 
     pub fn planner(&self) -> Planner {
         let clock = Arc::new(self.clock.clone());
-        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock, jitter: TimeDelta::zero() }
+        Planner {
+            store: self.store.clone(),
+            queue: Arc::clone(&self.queue),
+            clock,
+            jitter: TimeDelta::zero(),
+            schedule: Default::default(),
+        }
     }
 
     /// In a process of its own: it knows nothing of what others sent but what the table says.
@@ -356,6 +362,7 @@ impl Deployment {
             limiters: Arc::default(),
             queue: Arc::clone(&self.queue),
             keyring: Arc::clone(&self.vault),
+            schedule: Default::default(),
         }
     }
 

@@ -167,6 +167,7 @@ impl World {
             queue: Arc::clone(&self.queue),
             limiters: Arc::default(),
             jitter: TimeDelta::zero(),
+            schedule: Default::default(),
         }
     }
 

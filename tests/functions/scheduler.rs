@@ -42,8 +42,14 @@ impl Clock for Days {
                 let (company, connection, run) = (&message.company, &message.connection, &message.run);
                 let taken = self.store.take(company, connection, run, "worker", now, lease_for).await.unwrap();
                 let LeaseOutcome::Acquired { lease, .. } = taken else { continue };
-                let failure = Failure::new(FailureCode::Unavailable, "Huntress did not answer");
-                let failed = RunFailure { finished_at: now, failure, api_calls: 1, records: RecordCounts::default() };
+                let failure = Failure::new(FailureCode::Refused, "Huntress did not answer");
+                let failed = RunFailure {
+                    finished_at: now,
+                    failure,
+                    api_calls: 1,
+                    records: RecordCounts::default(),
+                    next_run_at: None,
+                };
                 self.store.fail(&lease, failed).await.unwrap();
             }
             let asleep = |instant| self.sleeps.iter().find(|(from, to)| (*from..*to).contains(&instant));
@@ -82,6 +88,7 @@ async fn asked_for(from: &str, to: &str, sleeps: &[(&str, &str)]) -> Vec<String>
         queue: Arc::new(Queue::InProcess(sender)),
         clock: Arc::new(clock),
         jitter: TimeDelta::zero(),
+        schedule: Default::default(),
     };
     scheduler::run(planner, stop).await;
     let mut runs = world.store.runs(&company(), &connection("edr"), 100).await.unwrap();

@@ -133,6 +133,7 @@ impl World {
             failure: Failure::new(FailureCode::Unavailable, "Huntress said no").at("GET /v1/agents"),
             api_calls: 2,
             records: RecordCounts::default(),
+            next_run_at: None,
         };
         self.store.fail(&lease, failed).await.unwrap();
     }

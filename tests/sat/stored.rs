@@ -71,12 +71,24 @@ impl World {
 
     fn planner(&self) -> Planner {
         let clock = Arc::new(self.clock.clone());
-        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock, jitter: TimeDelta::zero() }
+        Planner {
+            store: self.store.clone(),
+            queue: Arc::clone(&self.queue),
+            clock,
+            jitter: TimeDelta::zero(),
+            schedule: Default::default(),
+        }
     }
 
     fn connections(&self) -> Connections {
         let (store, credentials) = (self.store.clone(), Arc::clone(&self.credentials));
-        Connections { store, credentials, huntress: self.huntress.clone(), limiters: Arc::default() }
+        Connections {
+            store,
+            credentials,
+            huntress: self.huntress.clone(),
+            limiters: Arc::default(),
+            schedule: Default::default(),
+        }
     }
 
     /// Does the runs that were asked for.
@@ -84,7 +96,15 @@ impl World {
         let (store, credentials) = (self.store.clone(), Arc::clone(&self.credentials));
         let (huntress, queue) = (self.huntress.clone(), Arc::clone(&self.queue));
         let vault = acceptance::people::vault(&self.folder.path().join("people"));
-        let worker = Worker { store, credentials, huntress, limiters: Arc::default(), queue, keyring: vault };
+        let worker = Worker {
+            store,
+            credentials,
+            huntress,
+            limiters: Arc::default(),
+            queue,
+            keyring: vault,
+            schedule: Default::default(),
+        };
         let mut processed = Vec::new();
         while let Ok(Queued { message, .. }) = self.messages.try_recv() {
             let deadline = self.clock.now() + TimeDelta::minutes(14);

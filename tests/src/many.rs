@@ -112,8 +112,10 @@ impl Many {
             limiters: Arc::default(),
             queue: Arc::clone(&queue),
             keyring: crate::people::vault(&folder.path().join("people")),
+            schedule: Default::default(),
         };
-        let planner = Planner { store: store.clone(), queue, clock, jitter: TimeDelta::zero() };
+        let planner =
+            Planner { store: store.clone(), queue, clock, jitter: TimeDelta::zero(), schedule: Default::default() };
         let worker = Arc::new(worker);
         Self { connections, store, counted, simulator, planner, engine, worker, messages, _folder: folder }
     }

@@ -110,6 +110,7 @@ impl World {
             limiters: Arc::default(),
             queue: Arc::clone(&self.queue),
             keyring: acceptance::people::vault(&self.folder.path().join("people")),
+            schedule: Default::default(),
         }
     }
 
@@ -119,8 +120,13 @@ impl World {
 
     async fn ask_for(&self, id: &ConnectionId) -> RunId {
         let clock = Arc::new(self.clock.clone());
-        let planner =
-            Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock, jitter: TimeDelta::zero() };
+        let planner = Planner {
+            store: self.store.clone(),
+            queue: Arc::clone(&self.queue),
+            clock,
+            jitter: TimeDelta::zero(),
+            schedule: Default::default(),
+        };
         planner.sync_now(&ids().0, id, None).await.unwrap().run.id
     }
 
@@ -372,7 +378,13 @@ async fn two_keys_of_one_account_know_what_the_other_has_sent() {
     world.connect(&second).await;
     for id in [&first, &second] {
         let Worker { store, credentials, huntress, limiters, .. } = world.worker();
-        assert!(Connections { store, credentials, huntress, limiters }.test(&company, id).await.unwrap().passed);
+        assert!(
+            Connections { store, credentials, huntress, limiters, schedule: Default::default() }
+                .test(&company, id)
+                .await
+                .unwrap()
+                .passed
+        );
         let account = world.store.connection(&company, id).await.unwrap().unwrap().account_id;
         assert_eq!(account.unwrap().as_str(), "5121");
     }

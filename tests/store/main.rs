@@ -121,6 +121,7 @@ fn failed(now: DateTime<Utc>, code: FailureCode) -> RunFailure {
         failure: Failure::new(code, "Huntress said no").at("GET /v1/agents"),
         api_calls: 2,
         records: RecordsRead::default().into(),
+        next_run_at: None,
     }
 }
 

@@ -9,7 +9,7 @@ use common::app::runs::plan::{Planned, Planner};
 use common::aws::queue::{Queue, Queued};
 use common::clock::Clock;
 use common::domain::run::RunStatus;
-use common::domain::schedule::{jitter, next_daily};
+use common::domain::schedule::{Schedule, jitter};
 use common::store::{ConnectionChange, Scheduling};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,6 +41,7 @@ impl World {
             queue: Arc::new(Queue::InProcess(sender)),
             clock: Arc::new(clock.clone()),
             jitter: TimeDelta::zero(),
+            schedule: Default::default(),
         };
         Self { clock, store, planner, counted, messages, engine }
     }
@@ -183,7 +184,7 @@ async fn runs_of_a_tick_begin_spread_over_the_window() {
     assert!(delays.first().unwrap() < &TimeDelta::minutes(10), "{delays:?}");
 
     // On the next day each has the same place.
-    let tomorrow = next_daily(tick());
+    let tomorrow = Schedule::default().next_after(tick());
     world.clock.sleep_until(tomorrow).await;
     world.tick(tomorrow).await;
     let place = |sent: &[Queued]| -> BTreeSet<_> {
@@ -230,14 +231,14 @@ async fn days_that_were_missed_are_made_up_for_once() {
     // Nobody ticked for three days; the clocks went forward in between.
     let mut tick = tick();
     for _ in 0..3 {
-        tick = next_daily(tick);
+        tick = Schedule::default().next_after(tick);
     }
     world.clock.sleep_until(tick).await;
     assert_eq!(world.tick(tick).await, planned(3, 3, 0));
     for Queued { message, .. } in world.sent() {
         let taken = world.store.take(&message.company, &message.connection, &message.run, "w", tick, LEASE).await;
         let LeaseOutcome::Acquired { lease, .. } = taken.unwrap() else { panic!("not taken") };
-        let ended = RunSuccess { next_run_at: Some(next_daily(tick)), ..ended(tick) };
+        let ended = RunSuccess { next_run_at: Some(Schedule::default().next_after(tick)), ..ended(tick) };
         world.store.commit(&lease, ended, vec![]).await.unwrap();
     }
     // A trigger that was kept back for a day, and comes now, finds nothing due.
@@ -261,7 +262,10 @@ async fn a_refused_connection_is_passed_over_for_24_hours_and_a_paused_one_for_g
     let LeaseOutcome::Acquired { lease, .. } = taken.unwrap() else { panic!("not taken") };
     world.store.fail(&lease, failed(refused_at, FailureCode::AuthFailed)).await.unwrap();
     // 07:00 of the next day is three minutes too early.
-    let (next, after_next) = (next_daily(tick()), next_daily(next_daily(tick())));
+    let (next, after_next) = (
+        Schedule::default().next_after(tick()),
+        Schedule::default().next_after(Schedule::default().next_after(tick())),
+    );
     assert!(next < refused_at + TimeDelta::hours(24));
     assert_eq!(world.tick(next).await, planned(0, 0, 0));
     assert_eq!(world.tick(after_next).await, planned(1, 1, 0));

@@ -10,6 +10,7 @@ use common::aws::queue::{Queue, Queued, RunMessage};
 use common::clock::Clock;
 use common::domain::connection::ConnectionStatus;
 use common::domain::run::RunStatus;
+use common::domain::schedule::Schedule;
 use common::store::StoreError;
 use std::sync::Arc;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -34,6 +35,7 @@ impl World {
             queue: Arc::new(Queue::InProcess(sender)),
             clock: Arc::new(clock.clone()),
             jitter: TimeDelta::zero(),
+            schedule: Default::default(),
         };
         Self { clock, store, planner, messages, engine }
     }
@@ -87,7 +89,8 @@ async fn a_run_whose_message_is_lost_is_sent_again_hour_by_hour_and_ends_within_
     assert_eq!(ended.failure.unwrap().code, FailureCode::Abandoned);
     let connection = stored_connection(&world.store).await;
     assert_eq!((connection.status, connection.last_attempt_at), (ConnectionStatus::Error, None));
-    assert_eq!(connection.next_run_at, Some(tick()), "it stays due");
+    assert_eq!(connection.next_run_at, Some(Schedule::default().next_after(later(23 * 60 + 1))));
+    assert_eq!(world.store.due(tick()).await.unwrap().len(), 1, "it stays due");
     assert_eq!(world.reconciled(3_000).await, nothing());
     // The next tick makes a run of its own, and the old message finds the old one over.
     assert!(world.store.request_run(request(2)).await.unwrap().new);

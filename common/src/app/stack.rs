@@ -13,8 +13,9 @@ use crate::aws::lambda::Aws;
 use crate::aws::queue::Queue;
 use crate::aws::secrets::Credentials;
 use crate::clock::Clock;
+use crate::domain::schedule::Schedule;
 use crate::huntress::request::{Timeouts, http_client};
-use crate::settings::jitter;
+use crate::settings::{jitter, schedule};
 use crate::store::Store;
 use chrono::TimeDelta;
 use std::convert::Infallible;
@@ -56,6 +57,11 @@ pub trait Stack {
     /// # Errors
     /// As for [`Stack::store`].
     fn jitter(&self) -> Result<TimeDelta, Self::Error>;
+    /// When connections are due.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn schedule(&self) -> Result<Schedule, Self::Error>;
     /// The request limits of the accounts, as this process knows them.
     fn limiters(&self) -> Arc<RateLimiters>;
     /// Time.
@@ -71,6 +77,7 @@ pub trait Stack {
             credentials: self.credentials()?,
             huntress: self.huntress()?,
             limiters: self.limiters(),
+            schedule: self.schedule()?,
         })
     }
 
@@ -79,7 +86,8 @@ pub trait Stack {
     /// # Errors
     /// As for [`Stack::store`].
     fn planner(&self) -> Result<Planner, Self::Error> {
-        Ok(Planner { store: self.store()?, queue: self.queue()?, clock: self.clock(), jitter: self.jitter()? })
+        let (jitter, schedule) = (self.jitter()?, self.schedule()?);
+        Ok(Planner { store: self.store()?, queue: self.queue()?, clock: self.clock(), jitter, schedule })
     }
 
     /// Evidence as it is read.
@@ -110,6 +118,7 @@ pub trait Stack {
             limiters: self.limiters(),
             queue: self.queue()?,
             keyring: self.keyring()?,
+            schedule: self.schedule()?,
         })
     }
 }
@@ -131,6 +140,8 @@ pub struct Parts {
     pub limiters: Arc<RateLimiters>,
     /// The window that the runs of a tick are spread over.
     pub jitter: TimeDelta,
+    /// When connections are due.
+    pub schedule: Schedule,
 }
 
 impl Stack for Parts {
@@ -158,6 +169,10 @@ impl Stack for Parts {
 
     fn jitter(&self) -> Result<TimeDelta, Infallible> {
         Ok(self.jitter)
+    }
+
+    fn schedule(&self) -> Result<Schedule, Infallible> {
+        Ok(self.schedule.clone())
     }
 
     fn limiters(&self) -> Arc<RateLimiters> {
@@ -196,6 +211,10 @@ impl Stack for Aws<'_> {
 
     fn jitter(&self) -> Result<TimeDelta, Self::Error> {
         Ok(jitter(self.lookup())?)
+    }
+
+    fn schedule(&self) -> Result<Schedule, Self::Error> {
+        Ok(schedule(self.lookup())?)
     }
 
     fn limiters(&self) -> Arc<RateLimiters> {

@@ -1,11 +1,13 @@
-//! Days as people mean them: in the zone of the schedule.
+//! Days as people mean them, in the zone that records name.
 
-use super::schedule::DAILY_HOUR;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::America::New_York;
 
 /// The zone's name, as it stands in records.
 pub const ZONE: &str = "America/New_York";
+
+/// The hour by which a day is measured in windows that people are shown, whatever the schedule.
+const DAILY_HOUR: u32 = 7;
 
 /// The day that `instant` lies in.
 ///
@@ -75,18 +77,18 @@ fn at(day: NaiveDate, hour: u32) -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::schedule::next_daily;
+    use crate::domain::schedule::Schedule;
 
     #[test]
     fn the_days_of_three_years_follow_each_other_without_a_gap_and_have_one_tick_each() {
         let (from, to) = ("2025-01-01".parse().unwrap(), "2027-12-31".parse().unwrap());
-        let mut end = start_of(from);
+        let (mut end, daily) = (start_of(from), Schedule::default());
         for day in days(from, to) {
             assert_eq!(start_of(day), end);
             end = end_of(day);
             assert_eq!((day_of(start_of(day)), last_day_before(end)), (day, day));
-            assert_eq!(next_daily(start_of(day)), tick_of(day));
-            assert!(tick_of(day) < end && next_daily(tick_of(day)) > end);
+            assert_eq!(daily.next_after(start_of(day)), tick_of(day));
+            assert!(tick_of(day) < end && daily.next_after(tick_of(day)) > end);
         }
         assert_eq!(days(from, to).count(), 3 * 365);
         assert_eq!(days(to, from).count(), 0);

@@ -8,7 +8,7 @@ use super::people::person::PeopleSettings;
 pub use super::product::Product;
 use super::sat::SatSettings;
 use super::sat::id::SatId;
-use super::schedule::next_daily;
+use super::schedule::Schedule;
 use super::time::is_ahead;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ impl fmt::Display for ConnectionStatus {
 }
 
 impl Connection {
-    /// A connection that is saved at `now` and due at the next daily tick, with the settings that everybody starts from.
+    /// A connection that is saved at `now` and due at the next tick of the default schedule, with the settings that everybody starts from.
     #[must_use]
     pub fn new(company: CompanyId, id: ConnectionId, product: Product, mapping: Mapping, now: DateTime<Utc>) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Connection {
             created_at: now,
             last_attempt_at: None,
             last_success_at: None,
-            next_run_at: Some(next_daily(now)),
+            next_run_at: Some(Schedule::default().next_after(now)),
             last_failure: None,
             last_test: None,
         }

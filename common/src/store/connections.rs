@@ -67,16 +67,17 @@ pub struct DueConnection {
 }
 
 impl Change {
-    /// Moves the next tick of a connection, in the record and in the index.
+    /// Moves the next run of a connection that people are shown; in the index it is due at every tick from `due_at` on.
     pub(super) fn next_run(
         self,
         company: &CompanyId,
         connection: &ConnectionId,
         at: DateTime<Utc>,
+        due_at: DateTime<Utc>,
     ) -> Result<Self, StoreError> {
         Ok(self
             .set("next_run_at", &at)?
-            .set_raw("due_at", text(keys::instant(at)))
+            .set_raw("due_at", text(keys::instant(due_at)))
             .set_raw("due_shard", text(keys::shard_of(company, connection))))
     }
 }
@@ -185,7 +186,7 @@ impl Store {
                 change = change.set("paused", &true)?.remove("next_run_at").remove("due_at").remove("due_shard");
             }
             Some(Scheduling::Resume { next_run_at }) => {
-                change = change.set("paused", &false)?.next_run(company, id, next_run_at)?;
+                change = change.set("paused", &false)?.next_run(company, id, next_run_at, next_run_at)?;
             }
             None => {}
         }

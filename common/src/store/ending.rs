@@ -14,7 +14,7 @@ use crate::store::table::items::{Change, Record, number, put, put_new};
 use crate::store::table::keys;
 use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// Evidence of at most so many records is written in the transaction that commits it; the table takes 100 actions in one.
 pub const TRANSACTION_RECORDS: usize = 90;
@@ -53,6 +53,8 @@ pub struct RunFailure {
     pub api_calls: u64,
     /// Records read until then.
     pub records: RecordCounts,
+    /// When the schedule tries again. `None` leaves a connection as it is, or for a day where Huntress refuses it.
+    pub next_run_at: Option<DateTime<Utc>>,
 }
 
 impl Store {
@@ -180,7 +182,9 @@ impl Store {
         if let Some(at) = ended.next_run_at
             && !connection.paused
         {
-            change = change.next_run(&connection.company, &connection.id, at)?;
+            // Whatever the schedule becomes: due is who has no success since the last tick, one at its very instant included.
+            let due_at = ended.finished_at + TimeDelta::seconds(1);
+            change = change.next_run(&connection.company, &connection.id, at, due_at)?;
         }
         change.update(&self.table)
     }
@@ -189,9 +193,14 @@ impl Store {
         let refused = failed.failure.code.is_auth();
         let status = if refused { ConnectionStatus::AuthFailed } else { ConnectionStatus::Error };
         let mut change = as_read(connection).set("status", &status)?.set("last_failure", &failed.failure)?;
-        let earliest = failed.finished_at + AUTH_BACKOFF;
-        if refused && !connection.paused && connection.next_run_at.is_none_or(|at| at < earliest) {
-            change = change.next_run(&connection.company, &connection.id, earliest)?;
+        let next = failed.next_run_at.unwrap_or(failed.finished_at + AUTH_BACKOFF);
+        if connection.paused {
+            // It has none.
+        } else if refused && connection.next_run_at.is_none_or(|at| at < next) {
+            change = change.next_run(&connection.company, &connection.id, next, next)?;
+        } else if !refused && failed.next_run_at.is_some() {
+            // It stays due.
+            change = change.set("next_run_at", &next)?;
         }
         change.update(&self.table)
     }

@@ -198,7 +198,7 @@ impl Store {
         let RunRequest { company, connection, .. } = request;
         let change = Change::of(keys::connection(company, connection)).only_if("paused", AttributeValue::Bool(paused));
         match request.next_run_at {
-            Some(at) if !paused => change.next_run(company, connection, at)?.update(&self.table),
+            Some(at) if !paused => change.next_run(company, connection, at, at)?.update(&self.table),
             _ => change.check(&self.table),
         }
     }

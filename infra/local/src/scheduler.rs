@@ -4,7 +4,6 @@ use chrono::TimeDelta;
 use common::app::runs::plan::Planner;
 use common::app::runs::tick::{self, Tick};
 use common::aws::telemetry::Telemetry;
-use common::domain::schedule::{last_daily, next_daily, tick_after};
 use tokio_util::sync::CancellationToken;
 
 /// How often runs without an end are looked after.
@@ -16,18 +15,18 @@ const STEP: TimeDelta = TimeDelta::seconds(20);
 /// Plans the last tick, in case it was missed while nothing ran here, and then every one that comes; several that were missed are planned as one. A tick
 /// that was planned before makes no second run.
 pub async fn run(planner: Planner, stop: CancellationToken) {
-    let clock = &planner.clock;
-    let mut daily = last_daily(clock.now());
+    let (clock, schedule) = (&planner.clock, &planner.schedule);
+    let mut daily = schedule.last_at(clock.now());
     let mut hourly = clock.now() + HOUR;
     loop {
         let now = clock.now();
         // A clock that was ahead, and was set right, has planned days that are still to come.
-        (daily, hourly) = (daily.min(next_daily(now)), hourly.min(now + HOUR));
+        (daily, hourly) = (daily.min(schedule.next_after(now)), hourly.min(now + HOUR));
         let tick = if daily <= now { Some(Tick::daily(daily)) } else { (hourly <= now).then(|| Tick::hourly(hourly)) };
         if let Some(tick) = tick
             && handled(&planner, tick).await
         {
-            daily = if daily <= now { tick_after(daily, clock.now()) } else { daily };
+            daily = if daily <= now { schedule.tick_after(daily, clock.now()) } else { daily };
             hourly = clock.now() + HOUR;
             continue;
         }

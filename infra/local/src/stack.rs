@@ -15,6 +15,7 @@ use common::aws::secrets::sealing::SealingKey;
 use common::aws::secrets::wrapping::Wrapping;
 use common::aws::secrets::{Credentials, SealedFiles, SealingError};
 use common::aws::telemetry::Telemetry;
+use common::domain::schedule::Schedule;
 use common::settings::Lookup;
 use common::store::Store;
 use std::error::Error;
@@ -130,6 +131,7 @@ impl LocalStack {
             queue: Arc::new(Queue::InProcess(sender)),
             limiters: Arc::default(),
             jitter: TimeDelta::zero(),
+            schedule: Schedule::default(),
         };
         let stack = Self { parts, data: data.to_owned(), engine: Some(engine), _lock: lock };
         Ok((stack, receiver))
@@ -156,6 +158,7 @@ impl LocalStack {
             queue: Arc::new(Queue::InProcess(sender)),
             limiters: aws.limiters(),
             jitter: TimeDelta::zero(),
+            schedule: aws.schedule()?,
         };
         Ok((Self { parts, data: PathBuf::new(), engine: None, _lock: None }, receiver))
     }

@@ -88,7 +88,13 @@ impl World {
 
     pub fn planner(&self) -> Planner {
         let clock = Arc::new(self.clock.clone());
-        Planner { store: self.store.clone(), queue: Arc::clone(&self.queue), clock, jitter: TimeDelta::zero() }
+        Planner {
+            store: self.store.clone(),
+            queue: Arc::clone(&self.queue),
+            clock,
+            jitter: TimeDelta::zero(),
+            schedule: Default::default(),
+        }
     }
 
     pub fn worker(&self) -> Worker {
@@ -99,6 +105,7 @@ impl World {
             limiters: Arc::default(),
             keyring: Arc::clone(&self.vault),
             queue: Arc::clone(&self.queue),
+            schedule: Default::default(),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::domain::run::{LONGEST_RUN, RecordCounts};
 use crate::domain::sat::account::MeasuredAccount;
 use crate::domain::sat::bundle::bundle_of;
 use crate::domain::sat::id::SatId;
-use crate::domain::schedule::next_daily;
+use crate::domain::schedule::Schedule;
 use crate::domain::time::is_ahead;
 use crate::huntress::collection::Collected;
 use crate::huntress::edr::{EdrCredential, EdrState};
@@ -49,6 +49,8 @@ pub struct Worker {
     pub queue: Arc<Queue>,
     /// What it takes to keep people.
     pub keyring: Arc<PeopleKeyring>,
+    /// When connections are due.
+    pub schedule: Schedule,
 }
 
 /// Why a message has to come again.
@@ -210,7 +212,7 @@ impl Worker {
             api_calls: progress.requests(),
             records: gathered.records,
             pages: progress.pages_of(),
-            next_run_at: Some(next_daily(finished_at)),
+            next_run_at: Some(self.schedule.next_after(finished_at)),
             basis: EvaluationBasis::new(gathered.policies),
         };
         let bundles = gathered.evidence.len();
@@ -219,11 +221,18 @@ impl Worker {
     }
 
     async fn fail(&self, lease: &Lease, failure: Failure, progress: &Progress) -> Result<Processed, StoreError> {
+        let finished_at = self.huntress.clock.now();
+        let next = match failure.code {
+            code if code.is_auth() => self.schedule.a_day_later(finished_at),
+            code if code.is_passing() => self.schedule.next_attempt(finished_at),
+            _ => self.schedule.next_after(finished_at),
+        };
         let failed = RunFailure {
-            finished_at: self.huntress.clock.now(),
+            finished_at,
             failure: failure.clone(),
             api_calls: progress.requests(),
             records: RecordCounts::default(),
+            next_run_at: Some(next),
         };
         self.store.fail(lease, failed).await?;
         Ok(Processed::Failed(failure))

@@ -31,6 +31,7 @@ impl Connections {
         if self.store.connection(&company, &id).await?.is_some() {
             return Err(ConnectionError::Exists(id));
         }
+        connection.next_run_at = connection.next_run_at.map(|_| self.schedule.next_after(connection.created_at));
         self.check(&mut connection, credential, check).await?;
         self.credentials.put(binding(&connection), credential).await?;
         match self.store.add_connection(&connection).await {

@@ -4,7 +4,6 @@ use super::Connections;
 use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::mapping::Mapping;
-use crate::domain::schedule::next_daily;
 use crate::store::{ConnectionChange, Scheduling, StoreError};
 
 impl Connections {
@@ -36,7 +35,7 @@ impl Connections {
     /// # Errors
     /// As [`Connections::map`].
     pub async fn resume(&self, company: &CompanyId, id: &ConnectionId) -> Result<Connection, StoreError> {
-        let resume = Scheduling::Resume { next_run_at: next_daily(self.huntress.clock.now()) };
+        let resume = Scheduling::Resume { next_run_at: self.schedule.next_after(self.huntress.clock.now()) };
         let resumed = ConnectionChange { scheduling: Some(resume), ..Default::default() };
         self.store.change_connection(company, id, resumed).await
     }

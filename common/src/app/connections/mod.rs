@@ -15,6 +15,7 @@ use crate::domain::connection::Connection;
 use crate::domain::failure::Failure;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::product::Product;
+use crate::domain::schedule::Schedule;
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
 
@@ -28,6 +29,8 @@ pub struct Connections {
     pub huntress: Huntress,
     /// The request limits of the accounts.
     pub limiters: Arc<RateLimiters>,
+    /// When connections are due.
+    pub schedule: Schedule,
 }
 
 /// Why something about a connection was not done.

@@ -2,14 +2,16 @@
 
 use crate::aws::queue::{Queue, QueueError, Queued, RunMessage};
 use crate::clock::Clock;
+use crate::domain::connection::{Connection, ConnectionStatus};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::run::{Run, RunStatus, Trigger};
-use crate::domain::schedule::{LONGEST_PERIOD, jitter};
+use crate::domain::schedule::{LONGEST_PERIOD, Schedule, jitter};
 use crate::domain::time::CLOCK_TOLERANCE;
 use crate::store::{DueConnection, PLANNED_TOGETHER, Requested, RunRequest, Store, StoreError};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -23,6 +25,8 @@ pub struct Planner {
     pub clock: Arc<dyn Clock>,
     /// The runs of a tick begin spread over so long, so that a thousand workers do not start at once.
     pub jitter: TimeDelta,
+    /// When connections are due.
+    pub schedule: Schedule,
 }
 
 /// Why no run could be asked for.
@@ -74,20 +78,45 @@ impl Planner {
         let wrong = self.clock.now() + LONGEST_PERIOD + CLOCK_TOLERANCE;
         let mut due = self.store.due(DateTime::<Utc>::MAX_UTC).await?;
         due.retain(|due| due.due_at <= scheduled_at || due.due_at > wrong);
+        self.plan_all(&due, &key, self.jitter).await
+    }
+
+    /// Asks once more for the runs of the last tick that failed for a reason which may have passed: after one hour, three and six. The same hour again makes no
+    /// second run.
+    ///
+    /// # Errors
+    /// [`PlanError`]; the next hour makes up for it.
+    pub async fn retry_failed(&self) -> Result<Planned, PlanError> {
+        let Some((tick, retry)) = self.schedule.retry_at(self.clock.now()) else { return Ok(Planned::default()) };
+        let due = self.store.due(tick).await?;
+        let failed = |it: &Connection| {
+            it.status == ConnectionStatus::Error && it.last_failure.as_ref().is_some_and(|it| it.code.is_passing())
+        };
+        // Whose record cannot be used has no run to try again.
+        let connections = self.store.connections_of(&due).await?;
+        let wanted: BTreeSet<_> =
+            connections.into_iter().flatten().filter(failed).map(|it| (it.company, it.id)).collect();
+        let due: Vec<_> =
+            due.into_iter().filter(|it| wanted.contains(&(it.company.clone(), it.connection.clone()))).collect();
+        let key = format!("retry:{}:{retry}", tick.to_rfc3339_opts(SecondsFormat::Secs, true));
+        self.plan_all(&due, &key, TimeDelta::zero()).await
+    }
+
+    async fn plan_all(&self, due: &[DueConnection], key: &str, jitter: TimeDelta) -> Result<Planned, PlanError> {
         // Owned, so that the future can go to another thread.
         let chunks: Vec<Vec<DueConnection>> = due.chunks(PLANNED_TOGETHER).map(<[_]>::to_vec).collect();
         stream::iter(chunks)
-            .map(|together| self.plan(together, &key))
+            .map(|together| self.plan(together, key, jitter))
             .buffer_unordered(CONCURRENCY)
             .try_fold(Planned::default(), async |sum, planned| Ok(sum + planned))
             .await
     }
 
     /// Asks for the runs of some connections and sends their messages.
-    async fn plan(&self, due: Vec<DueConnection>, key: &str) -> Result<Planned, PlanError> {
+    async fn plan(&self, due: Vec<DueConnection>, key: &str, window: TimeDelta) -> Result<Planned, PlanError> {
         let now = self.clock.now();
         let request = |due: &DueConnection| {
-            let after = jitter(&due.company, &due.connection, self.jitter);
+            let after = jitter(&due.company, &due.connection, window);
             RunRequest {
                 company: due.company.clone(),
                 connection: due.connection.clone(),

@@ -87,7 +87,8 @@ impl Planner {
         let now = self.clock.now();
         let Some(lease) = self.store.seize(found, OWNER, now).await? else { return Ok(false) };
         let (api_calls, records) = (found.run.api_calls, found.run.records.clone());
-        match self.store.fail(&lease, RunFailure { finished_at: now, failure, api_calls, records }).await {
+        let next_run_at = Some(self.schedule.next_attempt(now));
+        match self.store.fail(&lease, RunFailure { finished_at: now, failure, api_calls, records, next_run_at }).await {
             Ok(()) => Ok(true),
             Err(StoreError::LeaseLost) => Ok(false),
             Err(error) => Err(error),

@@ -60,7 +60,13 @@ pub async fn handle(planner: &Planner, telemetry: &Telemetry, tick: Tick) -> Res
     // First of all: a run that is too old to be gone on with is not to be joined by the tick.
     let reconciled = reconcile(planner, telemetry).await;
     match tick.task {
-        Task::Reconcile => Ok(TickAnswer { planned: None, reconciled: Some(reconciled?) }),
+        Task::Reconcile => {
+            let retried = planner.retry_failed().await?;
+            if retried.new > 0 {
+                tracing::info!(new = retried.new, "runs that failed are tried again");
+            }
+            Ok(TickAnswer { planned: None, reconciled: Some(reconciled?) })
+        }
         Task::Daily => {
             let planned = plan(planner, telemetry, tick.scheduled_at).await?;
             // The day is planned; the next hour looks after the others.

@@ -16,6 +16,7 @@ use common::app::runs::plan::{PlanError, Planner};
 use common::app::stack::Stack;
 use common::aws::queue::{Queued, RunMessage};
 use common::domain::id::CompanyId;
+use common::domain::schedule::{DEFAULT_EXPRESSION, DEFAULT_ZONE, Schedule};
 use common::store::StoreError;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -37,6 +38,12 @@ pub struct Options {
     /// Minutes that the runs of the daily tick are spread over
     #[arg(long, value_name = "MINUTES", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=720))]
     pub jitter_minutes: u16,
+    /// When connections are collected: cron(minutes hours day-of-month month day-of-week year), one of the two days as ?, or e.g. rate(12 hours)
+    #[arg(long, value_name = "EXPRESSION", default_value = DEFAULT_EXPRESSION)]
+    pub schedule: String,
+    /// Time zone of the schedule, as the IANA database names it
+    #[arg(long, value_name = "ZONE", default_value = DEFAULT_ZONE)]
+    pub zone: String,
     /// Seconds that runs may still take when the process is asked to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub grace_seconds: u32,
@@ -49,7 +56,10 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     if !options.listen.ip().is_loopback() {
         return Err(CliError::usage("--listen must be a loopback address: there is no TLS here; put a proxy in front"));
     }
-    let (stack, queue) = open(&options.storage).await?;
+    let schedule =
+        Schedule::parse(&options.schedule, &options.zone).map_err(|error| CliError::usage(error.to_string()))?;
+    let (mut stack, queue) = open(&options.storage).await?;
+    stack.parts.schedule = schedule;
     let token = token::of_folder(&options.storage.data)
         .map_err(|error| CliError::other(format!("the API token cannot be kept: {error}")))?;
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
