@@ -71,3 +71,11 @@ bench-usage:
 # Remove a development stack with everything in it
 remove-development stack="huntress-evidence-dev":
     python3 infra/remove_development.py {{stack}}
+
+# Zips of all functions with checksums and a bill of materials
+release:
+    infra/release
+
+# The first hour of a stack on a real account
+smoke stack:
+    infra/smoke {{stack}}

@@ -31,9 +31,13 @@ def month(inputs, connections, secrets="manager"):
     runs = connections * assumed["days"]
     worker_s = (run["milliseconds"] + run["huntress_requests"] * assumed["huntress_ms_per_request"]) / 1000
     tick_s = tick["milliseconds"] / 1000
-    gb_s = runs * worker_s * assumed["worker_memory_mb"] / 1024 + runs * tick_s * assumed["other_memory_mb"] / 1024
+    hours = assumed["days"] * assumed["hourly_tasks_a_day"]
+    asked = runs * assumed["api_requests_a_day"]
+    hourly_s = hours * assumed["hourly_milliseconds"] / 1000
+    gb_s = runs * worker_s * assumed["worker_memory_mb"] / 1024 + (runs * tick_s + hourly_s) * assumed["other_memory_mb"] / 1024
     stored_gb = connections * assumed["days"] * assumed["evidence_months"] * run["stored_bytes"] / GB
-    log_gb = runs * (run["log_bytes"] + tick["log_bytes"]) / GB
+    invocations = 2 * runs + hours + asked
+    log_gb = (runs * (run["log_bytes"] + tick["log_bytes"]) + invocations * assumed["platform_log_bytes"] + asked * assumed["access_log_bytes"]) / GB
     sqs = runs * (run["sqs_requests"] + tick["sqs_requests"] + 2) + assumed["days"] * assumed["queue_polls_a_day"]
     # The table's key is cached, and a data key of the queue serves an hour: 24 of both a day, and one for each credential, wherever it is.
     kms = runs * run["secret_requests"] + assumed["days"] * 48
@@ -41,20 +45,27 @@ def month(inputs, connections, secrets="manager"):
     reads = run["read_units"] + tick["read_units"] + (run["secret_requests"] if secrets == "sealed" else 0)
     secret_requests = runs * run["secret_requests"] if secrets == "manager" else 0
     return {
-        "Lambda": gb_s * price["lambda_gb_second_arm"] + 2 * runs / 1e6 * price["lambda_million_requests"],
+        "Lambda": gb_s * price["lambda_gb_second_arm"] + invocations / 1e6 * price["lambda_million_requests"],
+        "API": asked / 1e6 * price["api_million_requests"],
         "DynamoDB, requests": runs
         * (
             (run["write_units"] + tick["write_units"]) / 1e6 * price["dynamodb_million_write_units"]
             + reads / 1e6 * price["dynamodb_million_read_units"]
-        ),
+        )
+        + hours * assumed["hourly_read_units"] / 1e6 * price["dynamodb_million_read_units"],
         "DynamoDB, a year of evidence and its backup": stored_gb
         * (price["dynamodb_gb_month"] + price["dynamodb_backup_gb_month"]),
         "Secrets Manager": (connections * price["secret_month"] if secrets == "manager" else 0)
         + secret_requests / 1e4 * price["secrets_ten_thousand_requests"],
-        "KMS": counted("AWS::KMS::Key") * price["kms_key_month"] + kms / 1e4 * price["kms_ten_thousand_requests"],
+        "KMS": counted("AWS::KMS::Key") * (price["kms_key_month"] + assumed["key_rotations"] * price["kms_rotation_month"])
+        + kms / 1e4 * price["kms_ten_thousand_requests"],
         "SQS": sqs / 1e6 * price["sqs_million_requests"],
         "Logs": log_gb * (price["logs_gb_ingested"] + assumed["log_retention_months"] * price["logs_gb_month"]),
-        "Metrics, alarms, dashboard": assumed["metrics"] * assumed["metric_hours_a_day"] / 24 * price["metric_month"]
+        "Metrics, alarms, dashboard": (
+            assumed["metrics"] * assumed["metric_hours_a_day"] + assumed["api_metrics"] * assumed["api_metric_hours_a_day"]
+        )
+        / 24
+        * price["metric_month"]
         + counted("AWS::CloudWatch::Alarm") * price["alarm_month"]
         + price["dashboard_month"],
         # At most all of them are sampled.
@@ -126,10 +137,13 @@ def page(inputs):
         "- **History.** Evidence is kept for ever. Its storage grows by the same amount each month.",
         "- **The vendor's answers.** A worker is paid for while it waits for an answer; it is not paid for while a run waits for a request limit.",
         "- **Watching.** The alarms and the dashboard cost the same for one connection and for thousands.",
+        "- **People.** Not in these tables, and not measured: a connection that tracks people writes a row for each whose standing changed, one data key a run, and a",
+        "  certificate of some kilobytes for each that was earned. A quiet day of 1,000 people writes nothing.",
+        "- **Credentials.** A secret costs as much in a month as the rest of a connection in a year; from about 50 connections on they are most of the bill, and `sealed` is cheaper.",
         "",
         "## Inputs",
         "",
-        "Measured: release bootstraps under the Lambda runtime emulator, requests metered between them and an emulated AWS (`just bench-usage`). Memory is that of the process:",
+        "Measured, by an earlier release and not anew: release bootstraps under the Lambda runtime emulator, requests metered between them and an emulated AWS (`just bench-usage`). Memory is that of the process:",
         f"a run over {peak['agents']:,} agents takes {peak['peak_mb']} MB at its peak, so the smallest setting, 128 MB, serves. A tick is counted as if it planned each connection alone, which is more than it costs.",
         "",
         *inputs_table(inputs),
