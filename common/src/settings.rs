@@ -58,7 +58,6 @@ const OUR_NAMES: [&str; 9] = [
 ///
 /// # Errors
 /// [`SettingsError::Unreadable`]
-#[expect(clippy::disallowed_methods, reason = "this looks at the environment once, at the start")]
 pub fn readable_environment() -> Result<(), SettingsError> {
     readable(std::env::vars_os())
 }

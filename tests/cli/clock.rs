@@ -164,8 +164,8 @@ fn serve_begins_anew_what_a_wrong_clock_began() {
     });
     let server = Server::start(&home, &[]);
     super::eventually("run that succeeded", || {
-        let ended = server.log().into_iter().filter(|line| line["message"] == "run ended");
-        ended.last().filter(|line| line["outcome"].as_str().is_some_and(|it| it.contains("Succeeded")))
+        let succeeded = |line: &Value| line["outcome"].as_str().is_some_and(|it| it.contains("Succeeded"));
+        server.log().into_iter().find(|line| line["message"] == "run ended" && succeeded(line))
     });
     assert_eq!(server.terminate().code(), Some(0));
     let statuses: Vec<Value> = runs(&home).iter().map(|run| run["status"].clone()).collect();

@@ -18,7 +18,7 @@ async fn pieces(engine: &Engine) -> usize {
     let mut items = engine.client().scan().table_name(TABLE).into_paginator().items().send();
     let mut pieces = 0;
     while let Some(item) = items.try_next().await.unwrap() {
-        pieces += usize::from(item["pk"].as_s().unwrap().starts_with("EVIDENCE#"));
+        pieces += usize::from(item.get("pk").unwrap().as_s().unwrap().starts_with("EVIDENCE#"));
     }
     pieces
 }

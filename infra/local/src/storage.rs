@@ -34,7 +34,7 @@ impl From<&io::Error> for Trouble {
 }
 
 /// What is written to find out: more than any one write of the engine.
-const PROBE: [u8; 64 * 1024] = [0; 64 * 1024];
+static PROBE: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Tries to write beside a file as far out as the file and its journal reach. `None` if that is possible.
 #[must_use]
