@@ -13,6 +13,7 @@ mod damage;
 mod deployed;
 mod disk;
 mod failures;
+mod packs;
 mod pasted;
 mod people;
 mod recovery;

@@ -281,3 +281,51 @@ async fn a_number_that_does_not_follow_from_its_facts_is_found() {
     assert_eq!(step, Step::Numbers);
     assert!(failed.to_string().contains("run-0001.json: agents_total is not what its facts give"), "{failed}");
 }
+
+/// What docs/verifying.md shows in a block of this language, the first that holds `with`.
+fn shown(language: &str, with: &str) -> String {
+    let page = include_str!("../../docs/verifying.md");
+    let fence = format!("```{language}\n");
+    let mut blocks = page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.find(|block| block.contains(with)).unwrap().to_owned()
+}
+
+/// Runs a program in a folder: whether it succeeded, and what it printed.
+fn ran(folder: &std::path::Path, program: &str, arguments: &[&str]) -> (bool, String) {
+    let output = std::process::Command::new(program).args(arguments).current_dir(folder).output().unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&printed).into_owned())
+}
+
+#[tokio::test]
+async fn the_script_and_the_commands_of_the_docs_check_a_pack_without_this_program() {
+    let world = World::new().await;
+    for day in 0..4 {
+        if day == 1 { world.fail(day).await } else { world.succeed(day).await }
+    }
+    world.clock.move_to(first() + TimeDelta::days(7));
+    let bytes = world.pack("client-b").await;
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("pack.zip"), &bytes).unwrap();
+    std::fs::write(at.join("verify.py"), shown("python", "import")).unwrap();
+    let key = world.maker.signer.verifier().to_string();
+    let (good, said) = ran(at, "python3", &["verify.py", "pack.zip", &key]);
+    assert!(good && said.starts_with("good: "), "{said}");
+    let (good, said) = ran(at, "bash", &["-e", "-c", &shown("sh", "openssl")]);
+    assert!(good && said.contains("Signature Verified Successfully"), "{said}");
+
+    // The same of every recorded file with a byte changed, zipped by another program.
+    let other = common::signing::LogKey::of_seed(&[5; 32], None).unwrap().verifier().to_string();
+    assert!(!ran(at, "python3", &["verify.py", "pack.zip", &other]).0, "signed by another key");
+    let recorded = |path: &str| path.starts_with("log/") || path.starts_with("proofs/");
+    for (path, _) in files(&bytes).iter().filter(|(path, text)| recorded(path) && !text.is_empty()) {
+        let edit = format!(
+            "import zipfile\nz = zipfile.ZipFile('pack.zip')\nw = zipfile.ZipFile('changed.zip', 'w')\n\
+             for n in z.namelist():\n d = z.read(n)\n w.writestr(n, d[:9] + bytes([d[9] ^ 1]) + d[10:] if n == {path:?} else d)\nw.close()"
+        );
+        assert!(ran(at, "python3", &["-c", &edit]).0);
+        let (good, said) = ran(at, "python3", &["verify.py", "changed.zip", &key]);
+        assert!(!good && said.contains("AssertionError") && said.contains(path.as_str()), "{path}: {said}");
+    }
+}

@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 mod arguments;
+pub mod checkpoints;
 mod commands;
 pub mod dispatcher;
 pub mod engine;

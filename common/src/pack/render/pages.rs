@@ -61,7 +61,7 @@ pub(super) fn readme(contents: &Contents) -> Vec<u8> {
          <p>Without the program: every line of <code>manifest.json</code> has the SHA-256 of a file, and <code>manifest.note</code> is a signed note \
          (c2sp.org/signed-note, Ed25519) of the manifest's own hash:</p>\n\
          <pre>sha256sum manifest.json; head -1 manifest.note</pre>\n\
-         <p>docs/verifying.md of the program has the rest, with a script of 60 lines.</p>\n",
+         <p>docs/verifying.md of the program has the rest, with a script that needs Python and openssl alone.</p>\n",
         client = escape(scope.client.as_str()),
         company = escape(scope.company.as_str()),
         from = scope.from,

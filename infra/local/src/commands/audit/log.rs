@@ -1,13 +1,12 @@
 //! `log`: what the evidence log of a connection has, and its checkpoint.
 
-use super::signer;
+use super::evidence_log;
 use crate::arguments::StorageArgs;
 use crate::commands::open;
 use crate::outcome::CliError;
 use crate::render;
 use clap::Args;
-use common::app::log::{EvidenceLog, LogState};
-use common::app::stack::Stack;
+use common::app::log::LogState;
 use common::domain::id::ConnectionId;
 use common::domain::log::statement::{Event, Leaf, Statement};
 use common::store::StoreError;
@@ -39,8 +38,7 @@ struct LogView {
 pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let (company, connection) = (&options.storage.company, &options.connection);
-    let signer = signer(&options.storage, &stack)?;
-    let log = EvidenceLog { store: stack.parts.store.clone(), signer, clock: stack.parts.clock() };
+    let log = evidence_log(&options.storage, &stack)?;
     let signed = if options.checkpoint { log.sign(company, connection).await } else { Ok(None) };
     let state = log.of_connection(company, connection).await;
     stack.close().await;

@@ -10,7 +10,7 @@ use crate::arguments::StorageArgs;
 use crate::outcome::CliError;
 use crate::stack::LocalStack;
 use chrono::NaiveDate;
-use common::app::log::LogSigner;
+use common::app::log::{EvidenceLog, LogSigner};
 use common::app::packs::{MakePackError, PackMaker};
 use common::app::stack::Stack;
 use std::path::Path;
@@ -25,6 +25,12 @@ fn signer(storage: &StorageArgs, stack: &LocalStack) -> Result<Arc<LogSigner>, C
     }
     let signer = LogSigner::of_file(&stack.data().join("log.key"));
     signer.map(Arc::new).map_err(|error| CliError::other(error.to_string()))
+}
+
+/// The evidence log over a data folder.
+pub fn evidence_log(storage: &StorageArgs, stack: &LocalStack) -> Result<EvidenceLog, CliError> {
+    let signer = signer(storage, stack)?;
+    Ok(EvidenceLog { store: stack.parts.store.clone(), signer, clock: stack.parts.clock() })
 }
 
 /// The maker of packs over a data folder.

@@ -6,7 +6,7 @@ use super::{faults, open, refuse_deployed};
 use crate::arguments::StorageArgs;
 use crate::outcome::CliError;
 use crate::stack::LocalStack;
-use crate::{dispatcher, scheduler};
+use crate::{checkpoints, dispatcher, scheduler};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -68,6 +68,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
             options.listen
         ))
     })?;
+    let log = super::audit::evidence_log(&options.storage, &stack)?;
     let address = listener.local_addr().map_err(|error| CliError::other(error.to_string()))?;
     let stop = CancellationToken::new();
     let stack = Arc::new(stack);
@@ -84,6 +85,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let Ok(planner) = stack.parts.planner();
     let planner = Planner { jitter: TimeDelta::minutes(options.jitter_minutes.into()), ..planner };
     let scheduler = tokio::spawn(scheduler::run(planner, stop.clone()));
+    let checkpoints = tokio::spawn(checkpoints::run(log, options.storage.company.clone(), stop.clone()));
     tracing::info!(%address, company = %options.storage.company, "listening");
     crate::render::text(&format!(
         "listening on http://{address} · token in {}\n",
@@ -96,7 +98,10 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     runs.close();
     // What is not done by then is taken up at the next start: it stands in the table.
     let grace = Duration::from_secs(u64::from(options.grace_seconds));
-    drop(tokio::time::timeout(grace, async { tokio::join!(http, dispatcher, scheduler, runs.wait()) }).await);
+    drop(
+        tokio::time::timeout(grace, async { tokio::join!(http, dispatcher, scheduler, checkpoints, runs.wait()) })
+            .await,
+    );
     if let Some(stack) = Arc::into_inner(stack) {
         // What was erased over HTTP leaves the data file's free pages now.
         if let Err(error) = stack.close_and_compact().await {
