@@ -210,10 +210,32 @@ impl RecordKey {
         if canonical && let Ok(number) = text.parse() {
             return Some(Self::Number(number));
         }
-        let digest = Sha256::digest(text.as_bytes());
-        let first = digest.iter().take(16).fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
-        Some(Self::Text(first))
+        Some(Self::Text(first_of(&Sha256::digest(text.as_bytes()))))
     }
+
+    /// A key that tells ids apart in one run and names none of them: of people, and stored between the parts of the run.
+    ///
+    /// ```
+    /// use common::domain::id::RecordKey;
+    /// let learner = RecordKey::Number(57_777);
+    /// assert_eq!(learner.in_run("run-1"), learner.in_run("run-1"));
+    /// assert_ne!(learner.in_run("run-1"), learner.in_run("run-2"));
+    /// assert_ne!(learner.in_run("run-1"), RecordKey::Text(57_777).in_run("run-1"));
+    /// ```
+    #[must_use]
+    pub fn in_run(self, seed: &str) -> Self {
+        let (kind, id) = match self {
+            Self::Number(number) => (0, u128::from(number)),
+            Self::Text(hash) => (1, hash),
+        };
+        let hash = Sha256::new_with_prefix(seed).chain_update([0, kind]).chain_update(id.to_be_bytes());
+        Self::Text(first_of(&hash.finalize()))
+    }
+}
+
+/// The first 128 bits.
+fn first_of(digest: &[u8]) -> u128 {
+    digest.iter().take(16).fold(0_u128, |value, byte| value << 8 | u128::from(*byte))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use common::app::collection::collect::RateLimiters;
 use common::app::collection::worker::Processed;
 use common::app::people::Opening;
 use common::app::runs::forecast::forecast_of;
-use common::domain::id::{ConnectionId, RunId};
+use common::domain::id::{ConnectionId, RecordKey, RunId};
 use common::domain::people::person::{PeopleSummary, PrivacyMode};
 use common::domain::people::roster::Roster;
 use common::domain::people::status::PersonStatus::{self, Compliant, NotCompliant, NotEnrolled};
@@ -27,8 +27,11 @@ const STATUSES: [Option<PersonStatus>; 6] =
 /// Requests of the signals besides one for each assignment: a token, accounts, the account, assignments, learners and campaigns.
 const BESIDES: usize = 6;
 
-/// Requests of people: assignments, learners, and two lists of each pick.
-const OF_PEOPLE: usize = 2 + 2 * PICKS.len();
+/// Requests that only people need: who is enrolled in each selected assignment. Everything else is read once for the signals and for them.
+const OF_PEOPLE: usize = PICKS.len();
+
+/// Requests after which no list of people is wanted: the activity of the selected assignments comes last.
+const LAST: usize = OF_PEOPLE + PICKS.len();
 
 /// An account of so many assignments with activity, the picks among them.
 fn account(assignments: usize) -> Workforce {
@@ -48,9 +51,10 @@ fn account(assignments: usize) -> Workforce {
     account.completed("P1", "l-partly").enrolled("P1", "l-one-of-one").completed("P1", "l-one-of-one")
 }
 
-/// A run of which the limit of a minute, 200 requests, ends the first part when so many requests of people are made.
+/// A run of which the limit of a minute, 200 requests, ends the first part when so many requests of the selected assignments are made.
 async fn paused_after(requests: usize, mode: PrivacyMode) -> World {
-    let mut world = World::new(&account(200 - BESIDES - requests), mode, &PICKS).await;
+    let others = 200 - BESIDES - requests;
+    let mut world = World::new(&account(others + PICKS.len()), mode, &PICKS).await;
     world.ask().await;
     let part = world.part().await.unwrap();
     assert!(matches!(part.processed, Processed::Waiting { .. }), "{requests}: {:?}", part.processed);
@@ -71,10 +75,18 @@ fn asked(requests: &[Request], list: List) -> usize {
     requests.iter().filter(|request| request.list == Some(list)).count()
 }
 
+/// How often each page was asked for.
+fn times(requests: &[Request]) -> BTreeMap<&str, usize> {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    let pages = requests.iter().filter(|it| it.list != Some(List::Token));
+    pages.for_each(|it| *times.entry(&it.path).or_default() += 1);
+    times
+}
+
 #[tokio::test]
 async fn a_run_goes_on_in_any_list_of_people_and_asks_for_no_page_twice() {
     let mut cut_at = BTreeSet::new();
-    for requests in 0..OF_PEOPLE {
+    for requests in 0..LAST {
         let mut world = paused_after(requests, PrivacyMode::Pseudonymous).await;
         let before = world.simulator.requests().len();
         let parts = go_on(&mut world).await;
@@ -83,18 +95,9 @@ async fn a_run_goes_on_in_any_list_of_people_and_asks_for_no_page_twice() {
         let all = world.simulator.requests();
         let rest = &all[before..];
         assert_eq!((rest[0].list, asked(rest, List::Token)), (Some(List::Token), 1));
-        assert_eq!(rest.len(), 1 + OF_PEOPLE - requests, "{requests}");
+        assert_eq!(rest.len(), 1 + LAST - requests, "{requests}");
         cut_at.insert(rest[1].path.clone());
-
-        // The signals and people read three kinds of lists each for themselves.
-        let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-        all.iter().filter(|it| it.list != Some(List::Token)).for_each(|it| *times.entry(&it.path).or_default() += 1);
-        let twice = |path: &str| {
-            let lists = ["assignments", "learners"].map(|list| format!("/api/v1/accounts/{ACCOUNT}/{list}"));
-            let activity = PICKS.map(|pick| format!("/api/v1/assignments/{pick}/learner-activity"));
-            lists.iter().chain(&activity).any(|it| it == path)
-        };
-        assert!(times.iter().all(|(path, times)| *times == 1 + usize::from(twice(path))), "{requests}: {times:?}");
+        assert!(times(&all).values().all(|times| *times == 1), "{requests}: {:?}", times(&all));
 
         let run = world.store.runs(&world.company, &world.id, 1).await.unwrap().remove(0);
         assert_eq!((run.status, run.api_calls), (RunStatus::Succeeded, all.len() as u64));
@@ -103,8 +106,72 @@ async fn a_run_goes_on_in_any_list_of_people_and_asks_for_no_page_twice() {
         assert_eq!(people.summary, PeopleSummary { compliant: 2, not_compliant: 2, not_enrolled: 1, unknown: 0 });
     }
     let kinds: BTreeSet<&str> = cut_at.iter().filter_map(|path| path.rsplit('/').next()).collect();
-    assert_eq!(kinds, BTreeSet::from(["assignments", "learner-activity", "learners"]));
-    assert!(cut_at.contains(&format!("/api/v1/accounts/{ACCOUNT}/learners")));
+    assert_eq!(kinds, BTreeSet::from(["learner-activity", "learners"]));
+}
+
+#[tokio::test]
+async fn a_run_asks_for_exactly_the_pages_that_signals_and_people_need() {
+    // Several pages of each shared list, and a draft, which the signals do not read.
+    let mut workforce = account(6).assignment("draft", "draft").enrolled("draft", "l-never");
+    for n in 0..1_100 {
+        let who = format!("many-{n:04}");
+        workforce = workforce.learner(&who, "active").enrolled("P1", &who).completed("P1", &who);
+    }
+    let picks = ["P1", "P2", "draft"];
+    let asked_by = async |mode| {
+        let mut world = World::new(&workforce, mode, &picks).await;
+        world.cap(5_000).await;
+        assert_eq!(world.sync().await, Processed::Succeeded { bundles: 1 });
+        let requests: Vec<(String, String)> =
+            world.simulator.requests().iter().map(|it| (it.path.clone(), format!("{:?}", it.query))).collect();
+        (world, requests)
+    };
+    let (_, mut signals) = asked_by(PrivacyMode::Aggregate).await;
+    let (mut world, mut both) = asked_by(PrivacyMode::Full).await;
+    let of_people = |(path, _): &(String, String)| {
+        picks.iter().any(|pick| *path == format!("/api/v1/assignments/{pick}/learners"))
+            || path == "/api/v1/assignments/draft/learner-activity"
+    };
+    let only_people: Vec<_> = both.iter().filter(|it| of_people(it)).cloned().collect();
+    assert_eq!(only_people.len(), 3 + 1 + 1 + 1, "three pages of P1, and one of each other list");
+    both.retain(|it| !of_people(it) && !it.0.contains("certificate"));
+    signals.sort();
+    both.sort();
+    assert_eq!(both, signals, "what they share is asked for once");
+    assert_eq!(both.iter().filter(|(path, _)| path.ends_with("/P1/learner-activity")).count(), 3);
+    // And what the signals say is the same.
+    let tracked = world.bundle().await;
+    world.configure(|people| people.mode = PrivacyMode::Aggregate).await;
+    world.sync().await;
+    assert_eq!(world.bundle().await.signals, tracked.signals);
+}
+
+#[tokio::test]
+async fn who_is_tracked_anew_in_mid_run_is_given_what_the_signals_have_and_no_page_more() {
+    // The selection is changed when the signals have read everything but the activity of two selected assignments.
+    let mut world = paused_after(LAST - 2, PrivacyMode::Pseudonymous).await;
+    let before = world.simulator.requests().len();
+    world.configure(|people| people.picks = picks(&["P1", "P4"])).await;
+    go_on(&mut world).await;
+    let all = world.simulator.requests();
+    let rest = times(&all[before..]);
+    let path = |id: &str, list: &str| format!("/api/v1/assignments/{id}/{list}");
+    let first_part = times(&all[..before]);
+    let mut expected: BTreeMap<String, usize> = ["assignments", "learners"]
+        .map(|list| (format!("/api/v1/accounts/{ACCOUNT}/{list}"), 1))
+        .into_iter()
+        .chain(["P1", "P4"].map(|id| (path(id, "learners"), 1)))
+        .chain(["P1", "P4"].map(|id| (path(id, "learner-activity"), 1)))
+        .collect();
+    // What the signals had not read yet comes once for both.
+    for id in PICKS {
+        if !first_part.contains_key(path(id, "learner-activity").as_str()) {
+            expected.insert(path(id, "learner-activity"), 1);
+        }
+    }
+    assert_eq!(rest, expected.iter().map(|(path, times)| (path.as_str(), *times)).collect());
+    assert_eq!(world.status("l-partly").await.map(|(status, _)| status), Some(NotCompliant));
+    assert_eq!(world.bundle().await.people.unwrap().assignments, picks(&["P1", "P4"]));
 }
 
 /// The pieces of the waiting run's checkpoint.
@@ -122,20 +189,29 @@ async fn checkpoint(world: &World) -> Vec<u8> {
 #[tokio::test]
 async fn nobody_can_be_told_from_what_waits() {
     for mode in [PrivacyMode::Pseudonymous, PrivacyMode::Full] {
-        let world = paused_after(OF_PEOPLE - 1, mode).await;
+        let world = paused_after(LAST - 1, mode).await;
         // As they were given to the table, which writes bytes as base64.
         let waits = checkpoint(&world).await;
         let bytes = [waits.as_slice(), &world.end().await].concat();
         assert!(contains(&waits, "P1"), "the signals are as they are, so names would be found");
         for learner in LEARNERS {
             assert!(!contains(&bytes, learner), "{learner}, mode {mode}");
+            // Nor by the hash that other records are told apart by, which anybody can make of an id.
+            let Some(RecordKey::Text(mut hash)) = RecordKey::from_text(learner) else { panic!("{learner}") };
+            let mut varint = Vec::new();
+            while hash > 0 {
+                varint.push(u8::try_from(hash & 0x7f).unwrap() | 0x80);
+                hash >>= 7;
+            }
+            *varint.last_mut().unwrap() &= 0x7f;
+            assert!(!waits.windows(varint.len()).any(|part| part == varint), "{learner}, mode {mode}");
         }
     }
 }
 
 #[tokio::test]
 async fn what_waits_does_not_outlive_the_people_that_it_names() {
-    let mut world = paused_after(OF_PEOPLE - 1, PrivacyMode::Full).await;
+    let mut world = paused_after(LAST - 1, PrivacyMode::Full).await;
     world.vault.erase_people(&world.store, &world.company, &world.id).await.unwrap();
     let before = world.simulator.requests().len();
     go_on(&mut world).await;
@@ -150,7 +226,7 @@ async fn what_waits_does_not_outlive_the_people_that_it_names() {
 
 #[tokio::test]
 async fn names_and_picks_that_are_changed_meanwhile_count() {
-    let mut world = paused_after(OF_PEOPLE - 1, PrivacyMode::Pseudonymous).await;
+    let mut world = paused_after(LAST - 1, PrivacyMode::Pseudonymous).await;
     world.configure(|people| people.mode = PrivacyMode::Full).await;
     go_on(&mut world).await;
     let record = world.person("l-done").await.unwrap();
@@ -158,7 +234,7 @@ async fn names_and_picks_that_are_changed_meanwhile_count() {
     let opened = world.vault.open_identity(&world.store, &world.company, &world.id, &record, opening).await.unwrap();
     assert_eq!(opened.name.as_deref(), Some("First-l-done Last-l-done"));
 
-    let mut world = paused_after(OF_PEOPLE - 1, PrivacyMode::Pseudonymous).await;
+    let mut world = paused_after(LAST - 1, PrivacyMode::Pseudonymous).await;
     world.configure(|people| people.picks = picks(&["P1"])).await;
     go_on(&mut world).await;
     assert_eq!(world.status("l-partly").await.map(|(status, _)| status), Some(Compliant));

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The version that checkpoints are written in. One of another version is not taken up: its run begins anew.
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 
 /// So many parts in a row may come to an end without a new page.
 pub(super) const IDLE_PARTS: u32 = 3;
@@ -26,7 +26,7 @@ pub(super) struct Checkpoint {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Lists {
     Edr(Box<EdrState>),
-    /// The lists of the signals, and, once they are whole, those of people, sealed.
+    /// The lists of the signals, and those of the people who are tracked, sealed.
     Sat(Box<SatState>, Option<Vec<u8>>),
 }
 

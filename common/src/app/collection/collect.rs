@@ -18,7 +18,7 @@ use crate::huntress::origin::Origin;
 use crate::huntress::progress::Progress;
 use crate::huntress::rate_limit::{Limit, RateLimiter};
 use crate::huntress::retry::{Transport, WaitPolicy};
-use crate::huntress::sat::{SatClient, SatCredential, SatState};
+use crate::huntress::sat::{SatClient, SatCredential, SatState, TrackedPeople};
 use crate::settings::Origins;
 use crate::store::{Store, StoreError};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
@@ -210,7 +210,7 @@ impl Huntress {
         let (state, started_at) = (SatState::new(settings, job.as_of), self.clock.now());
         let transport = self.sat_transport(&job);
         let client = SatClient::open(&transport, credential).await?;
-        let (state, collection) = whole(self.continue_sat(&client, state, started_at, configured, job).await?)?;
+        let (state, collection) = whole(self.continue_sat(&client, state, None, started_at, configured, job).await?)?;
         Ok((state.into(), collection))
     }
 
@@ -220,7 +220,7 @@ impl Huntress {
         self.transport(&self.origins.sat, budget, job.patience, progress)
     }
 
-    /// Reads an account of the training API on from `state`, for a run that started at `started_at`.
+    /// Reads an account of the training API on from `state`, and the people who are tracked with it, for a run that started at `started_at`.
     ///
     /// # Errors
     /// The [`Failure`] that leaves nothing to be said.
@@ -228,6 +228,7 @@ impl Huntress {
         &self,
         client: &SatClient<'_>,
         state: SatState,
+        people: Option<TrackedPeople<'_>>,
         started_at: DateTime<Utc>,
         configured: Option<&str>,
         job: Job,
@@ -235,7 +236,7 @@ impl Huntress {
         let instants = Instants { as_of: job.as_of, observed_at: job.as_of_given.then_some(job.as_of) };
         // Learners are told apart by hashes that no other run can be compared with.
         let seed = job.run.as_ref().map_or_else(|| format!("{:032x}", fastrand::u128(..)), ToString::to_string);
-        let collected = client.collect(state, instants, configured, &seed).await?;
+        let collected = client.collect(state, people, instants, configured, &seed).await?;
         Ok(collected.map(|(state, account)| {
             let lowest_remaining = job.progress.lowest_remaining();
             if let Some(warning) = RateLimitWarning::of(lowest_remaining) {

@@ -2,7 +2,7 @@
 
 use super::checkpoint::{Checkpoint, IDLE_PARTS, Lists};
 use super::collect::{Huntress, Job, RateLimiters};
-use crate::app::people::{KeyringError, PeopleKeyring};
+use crate::app::people::{KeyringError, PeopleKeyring, Tracking};
 use crate::app::runs::begun_ahead;
 use crate::aws::queue::{Queue, QueueError, Queued, RunMessage};
 use crate::aws::secrets::{Binding, Credential, Credentials, SecretError};
@@ -356,16 +356,20 @@ impl Worker {
                 None => return Err(failure.into()),
             },
         };
+        let tracking = self.begin_tracking(lease, connection, as_of, people.as_deref()).await?;
+        let tracked = tracking.as_ref().map(Tracking::people);
         let configured = connection.account_id.as_ref().map(SatId::as_str);
-        let collected = self.huntress.continue_sat(&client, state, started_at, configured, job).await?;
+        let collected = self.huntress.continue_sat(&client, state, tracked, started_at, configured, job).await?;
         let (state, mut collection) = match collected {
             Collected::Complete(whole) => whole,
-            Collected::Paused { state, until } => return paused(*state, people, until),
+            Collected::Paused { state, until } => {
+                let people = tracking.map(|tracking| tracking.seal(lease.run())).transpose()?;
+                return paused(*state, people, until);
+            }
         };
-        let account = &collection.account.id;
-        let people = match self.track(lease, connection, &client, account, as_of, people.as_deref()).await? {
-            Collected::Complete(people) => people,
-            Collected::Paused { state: people, until } => return paused(state, Some(*people), until),
+        let people = match tracking {
+            Some(tracking) => Some(self.finish_tracking(lease, &client, tracking).await?),
+            None => None,
         };
         let tally = state.tally();
         collection.api_calls = progress.requests();

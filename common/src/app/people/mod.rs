@@ -11,6 +11,7 @@ pub use keyring::{ConnectionKeyring, Identity, KeyringError, Opening, PeopleKeyr
 pub(super) use service::training_connection;
 pub use service::{OpenedCertificate, PeopleError, PeopleService};
 pub use track::Tracked;
+pub(in crate::app) use track::Tracking;
 
 use crate::app::collection::collect::{Huntress, Job};
 use crate::domain::failure::{Failure, FailureCode};

@@ -8,20 +8,17 @@ use crate::aws::secrets::wrapping::WrapError;
 use crate::domain::connection::Connection;
 use crate::domain::controls::{ControlMap, ControlOptions, Evidence};
 use crate::domain::failure::{Failure, FailureCode};
+use crate::domain::id::RunId;
 use crate::domain::people::compliance::{Inclusion, RunRule, owe_certificates};
-use crate::domain::people::person::{
-    PeopleEvidence, PeopleSettings, PeopleSummary, PersonId, PersonState, PrivacyMode,
-};
+use crate::domain::people::person::{PeopleEvidence, PeopleSummary, PersonId, PersonState, PrivacyMode};
 use crate::domain::people::roster::{LearnerId, Listed, Roster};
 use crate::domain::people::status::PersonStatus;
 use crate::domain::product::Product;
 use crate::domain::quality::Quality;
-use crate::domain::sat::id::SatId;
-use crate::huntress::collection::{Collected, Instants};
-use crate::huntress::sat::{PeopleState, SatClient};
+use crate::huntress::sat::{PeopleNeeds, PeopleState, SatClient, TrackedPeople};
 use crate::store::{Lease, PeopleWritten, PersonRecord, PersonWrite, StoreError, StoredPerson};
 use chrono::{DateTime, Utc};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a run did about people.
@@ -35,14 +32,29 @@ pub struct Tracked {
     pub written: PeopleWritten,
 }
 
-/// The rule of one run, and whom it knows.
-struct Tracking<'a> {
-    settings: &'a PeopleSettings,
+/// The people of a connection while a run tracks them.
+pub(in crate::app) struct Tracking<'a> {
+    connection: &'a Connection,
+    keyring: ConnectionKeyring<'a>,
     rule: RunRule,
     stored: HashMap<PersonId, StoredPerson>,
+    lists: Mutex<PeopleState>,
 }
 
 impl Tracking<'_> {
+    /// What the collection reads of them, beside the signals.
+    pub fn people(&self) -> TrackedPeople<'_> {
+        TrackedPeople { state: &self.lists, needs: self }
+    }
+
+    /// What was read of them so far, for the next part of the run. It names them, so it is sealed.
+    ///
+    /// # Errors
+    /// The [`Failure`] of what cannot be sealed.
+    pub fn seal(&self, run: &RunId) -> Result<Vec<u8>, AttemptError> {
+        self.keyring.seal_lists(run, &lock(&self.lists)).map_err(|error| failed(error.into()))
+    }
+
     fn visible(&self, person: &PersonId) -> Option<&PersonRecord> {
         self.stored.get(person)?.visible.as_ref()
     }
@@ -56,71 +68,100 @@ impl Tracking<'_> {
     }
 
     /// What a person is after this run; `None` for who is not one of the people.
-    fn after_run(&self, roster: &Roster, listed: &Listed, person: &PersonId, lists_read: bool) -> Option<PersonState> {
+    fn after_run(&self, lists: &PeopleState, listed: &Listed, person: &PersonId) -> Option<PersonState> {
         let known = self.known(person);
-        let assignments = || roster.assignments_of(listed, |id| self.rule.was_open(known, id));
-        self.rule.after_run(known, listed.person(), || lists_read.then(assignments))
+        let assignments = || lists.roster().assignments_of(listed, |id| self.rule.was_open(known, id));
+        self.rule.after_run(known, listed.person(), || lists.are_enrollments_needed().then(assignments))
+    }
+}
+
+impl PeopleNeeds for Tracking<'_> {
+    /// Nothing of any assignment is needed while everybody who is known or active is settled.
+    fn needs_enrollments(&self, roster: &Roster) -> bool {
+        let hasher = &self.keyring.hasher;
+        let listed: HashMap<PersonId, &Listed> =
+            roster.everybody().map(|(learner, listed)| (hasher.person(learner), listed)).collect();
+        let new = listed
+            .iter()
+            .any(|(person, listed)| roster.inclusion(listed) == Inclusion::Included && self.needs_evaluation(person));
+        let visible = || self.stored.values().filter_map(|stored| stored.visible.as_ref());
+        let known = visible().any(|record| {
+            let calls_inactive = listed.get(&record.person).is_some_and(|listed| listed.is_inactive());
+            !record.state.inactive && self.rule.needs_evaluation(Some(&record.state)) && !calls_inactive
+        });
+        // A certificate takes the learner's id, and who is not among the account's learners is named by the lists of assignments alone.
+        let owed = |record: &PersonRecord| self.keyring.seals() && record.state.is_owed_a_certificate();
+        let owed = visible().any(|record| owed(record) && !listed.contains_key(&record.person));
+        // Nobody is known yet: then those who are enrolled and not active are to be found, too.
+        new || known || owed || self.rule.is_first
+    }
+
+    fn needs_activity_of(&self, learner: &LearnerId, listed: &Listed) -> bool {
+        !listed.is_inactive() && self.needs_evaluation(&self.keyring.hasher.person(learner))
     }
 }
 
 impl Worker {
-    /// Brings the people of a connection up to date, if it tracks any. What is written is visible once the run is committed. `kept` is what an earlier
-    /// part of the run left; what this part leaves when it has to pause is sealed.
+    /// Begins to track the people of a connection, if it tracks any, or goes on from what an earlier part of the run left.
     ///
     /// # Errors
-    /// The [`Failure`] of the first list that fails for good, or what of our own does not answer; then nobody has changed.
-    pub(in crate::app) async fn track(
-        &self,
+    /// What of our own does not answer, or the [`Failure`] of what does not open.
+    pub(in crate::app) async fn begin_tracking<'a>(
+        &'a self,
         lease: &Lease,
-        connection: &Connection,
-        client: &SatClient<'_>,
-        account: &SatId,
+        connection: &'a Connection,
         as_of: DateTime<Utc>,
         kept: Option<&[u8]>,
-    ) -> Result<Collected<Option<Tracked>, Vec<u8>>, AttemptError> {
+    ) -> Result<Option<Tracking<'a>>, AttemptError> {
         if !connection.people.is_on() {
-            return Ok(Collected::Complete(None));
+            return Ok(None);
         }
         let (company, id, mode) = (&connection.company, &connection.id, connection.people.mode);
-        let keeper = self.keyring.keeper(&self.store, company, id, mode).await.map_err(failed)?;
+        let keyring = self.keyring.keeper(&self.store, company, id, mode).await.map_err(failed)?;
         let stored = self.store.stored_people(company, id).await.map_err(|error| failed(error.into()))?;
         // What a run left that never committed is nobody.
         let is_first = stored.values().all(|stored| stored.visible.is_none());
         let recertify_after_days = connection.people.recertify_after_days;
         let rule = RunRule { as_of, recertify_after_days, is_first };
-        let tracking = Tracking { settings: &connection.people, rule, stored };
-        let lists = Mutex::new(begin(lease, connection, &keeper, as_of, kept));
-        let lists_read = match read(&tracking, client, account, &keeper, &lists).await? {
-            Collected::Complete(lists_read) => lists_read,
-            Collected::Paused { until, .. } => {
-                let sealed = keeper.seal_lists(lease.run(), &lock(&lists)).map_err(|error| failed(error.into()))?;
-                return Ok(Collected::Paused { state: Box::new(sealed), until });
-            }
+        let lists = Mutex::new(begin(lease, connection, &keyring, as_of, kept));
+        Ok(Some(Tracking { connection, keyring, rule, stored, lists }))
+    }
+
+    /// Brings the people up to date, whose lists are read. What is written is visible once the run is committed.
+    ///
+    /// # Errors
+    /// What of our own does not answer, or the [`Failure`] of what does not open; then nobody has changed.
+    pub(in crate::app) async fn finish_tracking(
+        &self,
+        lease: &Lease,
+        client: &SatClient<'_>,
+        tracking: Tracking<'_>,
+    ) -> Result<Tracked, AttemptError> {
+        let mut updates = {
+            let lists = lock(&tracking.lists);
+            updates(&tracking, &lists).map_err(failed)?
         };
-        let lists = lists.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let roster = lists.roster();
-        let mut candidates = candidates(&tracking, roster, &keeper, lists_read).map_err(failed)?;
-        if keeper.seals() {
+        let keyring = &tracking.keyring;
+        if keyring.seals() {
             let asked =
-                Asked { client, clock: &*self.huntress.clock, documents: &self.keyring.documents, keeper: &keeper };
-            fetch(&asked, &mut candidates).await;
+                Asked { client, clock: &*self.huntress.clock, documents: &self.keyring.documents, keeper: keyring };
+            fetch(&asked, &mut updates).await;
         }
-        self.write(lease, connection, &tracking, roster, &keeper, candidates).await.map(Some).map(Collected::Complete)
+        self.write(lease, &tracking, updates).await
     }
 
     async fn write(
         &self,
         lease: &Lease,
-        connection: &Connection,
         tracking: &Tracking<'_>,
-        roster: &Roster,
-        keeper: &ConnectionKeyring<'_>,
-        candidates: Vec<PersonUpdate>,
+        updates: Vec<PersonUpdate>,
     ) -> Result<Tracked, AttemptError> {
+        let connection = tracking.connection;
+        let settings = &connection.people;
         // Those whom this run looked at come last. A certification that ended by time counts for none, also of who is in no list any more.
         let known = tracking.stored.values().filter_map(|stored| stored.visible.as_ref());
-        let looked_at = candidates.iter().map(|candidate| &candidate.record);
-        let days = tracking.settings.recertify_after_days;
+        let looked_at = updates.iter().map(|update| &update.record);
+        let days = settings.recertify_after_days;
         let after: HashMap<&PersonId, (PersonStatus, bool)> = known
             .chain(looked_at)
             .map(|PersonRecord { person, state, .. }| {
@@ -130,23 +171,31 @@ impl Worker {
         let mut summary = PeopleSummary::default();
         after.values().filter(|(_, inactive)| !inactive).for_each(|(status, _)| summary.count(*status));
         let map = ControlMap::current();
+        let (missing_assignments, truncated, quality) = {
+            let lists = lock(&tracking.lists);
+            let roster = lists.roster();
+            (roster.gone(), roster.is_truncated(), roster.quality())
+        };
         let evidence = PeopleEvidence {
             summary,
-            assignments: tracking.settings.picks.clone(),
-            missing_assignments: roster.gone(),
-            truncated: roster.is_truncated(),
-            recertify_after_days: tracking.settings.recertify_after_days,
+            assignments: settings.picks.clone(),
+            missing_assignments,
+            truncated,
+            recertify_after_days: settings.recertify_after_days,
             controls: map.controls_for(Evidence::PersonTraining, ControlOptions::default()),
             control_map_version: map.version().to_owned(),
         };
-        let writes: Vec<PersonWrite> = candidates.into_iter().filter_map(PersonUpdate::write).collect();
-        let written =
-            self.store.write_people(lease, &keeper.keeping, writes).await.map_err(|error| failed(error.into()))?;
+        let writes: Vec<PersonWrite> = updates.into_iter().filter_map(PersonUpdate::write).collect();
+        let written = self
+            .store
+            .write_people(lease, &tracking.keyring.keeping, writes)
+            .await
+            .map_err(|error| failed(error.into()))?;
         tracing::info!(
             company = %connection.company, connection = %connection.id, rows = written.rows, events = written.events,
             left_alone = written.left_alone, "people written"
         );
-        Ok(Tracked { evidence, quality: roster.quality(), written })
+        Ok(Tracked { evidence, quality, written })
     }
 }
 
@@ -154,14 +203,14 @@ impl Worker {
 fn begin(
     lease: &Lease,
     connection: &Connection,
-    keeper: &ConnectionKeyring<'_>,
+    keyring: &ConnectionKeyring<'_>,
     as_of: DateTime<Utc>,
     kept: Option<&[u8]>,
 ) -> PeopleState {
-    let (picks, names) = (&connection.people.picks, keeper.seals());
+    let (selected, names) = (&connection.people.picks, keyring.seals());
     if let Some(sealed) = kept {
-        match keeper.open_lists(lease.run(), sealed) {
-            Ok(lists) if lists.is_for(picks, names) => return lists,
+        match keyring.open_lists(lease.run(), sealed) {
+            Ok(lists) if lists.is_for(selected, names) => return lists,
             _ => tracing::warn!(
                 connection = %connection.id,
                 "people, or what is kept of them, were changed while the run was waiting; their lists are read anew"
@@ -169,70 +218,7 @@ fn begin(
         }
     }
     let caps = connection.sat.caps();
-    PeopleState::new(Roster::new(as_of, picks, caps.activity_per_assignment), caps.assignments, names)
-}
-
-/// Reads the lists that are needed: nothing of any assignment while everybody who is known or active is settled. Tells whether those were.
-async fn read(
-    tracking: &Tracking<'_>,
-    client: &SatClient<'_>,
-    account: &SatId,
-    keeper: &ConnectionKeyring<'_>,
-    lists: &Mutex<PeopleState>,
-) -> Result<Collected<bool, ()>, Failure> {
-    let instants = Instants { as_of: tracking.rule.as_of, observed_at: None };
-    let paused = |until| Ok(Collected::Paused { state: Box::new(()), until });
-    if let Some(until) = client.read_everybody(account.as_str(), lists, instants).await? {
-        return paused(until);
-    }
-    let hasher = &keeper.hasher;
-    let (inactive, lists_read) = {
-        let lists = lock(lists);
-        let roster = lists.roster();
-        let inactive = |(learner, listed): (&LearnerId, &Listed)| listed.is_inactive().then(|| hasher.person(learner));
-        let inactive: HashSet<PersonId> = roster.everybody().filter_map(inactive).collect();
-        // Whom the picks' lists have named since does not change what an earlier part found that it needs.
-        let lists_read = lists.are_picks_begun() || needs_lists(tracking, keeper, roster, &inactive);
-        (inactive, lists_read)
-    };
-    if !lists_read {
-        return Ok(Collected::Complete(false));
-    }
-    if let Some(until) = client.read_enrollments(lists, instants).await? {
-        return paused(until);
-    }
-    let wanted = |learner: &LearnerId| {
-        let person = hasher.person(learner);
-        !inactive.contains(&person) && tracking.needs_evaluation(&person)
-    };
-    match client.read_progress(lists, wanted, instants).await? {
-        Some(until) => paused(until),
-        None => Ok(Collected::Complete(true)),
-    }
-}
-
-/// Whether anybody is to be evaluated, or found, by the lists of assignments.
-fn needs_lists(
-    tracking: &Tracking<'_>,
-    keeper: &ConnectionKeyring<'_>,
-    roster: &Roster,
-    inactive: &HashSet<PersonId>,
-) -> bool {
-    let hasher = &keeper.hasher;
-    let new = roster.everybody().any(|(learner, listed)| {
-        roster.inclusion(listed) == Inclusion::Included && tracking.needs_evaluation(&hasher.person(learner))
-    });
-    let known = tracking.stored.iter().any(|(person, stored)| {
-        let open = |record: &PersonRecord| !record.state.inactive && !tracking.rule.is_settled(record.state.standing);
-        stored.visible.as_ref().is_some_and(open) && !inactive.contains(person)
-    });
-    // A certificate takes the learner's id, and who is not among the account's learners is named by the lists of assignments alone.
-    let owed = |record: &PersonRecord| keeper.seals() && record.state.is_owed_a_certificate();
-    let listed: HashSet<PersonId> = roster.everybody().map(|(learner, _)| hasher.person(learner)).collect();
-    let mut visible = tracking.stored.values().filter_map(|stored| stored.visible.as_ref());
-    let owed = visible.any(|record| owed(record) && !listed.contains(&record.person));
-    // Nobody is known yet: then those who are enrolled and not active are to be found, too.
-    new || known || owed || tracking.rule.is_first
+    PeopleState::new(Roster::new(as_of, selected, caps.activity_per_assignment), caps.assignments, names)
 }
 
 fn lock(lists: &Mutex<PeopleState>) -> MutexGuard<'_, PeopleState> {
@@ -240,36 +226,28 @@ fn lock(lists: &Mutex<PeopleState>) -> MutexGuard<'_, PeopleState> {
 }
 
 /// Everybody whom this run has something to say about.
-fn candidates(
-    tracking: &Tracking<'_>,
-    roster: &Roster,
-    keeper: &ConnectionKeyring<'_>,
-    lists_read: bool,
-) -> Result<Vec<PersonUpdate>, KeyringError> {
-    let mut candidates = Vec::new();
-    for (learner, listed) in roster.everybody() {
-        let person = keeper.hasher.person(learner);
-        let Some(mut state) = tracking.after_run(roster, listed, &person, lists_read) else { continue };
+fn updates(tracking: &Tracking<'_>, lists: &PeopleState) -> Result<Vec<PersonUpdate>, KeyringError> {
+    let keyring = &tracking.keyring;
+    let mut updates = Vec::new();
+    for (learner, listed) in lists.roster().everybody() {
+        let person = keyring.hasher.person(learner);
+        let Some(mut state) = tracking.after_run(lists, listed, &person) else { continue };
         let previous = tracking.visible(&person);
         let settled = previous.is_some_and(|record| tracking.rule.is_settled(record.state.standing));
         let known = previous.map(|record| &record.sealed);
         // Who is settled is not synced; only who was kept without a name before the mode asked for it gets one.
-        let keep = settled && (!keeper.seals() || known.is_some_and(|known| known.tag.is_some()));
+        let keep = settled && (!keyring.seals() || known.is_some_and(|known| known.tag.is_some()));
         let sealed = match known {
             Some(known) if keep || state.inactive => known.clone(),
-            known => keeper.seal(&person, listed.profile(), known)?,
+            known => keyring.seal(&person, listed.profile(), known)?,
         };
-        if tracking.settings.mode == PrivacyMode::Full && !state.inactive {
+        if tracking.connection.people.mode == PrivacyMode::Full && !state.inactive {
             owe_certificates(&mut state);
         }
         let read = tracking.stored.get(&person).cloned();
-        candidates.push(PersonUpdate {
-            learner: learner.clone(),
-            record: PersonRecord { person, state, sealed },
-            read,
-        });
+        updates.push(PersonUpdate { learner: learner.clone(), record: PersonRecord { person, state, sealed }, read });
     }
-    Ok(candidates)
+    Ok(updates)
 }
 
 /// What it means for a run that people cannot be kept.

@@ -1,4 +1,4 @@
-//! Everybody that the lists name, and what they say of each picked assignment: the facts that statuses are made of.
+//! Everybody that the lists name, and what they say of each selected assignment: the facts that statuses are made of.
 
 use super::compliance::{
     Completion, Enrollment, Inclusion, ListedPerson, Rows, SelectedAssignment, SelectedFacts, inclusion,
@@ -89,16 +89,16 @@ impl Listed {
     }
 }
 
-/// A person and a pick.
+/// A person and a selected assignment.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Cell {
     enrolled: bool,
     rows: Rows,
 }
 
-/// One picked assignment and its two lists.
+/// One selected assignment and its two lists.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Pick {
+struct Selected {
     id: SatId,
     /// Gone until the account's list is read.
     place: Place,
@@ -113,7 +113,7 @@ struct Pick {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Roster {
     as_of: DateTime<Utc>,
-    picks: Vec<Pick>,
+    selected: Vec<Selected>,
     people: BTreeMap<LearnerId, Listed>,
     learners_read: u64,
     quality: Quality,
@@ -122,8 +122,8 @@ pub struct Roster {
 impl Roster {
     /// Nobody yet. `cap` is that of the activity records of one assignment; who is enrolled is read to the end.
     #[must_use]
-    pub fn new(as_of: DateTime<Utc>, picks: &SelectedAssignments, cap: u64) -> Self {
-        let pick = |id: &SatId| Pick {
+    pub fn new(as_of: DateTime<Utc>, selected: &SelectedAssignments, cap: u64) -> Self {
+        let new = |id: &SatId| Selected {
             id: id.clone(),
             place: Place::Gone,
             learners: Capped::at(MAX_CAP),
@@ -132,44 +132,48 @@ impl Roster {
             usable: false,
             seen: SeenIds::default(),
         };
-        let picks = picks.iter().map(pick).collect();
-        Self { as_of, picks, people: BTreeMap::new(), learners_read: 0, quality: Quality::default() }
+        let selected = selected.iter().map(new).collect();
+        Self { as_of, selected, people: BTreeMap::new(), learners_read: 0, quality: Quality::default() }
     }
 
-    /// The same, with the place of each pick in the account's list.
+    /// The same, with the place of each selected assignment in the account's list.
     #[must_use]
     pub fn placed(mut self, book: &AssignmentBook) -> Self {
         self.place(book);
         self
     }
 
-    /// Finds the place of each pick in the account's list, which is complete.
+    /// Finds the place of each selected assignment in the account's list, which is complete.
     pub fn place(&mut self, book: &AssignmentBook) {
-        self.picks.iter_mut().for_each(|pick| pick.place = book.place(&pick.id));
+        self.selected.iter_mut().for_each(|selected| selected.place = book.place(&selected.id));
     }
 
     /// The assignments that it is about.
     #[must_use]
-    pub fn picks(&self) -> SelectedAssignments {
-        self.picks.iter().map(|pick| pick.id.clone()).collect()
+    pub fn selected(&self) -> SelectedAssignments {
+        self.selected.iter().map(|selected| selected.id.clone()).collect()
     }
 
-    /// The picks that the account lists, by their places in the roster.
+    /// The selected assignments that the account lists, by their places in the roster.
     #[must_use]
-    pub fn listed_picks(&self) -> Vec<(usize, SatId)> {
-        let listed = self.picks.iter().enumerate().filter(|(_, pick)| pick.place == Place::Listed);
-        listed.map(|(index, pick)| (index, pick.id.clone())).collect()
+    pub fn listed_assignments(&self) -> Vec<(usize, SatId)> {
+        let listed = self.selected.iter().enumerate().filter(|(_, selected)| selected.place == Place::Listed);
+        listed.map(|(index, selected)| (index, selected.id.clone())).collect()
     }
 
-    /// The picks that the account no longer lists.
+    /// The selected assignments that the account no longer lists.
     #[must_use]
     pub fn gone(&self) -> SelectedAssignments {
-        self.picks.iter().filter(|pick| pick.place == Place::Gone).map(|pick| pick.id.clone()).collect()
+        self.selected
+            .iter()
+            .filter(|selected| selected.place == Place::Gone)
+            .map(|selected| selected.id.clone())
+            .collect()
     }
 
     fn person(&mut self, learner: LearnerId) -> &mut Listed {
-        let picks = self.picks.len();
-        let new = || Listed { cells: vec![Cell::default(); picks], ..Listed::default() };
+        let assignments = self.selected.len();
+        let new = || Listed { cells: vec![Cell::default(); assignments], ..Listed::default() };
         self.people.entry(learner).or_insert_with(new)
     }
 
@@ -189,9 +193,9 @@ impl Roster {
         person.profile = profile;
     }
 
-    /// Adds a record of the learners of a pick; false once more of that list is not wanted. The name of who is in no other list is taken from it.
-    pub fn enroll(&mut self, pick: usize, learner: Option<LearnerId>, profile: Profile) -> bool {
-        let Some(list) = self.picks.get_mut(pick) else { return false };
+    /// Adds a record of the learners of a selected assignment; false once more of that list is not wanted. The name of who is in no other list is taken from it.
+    pub fn enroll(&mut self, index: usize, learner: Option<LearnerId>, profile: Profile) -> bool {
+        let Some(list) = self.selected.get_mut(index) else { return false };
         if !list.learners.admit() {
             return false;
         }
@@ -204,24 +208,24 @@ impl Roster {
         if person.state.is_none() {
             person.profile = profile;
         }
-        let again = person.cells.get_mut(pick).is_some_and(|cell| std::mem::replace(&mut cell.enrolled, true));
+        let again = person.cells.get_mut(index).is_some_and(|cell| std::mem::replace(&mut cell.enrolled, true));
         if again {
             self.quality.note(QualityCode::DuplicateRecord);
         }
         true
     }
 
-    /// Adds a row of the activity of a pick; false once more of that list is not wanted. Of two rows with one id the first counts.
+    /// Adds a row of the activity of a selected assignment; false once more of that list is not wanted. Of two rows with one id the first counts.
     pub fn add_activity(
         &mut self,
-        pick: usize,
+        index: usize,
         id: Option<RecordKey>,
         learner: Option<LearnerId>,
         completed_at: RawTimestamp<'_>,
         observed_at: DateTime<Utc>,
     ) -> bool {
         let as_of = self.as_of;
-        let Some(list) = self.picks.get_mut(pick) else { return false };
+        let Some(list) = self.selected.get_mut(index) else { return false };
         if !list.activity.admit() {
             return false;
         }
@@ -239,7 +243,7 @@ impl Roster {
             ParsedTimestamp::Unreadable => self.quality.note(QualityCode::MalformedTimestamp),
             ParsedTimestamp::At(_) | ParsedTimestamp::Absent => {}
         }
-        if let Some(cell) = self.person(learner).cells.get_mut(pick) {
+        if let Some(cell) = self.person(learner).cells.get_mut(index) {
             cell.rows.add(completed_at, as_of);
         }
         true
@@ -256,24 +260,24 @@ impl Roster {
         Ok(())
     }
 
-    /// Checks a pick's list of learners, now complete.
+    /// Checks a selected assignment's list of learners, now complete.
     ///
     /// # Errors
     /// [`Inconsistent`] for a list of nothing but records without ids.
-    pub fn check_learners(&self, pick: usize) -> Result<(), Inconsistent> {
-        let list = self.picks.get(pick).map(|pick| (pick.learners.read(), pick.named));
+    pub fn check_learners(&self, index: usize) -> Result<(), Inconsistent> {
+        let list = self.selected.get(index).map(|selected| (selected.learners.read(), selected.named));
         match list {
             Some((records, false)) if records > 0 => Err(Inconsistent::NoIds { list: SatList::Learners, records }),
             _ => Ok(()),
         }
     }
 
-    /// Checks a pick's activity, now complete.
+    /// Checks a selected assignment's activity, now complete.
     ///
     /// # Errors
     /// [`Inconsistent`] for a list of nothing but records without ids.
-    pub fn check_activity(&self, pick: usize) -> Result<(), Inconsistent> {
-        let list = self.picks.get(pick).map(|pick| (pick.activity.read(), pick.usable));
+    pub fn check_activity(&self, index: usize) -> Result<(), Inconsistent> {
+        let list = self.selected.get(index).map(|selected| (selected.activity.read(), selected.usable));
         match list {
             Some((records, false)) if records > 0 => {
                 Err(Inconsistent::NoIds { list: SatList::LearnerActivity, records })
@@ -282,10 +286,10 @@ impl Roster {
         }
     }
 
-    /// Whether anybody of `wanted` is enrolled in a pick: then its activity has to be read.
-    pub fn is_needed(&self, pick: usize, wanted: impl Fn(&LearnerId) -> bool) -> bool {
-        let enrolled = |listed: &Listed| listed.cells.get(pick).is_some_and(|cell| cell.enrolled);
-        self.people.iter().any(|(learner, listed)| enrolled(listed) && wanted(learner))
+    /// Whether anybody of `wanted` is enrolled in a selected assignment: then its activity has to be read.
+    pub fn is_needed(&self, index: usize, wanted: impl Fn(&LearnerId, &Listed) -> bool) -> bool {
+        let enrolled = |listed: &Listed| listed.cells.get(index).is_some_and(|cell| cell.enrolled);
+        self.people.iter().any(|(learner, listed)| enrolled(listed) && wanted(learner, listed))
     }
 
     /// Whether a list that statuses are made of was cut at its cap.
@@ -295,9 +299,10 @@ impl Roster {
     }
 
     fn lists_cut(&self) -> u64 {
-        let beyond = self.picks.iter().any(|pick| pick.place == Place::BeyondTheCap);
-        let of_pick = |pick: &Pick| u64::from(pick.learners.is_cut()) + u64::from(pick.activity.is_cut());
-        u64::from(beyond) + self.picks.iter().map(of_pick).sum::<u64>()
+        let beyond = self.selected.iter().any(|selected| selected.place == Place::BeyondTheCap);
+        let of_one =
+            |selected: &Selected| u64::from(selected.learners.is_cut()) + u64::from(selected.activity.is_cut());
+        u64::from(beyond) + self.selected.iter().map(of_one).sum::<u64>()
     }
 
     /// Everybody that a list names, whether they belong to the people or not.
@@ -318,24 +323,24 @@ impl Roster {
         listed: &Listed,
         was_open: impl Fn(&SatId) -> Option<bool>,
     ) -> Vec<SelectedAssignment> {
-        let known = |(pick, cell): (&Pick, &Cell)| {
-            let (facts, cut) = match pick.place {
+        let known = |(selected, cell): (&Selected, &Cell)| {
+            let (facts, cut) = match selected.place {
                 Place::Listed => {
                     let facts = SelectedFacts::Listed {
-                        enrollment: Enrollment::of(cell.enrolled, pick.learners.is_cut()),
-                        completion: cell.rows.completion(pick.activity.is_cut()),
+                        enrollment: Enrollment::of(cell.enrolled, selected.learners.is_cut()),
+                        completion: cell.rows.completion(selected.activity.is_cut()),
                     };
-                    (facts, pick.learners.is_cut() || (cell.enrolled && pick.activity.is_cut()))
+                    (facts, selected.learners.is_cut() || (cell.enrolled && selected.activity.is_cut()))
                 }
                 Place::BeyondTheCap => {
                     let (enrollment, completion) = (Enrollment::Unknown, Completion::Unknown);
                     (SelectedFacts::Listed { enrollment, completion }, true)
                 }
-                Place::Gone => (SelectedFacts::Gone { was_open: was_open(&pick.id) }, false),
+                Place::Gone => (SelectedFacts::Gone { was_open: was_open(&selected.id) }, false),
             };
-            SelectedAssignment { id: pick.id.clone(), facts, cut }
+            SelectedAssignment { id: selected.id.clone(), facts, cut }
         };
-        self.picks.iter().zip(&listed.cells).map(known).collect()
+        self.selected.iter().zip(&listed.cells).map(known).collect()
     }
 
     /// What was odd about the lists, and who was left out.
@@ -368,21 +373,21 @@ mod tests {
         LearnerId::new(id)
     }
 
-    /// A roster of the picks A and B, of which the account lists `listed`.
+    /// A roster of the selected assignments A and B, of which the account lists `listed`.
     fn roster(listed: &[&str], cap: u64) -> Roster {
         let mut book = AssignmentBook::new(100);
         for id in listed {
             let facts = AssignmentFacts { id: Some(id), status: Some("in-progress") };
             book.add(&DescribedAssignment { facts, ..Default::default() });
         }
-        let picks = ["A", "B"].map(|id| SatId::parse(id).unwrap()).into();
-        Roster::new(at("2026-03-22T12:00:00Z"), &picks, cap).placed(&book)
+        let selected = ["A", "B"].map(|id| SatId::parse(id).unwrap()).into();
+        Roster::new(at("2026-03-22T12:00:00Z"), &selected, cap).placed(&book)
     }
 
-    fn done(roster: &mut Roster, pick: usize, who: &str) {
-        let key = RecordKey::from_text(&format!("{pick}-{who}"));
+    fn done(roster: &mut Roster, index: usize, who: &str) {
+        let key = RecordKey::from_text(&format!("{index}-{who}"));
         let stamp = RawTimestamp::Text("2026-03-01T12:00:00Z");
-        roster.add_activity(pick, key, learner(who), stamp, at("2026-03-22T12:00:00Z"));
+        roster.add_activity(index, key, learner(who), stamp, at("2026-03-22T12:00:00Z"));
     }
 
     fn evaluated(roster: &Roster, was_open: Option<bool>) -> Vec<(String, PersonStatus)> {
@@ -399,12 +404,12 @@ mod tests {
     #[test]
     fn four_people_and_who_is_in_nothing() {
         let mut roster = roster(&["A", "B"], 100);
-        for (pick, who) in [(0, "one"), (1, "one"), (0, "two"), (1, "two"), (0, "three"), (1, "four")] {
-            assert!(roster.enroll(pick, learner(who), Profile::default()));
+        for (index, who) in [(0, "one"), (1, "one"), (0, "two"), (1, "two"), (0, "three"), (1, "four")] {
+            assert!(roster.enroll(index, learner(who), Profile::default()));
         }
         roster.add_learner(learner("five"), Some("active"), Profile::default());
-        for (pick, who) in [(0, "one"), (1, "one"), (0, "two"), (0, "three")] {
-            done(&mut roster, pick, who);
+        for (index, who) in [(0, "one"), (1, "one"), (0, "two"), (0, "three")] {
+            done(&mut roster, index, who);
         }
         let expected = [
             ("five", NotEnrolled),
@@ -438,8 +443,8 @@ mod tests {
     #[test]
     fn a_cut_list_leaves_open_whom_it_would_decide_and_nobody_else() {
         let mut roster = roster(&["A", "B"], 1);
-        for (pick, who) in [(0, "one"), (0, "two"), (1, "three")] {
-            assert!(roster.enroll(pick, learner(who), Profile::default()));
+        for (index, who) in [(0, "one"), (0, "two"), (1, "three")] {
+            assert!(roster.enroll(index, learner(who), Profile::default()));
         }
         done(&mut roster, 0, "one");
         done(&mut roster, 1, "three");
@@ -454,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vanished_pick_is_reported_and_turns_nobody_compliant() {
+    fn a_vanished_assignment_is_reported_and_turns_nobody_compliant() {
         let mut roster = roster(&["A"], 100);
         roster.enroll(0, learner("one"), Profile::default());
         done(&mut roster, 0, "one");
@@ -475,11 +480,11 @@ mod tests {
     }
 
     #[test]
-    fn only_activity_of_picks_with_somebody_wanted_is_needed() {
+    fn only_activity_of_ones_with_somebody_wanted_is_needed() {
         let mut roster = roster(&["A", "B"], 100);
         roster.enroll(0, learner("done"), Profile::default());
         roster.enroll(1, learner("open"), Profile::default());
-        let wanted = |learner: &LearnerId| learner.expose() == "open";
+        let wanted = |learner: &LearnerId, _: &Listed| learner.expose() == "open";
         assert!(!roster.is_needed(0, wanted) && roster.is_needed(1, wanted));
     }
 }

@@ -1,15 +1,20 @@
-//! The lists that statuses of people are made of: assignments as they are shown, learners, and the two lists of each pick.
+//! The people who are tracked: how far their lists are read, and who is enrolled in the selected assignments.
 
+use super::lists::Folds;
 use super::page::Resource;
-use super::records::{Activities, Descriptions, Learner, Names, Statuses};
-use super::{Cursor, Listing, Paused, SatClient, chosen, lock, read_each};
+use super::reading::{Cursor, fold};
+use super::records::{Activity, Descriptions, Learner, Names, Statuses, WithStatus};
+use super::{Listing, Paused, SatClient, chosen, lock, read_each};
 use crate::domain::failure::Failure;
-use crate::domain::people::roster::{LearnerId, Roster};
-use crate::domain::people::selection::{AssignmentBook, SelectedAssignments};
+use crate::domain::people::roster::{LearnerId, Listed, Roster};
+use crate::domain::people::selection::{AssignmentBook, DescribedAssignment, SelectedAssignments};
 use crate::domain::sat::account::MeasuredAccount;
+use crate::domain::sat::assignment::AssignmentFacts;
 use crate::domain::sat::id::SatId;
+use crate::domain::sat::list::Inconsistent;
 use crate::huntress::collection::Instants;
 use crate::huntress::error::used_up;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -20,37 +25,66 @@ pub struct PeopleState {
     roster: Roster,
     /// Whether names and addresses are read.
     names: bool,
-    /// The account's assignments, until their list is read and the roster knows the places of its picks.
-    book: Option<(AssignmentBook, Cursor)>,
-    learners: Cursor,
-    /// Of the picks that somebody was asked for.
+    /// The account's assignments, until their list is read and the roster knows the places of the selected ones.
+    book: Option<AssignmentBook>,
+    pub(super) assignments: Cursor,
+    pub(super) learners: Cursor,
+    /// Whether the lists of the selected assignments are needed, as soon as that was found.
+    enrollments_needed: bool,
+    /// Who is enrolled in the selected assignments, by their places in the roster.
     enrolled: BTreeMap<usize, Cursor>,
-    progress: BTreeMap<usize, Cursor>,
+    /// How far those are. Where nobody is evaluated by an assignment, its list is not read.
+    pub(super) progress: BTreeMap<usize, Cursor>,
+}
+
+/// What only those who know the people can tell: which lists decide about anybody.
+pub trait PeopleNeeds: Sync {
+    /// Whether the lists of the selected assignments have to be read at all, once the account's learners are.
+    fn needs_enrollments(&self, roster: &Roster) -> bool;
+    /// Whether somebody is evaluated by the activity of the assignments that they are enrolled in.
+    fn needs_activity_of(&self, learner: &LearnerId, listed: &Listed) -> bool;
+}
+
+/// The people whom a collection tracks besides its signals.
+#[derive(Clone, Copy)]
+pub struct TrackedPeople<'p> {
+    /// What was read of them.
+    pub state: &'p Mutex<PeopleState>,
+    /// What has to be.
+    pub needs: &'p dyn PeopleNeeds,
 }
 
 impl PeopleState {
     /// Nothing read so far; `cap` is that of assignments.
     #[must_use]
     pub fn new(roster: Roster, cap: u64, names: bool) -> Self {
-        Self { book: Some((AssignmentBook::new(cap), Cursor::default())), ..Self::placed(roster, names) }
+        Self { book: Some(AssignmentBook::new(cap)), ..Self::placed(roster, names) }
     }
 
-    /// Nothing read but the assignments, in which the roster's picks have their places.
+    /// Nothing read but the assignments, in which the roster's selected ones have their places.
     fn placed(roster: Roster, names: bool) -> Self {
-        let learners = Cursor::default();
-        Self { roster, names, book: None, learners, enrolled: BTreeMap::new(), progress: BTreeMap::new() }
+        Self {
+            roster,
+            names,
+            book: None,
+            assignments: Cursor::default(),
+            learners: Cursor::default(),
+            enrollments_needed: false,
+            enrolled: BTreeMap::new(),
+            progress: BTreeMap::new(),
+        }
     }
 
-    /// Whether it was begun for these picks and these names, which may have been changed since.
+    /// Whether it was begun for these selected assignments and these names, which may have been changed since.
     #[must_use]
-    pub fn is_for(&self, picks: &SelectedAssignments, names: bool) -> bool {
-        self.roster.picks() == *picks && self.names == names
+    pub fn is_for(&self, selected: &SelectedAssignments, names: bool) -> bool {
+        self.roster.selected() == *selected && self.names == names
     }
 
-    /// Whether a list of a pick was asked for.
+    /// Whether the lists of the selected assignments are needed; else nobody was evaluated by them.
     #[must_use]
-    pub fn are_picks_begun(&self) -> bool {
-        !self.enrolled.is_empty()
+    pub fn are_enrollments_needed(&self) -> bool {
+        self.enrollments_needed
     }
 
     /// Everybody, as far as they are read.
@@ -59,28 +93,54 @@ impl PeopleState {
         &self.roster
     }
 
-    /// How far the learners of the account, or of a pick, are read.
-    fn cursor(&mut self, pick: Option<usize>) -> &mut Cursor {
-        match pick {
-            None => &mut self.learners,
-            Some(pick) => self.enrolled.entry(pick).or_default(),
-        }
+    pub(super) fn has_names(&self) -> bool {
+        self.names
     }
 
-    /// Adds a learner of the account, or of a pick; false once more of that list is not wanted.
-    fn add(&mut self, pick: Option<usize>, record: &impl Learner) -> bool {
-        let (learner, profile) = (record.learner_id(), record.profile());
-        match pick {
-            None => self.roster.add_learner(learner, record.status_word(), profile),
-            Some(pick) => return self.roster.enroll(pick, learner, profile),
+    /// Adds an assignment of the account; false once more are not wanted.
+    pub(super) fn add_assignment(&mut self, record: &WithStatus<'_>) -> bool {
+        let Some(book) = &mut self.book else { return false };
+        let id = record.id();
+        let facts = AssignmentFacts { id: id.as_deref(), status: record.status() };
+        book.add(&DescribedAssignment { facts, ..DescribedAssignment::default() });
+        !book.capped().is_cut()
+    }
+
+    /// Finds the places of the selected assignments in the account's list, which is read.
+    pub(super) fn place(&mut self) -> Result<(), Inconsistent> {
+        if let Some(book) = self.book.take() {
+            book.check()?;
+            self.roster.place(&book);
         }
-        true
+        Ok(())
+    }
+
+    /// Adds a learner of the account.
+    pub(super) fn add_learner(&mut self, record: &impl Learner) {
+        self.roster.add_learner(record.learner_id(), record.status_word(), record.profile());
+    }
+
+    /// Adds a row of the activity of a selected assignment; false once more are not wanted.
+    pub(super) fn add_activity(&mut self, index: usize, record: &Activity<'_>, at: DateTime<Utc>) -> bool {
+        self.roster.add_activity(index, record.record_key(), record.learner_id(), record.completed_at(), at)
     }
 }
 
 /// A pause fails who cannot go on later.
 fn whole(paused: Paused) -> Result<(), Failure> {
     paused.map_or(Ok(()), |until| Err(used_up(until)))
+}
+
+/// Everybody who is listed decides.
+struct All;
+
+impl PeopleNeeds for All {
+    fn needs_enrollments(&self, _: &Roster) -> bool {
+        true
+    }
+    fn needs_activity_of(&self, _: &LearnerId, _: &Listed) -> bool {
+        true
+    }
 }
 
 impl SatClient<'_> {
@@ -92,172 +152,107 @@ impl SatClient<'_> {
         chosen(&self.accounts().await?.map_err(used_up)?.accounts, configured)
     }
 
-    /// The assignments of an account, up to `cap`.
+    /// The assignments of an account, up to `cap`, as they are shown to who selects some.
     ///
     /// # Errors
     /// The [`Failure`] of the list.
     pub async fn assignments(&self, account: &str, cap: u64, instants: Instants) -> Result<AssignmentBook, Failure> {
-        let book = Mutex::new((AssignmentBook::new(cap), Cursor::default()));
-        whole(self.read_assignments(account, &book, instants).await?)?;
-        Ok(book.into_inner().unwrap_or_else(PoisonError::into_inner).0)
-    }
-
-    async fn read_assignments(
-        &self,
-        account: &str,
-        book: &Mutex<(AssignmentBook, Cursor)>,
-        instants: Instants,
-    ) -> Result<Paused, Failure> {
         let path = format!("/api/v1/accounts/{account}/assignments");
         let list = Listing { path: &path, noun: "assignments", scope: "assignments:read" };
-        let mut reading = self.reading::<Descriptions, _>(
-            list.noun,
-            instants,
-            book,
+        let book = Mutex::new((AssignmentBook::new(cap), Cursor::default()));
+        let to_book = fold::<Descriptions, _>(
+            &book,
             |(_, cursor)| cursor,
             |(book, _), page, _| {
                 page.records.iter().for_each(|record| book.add(&record.described(record.id().as_deref())));
                 Ok(!book.capped().is_cut())
             },
         );
-        let paused = self.read_list(&list, &mut reading).await?;
-        list.checked(paused, || lock(book).0.check())
+        let paused = self.read_list(&list, instants, [Some(&to_book as _)]).await?;
+        drop(to_book);
+        let (book, _) = book.into_inner().unwrap_or_else(PoisonError::into_inner);
+        whole(list.checked(paused, || book.check())?)?;
+        Ok(book)
     }
 
-    /// Reads everybody that is enrolled in the listed picks of `roster`, and how far they are, in one go and without names.
+    /// Reads everybody that is enrolled in the listed assignments of `roster`, and how far they are, in one go and without names.
     ///
     /// # Errors
     /// The [`Failure`] of the first list that fails for good.
     pub async fn read_roster(&self, account: &str, roster: Roster, instants: Instants) -> Result<Roster, Failure> {
         let state = Mutex::new(PeopleState::placed(roster, false));
-        whole(self.read_everybody(account, &state, instants).await?)?;
-        whole(self.read_enrollments(&state, instants).await?)?;
-        whole(self.read_progress(&state, |_| true, instants).await?)?;
+        let folds = Folds { signals: None, people: Some(&state), instants };
+        whole(self.read_learners(account, folds).await?)?;
+        whole(self.read_selected(folds, Some(&All)).await?)?;
         Ok(state.into_inner().unwrap_or_else(PoisonError::into_inner).roster)
     }
 
-    /// Reads who is who: where the picks are, and the account's learners.
-    ///
-    /// # Errors
-    /// The [`Failure`] of the list; the state is of no use then.
-    pub async fn read_everybody(
+    /// Reads who is enrolled in each selected assignment that the account lists.
+    pub(super) async fn read_enrollments(
         &self,
-        account: &str,
         state: &Mutex<PeopleState>,
         instants: Instants,
     ) -> Result<Paused, Failure> {
-        let book = lock(state).book.take();
-        if let Some(book) = book {
-            let book = Mutex::new(book);
-            let paused = self.read_assignments(account, &book, instants).await?;
-            let book = book.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let mut state = lock(state);
-            if paused.is_some() {
-                state.book = Some(book);
-                return Ok(paused);
+        let selected = lock(state).roster.listed_assignments();
+        let names = lock(state).names;
+        read_each(selected, |(index, id)| async move {
+            if names {
+                self.read_enrollment::<Names>(index, &id, state, instants).await
+            } else {
+                self.read_enrollment::<Statuses>(index, &id, state, instants).await
             }
-            state.roster.place(&book.0);
-        }
-        let path = format!("/api/v1/accounts/{account}/learners");
-        let list = Listing { path: &path, noun: "learners", scope: "learners:read" };
-        let paused = self.read_people(&list, instants, state, None).await?;
-        list.checked(paused, || lock(state).roster.check_everybody())
+        })
+        .await
     }
 
-    /// Reads who is enrolled in each listed pick.
-    ///
-    /// # Errors
-    /// The [`Failure`] of the first list that fails for good; the state is of no use then.
-    pub async fn read_enrollments(&self, state: &Mutex<PeopleState>, instants: Instants) -> Result<Paused, Failure> {
-        let picks = lock(state).roster.listed_picks();
-        read_each(picks, |(pick, id)| async move { self.read_enrollment(pick, &id, state, instants).await }).await
-    }
-
-    async fn read_enrollment(
+    async fn read_enrollment<R: Resource + 'static>(
         &self,
-        pick: usize,
+        index: usize,
         id: &SatId,
         state: &Mutex<PeopleState>,
         instants: Instants,
-    ) -> Result<Paused, Failure> {
-        let path = format!("/api/v1/assignments/{id}/learners");
-        let list = Listing { path: &path, noun: "learners of the assignment", scope: "learners:read" };
-        let paused = self.read_people(&list, instants, state, Some(pick)).await?;
-        list.checked(paused, || lock(state).roster.check_learners(pick))
-    }
-
-    /// Reads the activity of the picks in which somebody of `wanted` is enrolled.
-    ///
-    /// # Errors
-    /// The [`Failure`] of the first list that fails for good; the state is of no use then.
-    pub async fn read_progress(
-        &self,
-        state: &Mutex<PeopleState>,
-        wanted: impl Fn(&LearnerId) -> bool,
-        instants: Instants,
-    ) -> Result<Paused, Failure> {
-        let mut picks = lock(state).roster.listed_picks();
-        picks.retain(|(pick, _)| lock(state).roster.is_needed(*pick, &wanted));
-        read_each(picks, |(pick, id)| async move { self.read_progress_of(pick, &id, state, instants).await }).await
-    }
-
-    async fn read_progress_of(
-        &self,
-        pick: usize,
-        id: &SatId,
-        state: &Mutex<PeopleState>,
-        instants: Instants,
-    ) -> Result<Paused, Failure> {
-        let path = format!("/api/v1/assignments/{id}/learner-activity");
-        let list = Listing { path: &path, noun: "learner activity", scope: "assignments:learner-activity" };
-        let mut reading = self.reading::<Activities, _>(
-            list.noun,
-            instants,
-            state,
-            |state| state.progress.entry(pick).or_default(),
-            |state, page, at| {
-                Ok(page.records.iter().all(|record| {
-                    let (id, learner) = (record.record_key(), record.learner_id());
-                    state.roster.add_activity(pick, id, learner, record.completed_at(), at)
-                }))
-            },
-        );
-        let paused = self.read_list(&list, &mut reading).await?;
-        list.checked(paused, || lock(state).roster.check_activity(pick))
-    }
-
-    /// Reads the learners of the account, or of a pick.
-    async fn read_people(
-        &self,
-        list: &Listing<'_>,
-        instants: Instants,
-        state: &Mutex<PeopleState>,
-        pick: Option<usize>,
-    ) -> Result<Paused, Failure> {
-        if lock(state).names {
-            self.read_people_as::<Names>(list, instants, state, pick).await
-        } else {
-            self.read_people_as::<Statuses>(list, instants, state, pick).await
-        }
-    }
-
-    async fn read_people_as<R: Resource>(
-        &self,
-        list: &Listing<'_>,
-        instants: Instants,
-        state: &Mutex<PeopleState>,
-        pick: Option<usize>,
     ) -> Result<Paused, Failure>
     where
         for<'a> R::Of<'a>: Learner,
     {
-        let mut reading = self.reading::<R, _>(
-            list.noun,
-            instants,
+        let path = format!("/api/v1/assignments/{id}/learners");
+        let list = Listing { path: &path, noun: "learners of the assignment", scope: "learners:read" };
+        let to_people = fold::<R, _>(
             state,
-            |state| state.cursor(pick),
-            |state, page, _| Ok(page.records.iter().all(|record| state.add(pick, record))),
+            move |state| state.enrolled.entry(index).or_default(),
+            move |state, page, _| {
+                let mut records = page.records.iter();
+                Ok(records.all(|record| state.roster.enroll(index, record.learner_id(), record.profile())))
+            },
         );
-        self.read_list(list, &mut reading).await
+        let paused = self.read_list(&list, instants, [Some(&to_people as _)]).await?;
+        list.checked(paused, || lock(state).roster.check_learners(index))
+    }
+
+    /// Finds whether the lists of the selected assignments are needed, and reads who is enrolled if they are.
+    pub(super) async fn read_needed_enrollments(
+        &self,
+        state: &Mutex<PeopleState>,
+        needs: &dyn PeopleNeeds,
+        instants: Instants,
+    ) -> Result<Paused, Failure> {
+        {
+            let mut state = lock(state);
+            // Whom those lists have named since does not change what an earlier part of the run found that it needs.
+            state.enrollments_needed = state.enrollments_needed || needs.needs_enrollments(&state.roster);
+            if !state.enrollments_needed {
+                return Ok(None);
+            }
+        }
+        self.read_enrollments(state, instants).await
+    }
+
+    /// The selected assignments whose activity people are evaluated by, by their places in the roster.
+    pub(super) fn activity_needed(state: &Mutex<PeopleState>, needs: &dyn PeopleNeeds) -> BTreeMap<SatId, usize> {
+        let state = lock(state);
+        let selected = if state.enrollments_needed { state.roster.listed_assignments() } else { Vec::new() };
+        let wanted = |learner: &LearnerId, listed: &Listed| needs.needs_activity_of(learner, listed);
+        let needed = selected.into_iter().filter(|(index, _)| state.roster.is_needed(*index, wanted));
+        needed.map(|(index, id)| (id, index)).collect()
     }
 }

@@ -141,11 +141,6 @@ impl WithStatus<'_> {
     pub(super) fn status(&self) -> Option<&str> {
         self.text(|attributes| attributes.status.text())
     }
-
-    /// The record as a learner's.
-    pub(super) fn learner(&self, seed: &str) -> LearnerFacts<'_> {
-        LearnerFacts { learner: learner_key(seed, &self.id), status: self.status() }
-    }
 }
 
 #[derive(Default, Deserialize)]
@@ -200,6 +195,8 @@ pub(super) trait Learner {
     fn status_word(&self) -> Option<&str>;
     /// Name and address, if they are read at all.
     fn profile(&self) -> Profile;
+    /// What the coverage of the workforce is made of; `seed` makes the learner's hash.
+    fn facts(&self, seed: &str) -> LearnerFacts<'_>;
 }
 
 impl Learner for WithStatus<'_> {
@@ -211,6 +208,9 @@ impl Learner for WithStatus<'_> {
     }
     fn profile(&self) -> Profile {
         Profile::default()
+    }
+    fn facts(&self, seed: &str) -> LearnerFacts<'_> {
+        LearnerFacts { learner: learner_key(seed, &self.id), status: self.status_word() }
     }
 }
 
@@ -226,6 +226,9 @@ impl Learner for Named<'_> {
         let names: Vec<&str> =
             [&attributes.first_name, &attributes.last_name].into_iter().filter_map(Scalar::text).collect();
         Profile { name: text::name(&names.join(" ")), email: attributes.email.text().and_then(text::name) }
+    }
+    fn facts(&self, seed: &str) -> LearnerFacts<'_> {
+        LearnerFacts { learner: learner_key(seed, &self.id), status: self.status_word() }
     }
 }
 
