@@ -279,26 +279,26 @@ impl EndedIncidents {
         if reader.is_empty() {
             return Ok(Self { days });
         }
-        let unit = match reader.next()? {
+        let unit = match reader.take()? {
             0 => SECOND,
             1 => 1,
             _ => return Err(InvalidNumbers),
         };
         let mut next = 0_u64;
         while !reader.is_empty() {
-            let step: u64 = reader.next_as()?;
+            let step: u64 = reader.take_as()?;
             let day = next.checked_add(step >> 1).and_then(|day| u32::try_from(day).ok()).ok_or(InvalidNumbers)?;
-            let ended = reader.next_as::<u64>()?.checked_add(1).ok_or(InvalidNumbers)?;
-            let known = if step & 1 == 1 { reader.next_as::<u64>()? } else { ended };
+            let ended = reader.take_as::<u64>()?.checked_add(1).ok_or(InvalidNumbers)?;
+            let known = if step & 1 == 1 { reader.take_as::<u64>()? } else { ended };
             if known > ended {
                 return Err(InvalidNumbers);
             }
             let mut read = EndedDay { day, ended, ..EndedDay::default() };
             if known > 0 {
-                read.total_nanos = reader.next_signed()?.checked_mul(unit).ok_or(InvalidNumbers)?;
+                read.total_nanos = reader.take_signed()?.checked_mul(unit).ok_or(InvalidNumbers)?;
                 let mut class = 0_u32;
                 for _ in 0..known {
-                    class = class.checked_add(reader.next_as()?).ok_or(InvalidNumbers)?;
+                    class = class.checked_add(reader.take_as()?).ok_or(InvalidNumbers)?;
                     read.classes.push(DurationClass(class));
                     let tenths = DurationClass(class).tenths() * TENTH;
                     read.total_nanos = read.total_nanos.checked_add(tenths).ok_or(InvalidNumbers)?;

@@ -133,10 +133,10 @@ impl Histogram {
         let mut reader = Reader::new(text);
         let (mut cells, mut next) = (Vec::new(), 0_u64);
         while !reader.is_empty() {
-            let step: u64 = reader.next_as()?;
+            let step: u64 = reader.take_as()?;
             let number = u32::try_from(next + (step >> 1)).map_err(|_| InvalidNumbers)?;
             let count =
-                if step & 1 == 0 { 1 } else { reader.next_as::<u32>()?.checked_add(2).ok_or(InvalidNumbers)? };
+                if step & 1 == 0 { 1 } else { reader.take_as::<u32>()?.checked_add(2).ok_or(InvalidNumbers)? };
             cells.push((number, count));
             next = u64::from(number) + 1;
         }

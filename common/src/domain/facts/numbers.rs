@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`InvalidNumbers`] at the end, in a number that does not end, at a character of another alphabet, and for more than 128 bits.
-    pub fn next(&mut self) -> Result<u128, InvalidNumbers> {
+    pub fn take(&mut self) -> Result<u128, InvalidNumbers> {
         let (mut number, mut shift) = (0_u128, 0);
         loop {
             let digit = self.0.next().and_then(|byte| value_of(*byte)).ok_or(InvalidNumbers)?;
@@ -95,9 +95,9 @@ impl<'a> Reader<'a> {
     /// The next number with a sign.
     ///
     /// # Errors
-    /// [`InvalidNumbers`] as [`Self::next`].
-    pub fn next_signed(&mut self) -> Result<i128, InvalidNumbers> {
-        let number = self.next()?;
+    /// [`InvalidNumbers`] as [`Self::take`].
+    pub fn take_signed(&mut self) -> Result<i128, InvalidNumbers> {
+        let number = self.take()?;
         let half = (number >> 1).cast_signed();
         Ok(if number & 1 == 1 { !half } else { half })
     }
@@ -105,9 +105,9 @@ impl<'a> Reader<'a> {
     /// The next number, in a type that may be too small for it.
     ///
     /// # Errors
-    /// [`InvalidNumbers`] as [`Self::next`], and for a number that is too large.
-    pub fn next_as<T: TryFrom<u128>>(&mut self) -> Result<T, InvalidNumbers> {
-        T::try_from(self.next()?).map_err(|_| InvalidNumbers)
+    /// [`InvalidNumbers`] as [`Self::take`], and for a number that is too large.
+    pub fn take_as<T: TryFrom<u128>>(&mut self) -> Result<T, InvalidNumbers> {
+        T::try_from(self.take()?).map_err(|_| InvalidNumbers)
     }
 }
 
@@ -131,11 +131,11 @@ mod tests {
     fn what_is_no_number_is_refused() {
         for bad in ["g", "-", "A ", "é", &"/".repeat(40), &format!("{}I", "/".repeat(25))] {
             let mut reader = Reader::new(bad);
-            let read = std::iter::from_fn(|| (!reader.is_empty()).then(|| reader.next())).take(50);
+            let read = std::iter::from_fn(|| (!reader.is_empty()).then(|| reader.take())).take(50);
             assert!(read.collect::<Result<Vec<_>, _>>().is_err(), "{bad}");
         }
-        assert_eq!(Reader::new("").next(), Err(InvalidNumbers));
-        assert_eq!(Reader::new("gI").next_as::<u8>(), Err(InvalidNumbers));
+        assert_eq!(Reader::new("").take(), Err(InvalidNumbers));
+        assert_eq!(Reader::new("gI").take_as::<u8>(), Err(InvalidNumbers));
     }
 
     proptest! {
@@ -149,8 +149,8 @@ mod tests {
             let text = writer.finish();
             let mut reader = Reader::new(&text);
             for (plain, signed) in numbers {
-                prop_assert_eq!(reader.next(), Ok(plain));
-                prop_assert_eq!(reader.next_signed(), Ok(signed));
+                prop_assert_eq!(reader.take(), Ok(plain));
+                prop_assert_eq!(reader.take_signed(), Ok(signed));
             }
             prop_assert!(reader.is_empty());
         }
