@@ -186,6 +186,8 @@ def reach(check, roles, secrets):
             check("planner-writes-no-evidence", not allows(role, action, "EVIDENCE#*"), f"{role} has {action} on evidence")
         check("sync-now-writes-no-connection", not allows("OnDemandSyncRole", action, "COMPANY#*"), f"Sync Now has {action} on connections")
     readers = {"SyncWorkerRole", "ConnectionTestRole"}
+    # The one that people make and remove connections with: it writes credentials, and reads none.
+    writer = "ConnectionsApiRole"
     owners = {"company", "id", "product", "mapping"}
     for role, statements in roles.items():
         for it in statements:
@@ -194,15 +196,19 @@ def reach(check, roles, secrets):
             # A statement on the table that names no keys reaches all of them.
             keys = it.get("leading_keys", ["*"] if "Table" in it["resources"] else [])
             sealed = any(meet(key, "CREDENTIAL#*") for key in keys) or "credential" in it.get("purposes", [])
-            check("secrets-for-readers", not managed or (secrets == "manager" and role in readers), f"{what} reaches secrets")
-            check("sealed-for-readers", not sealed or (secrets == "sealed" and role in readers), f"{what} reaches sealed credentials")
-            check("credentials-read-only", not sealed or set(it["actions"]) <= {"dynamodb:GetItem", "kms:Decrypt"}, f"{what} does more than read")
+            check("secrets-for-readers", not managed or (secrets == "manager" and role in readers | {writer}), f"{what} reaches secrets")
+            check("sealed-for-readers", not sealed or (secrets == "sealed" and role in readers | {writer}), f"{what} reaches sealed credentials")
+            check("credentials-read-only", not sealed or role == writer or set(it["actions"]) <= {"dynamodb:GetItem", "kms:Decrypt"}, f"{what} does more than read")
+            opens = (managed and "secretsmanager:GetSecretValue" in it["actions"]) or (sealed and {"dynamodb:GetItem", "kms:Decrypt"} & set(it["actions"]))
+            check("credentials-write-only", role != writer or not opens, f"{what} reads credentials")
             # Any use of a key but through a service or for a purpose would open whatever is under it.
             keyed = {"Key", "CredentialKey", "PeopleKey"} & set(it["resources"])
             check("keys-for-a-purpose", not keyed or it.get("via") or it.get("purposes"), f"{what} uses a key for anything")
             wrong = "PeopleKey" in keyed and set(it.get("purposes", [])) - {"people", "person-hash"}
             wrong = wrong or ("CredentialKey" in keyed and (set(it.get("purposes", [])) - {"credential"} or set(it.get("via", [])) - {"secretsmanager"}))
             check("keys-apart", not wrong, f"{what} uses a key for what another is for")
+        if role == writer:
+            continue
         for action in ("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"):
             check("no-connection-replaced", not allows(role, action, "COMPANY#*"), f"{role} could replace a connection or take it away with {action}")
         for it in allows(role, "dynamodb:UpdateItem", "COMPANY#*"):

@@ -11,6 +11,7 @@ fn function(world: &World, entry: &Entry) -> Router {
         "on-demand-sync" => world.on_demand_sync(),
         "connection-test" => world.connection_test(),
         "people-api" => world.people_api(),
+        "connections-api" => world.connections_api(),
         "evidence-api" => world.evidence_api(),
         other => panic!("no function {other}"),
     }

@@ -3,6 +3,7 @@
 
 mod access;
 mod answers;
+mod connections;
 mod credentials;
 mod dispatcher;
 mod events;
@@ -181,7 +182,7 @@ impl World {
         worker
     }
 
-    fn connections(&self) -> Connections {
+    fn connection_service(&self) -> Connections {
         let Ok(connections) = self.parts().connections();
         connections
     }
@@ -198,7 +199,12 @@ impl World {
 
     /// `connection-test` as its `main` puts it together.
     fn connection_test(&self) -> Router {
-        function(routes::CONNECTION_TEST.router(Arc::new(self.connections())))
+        function(routes::CONNECTION_TEST.router(Arc::new(self.connection_service())))
+    }
+
+    /// `connections-api` as its `main` puts it together.
+    fn connections_api(&self) -> Router {
+        function(routes::CONNECTIONS_API.router(Arc::new(self.connection_service())))
     }
 
     /// `evidence-api` as its `main` puts it together.

@@ -355,7 +355,7 @@ impl Watched {
     }
 
     fn connections(&self) -> Connections {
-        Connections { store: self.store.clone(), credentials: self.credentials(), ..self.world.connections() }
+        Connections { store: self.store.clone(), credentials: self.credentials(), ..self.world.connection_service() }
     }
 
     fn credentials(&self) -> Arc<Credentials> {
@@ -483,8 +483,54 @@ async fn evidence_api() {
         let event = super::people::event("GET", &format!("/clients/client-acme-corp/{path}"), Value::Null);
         assert_eq!(ask(evidence_api.clone(), &event).await.0, 200, "{path}");
     }
+    let audit_log = super::people::event("GET", "/audit-log", Value::Null);
+    assert_eq!(ask(evidence_api.clone(), &audit_log).await.0, 200);
     let table = watched.table.0.lock().unwrap().clone();
     compare("EvidenceApiRole", "manager", table);
+}
+
+#[tokio::test]
+async fn connections_api() {
+    let watched = Watched::over(&["edr-main"]).await;
+    // Credentials are in files here: what is asked of their services has tests of its own.
+    let parts = Parts { store: watched.store.clone(), ..watched.world.parts() };
+    let Ok(connections) = parts.connections();
+    let connections_api = function(routes::CONNECTIONS_API.router(Arc::new(connections)));
+    let provider = "/clients/client-acme-corp/training-provider";
+    let named = json!({"connection": "edr-new"});
+    let new =
+        json!({"id": "edr-new", "product": "huntress-edr", "credential": {"apiKey": API_KEY, "apiSecret": API_SECRET}});
+    for (method, path, body, expected) in [
+        ("POST", "/connections", new.clone(), 201),
+        ("GET", "/connections", Value::Null, 200),
+        ("GET", "/connections/edr-new/setup", Value::Null, 200),
+        ("PATCH", "/connections/edr-new", json!({"missing_after_days": 30}), 200),
+        ("PUT", "/connections/edr-new/credential", new["credential"].clone(), 200),
+        ("PUT", "/connections/edr-new/mapping", json!({"default_client": "client-acme-corp"}), 200),
+        ("PUT", provider, named, 400),
+        ("POST", "/connections/edr-new/pause", Value::Null, 200),
+        ("DELETE", "/connections/edr-new", Value::Null, 204),
+        // Its id has a log by now.
+        ("POST", "/connections", new, 201),
+        ("DELETE", "/connections/edr-new", Value::Null, 204),
+    ] {
+        let mut asked = super::people::event(method, path, body);
+        asked["headers"]["if-match"] = json!("*");
+        let function = if path == provider { watched.world.people_api() } else { connections_api.clone() };
+        assert_eq!(ask(function, &asked).await.0, expected, "{method} {path}");
+        if path.ends_with("/pause") {
+            let (company, client) = (super::company(), ClientId::parse("client-acme-corp").unwrap());
+            let provider = common::store::Provider {
+                client,
+                connection: connection("edr-new"),
+                since: tick(),
+                by: "x".to_owned(),
+            };
+            watched.world.store.name_provider(&company, provider).await.unwrap();
+        }
+    }
+    let table = watched.table.0.lock().unwrap().clone();
+    compare("ConnectionsApiRole", "manager", table);
 }
 
 #[tokio::test]

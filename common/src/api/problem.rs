@@ -2,6 +2,7 @@
 
 use super::caller::UNAUTHENTICATED;
 use super::scope::Scope;
+use crate::app::connections::ConnectionError;
 use crate::app::evidence::EvidenceError;
 use crate::app::people::{KeyringError, PeopleError};
 use crate::app::runs::plan::PlanError;
@@ -21,7 +22,12 @@ pub struct Problem {
     code: &'static str,
     title: &'static str,
     detail: String,
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
+
+/// The shorter window of the vendor's limits, in seconds.
+const LIMIT_WINDOW: u64 = 60;
 
 fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
@@ -29,7 +35,7 @@ fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Re
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into() }
+        Self { status, code, title, detail: detail.into(), retry_after: None }
     }
 
     /// Nobody has said who calls.
@@ -92,17 +98,57 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "Its state does not allow this", detail)
     }
 
-    /// Huntress could not be asked, or does not allow what was asked for.
+    /// Whoever changes a connection says which revision they have seen.
+    #[must_use]
+    pub fn revision_needed() -> Self {
+        let detail = "send If-Match with the ETag of the connection as you have read it, or * for whatever it is";
+        Self::new(StatusCode::PRECONDITION_REQUIRED, "revision_needed", "The change needs a revision", detail)
+    }
+
+    /// Somebody else was faster.
+    #[must_use]
+    pub fn stale() -> Self {
+        let detail = "read it again, and send If-Match with its present ETag";
+        Self::new(StatusCode::PRECONDITION_FAILED, "stale", "It was changed in between", detail)
+    }
+
+    /// What was asked for cannot be done as it was asked.
+    #[must_use]
+    pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "It cannot be done as it was asked", detail)
+    }
+
+    /// Huntress could not be asked, or does not allow what was asked for. Whatever it is, it is no fault of this service.
     #[must_use]
     pub fn upstream(failure: &Failure) -> Self {
         let (status, title) = match failure.code {
-            FailureCode::NotFound => (StatusCode::UNPROCESSABLE_ENTITY, "Huntress does not allow this"),
+            FailureCode::NotFound
+            | FailureCode::NoAccounts
+            | FailureCode::MultipleAccounts
+            | FailureCode::AccountNotVisible => (StatusCode::UNPROCESSABLE_ENTITY, "Huntress does not allow this"),
             FailureCode::RateLimited => {
-                (StatusCode::SERVICE_UNAVAILABLE, "The request limit of the account is used up")
+                (StatusCode::TOO_MANY_REQUESTS, "The request limit of the account at Huntress is used up")
             }
-            _ => (StatusCode::BAD_GATEWAY, "Huntress could not be asked"),
+            code if code.is_auth() => (StatusCode::FAILED_DEPENDENCY, "Huntress refuses the credential"),
+            _ => (StatusCode::FAILED_DEPENDENCY, "Huntress could not be asked"),
         };
-        Self::new(status, failure.code.as_str(), title, format!("{}; {}", failure.message, failure.action))
+        let problem =
+            Self::new(status, failure.code.as_str(), title, format!("{}; {}", failure.message, failure.action));
+        if status == StatusCode::TOO_MANY_REQUESTS { problem.after(LIMIT_WINDOW) } else { problem }
+    }
+
+    /// Says after how many seconds it is worth another try.
+    #[must_use]
+    pub fn after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The last sync ended so lately that another one would find nothing new.
+    #[must_use]
+    pub fn cooling_down(seconds: u64) -> Self {
+        let detail = format!("the last sync ended less than a minute ago; ask again in {seconds} seconds");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "cooling_down", "It was synced a moment ago", detail).after(seconds)
     }
 
     /// Our own trouble: everything to the log, nothing to the caller.
@@ -117,7 +163,12 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status, media_type, Json(self)).into_response()
+        let retry_after = self.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+        let mut response = (self.status, media_type, Json(self)).into_response();
+        if let Some(retry_after) = retry_after {
+            response = (retry_after, response).into_response();
+        }
+        response
     }
 }
 
@@ -138,6 +189,21 @@ impl From<PeopleError> for Problem {
             PeopleError::Refused(detail) => Self::bad_request(detail),
             PeopleError::PeopleKeyring(error @ KeyringError::NothingSealed) => Self::conflict(error.to_string()),
             PeopleError::PeopleKeyring(error) => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<ConnectionError> for Problem {
+    fn from(error: ConnectionError) -> Self {
+        match error {
+            ConnectionError::Store(error) => error.into(),
+            ConnectionError::Secret(error) => Self::unavailable(&error),
+            ConnectionError::Failed(failure) => Self::upstream(&failure),
+            ConnectionError::Stale => Self::stale(),
+            ConnectionError::Exists(_) => Self::conflict(format!("{error}; choose another id")),
+            ConnectionError::KeepsPeople => Self::conflict(error.to_string()),
+            ConnectionError::OtherProduct(_) => Self::unprocessable("other_product", error.to_string()),
+            ConnectionError::Refused(detail) => Self::unprocessable("refused_setting", detail),
         }
     }
 }

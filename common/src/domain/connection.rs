@@ -62,6 +62,7 @@ impl Connection {
             next_run_at: Some(Schedule::default().next_after(now)),
             last_failure: None,
             last_test: None,
+            revision: 0,
         }
     }
 }
@@ -128,6 +129,9 @@ pub struct Connection {
     /// The outcome of the last connection test.
     #[serde(default)]
     pub last_test: Option<TestOutcome>,
+    /// How often somebody changed it; a run does not count.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 /// The outcome of a connection test, as it is kept on the connection.

@@ -1,5 +1,6 @@
 //! The rules: facts in, evidence out. Nothing here reads a clock, a network or an environment.
 
+pub mod audit;
 pub mod calendar;
 pub mod completeness;
 pub mod connection;

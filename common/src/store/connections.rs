@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::error::StoreError;
+use crate::domain::audit::AuditEvent;
 use crate::domain::connection::{Connection, TestOutcome};
 use crate::domain::edr::EdrSettings;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey};
@@ -11,7 +12,7 @@ use crate::domain::sat::SatSettings;
 use crate::domain::sat::id::SatId;
 use crate::domain::time::parse;
 use crate::store::table::Item;
-use crate::store::table::items::{Change, Record, text};
+use crate::store::table::items::{Change, Record, put_new, text};
 use crate::store::table::keys::{self, DUE_INDEX, DUE_SHARDS};
 use crate::store::table::queries::Consistency;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -66,6 +67,40 @@ pub struct DueConnection {
     pub connection: ConnectionId,
 }
 
+impl ConnectionChange {
+    fn change(&self, company: &CompanyId, id: &ConnectionId) -> Result<Change, StoreError> {
+        let mut change = Change::of(keys::connection(company, id));
+        if let Some(mapping) = &self.mapping {
+            change = change.set("mapping", mapping)?;
+        }
+        if let Some(edr) = &self.edr {
+            change = change.set("edr", edr)?;
+        }
+        if let Some(clients) = &self.edr_clients {
+            change = change.set("edr_clients", clients)?;
+        }
+        if let Some(sat) = &self.sat {
+            change = change.set("sat", sat)?;
+        }
+        if let Some(people) = &self.people {
+            change = change.set("people", people)?;
+        }
+        if let Some(account) = &self.account_id {
+            change = change.set("account_id", account)?;
+        }
+        match self.scheduling {
+            Some(Scheduling::Pause) => {
+                change = change.set("paused", &true)?.remove("next_run_at").remove("due_at").remove("due_shard");
+            }
+            Some(Scheduling::Resume { next_run_at }) => {
+                change = change.set("paused", &false)?.next_run(company, id, next_run_at, next_run_at)?;
+            }
+            None => {}
+        }
+        Ok(change)
+    }
+}
+
 impl Change {
     /// Moves the next run of a connection that people are shown; in the index it is due at every tick from `due_at` on.
     pub(super) fn next_run(
@@ -88,6 +123,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] if the company has one of that id.
     pub async fn add_connection(&self, connection: &Connection) -> Result<(), StoreError> {
+        self.insert_connection(connection, None).await
+    }
+
+    /// The same for somebody, who is recorded in the same transaction.
+    ///
+    /// # Errors
+    /// As [`Store::add_connection`].
+    pub async fn add_connection_as(&self, connection: &Connection, event: &AuditEvent) -> Result<(), StoreError> {
+        self.insert_connection(connection, Some(event)).await
+    }
+
+    async fn insert_connection(&self, connection: &Connection, event: Option<&AuditEvent>) -> Result<(), StoreError> {
         let mut item = connection.to_item(&keys::connection(&connection.company, &connection.id))?;
         if let Some(at) = connection.next_run_at
             && !connection.paused
@@ -99,8 +146,14 @@ impl Store {
         // Tells our own write, repeated after a lost answer, from somebody else's.
         let write_id = text(format!("{:032x}", fastrand::u128(..)));
         item.insert("write_id".to_owned(), write_id.clone());
-        if self.reconnect(connection, item.clone()).await? {
+        let event = event.map(|event| self.audited(event)).transpose()?;
+        if self.reconnect(connection, item.clone(), event.as_ref()).await? {
             return Ok(());
+        }
+        if let Some(event) = event {
+            let outcome = self.transact(vec![put_new(&self.table, item)?, event]).await?;
+            let conflict = StoreError::Conflict { record: Connection::KIND };
+            return if outcome.is_written() { Ok(()) } else { Err(conflict) };
         }
         let answer = self
             .client
@@ -162,39 +215,36 @@ impl Store {
         id: &ConnectionId,
         wanted: ConnectionChange,
     ) -> Result<Connection, StoreError> {
-        let mut change = Change::of(keys::connection(company, id));
-        if let Some(mapping) = &wanted.mapping {
-            change = change.set("mapping", mapping)?;
-        }
-        if let Some(edr) = &wanted.edr {
-            change = change.set("edr", edr)?;
-        }
-        if let Some(clients) = &wanted.edr_clients {
-            change = change.set("edr_clients", clients)?;
-        }
-        if let Some(sat) = &wanted.sat {
-            change = change.set("sat", sat)?;
-        }
-        if let Some(people) = &wanted.people {
-            change = change.set("people", people)?;
-        }
-        if let Some(account) = &wanted.account_id {
-            change = change.set("account_id", account)?;
-        }
-        match wanted.scheduling {
-            Some(Scheduling::Pause) => {
-                change = change.set("paused", &true)?.remove("next_run_at").remove("due_at").remove("due_shard");
-            }
-            Some(Scheduling::Resume { next_run_at }) => {
-                change = change.set("paused", &false)?.next_run(company, id, next_run_at, next_run_at)?;
-            }
-            None => {}
-        }
+        let change = wanted.change(company, id)?;
         if change.is_empty() {
             let unchanged = self.connection(company, id).await?;
             return unchanged.ok_or(StoreError::NotFound { record: Connection::KIND });
         }
         Connection::from_item(self.change_existing(change).await?)
+    }
+
+    /// The same for somebody, who is recorded in the same transaction; the connection has the next revision then. With `if_revision` only if it has that
+    /// one now.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], and [`StoreError::Conflict`] where it has another revision.
+    pub async fn change_connection_as(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        wanted: ConnectionChange,
+        if_revision: Option<u64>,
+        event: &AuditEvent,
+    ) -> Result<Connection, StoreError> {
+        let change = wanted.change(company, id)?.increment("revision");
+        let change = match if_revision {
+            Some(revision) => change.only_if_count("revision", revision),
+            None => change,
+        };
+        let written = self.transact(vec![change.update(&self.table)?, self.audited(event)?]).await?.is_written();
+        let connection =
+            self.connection(company, id).await?.ok_or(StoreError::NotFound { record: Connection::KIND })?;
+        if written { Ok(connection) } else { Err(StoreError::Conflict { record: Connection::KIND }) }
     }
 
     /// Keeps the outcome of a connection test, and the account that it found.

@@ -6,6 +6,7 @@
 use super::error::StoreError;
 use super::lease::Lease;
 use super::{ATTEMPTS, Store};
+use crate::domain::audit::AuditEvent;
 use crate::domain::connection::{Connection, Product};
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::log::Hash;
@@ -284,14 +285,45 @@ impl Store {
         id: &ConnectionId,
         at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
+        self.drop_connection(company, id, at, None, None).await
+    }
+
+    /// The same for somebody, who is recorded in the same transaction; with `if_revision` only if the connection has that revision.
+    ///
+    /// # Errors
+    /// As [`Store::remove_connection`], and [`StoreError::Conflict`] where it has another revision.
+    pub async fn remove_connection_as(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        if_revision: Option<u64>,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        self.drop_connection(company, id, event.at, if_revision, Some(event)).await
+    }
+
+    async fn drop_connection(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        at: DateTime<Utc>,
+        if_revision: Option<u64>,
+        event: Option<&AuditEvent>,
+    ) -> Result<(), StoreError> {
+        let audited = event.map(|event| self.audited(event)).transpose()?;
         for _ in 0..ATTEMPTS {
             let Some(connection) = self.connection(company, id).await? else { return Ok(()) };
+            if if_revision.is_some_and(|revision| revision != connection.revision) {
+                break;
+            }
             let head = self.log_head(company, id).await?;
             let event = Event::Disconnected { ended_at: at };
             let statement = Statement::new(company.clone(), id.clone(), connection.product, event);
             let [leaf, after] = self.append(head.as_ref(), &statement)?.actions;
-            let removed = Change::of(keys::connection(company, id)).delete(&self.table)?;
-            if self.transact(vec![removed, leaf, after]).await?.is_written() {
+            let removed = Change::of(keys::connection(company, id)).only_if_count("revision", connection.revision);
+            let mut actions = vec![removed.delete(&self.table)?, leaf, after];
+            actions.extend(audited.clone());
+            if self.transact(actions).await?.is_written() {
                 return Ok(());
             }
         }
@@ -299,14 +331,21 @@ impl Store {
     }
 
     /// Stores a connection whose id has a log, and says so in it. `item` is refused where there is such a connection.
-    pub(super) async fn reconnect(&self, connection: &Connection, item: Item) -> Result<bool, StoreError> {
+    pub(super) async fn reconnect(
+        &self,
+        connection: &Connection,
+        item: Item,
+        audited: Option<&TransactWriteItem>,
+    ) -> Result<bool, StoreError> {
         for _ in 0..ATTEMPTS {
             let Some(head) = self.log_head(&connection.company, &connection.id).await? else { return Ok(false) };
             let (company, id) = (connection.company.clone(), connection.id.clone());
             let event = Event::Reconnected { ended_at: connection.created_at };
             let statement = Statement::new(company, id, connection.product, event);
             let [leaf, after] = self.append(Some(&head), &statement)?.actions;
-            let outcome = self.transact(vec![put_new(&self.table, item.clone())?, leaf, after]).await?;
+            let mut actions = vec![put_new(&self.table, item.clone())?, leaf, after];
+            actions.extend(audited.cloned());
+            let outcome = self.transact(actions).await?;
             if outcome.is_written() {
                 return Ok(true);
             }

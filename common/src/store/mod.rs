@@ -4,6 +4,7 @@
 //! has a clock: who calls says what time it is. Reads that decide something are consistent ones.
 
 mod active;
+mod audit;
 mod checkpoints;
 mod connections;
 mod credentials;
@@ -21,6 +22,7 @@ mod stalled;
 mod table;
 
 pub use active::{ActiveRun, CheckpointRef, MESSAGE_LOST_AFTER};
+pub use audit::PlacedEvent;
 pub use checkpoints::{CHECKPOINT_KEPT, Suspension};
 pub use connections::{ConnectionChange, DueConnection, Scheduling};
 pub use credentials::SealedCredential;

@@ -4,6 +4,7 @@ use crate::api::views::{AssignmentList, ConnectionAnswer};
 use crate::api::{Body, ConnectionPath, Method, Problem, Route, Scope};
 use crate::app::assignments::Choice;
 use crate::app::connections::Connections;
+use crate::domain::audit::Actor;
 use crate::domain::people::selection::SelectedAssignments;
 use axum::Json;
 use axum::extract::State;
@@ -47,7 +48,8 @@ async fn select(
     Body(Selection { assignments, recertify_after_days, max_activity }): Body<Selection>,
 ) -> Result<Json<ConnectionAnswer>, Problem> {
     let choice = Choice { picks: assignments, recertify_after_days, max_activity };
-    let saved = connections.select_assignments(&company, &connection, choice).await?;
     tracing::info!(%company, %connection, subject, "assignments selected");
+    let actor = Actor::api(subject);
+    let saved = connections.select_assignments(&company, &connection, choice, &actor).await?;
     Ok(Json(saved.into()))
 }

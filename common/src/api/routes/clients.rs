@@ -3,6 +3,7 @@
 use crate::api::views::ProviderAnswer;
 use crate::api::{Body, ClientPath, Method, Problem, Route, Scope};
 use crate::app::people::PeopleService;
+use crate::domain::audit::Actor;
 use crate::domain::id::ConnectionId;
 use axum::Json;
 use axum::extract::State;
@@ -40,7 +41,7 @@ async fn name_provider(
     ClientPath { company, client, subject, .. }: ClientPath,
     Body(NewProvider { connection }): Body<NewProvider>,
 ) -> Result<Json<ProviderAnswer>, Problem> {
-    let provider = Some(people.name_provider(&company, &client, &connection, &subject).await?);
+    let provider = Some(people.name_provider(&company, &client, &connection, &Actor::api(subject)).await?);
     Ok(Json(ProviderAnswer { client, provider }))
 }
 
@@ -49,6 +50,6 @@ async fn forget_provider(
     State(people): State<Arc<PeopleService>>,
     ClientPath { company, client, subject, .. }: ClientPath,
 ) -> Result<StatusCode, Problem> {
-    people.forget_provider(&company, &client, &subject).await?;
+    people.forget_provider(&company, &client, &Actor::api(subject)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,24 +1,326 @@
-//! Connections.
+//! Connections: listed, made, changed, tested, removed. A credential goes in and never comes out.
 
-use crate::api::{ConnectionPath, Method, Problem, Route, Scope};
-use crate::app::connections::Connections;
+use crate::api::revision::etag;
+use crate::api::views::{ConnectionAnswer, ConnectionPage, SetupAnswer};
+use crate::api::{
+    Body, CompanyWidePath, ConnectionPath, Explained, IfMatch, Method, Parameters, Problem, Route, Scope,
+};
+use crate::app::connections::{Check, Connections, SettingsChange};
+use crate::aws::secrets::Credential;
+use crate::domain::audit::Actor;
+use crate::domain::connection::Connection;
+use crate::domain::id::{ClientId, ConnectionId};
+use crate::domain::mapping::Mapping;
+use crate::domain::product::Product;
+use crate::domain::sat::id::SatId;
+use crate::domain::text::pasted;
 use crate::huntress::connection_test::TestReport;
+use crate::huntress::edr::EdrCredential;
+use crate::huntress::sat::SatCredential;
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderName, StatusCode};
 use axum::routing::on;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(super) const ROUTES: &[Route<Arc<Connections>>] =
-    &[Route::new(Method::Post, "/v1/companies/{company}/connections/{connection}/test", Scope::SyncRun, |method| {
-        on(method, test)
-    })];
+const CONNECTIONS: &str = "/v1/companies/{company}/connections";
+const CONNECTION: &str = "/v1/companies/{company}/connections/{connection}";
+const CREDENTIAL: &str = "/v1/companies/{company}/connections/{connection}/credential";
+const MAPPING: &str = "/v1/companies/{company}/connections/{connection}/mapping";
+const PAUSE: &str = "/v1/companies/{company}/connections/{connection}/pause";
+const RESUME: &str = "/v1/companies/{company}/connections/{connection}/resume";
+const SETUP: &str = "/v1/companies/{company}/connections/{connection}/setup";
+const TEST: &str = "/v1/companies/{company}/connections/{connection}/test";
+
+pub(super) const ROUTES: &[Route<Arc<Connections>>] = &[
+    Route::new(Method::Get, CONNECTIONS, Scope::ConnectionsRead, |method| on(method, list)),
+    Route::new(Method::Post, CONNECTIONS, Scope::ConnectionsWrite, |method| on(method, create)),
+    Route::new(Method::Get, CONNECTION, Scope::ConnectionsRead, |method| on(method, get)),
+    Route::new(Method::Patch, CONNECTION, Scope::ConnectionsWrite, |method| on(method, change_settings)),
+    Route::new(Method::Delete, CONNECTION, Scope::ConnectionsWrite, |method| on(method, disconnect)),
+    Route::new(Method::Put, CREDENTIAL, Scope::ConnectionsWrite, |method| on(method, replace_credential)),
+    Route::new(Method::Put, MAPPING, Scope::ConnectionsWrite, |method| on(method, map)),
+    Route::new(Method::Post, PAUSE, Scope::ConnectionsWrite, |method| on(method, pause)),
+    Route::new(Method::Post, RESUME, Scope::ConnectionsWrite, |method| on(method, resume)),
+    Route::new(Method::Get, SETUP, Scope::ConnectionsRead, |method| on(method, setup)),
+];
+
+/// The test, which is served by a function of its own that changes nothing.
+pub(super) const TEST_ROUTES: &[Route<Arc<Connections>>] =
+    &[Route::new(Method::Post, TEST, Scope::SyncRun, |method| on(method, test))];
+
+/// A connection with its revision.
+type Revised = ([(HeaderName, String); 1], Json<ConnectionAnswer>);
+
+fn revised(connection: Connection) -> Revised {
+    (etag(connection.revision), Json(connection.into()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    limit: Option<usize>,
+    after: Option<ConnectionId>,
+}
+
+impl Explained for Page {
+    const WANTED: &str = "limit must be 1 to 100, after the next_after of the page before";
+}
+
+/// The connections of the company by id, a page at a time.
+async fn list(
+    State(connections): State<Arc<Connections>>,
+    CompanyWidePath { company, .. }: CompanyWidePath,
+    Parameters(Page { limit, after }): Parameters<Page>,
+) -> Result<Json<ConnectionPage>, Problem> {
+    let limit = limit.unwrap_or(100);
+    if !(1..=100).contains(&limit) {
+        return Err(Problem::bad_request(Page::WANTED));
+    }
+    let all = connections.list(&company).await?;
+    let rest = all.into_iter().filter(|connection| after.as_ref().is_none_or(|after| connection.id > *after));
+    Ok(Json(ConnectionPage::of(rest, limit)))
+}
+
+/// One connection.
+async fn get(
+    State(connections): State<Arc<Connections>>,
+    ConnectionPath { company, connection, .. }: ConnectionPath,
+) -> Result<Revised, Problem> {
+    Ok(revised(connections.get(&company, &connection).await?))
+}
+
+/// What a credential is made of, by its product.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum CredentialBody {
+    Edr(EdrBody),
+    Sat(SatBody),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct EdrBody {
+    api_key: SecretString,
+    api_secret: SecretString,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct SatBody {
+    client_id: SecretString,
+    client_secret: SecretString,
+    #[expect(dead_code, reason = "the account of a connection is set when it is made")]
+    account_id: Option<SatId>,
+}
+
+/// A secret without the blanks, line ends and quotes that pasting adds; whether there were any.
+fn unwrapped(secret: &SecretString, trimmed: &mut bool) -> Result<SecretString, Problem> {
+    let text = secret.expose_secret();
+    let clean = pasted(text);
+    *trimmed |= clean.len() != text.len();
+    if clean.is_empty() {
+        return Err(Problem::unprocessable("credential_missing", "a part of the credential is empty"));
+    }
+    Ok(clean.to_owned().into())
+}
+
+impl CredentialBody {
+    fn credential(&self) -> Result<(Credential, bool), Problem> {
+        let mut trimmed = false;
+        let credential = match self {
+            Self::Edr(EdrBody { api_key, api_secret }) => Credential::Edr(EdrCredential {
+                key: unwrapped(api_key, &mut trimmed)?,
+                secret: unwrapped(api_secret, &mut trimmed)?,
+            }),
+            Self::Sat(SatBody { client_id, client_secret, .. }) => Credential::Sat(SatCredential {
+                client_id: unwrapped(client_id, &mut trimmed)?,
+                client_secret: unwrapped(client_secret, &mut trimmed)?,
+            }),
+        };
+        Ok((credential, trimmed))
+    }
+}
+
+/// Which client each organization's evidence belongs to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MappingBody {
+    #[serde(default)]
+    clients: BTreeMap<String, ClientId>,
+    #[serde(default)]
+    ignored: BTreeSet<String>,
+    default_client: Option<ClientId>,
+}
+
+impl MappingBody {
+    fn mapping(self) -> Result<Mapping, Problem> {
+        let by_organization = !self.clients.is_empty() || !self.ignored.is_empty();
+        match (self.default_client, by_organization) {
+            (Some(client), false) => Ok(Mapping::OneClient { client }),
+            (None, true) => {
+                if let Some(both) = self.ignored.iter().find(|id| self.clients.contains_key(*id)) {
+                    let detail = format!("organization {both} is mapped and ignored: choose one");
+                    return Err(Problem::unprocessable("refused_mapping", detail));
+                }
+                Ok(Mapping::ByOrganization { clients: self.clients, ignored: self.ignored })
+            }
+            _ => Err(Problem::unprocessable(
+                "refused_mapping",
+                "give default_client, which takes all organizations, or clients and ignored, by organization",
+            )),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewConnection {
+    id: ConnectionId,
+    product: Product,
+    credential: CredentialBody,
+    account_id: Option<SatId>,
+    mapping: Option<MappingBody>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Testing {
+    test: Option<bool>,
+}
+
+impl Explained for Testing {
+    const WANTED: &str = "test must be true or false";
+}
+
+impl Testing {
+    fn check(&self) -> Check {
+        if self.test == Some(false) { Check::Skip } else { Check::Test }
+    }
+}
+
+/// Makes a connection; its credential is tested first, unless `test=false`.
+async fn create(
+    State(connections): State<Arc<Connections>>,
+    CompanyWidePath { company, subject, .. }: CompanyWidePath,
+    Parameters(testing): Parameters<Testing>,
+    Body(NewConnection { id, product, credential, account_id, mapping }): Body<NewConnection>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Revised), Problem> {
+    let (credential, trimmed) = credential.credential()?;
+    let mapping = match mapping {
+        Some(mapping) => mapping.mapping()?,
+        None => Mapping::OneClient { client: ClientId::parse(company.as_str())? },
+    };
+    let now = connections.huntress.instant();
+    let connection = Connection { account_id, ..Connection::new(company.clone(), id, product, mapping, now) };
+    let actor = Actor::api(subject);
+    let saved = connections.add(connection, &credential, testing.check(), &actor).await?;
+    let location = format!("/v1/companies/{company}/connections/{}", saved.id);
+    let (etag, Json(answer)) = revised(saved);
+    Ok((StatusCode::CREATED, [(LOCATION, location)], (etag, Json(answer.trimmed(trimmed)))))
+}
+
+/// Gives a connection another credential, which is tested first, unless `test=false`; the earlier one stays if this one does not pass.
+async fn replace_credential(
+    State(connections): State<Arc<Connections>>,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
+    IfMatch(revision): IfMatch,
+    Parameters(testing): Parameters<Testing>,
+    Body(credential): Body<CredentialBody>,
+) -> Result<Revised, Problem> {
+    let (credential, trimmed) = credential.credential()?;
+    let (check, actor) = (testing.check(), Actor::api(subject));
+    let saved = connections.replace_credential(&company, &connection, &credential, check, revision, &actor).await?;
+    let (etag, Json(answer)) = revised(saved);
+    Ok((etag, Json(answer.trimmed(trimmed))))
+}
+
+/// Divides the evidence among clients otherwise, from the next sync on.
+async fn map(
+    State(connections): State<Arc<Connections>>,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
+    IfMatch(revision): IfMatch,
+    Body(mapping): Body<MappingBody>,
+) -> Result<Revised, Problem> {
+    let mapping = mapping.mapping()?;
+    Ok(revised(connections.map(&company, &connection, mapping, revision, &Actor::api(subject)).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    online_within_hours: Option<u32>,
+    missing_after_days: Option<u32>,
+    max_assignments: Option<u64>,
+    max_activity: Option<u64>,
+    max_campaigns: Option<u64>,
+    training_covers_privacy_policies: Option<bool>,
+}
+
+/// Changes limits and caps; what is not given stays.
+async fn change_settings(
+    State(connections): State<Arc<Connections>>,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
+    IfMatch(revision): IfMatch,
+    Body(settings): Body<Settings>,
+) -> Result<Revised, Problem> {
+    let change = SettingsChange {
+        online_within_hours: settings.online_within_hours,
+        missing_after_days: settings.missing_after_days,
+        max_assignments: settings.max_assignments,
+        max_activity: settings.max_activity,
+        max_campaigns: settings.max_campaigns,
+        training_covers_privacy_policies: settings.training_covers_privacy_policies,
+    };
+    let actor = Actor::api(subject);
+    Ok(revised(connections.change_settings(&company, &connection, change, revision, &actor).await?))
+}
+
+/// Has the daily tick pass the connection over.
+async fn pause(
+    State(connections): State<Arc<Connections>>,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
+) -> Result<Revised, Problem> {
+    Ok(revised(connections.pause(&company, &connection, &Actor::api(subject)).await?))
+}
+
+/// Has the daily tick take the connection again.
+async fn resume(
+    State(connections): State<Arc<Connections>>,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
+) -> Result<Revised, Problem> {
+    Ok(revised(connections.resume(&company, &connection, &Actor::api(subject)).await?))
+}
+
+/// Removes a connection and its credential; its runs and its evidence stay.
+async fn disconnect(
+    State(connections): State<Arc<Connections>>,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
+    IfMatch(revision): IfMatch,
+) -> Result<StatusCode, Problem> {
+    connections.disconnect(&company, &connection, revision, &Actor::api(subject)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The steps to a credential, and what to do about its troubles.
+async fn setup(
+    State(connections): State<Arc<Connections>>,
+    ConnectionPath { company, connection, .. }: ConnectionPath,
+) -> Result<Json<SetupAnswer>, Problem> {
+    Ok(Json(SetupAnswer::of(connections.get(&company, &connection).await?.product)))
+}
 
 /// A result per permission, within 29 seconds.
 async fn test(
     State(connections): State<Arc<Connections>>,
     ConnectionPath { company, connection, subject }: ConnectionPath,
 ) -> Result<Json<TestReport>, Problem> {
-    let report = connections.test(&company, &connection).await?;
-    tracing::info!(%company, %connection, subject, passed = report.passed, "connection tested");
+    let actor = Actor::api(subject);
+    let report = connections.test_as(&company, &connection, &actor).await?;
+    tracing::info!(%company, %connection, subject = actor.name, passed = report.passed, "connection tested");
     Ok(Json(report))
 }

@@ -42,7 +42,7 @@ pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
 ];
 
 /// An instant of a query string.
-fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+pub(super) fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse(&text).map(Some).ok_or_else(|| serde::de::Error::custom("an instant"))
 }
@@ -91,7 +91,7 @@ struct OfRun {
 }
 
 /// The time that a caller may see.
-fn span(window: Option<Window>) -> Span {
+pub(super) fn span(window: Option<Window>) -> Span {
     window.map_or(Span::ALL, |Window { from, to }| Span { from, to })
 }
 

@@ -1,6 +1,7 @@
 //! The routes by noun: each file has its part of the table, `ROUTES`, above its handlers. A group is what one Lambda function serves; `serve` serves all.
 
 mod assignments;
+mod audit_log;
 mod clients;
 mod connections;
 mod evidence;
@@ -15,16 +16,20 @@ use crate::app::people::PeopleService;
 use crate::app::runs::plan::Planner;
 use std::sync::Arc;
 
-/// Connections and their credentials.
+/// The test of a connection, and the assignments that count: what asks Huntress and changes little.
 pub const CONNECTION_TEST: Group<Arc<Connections>> =
-    Group { function: "connection-test", nouns: &[connections::ROUTES, assignments::ROUTES] };
+    Group { function: "connection-test", nouns: &[connections::TEST_ROUTES, assignments::ROUTES] };
+
+/// Connections and their credentials: made, changed, removed.
+pub const CONNECTIONS_API: Group<Arc<Connections>> =
+    Group { function: "connections-api", nouns: &[connections::ROUTES] };
 
 /// Runs.
 pub const ON_DEMAND_SYNC: Group<Arc<Planner>> = Group { function: "on-demand-sync", nouns: &[runs::ROUTES] };
 
 /// Evidence, and what stands at the root.
 pub const EVIDENCE_API: Group<Arc<EvidenceReader>> =
-    Group { function: "evidence-api", nouns: &[root::ROUTES, evidence::ROUTES] };
+    Group { function: "evidence-api", nouns: &[root::ROUTES, evidence::ROUTES, audit_log::ROUTES] };
 
 /// People.
 pub const PEOPLE_API: Group<Arc<PeopleService>> =
@@ -33,6 +38,6 @@ pub const PEOPLE_API: Group<Arc<PeopleService>> =
 /// The whole table.
 #[must_use]
 pub fn table() -> Vec<Entry> {
-    let connections = CONNECTION_TEST.entries().chain(ON_DEMAND_SYNC.entries());
+    let connections = CONNECTION_TEST.entries().chain(CONNECTIONS_API.entries()).chain(ON_DEMAND_SYNC.entries());
     connections.chain(PEOPLE_API.entries()).chain(EVIDENCE_API.entries()).collect()
 }

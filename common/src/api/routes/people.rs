@@ -3,6 +3,7 @@
 use crate::api::views::{ConnectionAnswer, IdentityAnswer, PeoplePage, PersonAnswer, PersonHistory};
 use crate::api::{Body, ConnectionPath, Explained, Method, Parameters, PersonPath, Problem, Route, Scope};
 use crate::app::people::PeopleService;
+use crate::domain::audit::Actor;
 use crate::domain::people::person::{OnboardingPrompt, PersonId, PrivacyMode};
 use crate::domain::people::status::PersonStatus;
 use crate::domain::sat::id::SatId;
@@ -51,8 +52,9 @@ async fn set_privacy(
     ConnectionPath { company, connection, subject }: ConnectionPath,
     Body(body): Body<Privacy>,
 ) -> Result<Json<ConnectionAnswer>, Problem> {
-    let saved = people.set_mode(&company, &connection, body.mode, body.erase).await?;
-    tracing::info!(%company, %connection, subject, mode = %body.mode, "privacy mode set");
+    let actor = Actor::api(subject);
+    let saved = people.set_mode(&company, &connection, body.mode, body.erase, &actor).await?;
+    tracing::info!(%company, %connection, subject = actor.name, mode = %body.mode, "privacy mode set");
     Ok(Json(saved.into()))
 }
 
@@ -130,7 +132,7 @@ async fn reset(
     PersonPath { company, connection, person, subject }: PersonPath,
     Body(WithReason { reason }): Body<WithReason>,
 ) -> Result<Json<PersonAnswer>, Problem> {
-    let reset = people.reset(&company, &connection, person.as_str(), &subject, &reason).await?;
+    let reset = people.reset(&company, &connection, person.as_str(), &Actor::api(subject), &reason).await?;
     Ok(Json(PersonAnswer { person: reset.into() }))
 }
 
@@ -144,7 +146,7 @@ async fn identity(
     Body(WithReason { reason }): Body<WithReason>,
 ) -> Result<([(HeaderName, &'static str); 1], Json<IdentityAnswer>), Problem> {
     let found = people.person(&company, &connection, person.as_str()).await?;
-    let identity = people.identity(&company, &connection, &found, &subject, &reason).await?;
+    let identity = people.identity(&company, &connection, &found, &Actor::api(subject), &reason).await?;
     Ok((UNCACHED, Json(IdentityAnswer { person: found.person, identity })))
 }
 
@@ -161,7 +163,8 @@ async fn certificate(
     PersonPath { company, connection, person, subject }: PersonPath,
     Body(OfAssignment { reason, assignment }): Body<OfAssignment>,
 ) -> Result<Response, Problem> {
-    let who = (subject.as_str(), reason.as_str());
+    let actor = Actor::api(subject);
+    let who = (&actor, reason.as_str());
     let opened = people.certificate(&company, &connection, person.as_str(), assignment.as_ref(), who).await?;
     // Whatever the source called it, a browser is to keep it and not to show it.
     let headers = [
@@ -176,17 +179,17 @@ async fn certificate(
 /// Erases a person.
 async fn erase(
     State(people): State<Arc<PeopleService>>,
-    PersonPath { company, connection, person, .. }: PersonPath,
+    PersonPath { company, connection, person, subject }: PersonPath,
 ) -> Result<StatusCode, Problem> {
-    people.erase_person(&company, &connection, person.as_str()).await?;
+    people.erase_person(&company, &connection, person.as_str(), &Actor::api(subject)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Erases everybody of a connection, with the key of what was sealed. The evidence stays.
 async fn erase_everybody(
     State(people): State<Arc<PeopleService>>,
-    ConnectionPath { company, connection, .. }: ConnectionPath,
+    ConnectionPath { company, connection, subject }: ConnectionPath,
 ) -> Result<StatusCode, Problem> {
-    people.erase_everybody(&company, &connection).await?;
+    people.erase_everybody(&company, &connection, &Actor::api(subject)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,6 +4,7 @@ use crate::api::views::{ForecastAnswer, RunAnswer, RunList, SyncAnswer};
 use crate::api::{ConnectionPath, Explained, Method, Parameters, Problem, Route, Scope};
 use crate::app::collection::collect::RateLimiters;
 use crate::app::runs::plan::Planner;
+use crate::domain::audit::Actor;
 use crate::domain::id::RunId;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -43,8 +44,9 @@ async fn sync_now(
     ConnectionPath { company, connection, subject }: ConnectionPath,
     headers: HeaderMap,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<SyncAnswer>), Problem> {
-    let asked = planner.sync_now(&company, &connection, idempotency_key(&headers)?).await?;
-    tracing::info!(%company, %connection, run = %asked.run.id, subject, joined = asked.joined, "sync asked for");
+    let actor = Actor::api(subject);
+    let asked = planner.sync_now_as(&company, &connection, idempotency_key(&headers)?, &actor).await?;
+    tracing::info!(%company, %connection, run = %asked.run.id, subject = actor.name, joined = asked.joined, "sync asked for");
     let location = format!("/v1/companies/{company}/connections/{connection}/runs/{}", asked.run.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(asked.into())))
 }

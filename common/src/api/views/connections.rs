@@ -25,12 +25,16 @@ pub struct ConnectionView {
     pub product: Product,
     /// How it fared last.
     pub status: ConnectionStatus,
+    /// How often somebody changed it: its ETag.
+    pub revision: u64,
     /// The client of each organization that is mapped.
     pub clients: BTreeMap<String, ClientId>,
     /// Organizations that are left out of all evidence.
     pub ignored: BTreeSet<String>,
     /// The client that all organizations belong to, where they are not mapped one by one.
     pub default_client: Option<ClientId>,
+    /// Its limits and caps.
+    pub settings: SettingsView,
     /// The same mapping, as it is stored.
     pub mapping: Mapping,
     /// Settings of the endpoint rules.
@@ -63,11 +67,14 @@ impl From<Connection> for ConnectionView {
             Mapping::OneClient { client } => (BTreeMap::new(), BTreeSet::new(), Some(client.clone())),
             Mapping::ByOrganization { clients, ignored } => (clients.clone(), ignored.clone(), None),
         };
+        let settings = SettingsView::of(&connection);
         Self {
             company: connection.company,
             id: connection.id,
             product: connection.product,
             status: connection.status,
+            revision: connection.revision,
+            settings,
             clients,
             ignored,
             default_client,
@@ -92,11 +99,84 @@ impl From<Connection> for ConnectionView {
 pub struct ConnectionAnswer {
     /// As it is now.
     pub connection: ConnectionView,
+    /// What was done to the credential before it was kept, where anything was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'static str>,
+}
+
+impl ConnectionAnswer {
+    /// Says whether blanks, line ends or quotes were removed around a pasted credential.
+    #[must_use]
+    pub fn trimmed(self, trimmed: bool) -> Self {
+        let note = "blanks, line ends or quotes around the pasted credential were removed";
+        Self { note: trimmed.then_some(note), ..self }
+    }
+}
+
+/// A page of connections, by id.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConnectionPage {
+    /// Each of them.
+    pub items: Vec<ConnectionView>,
+    /// Where to go on, if there are more.
+    pub next_after: Option<ConnectionId>,
+}
+
+impl ConnectionPage {
+    /// The first of these connections, at most `limit`.
+    #[must_use]
+    pub fn of(mut connections: impl Iterator<Item = Connection>, limit: usize) -> Self {
+        let items: Vec<ConnectionView> = connections.by_ref().take(limit).map(Into::into).collect();
+        let more = connections.next().is_some();
+        Self { next_after: items.last().filter(|_| more).map(|last| last.id.clone()), items }
+    }
+}
+
+/// The settings of a connection, by its product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum SettingsView {
+    /// Of the endpoint rules.
+    Edr {
+        /// An agent is online up to so many hours after its last call.
+        online_within_hours: u32,
+        /// An agent is missing so many days after its last call.
+        missing_after_days: u32,
+    },
+    /// Of the training rules.
+    Sat {
+        /// At most so many assignments are read.
+        max_assignments: u64,
+        /// At most so many activity records of an assignment are read.
+        max_activity: u64,
+        /// At most so many phishing campaigns are read.
+        max_campaigns: u64,
+        /// Whether the training covers the tenant's privacy policies and procedures.
+        training_covers_privacy_policies: bool,
+    },
+}
+
+impl SettingsView {
+    fn of(connection: &Connection) -> Self {
+        let (edr, caps) = (connection.edr, connection.sat.caps());
+        match connection.product {
+            Product::Edr => Self::Edr {
+                online_within_hours: edr.online_within_hours(),
+                missing_after_days: edr.missing_after_days(),
+            },
+            Product::Sat => Self::Sat {
+                max_assignments: caps.assignments,
+                max_activity: caps.activity_per_assignment,
+                max_campaigns: caps.campaigns,
+                training_covers_privacy_policies: connection.sat.training_covers_privacy_policies(),
+            },
+        }
+    }
 }
 
 impl From<Connection> for ConnectionAnswer {
     fn from(connection: Connection) -> Self {
-        Self { connection: connection.into() }
+        Self { connection: connection.into(), note: None }
     }
 }
 

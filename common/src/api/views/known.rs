@@ -67,6 +67,45 @@ pub struct StepView {
     pub text: &'static str,
 }
 
+/// The steps to a credential, and what to do about its troubles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SetupAnswer {
+    /// The product.
+    pub product: Product,
+    /// The steps.
+    pub setup: Vec<StepView>,
+    /// What goes wrong.
+    pub troubles: Vec<TroubleView>,
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TroubleView {
+    /// What people see.
+    pub symptom: &'static str,
+    /// Why.
+    pub cause: &'static str,
+    /// What to do.
+    pub action: &'static str,
+}
+
+impl SetupAnswer {
+    /// Those of a product.
+    #[must_use]
+    pub fn of(product: Product) -> Self {
+        let troubles = guidance::troubles(product).iter().map(|trouble| TroubleView {
+            symptom: trouble.symptom,
+            cause: trouble.cause,
+            action: trouble.action,
+        });
+        Self { product, setup: steps(product), troubles: troubles.collect() }
+    }
+}
+
+fn steps(product: Product) -> Vec<StepView> {
+    guidance::setup(product).iter().map(|step| StepView { title: step.title, text: step.text }).collect()
+}
+
 /// A JSON Schema of an object with text fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JsonSchema {
@@ -135,7 +174,6 @@ impl CredentialSchema {
             ),
         };
         let dialect = "https://json-schema.org/draft/2020-12/schema";
-        let setup = guidance::setup(product).iter().map(|step| StepView { title: step.title, text: step.text });
-        Self { schema: JsonSchema { dialect, kind: "object", required, properties }, setup: setup.collect() }
+        Self { schema: JsonSchema { dialect, kind: "object", required, properties }, setup: steps(product) }
     }
 }

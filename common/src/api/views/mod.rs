@@ -1,6 +1,7 @@
 //! Answers in JSON, one shape for each thing, whoever prints it. They are not the stored records, so that the table can change without them.
 
 mod assignments;
+mod audit;
 mod connections;
 mod evidence;
 mod findings;
@@ -9,10 +10,13 @@ mod people;
 mod runs;
 
 pub use assignments::AssignmentList;
-pub use connections::{ConnectionAnswer, ConnectionList, ConnectionView};
+pub use audit::{AuditEventView, AuditList};
+pub use connections::{ConnectionAnswer, ConnectionList, ConnectionPage, ConnectionView, SettingsView};
 pub use evidence::{ControlList, ControlView, EvidenceList, EvidenceView, HistoryList, HistoryValueView, SupportView};
 pub use findings::{CompletenessList, CompletenessView, EvidenceRef, FindingsList, FindingsView};
-pub use known::{CredentialSchema, Health, JsonSchema, Me, PropertySchema, StepView, WindowView};
+pub use known::{
+    CredentialSchema, Health, JsonSchema, Me, PropertySchema, SetupAnswer, StepView, TroubleView, WindowView,
+};
 pub use people::{
     HistoryEvent, IdentityAnswer, PeoplePage, PeopleReport, PersonAnswer, PersonHistory, PersonView, ProviderAnswer,
 };

@@ -6,6 +6,7 @@ use crate::app::collection::worker::credential_of;
 use crate::app::connections::{Connections, TEST_TIME};
 use crate::app::people::{PeopleError, check_choice, training_connection};
 use crate::aws::secrets::Credential;
+use crate::domain::audit::{Actor, AuditAction};
 use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::people::person::MAX_RECERTIFY_DAYS;
@@ -75,6 +76,7 @@ impl Connections {
         company: &CompanyId,
         id: &ConnectionId,
         choice: Choice,
+        actor: &Actor,
     ) -> Result<Connection, PeopleError> {
         let connection = training_connection(&self.store, company, id).await?;
         let mut people = connection.people.clone();
@@ -100,7 +102,9 @@ impl Connections {
             SatSettings::new(caps, connection.sat.training_covers_privacy_policies())
         });
         let sat = sat.transpose().map_err(|error| PeopleError::Refused(error.to_string()))?;
+        let event = self.event(actor, AuditAction::AssignmentsSelected, company, id);
+        let event = event.changing(&connection.people, &people);
         let change = ConnectionChange { people: Some(people), sat, ..Default::default() };
-        Ok(self.store.change_connection(company, id, change).await?)
+        Ok(self.store.change_connection_as(company, id, change, None, &event).await?)
     }
 }

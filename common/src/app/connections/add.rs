@@ -3,6 +3,7 @@
 use super::test::account_of;
 use super::{ConnectionError, Connections};
 use crate::aws::secrets::{Binding, Credential};
+use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::store::{ConnectionChange, StoreError};
@@ -26,6 +27,7 @@ impl Connections {
         mut connection: Connection,
         credential: &Credential,
         check: Check,
+        actor: &Actor,
     ) -> Result<Connection, ConnectionError> {
         let (company, id) = (connection.company.clone(), connection.id.clone());
         if self.store.connection(&company, &id).await?.is_some() {
@@ -34,7 +36,9 @@ impl Connections {
         connection.next_run_at = connection.next_run_at.map(|_| self.schedule.next_after(connection.created_at));
         self.check(&mut connection, credential, check).await?;
         self.credentials.put(binding(&connection), credential).await?;
-        match self.store.add_connection(&connection).await {
+        let event = self.event(actor, AuditAction::ConnectionCreated, &company, &id);
+        let event = AuditEvent { after: serde_json::to_value(&connection.mapping).ok(), ..event };
+        match self.store.add_connection_as(&connection, &event).await {
             Ok(()) => Ok(connection),
             Err(StoreError::Conflict { .. }) => Err(ConnectionError::Exists(id)),
             Err(error) => Err(error.into()),
@@ -51,13 +55,21 @@ impl Connections {
         id: &ConnectionId,
         credential: &Credential,
         check: Check,
+        if_revision: Option<u64>,
+        actor: &Actor,
     ) -> Result<Connection, ConnectionError> {
         let mut connection = self.get(company, id).await?;
+        if if_revision.is_some_and(|revision| revision != connection.revision) {
+            return Err(ConnectionError::Stale);
+        }
         self.check(&mut connection, credential, check).await?;
-        self.credentials.put(binding(&connection), credential).await?;
         // The new credential may be one of another account.
         let found = ConnectionChange { account_id: connection.account_id.clone(), ..ConnectionChange::default() };
-        Ok(self.store.change_connection(company, id, found).await?)
+        let event = self.event(actor, AuditAction::CredentialReplaced, company, id);
+        // Of many who replace it at once, the one whose change counts puts its credential.
+        let changed = self.change(company, id, found, if_revision, &event).await?;
+        self.credentials.put(binding(&connection), credential).await?;
+        Ok(changed)
     }
 
     /// Tests a credential for a connection, which learns the account that it is for.

@@ -1,42 +1,172 @@
-//! What a person changes about a connection: its mapping, and whether the daily tick takes it.
+//! What a person changes about a connection: its mapping, its settings, and whether the daily tick takes it. Each change is recorded with it.
 
-use super::Connections;
+use super::{ConnectionError, Connections};
+use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::connection::Connection;
+use crate::domain::edr::EdrSettings;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::mapping::Mapping;
+use crate::domain::product::Product;
+use crate::domain::sat::{Caps, SatSettings};
 use crate::store::{ConnectionChange, Scheduling, StoreError};
 
+/// Settings that are changed; what is `None` stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SettingsChange {
+    /// An agent is online up to so many hours after its last call.
+    pub online_within_hours: Option<u32>,
+    /// An agent is missing so many days after its last call.
+    pub missing_after_days: Option<u32>,
+    /// At most so many assignments are read.
+    pub max_assignments: Option<u64>,
+    /// At most so many activity records of an assignment are read.
+    pub max_activity: Option<u64>,
+    /// At most so many phishing campaigns are read.
+    pub max_campaigns: Option<u64>,
+    /// Whether the training covers the tenant's privacy policies and procedures.
+    pub training_covers_privacy_policies: Option<bool>,
+}
+
+impl SettingsChange {
+    fn of_endpoints(self) -> bool {
+        self.online_within_hours.is_some() || self.missing_after_days.is_some()
+    }
+
+    fn of_training(self) -> bool {
+        let caps = self.max_assignments.or(self.max_activity).or(self.max_campaigns);
+        caps.is_some() || self.training_covers_privacy_policies.is_some()
+    }
+
+    /// The change of a connection with these settings.
+    fn change(self, connection: &Connection) -> Result<ConnectionChange, ConnectionError> {
+        let refused = |what: String| Err(ConnectionError::Refused(what));
+        match connection.product {
+            _ if !self.of_endpoints() && !self.of_training() => refused("name at least one setting".to_owned()),
+            Product::Edr if self.of_training() => {
+                refused("a connection of huntress-edr has no caps of training".to_owned())
+            }
+            Product::Sat if self.of_endpoints() => {
+                refused("a connection of huntress-sat has no limits of agents".to_owned())
+            }
+            Product::Edr => {
+                let known = connection.edr;
+                let online = self.online_within_hours.unwrap_or(known.online_within_hours());
+                let missing = self.missing_after_days.unwrap_or(known.missing_after_days());
+                let edr = EdrSettings::new(online, missing);
+                let edr = edr.map_err(|error| ConnectionError::Refused(error.to_string()))?;
+                Ok(ConnectionChange { edr: Some(edr), ..Default::default() })
+            }
+            Product::Sat => {
+                let known = connection.sat;
+                let caps = Caps {
+                    assignments: self.max_assignments.unwrap_or(known.caps().assignments),
+                    activity_per_assignment: self.max_activity.unwrap_or(known.caps().activity_per_assignment),
+                    campaigns: self.max_campaigns.unwrap_or(known.caps().campaigns),
+                };
+                let covers = self.training_covers_privacy_policies;
+                let sat = SatSettings::new(caps, covers.unwrap_or(known.training_covers_privacy_policies()));
+                let sat = sat.map_err(|error| ConnectionError::Refused(error.to_string()))?;
+                Ok(ConnectionChange { sat: Some(sat), ..Default::default() })
+            }
+        }
+    }
+}
+
 impl Connections {
-    /// Divides the evidence among clients as `mapping` says, from the next sync on.
+    /// Divides the evidence among clients as `mapping` says, from the next sync on; with `if_revision` only if the connection has that revision.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for a connection that is not there; so for the others.
+    /// [`StoreError::NotFound`] for a connection that is not there, [`ConnectionError::Stale`] for another revision; so for the others.
     pub async fn map(
         &self,
         company: &CompanyId,
         id: &ConnectionId,
         mapping: Mapping,
-    ) -> Result<Connection, StoreError> {
+        if_revision: Option<u64>,
+        actor: &Actor,
+    ) -> Result<Connection, ConnectionError> {
+        let before = self.get(company, id).await?;
+        let event = self.event(actor, AuditAction::MappingChanged, company, id).changing(&before.mapping, &mapping);
         let mapped = ConnectionChange { mapping: Some(mapping), ..Default::default() };
-        self.store.change_connection(company, id, mapped).await
+        self.change(company, id, mapped, if_revision, &event).await
+    }
+
+    /// Changes limits and caps.
+    ///
+    /// # Errors
+    /// As [`Connections::map`], and [`ConnectionError::Refused`] for settings that cannot be.
+    pub async fn change_settings(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        settings: SettingsChange,
+        if_revision: Option<u64>,
+        actor: &Actor,
+    ) -> Result<Connection, ConnectionError> {
+        let before = self.get(company, id).await?;
+        let change = settings.change(&before)?;
+        let event = self.event(actor, AuditAction::SettingsChanged, company, id);
+        let event = match before.product {
+            Product::Edr => event.changing(&before.edr, &change.edr),
+            Product::Sat => event.changing(&before.sat, &change.sat),
+        };
+        self.change(company, id, change, if_revision, &event).await
     }
 
     /// Has the daily tick pass the connection over.
     ///
     /// # Errors
     /// As [`Connections::map`].
-    pub async fn pause(&self, company: &CompanyId, id: &ConnectionId) -> Result<Connection, StoreError> {
+    pub async fn pause(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        actor: &Actor,
+    ) -> Result<Connection, ConnectionError> {
         let paused = ConnectionChange { scheduling: Some(Scheduling::Pause), ..Default::default() };
-        self.store.change_connection(company, id, paused).await
+        let event = self.event(actor, AuditAction::ConnectionPaused, company, id);
+        self.change(company, id, paused, None, &event).await
     }
 
     /// Has the daily tick take the connection again.
     ///
     /// # Errors
     /// As [`Connections::map`].
-    pub async fn resume(&self, company: &CompanyId, id: &ConnectionId) -> Result<Connection, StoreError> {
+    pub async fn resume(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        actor: &Actor,
+    ) -> Result<Connection, ConnectionError> {
         let resume = Scheduling::Resume { next_run_at: self.schedule.next_after(self.huntress.clock.now()) };
         let resumed = ConnectionChange { scheduling: Some(resume), ..Default::default() };
-        self.store.change_connection(company, id, resumed).await
+        let event = self.event(actor, AuditAction::ConnectionResumed, company, id);
+        self.change(company, id, resumed, None, &event).await
+    }
+
+    pub(in crate::app) async fn change(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        change: ConnectionChange,
+        if_revision: Option<u64>,
+        event: &AuditEvent,
+    ) -> Result<Connection, ConnectionError> {
+        let changed = self.store.change_connection_as(company, id, change, if_revision, event).await;
+        changed.map_err(|error| match error {
+            StoreError::Conflict { .. } => ConnectionError::Stale,
+            error => error.into(),
+        })
+    }
+
+    /// What somebody does to a connection now.
+    pub(in crate::app) fn event(
+        &self,
+        actor: &Actor,
+        action: AuditAction,
+        company: &CompanyId,
+        id: &ConnectionId,
+    ) -> AuditEvent {
+        AuditEvent::of_connection(actor, action, (company, id), self.huntress.clock.now())
     }
 }

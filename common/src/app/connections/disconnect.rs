@@ -2,11 +2,13 @@
 
 use super::{ConnectionError, Connections};
 use crate::aws::secrets::Binding;
+use crate::domain::audit::{Actor, AuditAction};
 use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId};
+use crate::store::StoreError;
 
 impl Connections {
-    /// Removes a connection and its credential; `by` names no provider of training any more where it was one. Runs and evidence stay. A run that a
+    /// Removes a connection and its credential, with `if_revision` only if it has that revision; the actor names no provider of training any more where it was one. Runs and evidence stay. A run that a
     /// worker is at comes to its end, one that is queued or waiting ends as `not_found`. Repeated after an interruption it goes on.
     ///
     /// # Errors
@@ -15,20 +17,28 @@ impl Connections {
         &self,
         company: &CompanyId,
         id: &ConnectionId,
-        by: &str,
+        if_revision: Option<u64>,
+        actor: &Actor,
     ) -> Result<Connection, ConnectionError> {
         let connection = self.get(company, id).await?;
+        if if_revision.is_some_and(|revision| revision != connection.revision) {
+            return Err(ConnectionError::Stale);
+        }
         if self.store.keeping(company, id).await?.is_some() {
             return Err(ConnectionError::KeepsPeople);
         }
         for client in connection.mapping.clients() {
             if self.store.provider(company, client).await?.is_some_and(|provider| provider.connection == *id) {
-                self.store.forget_provider(company, client, self.huntress.instant(), by).await?;
+                self.store.forget_provider(company, client, self.huntress.instant(), &actor.name).await?;
             }
         }
         // The record last: as long as it is there, the command finds what is left to do.
         self.credentials.remove(Binding { company, connection: id, product: connection.product }).await?;
-        self.store.remove_connection(company, id, self.huntress.clock.now()).await?;
-        Ok(connection)
+        let event = self.event(actor, AuditAction::ConnectionRemoved, company, id);
+        match self.store.remove_connection_as(company, id, if_revision, &event).await {
+            Ok(()) => Ok(connection),
+            Err(StoreError::Conflict { .. }) => Err(ConnectionError::Stale),
+            Err(error) => Err(error.into()),
+        }
     }
 }

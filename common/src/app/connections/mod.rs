@@ -7,6 +7,7 @@ mod list;
 mod test;
 
 pub use add::Check;
+pub use change::SettingsChange;
 pub use test::TEST_TIME;
 
 use crate::app::collection::collect::{Huntress, RateLimiters};
@@ -51,6 +52,12 @@ pub enum ConnectionError {
     /// Huntress refuses the credential, or cannot be asked.
     #[error("{0}")]
     Failed(Failure),
+    /// Somebody else has changed it in between.
+    #[error("the connection was changed in between")]
+    Stale,
+    /// What was asked for cannot be done as it was asked.
+    #[error("{0}")]
+    Refused(String),
     /// They would stay, and nobody could reach them any more.
     #[error("the connection keeps people; erase them first")]
     KeepsPeople,

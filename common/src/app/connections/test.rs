@@ -3,6 +3,7 @@
 use super::Connections;
 use crate::app::collection::worker::credential_of;
 use crate::aws::secrets::Credential;
+use crate::domain::audit::{Actor, AuditAction};
 use crate::domain::connection::{Connection, TestOutcome};
 use crate::domain::failure::Failure;
 use crate::domain::id::{CompanyId, ConnectionId};
@@ -29,6 +30,21 @@ impl Connections {
         let outcome = TestOutcome { tested_at: self.huntress.instant(), passed: report.passed };
         self.store.record_test(company, id, &outcome, account_of(connection.product, &report)).await?;
         Ok(report)
+    }
+
+    /// The same for somebody, who is recorded.
+    ///
+    /// # Errors
+    /// As [`Connections::test`].
+    pub async fn test_as(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        actor: &Actor,
+    ) -> Result<TestReport, StoreError> {
+        self.get(company, id).await?;
+        self.store.add_audit_event(&self.event(actor, AuditAction::ConnectionTested, company, id)).await?;
+        self.test(company, id).await
     }
 
     /// Tests a credential of a connection, which need not be saved.

@@ -1,9 +1,11 @@
 //! Evidence as it is read: the latest, over time, and the controls that it supports. What "the evidence of a client" means is decided here.
 
+mod audit_log;
 mod controls;
 mod history;
 mod latest;
 
+pub use audit_log::AuditPage;
 pub use controls::{Controls, Support, SupportedControl};
 pub use history::{History, HistoryValue};
 pub use latest::Evidence;

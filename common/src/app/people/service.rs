@@ -2,6 +2,7 @@
 
 use super::keyring::{Identity, KeyringError, Opening, PeopleKeyring};
 use crate::clock::Clock;
+use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::connection::Connection;
 use crate::domain::failure::Failure;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
@@ -105,6 +106,7 @@ impl PeopleService {
         id: &ConnectionId,
         mode: PrivacyMode,
         meant: bool,
+        actor: &Actor,
     ) -> Result<Connection, PeopleError> {
         let connection = self.connection(company, id).await?;
         let less = mode < connection.people.mode;
@@ -116,8 +118,10 @@ impl PeopleService {
         }
         // First the setting, so that no new run keeps again what is erased.
         let people = PeopleSettings { mode, ..connection.people.clone() };
+        let event = self.event(actor, AuditAction::PrivacyChanged, company, id);
+        let event = event.changing(&connection.people.mode, &mode);
         let change = ConnectionChange { people: Some(people), ..Default::default() };
-        let changed = self.store.change_connection(company, id, change).await?;
+        let changed = self.store.change_connection_as(company, id, change, None, &event).await?;
         match mode {
             PrivacyMode::Aggregate if less => {
                 self.keyring.erase_people(&self.store, company, id).await?;
@@ -235,12 +239,14 @@ impl PeopleService {
         company: &CompanyId,
         id: &ConnectionId,
         named: &str,
-        by: &str,
+        actor: &Actor,
         reason: &str,
     ) -> Result<PersonRecord, PeopleError> {
+        let by = actor.name.as_str();
         said("a reason", reason)?;
         said("the name of who asks", by)?;
         let person = self.person(company, id, named).await?.person;
+        self.record(actor, AuditAction::PersonReset, (company, id), person.as_str(), Some(reason)).await?;
         let reset = Reset { by: by.to_owned(), at: self.clock.now().trunc_subsecs(0), reason: reason.to_owned() };
         let record = self.store.reset_person(company, id, &person, &reset).await?;
         tracing::info!(%company, connection = %id, by, "a person was reset");
@@ -256,10 +262,11 @@ impl PeopleService {
         company: &CompanyId,
         id: &ConnectionId,
         record: &PersonRecord,
-        by: &str,
+        actor: &Actor,
         reason: &str,
     ) -> Result<Identity, PeopleError> {
-        let opening = self.opening(by, reason)?;
+        let opening = self.opening(&actor.name, reason)?;
+        self.record(actor, AuditAction::IdentityOpened, (company, id), record.person.as_str(), Some(reason)).await?;
         Ok(self.keyring.open_identity(&self.store, company, id, record, opening).await?)
     }
 
@@ -272,11 +279,31 @@ impl PeopleService {
         company: &CompanyId,
         id: &ConnectionId,
         records: &[PersonRecord],
-        by: &str,
+        actor: &Actor,
         reason: &str,
     ) -> Result<Vec<Identity>, PeopleError> {
-        let opening = self.opening(by, reason)?;
+        let opening = self.opening(&actor.name, reason)?;
+        // All of them at once: the event is about the connection.
+        self.record(actor, AuditAction::IdentityOpened, (company, id), id.as_str(), Some(reason)).await?;
         Ok(self.keyring.open_identities(&self.store, company, id, records, opening).await?)
+    }
+
+    fn event(&self, actor: &Actor, action: AuditAction, company: &CompanyId, id: &ConnectionId) -> AuditEvent {
+        AuditEvent::of_connection(actor, action, (company, id), self.clock.now())
+    }
+
+    /// Keeps what somebody is about to do to a person, by their hash, before it is done.
+    async fn record(
+        &self,
+        actor: &Actor,
+        action: AuditAction,
+        (company, id): (&CompanyId, &ConnectionId),
+        subject: &str,
+        reason: Option<&str>,
+    ) -> Result<(), PeopleError> {
+        let event = self.event(actor, action, company, id);
+        let event = AuditEvent { subject: subject.to_owned(), reason: reason.map(str::to_owned), ..event };
+        Ok(self.store.add_audit_event(&event).await?)
     }
 
     fn opening<'a>(&self, by: &'a str, reason: &'a str) -> Result<Opening<'a>, PeopleError> {
@@ -295,13 +322,14 @@ impl PeopleService {
         id: &ConnectionId,
         named: &str,
         assignment: Option<&SatId>,
-        (by, reason): (&str, &str),
+        (actor, reason): (&Actor, &str),
     ) -> Result<OpenedCertificate, PeopleError> {
         let record = self.person(company, id, named).await?;
         let Some((certificate, stored)) = record.state.stored_certificate(assignment) else {
             return Err(StoreError::NotFound { record: "certificate" }.into());
         };
-        let opening = self.opening(by, reason)?;
+        let opening = self.opening(&actor.name, reason)?;
+        self.record(actor, AuditAction::CertificateOpened, (company, id), record.person.as_str(), Some(reason)).await?;
         let opened =
             self.keyring.open_certificate(&self.store, company, id, &record.person, (certificate, stored), opening);
         let bytes = opened.await?;
@@ -326,8 +354,15 @@ impl PeopleService {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for nobody.
-    pub async fn erase_person(&self, company: &CompanyId, id: &ConnectionId, named: &str) -> Result<(), PeopleError> {
+    pub async fn erase_person(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        named: &str,
+        actor: &Actor,
+    ) -> Result<(), PeopleError> {
         let person = self.person(company, id, named).await?.person;
+        self.record(actor, AuditAction::PersonErased, (company, id), person.as_str(), None).await?;
         self.keyring.erase_person(&self.store, company, id, &person).await?;
         tracing::info!(%company, connection = %id, "a person was erased");
         Ok(())
@@ -337,7 +372,13 @@ impl PeopleService {
     ///
     /// # Errors
     /// [`PeopleError`]
-    pub async fn erase_everybody(&self, company: &CompanyId, id: &ConnectionId) -> Result<(), PeopleError> {
+    pub async fn erase_everybody(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        actor: &Actor,
+    ) -> Result<(), PeopleError> {
+        self.record(actor, AuditAction::PeopleErased, (company, id), id.as_str(), None).await?;
         self.keyring.erase_people(&self.store, company, id).await?;
         tracing::info!(%company, connection = %id, "all people of the connection were erased");
         Ok(())
@@ -352,7 +393,7 @@ impl PeopleService {
         company: &CompanyId,
         client: &ClientId,
         id: &ConnectionId,
-        by: &str,
+        actor: &Actor,
     ) -> Result<Provider, PeopleError> {
         let connection = self.connection(company, id).await?;
         if !connection.mapping.clients().contains(&client) {
@@ -362,8 +403,12 @@ impl PeopleService {
             client: client.clone(),
             connection: id.clone(),
             since: self.clock.now().trunc_subsecs(0),
-            by: by.to_owned(),
+            by: actor.name.clone(),
         };
+        let event =
+            AuditEvent::new(actor, AuditAction::ProviderNamed, company.clone(), client.as_str(), self.clock.now());
+        let event = AuditEvent { client: Some(client.clone()), connection: Some(id.clone()), ..event };
+        self.store.add_audit_event(&event).await?;
         self.store.name_provider(company, provider.clone()).await?;
         Ok(provider)
     }
@@ -380,7 +425,15 @@ impl PeopleService {
     ///
     /// # Errors
     /// [`PeopleError::Store`]
-    pub async fn forget_provider(&self, company: &CompanyId, client: &ClientId, by: &str) -> Result<(), PeopleError> {
-        Ok(self.store.forget_provider(company, client, self.clock.now().trunc_subsecs(0), by).await?)
+    pub async fn forget_provider(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        actor: &Actor,
+    ) -> Result<(), PeopleError> {
+        let event =
+            AuditEvent::new(actor, AuditAction::ProviderRemoved, company.clone(), client.as_str(), self.clock.now());
+        self.store.add_audit_event(&AuditEvent { client: Some(client.clone()), ..event }).await?;
+        Ok(self.store.forget_provider(company, client, self.clock.now().trunc_subsecs(0), &actor.name).await?)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::aws::queue::{Queue, QueueError, Queued, RunMessage};
 use crate::clock::Clock;
+use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::connection::{Connection, ConnectionStatus};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::run::{Run, RunStatus, Trigger};
@@ -191,6 +192,24 @@ impl Planner {
         // The key is remembered for the run that has ended.
         let request_key = request.request_key.as_ref().map(|key| format!("{key}:anew"));
         self.store.request_run(RunRequest { request_key, ..request.clone() }).await
+    }
+
+    /// The same for somebody, who is recorded.
+    ///
+    /// # Errors
+    /// As [`Planner::sync_now`].
+    pub async fn sync_now_as(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        key: Option<String>,
+        actor: &Actor,
+    ) -> Result<Asked, PlanError> {
+        let asked = self.sync_now(company, connection, key).await?;
+        let event =
+            AuditEvent::of_connection(actor, AuditAction::SyncRequested, (company, connection), self.clock.now());
+        self.store.add_audit_event(&AuditEvent { after: serde_json::to_value(&asked.run.id).ok(), ..event }).await?;
+        Ok(asked)
     }
 
     /// The message of a run, if it has to be sent.

@@ -117,6 +117,24 @@ impl Change {
         self
     }
 
+    /// Adds one to a count, which begins at 0.
+    pub fn increment(mut self, name: &'static str) -> Self {
+        self.name(name);
+        self.set.push(format!("#{name} = if_not_exists(#{name}, :none) + :one"));
+        self.values.insert(":none".to_owned(), number(0));
+        self.values.insert(":one".to_owned(), number(1));
+        self
+    }
+
+    /// Refuses the change unless a count has this value; one that is not there is 0.
+    pub fn only_if_count(mut self, name: &'static str, count: u64) -> Self {
+        self.name(name);
+        let absent = if count == 0 { format!("attribute_not_exists(#{name}) OR ") } else { String::new() };
+        self.conditions.push(format!("({absent}#{name} = :if_{name})"));
+        self.values.insert(format!(":if_{name}"), number(count));
+        self
+    }
+
     /// Removes an attribute.
     pub fn remove(mut self, name: &'static str) -> Self {
         self.name(name);

@@ -146,6 +146,24 @@ pub(in crate::store) fn commits(
     }
 }
 
+/// What somebody did, apart from the connections: who writes it reaches nothing else.
+pub(in crate::store) fn audit_event(company: &CompanyId, place: &str) -> Key {
+    Key { pk: format!("AUDIT#{company}"), sk: format!("EVENT#{place}") }
+}
+
+/// Events between two instants, after one of them if its place is given.
+pub(in crate::store) fn audit_events(
+    company: &CompanyId,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    after: Option<&str>,
+) -> Range {
+    let first = format!("EVENT#{}", instant(from));
+    // No hexadecimal digit sorts before `#`, so this is the next one.
+    let next = after.map(|place| format!("EVENT#{place}#")).filter(|next| *next > first);
+    Range { pk: format!("AUDIT#{company}"), from: next.unwrap_or(first), to: format!("EVENT#{}#~", instant(to)) }
+}
+
 /// What the next leaf of a connection's evidence log is appended to. The log lies beside the runs that it is about: who ends a run may append.
 pub(in crate::store) fn log_head(company: &CompanyId, connection: &ConnectionId) -> Key {
     Key { pk: of_connection(company, connection), sk: "LOG#HEAD".to_owned() }

@@ -33,6 +33,7 @@ pub fn of_connection(error: ConnectionError, connection: &ConnectionId) -> CliEr
     match error {
         ConnectionError::Store(error) => stored(error, connection),
         ConnectionError::Failed(failure) => failure.into(),
+        ConnectionError::Refused(line) => CliError::usage(line),
         error => CliError::other(error.to_string()),
     }
 }

@@ -20,6 +20,7 @@ use clap::Subcommand;
 use common::app::collection::collect::Huntress;
 use common::aws::queue::Queued;
 use common::clock::{Clock, SystemClock};
+use common::domain::audit::Actor;
 use common::huntress::request::{Timeouts, http_client};
 use common::settings::{Origins, environment};
 use std::sync::Arc;
@@ -41,6 +42,10 @@ pub enum Command {
     CopyCredentials(connections::copy_credentials::Options),
     /// Change which client each organization's evidence belongs to
     Map(connections::map::Options),
+    /// Change limits and caps of a connection
+    Settings(connections::settings::Options),
+    /// Say who did what
+    AuditLog(audit::audit_log::Options),
     /// List the saved connections
     Connections(Listing),
     /// Test a saved connection, permission by permission
@@ -112,6 +117,8 @@ pub async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Connect(connect) => connections::connect::run(connect).await,
         Command::CopyCredentials(options) => connections::copy_credentials::run(options).await,
         Command::Map(options) => connections::map::run(options).await,
+        Command::Settings(options) => connections::settings::run(options).await,
+        Command::AuditLog(options) => audit::audit_log::run(options).await,
         Command::Connections(options) => connections::list::run(options).await,
         Command::Test(options) => connections::test::run(options).await,
         Command::Pause(options) => connections::pause::run(options).await,
@@ -146,8 +153,13 @@ pub async fn run(arguments: Arguments) -> Result<(), CliError> {
 }
 
 /// Who does it: as given, or as the machine knows them.
-fn by(actor: &ActorArgs) -> String {
-    actor.by.clone().or_else(|| environment("USER")).unwrap_or_else(|| "local".to_owned())
+fn by(actor: &ActorArgs) -> Actor {
+    Actor::cli(actor.by.clone().or_else(|| environment("USER")).unwrap_or_else(|| "local".to_owned()))
+}
+
+/// Who is at the command line, where nobody is named.
+fn somebody() -> Actor {
+    by(&ActorArgs { by: None })
 }
 
 /// How Huntress is reached from this process.

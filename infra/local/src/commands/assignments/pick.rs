@@ -2,7 +2,7 @@
 
 use crate::arguments::{StorageArgs, sat_id};
 use crate::commands::connections::said;
-use crate::commands::{faults, open};
+use crate::commands::{faults, open, somebody};
 use crate::outcome::CliError;
 use crate::render;
 use clap::Args;
@@ -52,7 +52,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let choice = Choice { picks, recertify_after_days, max_activity: options.max_activity };
     let Ok(connections) = stack.parts.connections();
-    let picked = connections.select_assignments(&options.storage.company, &options.connection, choice).await;
+    let picked =
+        connections.select_assignments(&options.storage.company, &options.connection, choice, &somebody()).await;
     let connection = picked.map_err(|error| faults::of_people(error, &options.connection))?;
     stack.close().await;
     let people = &connection.people;

@@ -1,5 +1,6 @@
 //! What is for an auditor: the evidence log, packs and exports, and their check.
 
+pub mod audit_log;
 pub mod export;
 pub mod log;
 pub mod log_key;

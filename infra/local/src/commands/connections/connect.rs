@@ -3,7 +3,7 @@
 use super::{mapping, said};
 use crate::arguments::{MappingArguments, Rules, StorageArgs, TrainingRules, sat_id};
 use crate::commands::given::Given;
-use crate::commands::{faults, open};
+use crate::commands::{faults, open, somebody};
 use crate::outcome::CliError;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
@@ -201,9 +201,9 @@ async fn save(
     let credential = ask()?;
     let check = if wanted.no_test { Check::Skip } else { Check::Test };
     let saved = if wanted.replace_key {
-        connections.replace_credential(company, id, &credential, check).await
+        connections.replace_credential(company, id, &credential, check, None, &somebody()).await
     } else {
-        connections.add(make(stack.parts.huntress.instant()), &credential, check).await
+        connections.add(make(stack.parts.huntress.instant()), &credential, check, &somebody()).await
     };
     let saved = saved.map_err(|error| match error {
         ConnectionError::Exists(id) => exists(&id),

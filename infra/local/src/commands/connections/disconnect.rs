@@ -26,7 +26,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let (company, id) = (&options.storage.company, &options.connection);
     let Ok(connections) = stack.parts.connections();
-    let removed = connections.disconnect(company, id, &by(&options.actor)).await.map_err(|error| match error {
+    let removed = connections.disconnect(company, id, None, &by(&options.actor)).await.map_err(|error| match error {
         ConnectionError::Secret(error) => CliError::other(format!("the credential of {id} cannot be removed: {error}")),
         ConnectionError::KeepsPeople => CliError::other(format!(
             "{id} keeps people, who would be left behind; erase them first: huntress-evidence erase {id} --everybody"

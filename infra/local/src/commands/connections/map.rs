@@ -2,7 +2,7 @@
 
 use super::{mapping, said};
 use crate::arguments::{MappingArguments, StorageArgs};
-use crate::commands::{faults, open};
+use crate::commands::{faults, open, somebody};
 use crate::outcome::CliError;
 use clap::Args;
 use common::app::stack::Stack;
@@ -25,8 +25,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let mapping = mapping::read(&options.mapping, &options.storage.company)?;
     let (stack, _) = open(&options.storage).await?;
     let Ok(connections) = stack.parts.connections();
-    let mapped = connections.map(&options.storage.company, &options.connection, mapping).await;
-    let mapped = mapped.map_err(|error| faults::stored(error, &options.connection))?;
+    let mapped = connections.map(&options.storage.company, &options.connection, mapping, None, &somebody()).await;
+    let mapped = mapped.map_err(|error| faults::of_connection(error, &options.connection))?;
     stack.close().await;
     said(mapped, options.json, "mapped; the next sync divides the evidence so")
 }

@@ -8,6 +8,7 @@ pub mod map;
 mod mapping;
 pub mod pause;
 pub mod resume;
+pub mod settings;
 pub mod setup;
 pub mod test;
 

@@ -1,7 +1,7 @@
 //! `test`: permission by permission.
 
 use crate::arguments::OfConnection;
-use crate::commands::{faults, open};
+use crate::commands::{faults, open, somebody};
 use crate::outcome::CliError;
 use crate::render;
 use common::app::stack::Stack;
@@ -10,7 +10,7 @@ use common::domain::text::line;
 pub async fn run(options: OfConnection) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let Ok(connections) = stack.parts.connections();
-    let tested = connections.test(&options.storage.company, &options.connection).await;
+    let tested = connections.test_as(&options.storage.company, &options.connection, &somebody()).await;
     let report = tested.map_err(|error| faults::stored(error, &options.connection))?;
     stack.close().await;
     if options.json {

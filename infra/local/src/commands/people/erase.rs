@@ -2,7 +2,7 @@
 
 use super::close;
 use crate::arguments::StorageArgs;
-use crate::commands::{faults, open};
+use crate::commands::{faults, open, somebody};
 use crate::outcome::CliError;
 use crate::render;
 use clap::Args;
@@ -28,8 +28,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let Ok(service) = stack.parts.people();
     let (company, id) = (&options.storage.company, &options.connection);
     let erased = match &options.person {
-        Some(person) => service.erase_person(company, id, person).await,
-        None => service.erase_everybody(company, id).await,
+        Some(person) => service.erase_person(company, id, person, &somebody()).await,
+        None => service.erase_everybody(company, id, &somebody()).await,
     };
     erased.map_err(|error| faults::of_people(error, id))?;
     let follows = stack.parts.store.connection(company, id).await.map_err(|error| faults::stored(error, id))?;

@@ -3,7 +3,7 @@
 use super::close;
 use crate::arguments::StorageArgs;
 use crate::commands::connections::said;
-use crate::commands::{faults, open};
+use crate::commands::{faults, open, somebody};
 use crate::outcome::CliError;
 use clap::{Args, ValueEnum};
 use common::app::people::PeopleError;
@@ -52,7 +52,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let Ok(service) = stack.parts.people();
     let mode = PrivacyMode::from(options.mode);
-    let set = service.set_mode(&options.storage.company, &options.connection, mode, options.erase).await;
+    let set = service.set_mode(&options.storage.company, &options.connection, mode, options.erase, &somebody()).await;
     let connection = set.map_err(|error| match error {
         PeopleError::Refused(line) => CliError::usage(format!("{line} with --erase")),
         error => faults::of_people(error, &options.connection),

@@ -2,7 +2,7 @@
 
 use super::forecast;
 use crate::arguments::StorageArgs;
-use crate::commands::{faults, open, refuse_deployed};
+use crate::commands::{faults, open, refuse_deployed, somebody};
 use crate::outcome::CliError;
 use crate::stack::{LocalStack, OWNER};
 use crate::{progress, render};
@@ -44,7 +44,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _queue) = open(&options.storage).await?;
     let (company, id) = (&options.storage.company, &options.connection);
     let Ok(planner) = stack.parts.planner();
-    let asked = planner.sync_now(company, id, None).await.map_err(|error| faults::of_plan(error, id))?;
+    let asked =
+        planner.sync_now_as(company, id, None, &somebody()).await.map_err(|error| faults::of_plan(error, id))?;
     let message = RunMessage { company: company.clone(), connection: id.clone(), run: asked.run.id.clone() };
     let run = work(&stack, &message).await?;
     let connection = stack.parts.store.connection(company, id).await.map_err(|error| faults::stored(error, id))?;

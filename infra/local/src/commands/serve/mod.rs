@@ -116,9 +116,11 @@ fn routes(stack: &LocalStack) -> Router {
     let parts = &stack.parts;
     let (Ok(connections), Ok(planner)) = (parts.connections(), parts.planner());
     let (Ok(people), Ok(evidence)) = (parts.people(), parts.evidence());
+    let connections = Arc::new(connections);
     host(
         table::CONNECTION_TEST
-            .router(Arc::new(connections))
+            .router(Arc::clone(&connections))
+            .merge(table::CONNECTIONS_API.router(connections))
             .merge(table::ON_DEMAND_SYNC.router(Arc::new(planner)))
             .merge(table::PEOPLE_API.router(Arc::new(people)))
             .merge(table::EVIDENCE_API.router(Arc::new(evidence))),

@@ -1,0 +1,56 @@
+//! The audit log: who did what.
+
+use super::evidence::{instant, span};
+use crate::api::views::AuditList;
+use crate::api::{CompanyPath, Explained, Method, Parameters, Problem, Route, Scope};
+use crate::app::evidence::{EvidenceReader, Span};
+use crate::domain::id::ClientId;
+use axum::Json;
+use axum::extract::State;
+use axum::routing::on;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use std::sync::Arc;
+
+pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] =
+    &[Route::new(Method::Get, "/v1/companies/{company}/audit-log", Scope::AuditLogRead, |method| on(method, list))];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    client: Option<ClientId>,
+    #[serde(default, deserialize_with = "instant")]
+    from: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "instant")]
+    to: Option<DateTime<Utc>>,
+    limit: Option<usize>,
+    after: Option<String>,
+}
+
+impl Explained for Wanted {
+    const WANTED: &str = "client must be an id, from and to instants as in 2026-03-22T12:00:00Z, limit 1 to 100, after the next_after of the page before";
+}
+
+/// Audit events, oldest first, a page at a time; for a caller who is bound to clients those of them.
+async fn list(
+    State(evidence): State<Arc<EvidenceReader>>,
+    CompanyPath { company, caller }: CompanyPath,
+    Parameters(Wanted { client, from, to, limit, after }): Parameters<Wanted>,
+) -> Result<Json<AuditList>, Problem> {
+    let limit = limit.unwrap_or(100);
+    let is_place = |after: &String| after.len() == 41 && after.is_ascii() && after.as_bytes().get(24) == Some(&b'#');
+    if !(1..=100).contains(&limit) || !after.as_ref().is_none_or(is_place) {
+        return Err(Problem::bad_request(Wanted::WANTED));
+    }
+    let clients = match client {
+        Some(client) => {
+            caller.see_client(&client)?;
+            Some([client].into())
+        }
+        None => caller.clients,
+    };
+    let asked = Span { from: from.unwrap_or(Span::ALL.from), to: to.unwrap_or(Span::ALL.to) };
+    let span = span(caller.window).within(asked);
+    let page = evidence.audit_log(&company, clients.as_ref(), span, after.as_deref(), limit).await?;
+    Ok(Json(page.into()))
+}

@@ -1,0 +1,17 @@
+//! The Lambda function `connections-api`: connections and their credentials: made, changed, removed.
+
+use axum::middleware::from_fn_with_state;
+use common::api::{Claims, host, lambda_caller, routes};
+use common::app::stack::Stack;
+use common::aws::lambda::{Aws, start_logging};
+use common::settings::environment;
+use std::sync::Arc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    start_logging(&environment);
+    let connections = Aws::load(&environment).connections()?;
+    let routes = host(routes::CONNECTIONS_API.router(Arc::new(connections)));
+    let claims = Arc::new(Claims::read(&environment));
+    lambda_http::run(routes.layer(from_fn_with_state(claims, lambda_caller))).await
+}

@@ -1,0 +1,67 @@
+//! `audit-log`: who did what, oldest first.
+
+use crate::arguments::{StorageArgs, instant};
+use crate::commands::{faults, open};
+use crate::outcome::CliError;
+use crate::render;
+use chrono::{DateTime, Utc};
+use clap::Args;
+use common::api::views::AuditList;
+use common::app::evidence::{AuditPage, Span};
+use common::app::stack::Stack;
+use common::domain::id::ClientId;
+use std::collections::BTreeSet;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Only what is about this client, or done to a connection of it
+    #[arg(long, value_name = "ID")]
+    pub client: Option<ClientId>,
+    /// From this instant on
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub from: Option<DateTime<Utc>>,
+    /// Up to this instant
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub to: Option<DateTime<Utc>>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub storage: StorageArgs,
+}
+
+/// Events that are asked for at once.
+const PAGE: usize = 1_000;
+
+pub async fn run(options: Options) -> Result<(), CliError> {
+    let (stack, _) = open(&options.storage).await?;
+    let Ok(evidence) = stack.parts.evidence();
+    let span = Span { from: options.from.unwrap_or(Span::ALL.from), to: options.to.unwrap_or(Span::ALL.to) };
+    let clients: Option<BTreeSet<ClientId>> = options.client.map(|client| [client].into());
+    let mut all = AuditPage { events: Vec::new(), next_after: None };
+    loop {
+        let (company, after) = (&options.storage.company, all.next_after.take());
+        let page = evidence.audit_log(company, clients.as_ref(), span, after.as_deref(), PAGE).await;
+        let page = page.map_err(|error| faults::unusable(&error))?;
+        all.events.extend(page.events);
+        all.next_after = page.next_after;
+        if all.next_after.is_none() {
+            break;
+        }
+    }
+    stack.close().await;
+    if options.json {
+        return render::json(&AuditList::from(all));
+    }
+    let mut table = render::table(&["at", "who", "what", "to", "why"]);
+    for event in &all.events {
+        table.add_row([
+            render::time(event.at),
+            event.actor.clone(),
+            event.action.to_string(),
+            event.subject.clone(),
+            event.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    render::text(&format!("{table}\n"))
+}

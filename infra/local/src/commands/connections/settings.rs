@@ -1,0 +1,59 @@
+//! `settings`: changes limits and caps of a connection.
+
+use super::said;
+use crate::arguments::{ActorArgs, StorageArgs};
+use crate::commands::{by, faults, open};
+use crate::outcome::CliError;
+use clap::Args;
+use common::app::connections::SettingsChange;
+use common::app::stack::Stack;
+use common::domain::id::ConnectionId;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The connection
+    pub connection: ConnectionId,
+    /// An agent is online up to so many hours after its last call
+    #[arg(long, value_name = "HOURS")]
+    pub online_within_hours: Option<u32>,
+    /// An agent is missing so many days after its last call
+    #[arg(long, value_name = "DAYS")]
+    pub missing_after_days: Option<u32>,
+    /// Read at most so many assignments
+    #[arg(long, value_name = "N")]
+    pub max_assignments: Option<u64>,
+    /// Read at most so many activity records of an assignment
+    #[arg(long, value_name = "N")]
+    pub max_activity: Option<u64>,
+    /// Read at most so many phishing campaigns
+    #[arg(long, value_name = "N")]
+    pub max_campaigns: Option<u64>,
+    /// Whether the training covers the tenant's privacy policies and procedures
+    #[arg(long, value_name = "BOOL")]
+    pub training_covers_privacy_policies: Option<bool>,
+    #[command(flatten)]
+    pub actor: ActorArgs,
+    /// Print the connection as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub storage: StorageArgs,
+}
+
+pub async fn run(options: Options) -> Result<(), CliError> {
+    let change = SettingsChange {
+        online_within_hours: options.online_within_hours,
+        missing_after_days: options.missing_after_days,
+        max_assignments: options.max_assignments,
+        max_activity: options.max_activity,
+        max_campaigns: options.max_campaigns,
+        training_covers_privacy_policies: options.training_covers_privacy_policies,
+    };
+    let (stack, _) = open(&options.storage).await?;
+    let (company, id) = (&options.storage.company, &options.connection);
+    let Ok(connections) = stack.parts.connections();
+    let changed = connections.change_settings(company, id, change, None, &by(&options.actor)).await;
+    let changed = changed.map_err(|error| faults::of_connection(error, id))?;
+    stack.close().await;
+    said(changed, options.json, "has the new settings from the next sync on")
+}
