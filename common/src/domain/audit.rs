@@ -124,7 +124,7 @@ pub struct AuditEvent {
     pub actor_kind: ActorKind,
     /// What.
     pub action: AuditAction,
-    /// What it was done to: the id of a connection, a person's hash, a client or a token.
+    /// What it was done to: the id of a connection, a client or a token. Never a person, not even by their hash: it has to go when they are erased.
     pub subject: String,
     /// The connection that it was done to, or by which.
     #[serde(default)]

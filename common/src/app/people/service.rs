@@ -246,7 +246,7 @@ impl PeopleService {
         said("a reason", reason)?;
         said("the name of who asks", by)?;
         let person = self.person(company, id, named).await?.person;
-        self.record(actor, AuditAction::PersonReset, (company, id), person.as_str(), Some(reason)).await?;
+        self.record(actor, AuditAction::PersonReset, (company, id), Some(reason)).await?;
         let reset = Reset { by: by.to_owned(), at: self.clock.now().trunc_subsecs(0), reason: reason.to_owned() };
         let record = self.store.reset_person(company, id, &person, &reset).await?;
         tracing::info!(%company, connection = %id, by, "a person was reset");
@@ -266,7 +266,7 @@ impl PeopleService {
         reason: &str,
     ) -> Result<Identity, PeopleError> {
         let opening = self.opening(&actor.name, reason)?;
-        self.record(actor, AuditAction::IdentityOpened, (company, id), record.person.as_str(), Some(reason)).await?;
+        self.record(actor, AuditAction::IdentityOpened, (company, id), Some(reason)).await?;
         Ok(self.keyring.open_identity(&self.store, company, id, record, opening).await?)
     }
 
@@ -283,8 +283,7 @@ impl PeopleService {
         reason: &str,
     ) -> Result<Vec<Identity>, PeopleError> {
         let opening = self.opening(&actor.name, reason)?;
-        // All of them at once: the event is about the connection.
-        self.record(actor, AuditAction::IdentityOpened, (company, id), id.as_str(), Some(reason)).await?;
+        self.record(actor, AuditAction::IdentityOpened, (company, id), Some(reason)).await?;
         Ok(self.keyring.open_identities(&self.store, company, id, records, opening).await?)
     }
 
@@ -292,17 +291,16 @@ impl PeopleService {
         AuditEvent::of_connection(actor, action, (company, id), self.clock.now())
     }
 
-    /// Keeps what somebody is about to do to a person, by their hash, before it is done.
+    /// Keeps what somebody is about to do to a person, before it is done. It names the connection alone: not even the hash of a person may outlast their
+    /// erasing, and what happened to them in particular is among their own events.
     async fn record(
         &self,
         actor: &Actor,
         action: AuditAction,
         (company, id): (&CompanyId, &ConnectionId),
-        subject: &str,
         reason: Option<&str>,
     ) -> Result<(), PeopleError> {
-        let event = self.event(actor, action, company, id);
-        let event = AuditEvent { subject: subject.to_owned(), reason: reason.map(str::to_owned), ..event };
+        let event = AuditEvent { reason: reason.map(str::to_owned), ..self.event(actor, action, company, id) };
         Ok(self.store.add_audit_event(&event).await?)
     }
 
@@ -329,7 +327,7 @@ impl PeopleService {
             return Err(StoreError::NotFound { record: "certificate" }.into());
         };
         let opening = self.opening(&actor.name, reason)?;
-        self.record(actor, AuditAction::CertificateOpened, (company, id), record.person.as_str(), Some(reason)).await?;
+        self.record(actor, AuditAction::CertificateOpened, (company, id), Some(reason)).await?;
         let opened =
             self.keyring.open_certificate(&self.store, company, id, &record.person, (certificate, stored), opening);
         let bytes = opened.await?;
@@ -362,7 +360,7 @@ impl PeopleService {
         actor: &Actor,
     ) -> Result<(), PeopleError> {
         let person = self.person(company, id, named).await?.person;
-        self.record(actor, AuditAction::PersonErased, (company, id), person.as_str(), None).await?;
+        self.record(actor, AuditAction::PersonErased, (company, id), None).await?;
         self.keyring.erase_person(&self.store, company, id, &person).await?;
         tracing::info!(%company, connection = %id, "a person was erased");
         Ok(())
@@ -378,7 +376,7 @@ impl PeopleService {
         id: &ConnectionId,
         actor: &Actor,
     ) -> Result<(), PeopleError> {
-        self.record(actor, AuditAction::PeopleErased, (company, id), id.as_str(), None).await?;
+        self.record(actor, AuditAction::PeopleErased, (company, id), None).await?;
         self.keyring.erase_people(&self.store, company, id).await?;
         tracing::info!(%company, connection = %id, "all people of the connection were erased");
         Ok(())
