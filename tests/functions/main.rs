@@ -1,5 +1,10 @@
 //! The handlers of the four Lambda functions with their sample events, and the two AWS services behind them.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests: a failure here is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure here is a failed test"
+)]
 
 mod access;
 mod answers;

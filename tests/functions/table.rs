@@ -37,7 +37,7 @@ impl Part {
     fn compare(&self, expected: impl Fn(&str) -> String) {
         let [before, part, after] = self.split(&std::fs::read_to_string(self.path()).unwrap());
         let expected = expected(&part);
-        if std::env::var("UPDATE_ROUTES").is_ok() {
+        if std::env::vars().any(|(name, _)| name == "UPDATE_ROUTES") {
             std::fs::write(self.path(), format!("{before}{expected}{after}")).unwrap();
         } else {
             assert!(part == expected, "{} is not as the table of routes; write it with UPDATE_ROUTES=1", self.file);
@@ -82,7 +82,7 @@ fn template(part: &str) -> String {
     for entry in routes::table() {
         let (id, function) = (logical_id(&entry, &known), resource_of(entry.function));
         write!(text, "  {id}:\n    Type: AWS::ApiGatewayV2::Route\n    Properties:\n      ApiId: !Ref Api\n").unwrap();
-        write!(text, "      RouteKey: {} {}\n", entry.method, entry.path).unwrap();
+        writeln!(text, "      RouteKey: {} {}", entry.method, entry.path).unwrap();
         match entry.scope {
             Some(scope) => {
                 text += "      AuthorizationType: JWT\n      AuthorizerId: !Ref ApiAuthorizer\n";

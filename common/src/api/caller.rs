@@ -139,7 +139,7 @@ impl Claims {
             of(&self.clients).map(|clients| words(clients).filter_map(|it| ClientId::parse(it).ok()).collect());
         let window = of(&self.window).map(Window::parse);
         let roles = of(&self.role).unwrap_or_default();
-        let scopes = |text: &str| words(text).filter_map(|word| scope_of(word)).collect::<Scopes>();
+        let scopes = |text: &str| words(text).filter_map(scope_of).collect::<Scopes>();
         let given = [of("scope"), of("scp"), Some(roles)].into_iter().flatten().map(scopes);
         let mut scopes = given.fold(Scopes::NONE, Scopes::and);
         for role in roles_of(roles) {

@@ -171,7 +171,6 @@ impl<'a> Aws<'a> {
     }
 
     /// The settings of this process.
-    #[must_use]
     pub fn lookup(&self) -> Lookup<'a> {
         self.lookup
     }
