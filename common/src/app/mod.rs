@@ -3,6 +3,7 @@
 pub mod assignments;
 pub mod collection;
 pub mod connections;
+pub mod decisions;
 pub mod evidence;
 pub mod log;
 #[cfg(feature = "pack")]

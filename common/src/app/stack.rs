@@ -5,6 +5,7 @@
 use super::collection::collect::{Huntress, RateLimiters};
 use super::collection::worker::Worker;
 use super::connections::Connections;
+use super::decisions::Decisions;
 use super::evidence::EvidenceReader;
 use super::people::{PeopleKeyring, PeopleService};
 use super::runs::plan::Planner;
@@ -96,6 +97,14 @@ pub trait Stack {
     /// As for [`Stack::store`].
     fn evidence(&self) -> Result<EvidenceReader, Self::Error> {
         Ok(EvidenceReader { store: self.store()?, clock: self.clock() })
+    }
+
+    /// Policies, exceptions and attestations.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn decisions(&self) -> Result<Decisions, Self::Error> {
+        Ok(Decisions { store: self.store()?, clock: self.clock() })
     }
 
     /// People and a client's provider of training: what `people-api` serves.

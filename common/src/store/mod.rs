@@ -8,6 +8,7 @@ mod audit;
 mod checkpoints;
 mod connections;
 mod credentials;
+mod decisions;
 mod ending;
 mod error;
 mod evidence;
@@ -20,6 +21,7 @@ mod request_usage;
 mod runs;
 mod stalled;
 mod table;
+mod timeline;
 
 pub use active::{ActiveRun, CheckpointRef, MESSAGE_LOST_AFTER};
 pub use audit::PlacedEvent;
@@ -40,6 +42,7 @@ pub use runs::{REQUEST_KEPT, Requested, RunRequest};
 pub use stalled::StalledRun;
 pub use table::items::{BODY_LIMIT, SCHEMA_VERSION};
 pub use table::keys::{DUE_INDEX, DUE_SHARDS};
+pub use timeline::Timeline;
 
 use aws_sdk_dynamodb::Client;
 

@@ -1,6 +1,7 @@
 //! Evidence: the bundle as it was committed, with its age.
 
-use crate::app::evidence::{Controls, Evidence, EvidenceError, History, HistoryValue};
+use crate::app::evidence::{Controls, Evidence, EvidenceError, History, HistoryValue, RuleResult};
+use crate::domain::control_status::ControlStatus;
 use crate::domain::failure::Failure;
 use crate::domain::id::{ClientId, ConnectionId, RunId};
 use crate::domain::product::Product;
@@ -148,6 +149,10 @@ pub struct ControlView {
     pub id: String,
     /// What supports it.
     pub evidence: Vec<SupportView>,
+    /// The worst outcome of the rules behind it, its age and its exception; null for one that the control map no longer has.
+    pub status: Option<ControlStatus>,
+    /// What the rules behind it said.
+    pub rules: Vec<RuleResult>,
 }
 
 /// Evidence that supports a control.
@@ -172,6 +177,8 @@ impl ControlList {
                 .into_iter()
                 .map(|support| SupportView { evidence: support.evidence, strength: support.strength })
                 .collect(),
+            status: control.status,
+            rules: control.rules,
         };
         Self {
             client_id: client,

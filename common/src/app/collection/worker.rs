@@ -2,6 +2,7 @@
 
 use super::checkpoint::{Checkpoint, IDLE_PARTS, Lists};
 use super::collect::{Huntress, Job, RateLimiters};
+use crate::app::decisions::policies_at;
 use crate::app::people::{KeyringError, PeopleKeyring, Tracking};
 use crate::app::runs::begun_ahead;
 use crate::aws::queue::{Queue, QueueError, Queued, RunMessage};
@@ -315,6 +316,7 @@ impl Worker {
         started_at: DateTime<Utc>,
         job: Job,
     ) -> Result<Collected<CollectedEvidence, Lists>, AttemptError> {
+        let as_of = job.as_of;
         let collected = self.huntress.continue_edr(credential, state, started_at, job).await?;
         let (tally, collection) = match collected {
             Collected::Complete(whole) => whole,
@@ -322,7 +324,7 @@ impl Worker {
                 return Ok(Collected::Paused { state: Box::new(Lists::Edr(state)), until });
             }
         };
-        let policies = ClientPolicies::default();
+        let policies = self.policies(connection, as_of).await?;
         let bundles = split(&tally, &collection, &connection.company, &connection.mapping, &policies);
         let evidence = bundles.iter().map(|bundle| record(Product::Edr, bundle.tenant.client_id.as_ref(), bundle));
         Ok(Collected::Complete(CollectedEvidence {
@@ -330,6 +332,7 @@ impl Worker {
             records: tally.records_read().into(),
             policies: policies.hashes(bundles.iter().map(|bundle| bundle.tenant.client_id.as_ref())),
             account: None,
+            policies: hashes_of(&policies, connection),
         }))
     }
 
@@ -374,7 +377,7 @@ impl Worker {
         let tally = state.tally();
         collection.api_calls = progress.requests();
         collection.mapped_to = self.owner_of(connection, &collection.account).await?;
-        let policies = ClientPolicies::default();
+        let policies = self.policies(connection, as_of).await?;
         let evidence = connection.mapping.clients().into_iter().map(|client| {
             let tenant = Tenant { company_id: Some(connection.company.clone()), client_id: Some(client.clone()) };
             let bundle = bundle_of(tally, &collection, tenant, ControlMap::current(), &policies.of(Some(client)));
@@ -389,11 +392,20 @@ impl Worker {
             records: tally.records_read().into(),
             policies: policies.hashes(connection.mapping.clients().into_iter().map(Some)),
             account: Some(collection.account.id),
+            policies: hashes_of(&policies, connection),
         }))
     }
 }
 
 impl Worker {
+    /// The policies in force for the company's clients at the instant of the evaluation.
+    async fn policies(&self, connection: &Connection, as_of: DateTime<Utc>) -> Result<ClientPolicies, Failure> {
+        policies_at(&self.store, &connection.company, as_of).await.map_err(|error| {
+            tracing::error!(connection = %connection.id, error = &error as &dyn std::error::Error, "no policies");
+            Failure::new(FailureCode::Storage, "the policies in force cannot be read")
+        })
+    }
+
     /// The client that the organization of a training account is mapped to, by any endpoint connection of the company.
     async fn owner_of(&self, connection: &Connection, account: &MeasuredAccount) -> Result<Option<ClientId>, Failure> {
         let Some(organization) = &account.io_org_id else { return Ok(None) };
@@ -449,6 +461,14 @@ struct CollectedEvidence {
     policies: Vec<Hash>,
     /// The training account that was measured.
     account: Option<SatId>,
+    /// The policies that were in force for its clients.
+    policies: Vec<Hash>,
+}
+
+/// The hashes of the policies in force for the clients of a connection, and for the company itself.
+fn hashes_of(policies: &ClientPolicies, connection: &Connection) -> Vec<Hash> {
+    let clients = connection.mapping.clients().into_iter().map(Some).chain([None]);
+    clients.flat_map(|client| policies.of(client).policies().into_values()).map(|policy| policy.hash()).collect()
 }
 
 fn record(product: Product, client: Option<&ClientId>, bundle: &impl Serialize) -> Result<EvidenceRecord, Failure> {

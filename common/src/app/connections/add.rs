@@ -6,7 +6,7 @@ use crate::aws::secrets::{Binding, Credential};
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId};
-use crate::store::{ConnectionChange, StoreError};
+use crate::store::{ConnectionChange, StoreError, Timeline};
 
 /// Whether a credential is tested before it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,16 @@ impl Connections {
         let event = self.event(actor, AuditAction::ConnectionCreated, &company, &id);
         let event = AuditEvent { after: serde_json::to_value(&connection.mapping).ok(), ..event };
         match self.store.add_connection_as(&connection, &event).await {
-            Ok(()) => Ok(connection),
+            Ok(()) => {
+                // It had been there before, or another one of its id.
+                if let Some(mut timeline) = self.store.timeline(&company, &id).await? {
+                    Timeline::end(&mut timeline.pauses, connection.created_at);
+                    Timeline::end(&mut timeline.removed, connection.created_at);
+                    timeline.product = connection.product;
+                    self.store.keep_timeline(&company, &timeline).await?;
+                }
+                Ok(connection)
+            }
             Err(StoreError::Conflict { .. }) => Err(ConnectionError::Exists(id)),
             Err(error) => Err(error.into()),
         }

@@ -8,7 +8,7 @@ use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
 use crate::domain::sat::{Caps, SatSettings};
-use crate::store::{ConnectionChange, Scheduling, StoreError};
+use crate::store::{ConnectionChange, Scheduling, StoreError, Timeline};
 
 /// Settings that are changed; what is `None` stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -123,6 +123,8 @@ impl Connections {
         id: &ConnectionId,
         actor: &Actor,
     ) -> Result<Connection, ConnectionError> {
+        let now = self.huntress.instant();
+        self.keep_time(company, id, |timeline| Timeline::begin(&mut timeline.pauses, now)).await?;
         let paused = ConnectionChange { scheduling: Some(Scheduling::Pause), ..Default::default() };
         let event = self.event(actor, AuditAction::ConnectionPaused, company, id);
         self.change(company, id, paused, None, &event).await
@@ -140,6 +142,8 @@ impl Connections {
     ) -> Result<Connection, ConnectionError> {
         let resume = Scheduling::Resume { next_run_at: self.schedule.next_after(self.huntress.clock.now()) };
         let resumed = ConnectionChange { scheduling: Some(resume), ..Default::default() };
+        let now = self.huntress.instant();
+        self.keep_time(company, id, |timeline| Timeline::end(&mut timeline.pauses, now)).await?;
         let event = self.event(actor, AuditAction::ConnectionResumed, company, id);
         self.change(company, id, resumed, None, &event).await
     }
@@ -168,5 +172,21 @@ impl Connections {
         id: &ConnectionId,
     ) -> AuditEvent {
         AuditEvent::of_connection(actor, action, (company, id), self.huntress.clock.now())
+    }
+
+    /// Changes what is kept of when a connection was there and when it was paused. It is written before the change itself, so that a repetition after
+    /// an interruption finds it done.
+    pub(super) async fn keep_time(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        change: impl FnOnce(&mut Timeline),
+    ) -> Result<(), StoreError> {
+        let mut timeline = match self.store.timeline(company, id).await? {
+            Some(timeline) => timeline,
+            None => Timeline::of(&self.get(company, id).await?),
+        };
+        change(&mut timeline);
+        self.store.keep_timeline(company, &timeline).await
     }
 }

@@ -5,7 +5,7 @@ use crate::aws::secrets::Binding;
 use crate::domain::audit::{Actor, AuditAction};
 use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId};
-use crate::store::StoreError;
+use crate::store::{StoreError, Timeline};
 
 impl Connections {
     /// Removes a connection and its credential, with `if_revision` only if it has that revision; the actor names no provider of training any more where it was one. Runs and evidence stay. A run that a
@@ -34,6 +34,8 @@ impl Connections {
         }
         // The record last: as long as it is there, the command finds what is left to do.
         self.credentials.remove(Binding { company, connection: id, product: connection.product }).await?;
+        let now = self.huntress.instant();
+        self.keep_time(company, id, |timeline| Timeline::begin(&mut timeline.removed, now)).await?;
         let event = self.event(actor, AuditAction::ConnectionRemoved, company, id);
         match self.store.remove_connection_as(company, id, if_revision, &event).await {
             Ok(()) => Ok(connection),

@@ -1,7 +1,9 @@
 //! The controls that a client's evidence supports.
 
 use super::latest::bundle;
+use super::status::RuleResult;
 use super::{EvidenceError, EvidenceReader, Span};
+use crate::domain::control_status::ControlStatus;
 use crate::domain::controls::ControlRef;
 use crate::domain::evidence::EdrBundle;
 use crate::domain::id::{ClientId, CompanyId};
@@ -30,6 +32,11 @@ pub struct SupportedControl {
     pub id: String,
     /// What supports it.
     pub evidence: Vec<Support>,
+    /// What a reader has to know of it: the worst outcome of the rules behind it, its age and its exception; `None` for one that the control map of
+    /// this program no longer has.
+    pub status: Option<ControlStatus>,
+    /// What the rules said.
+    pub rules: Vec<RuleResult>,
 }
 
 /// Evidence that supports a control.
@@ -68,11 +75,11 @@ impl EvidenceReader {
                 Product::Sat => of_training(evidence, &mut supports, &mut map_versions)?,
             }
         }
-        let controls = supports.into_iter().map(|((framework, version, id), evidence)| SupportedControl {
-            framework,
-            version,
-            id,
-            evidence,
+        let statuses = self.statuses(company, client, span).await?;
+        let controls = supports.into_iter().map(|((framework, version, id), evidence)| {
+            let status = statuses.of_control(&framework, &id);
+            let (status, rules) = status.map_or((None, Vec::new()), |(status, rules)| (Some(status), rules));
+            SupportedControl { framework, version, id, evidence, status, rules }
         });
         Ok(Some(Controls { map_versions, controls: controls.collect() }))
     }

@@ -4,11 +4,15 @@ mod audit_log;
 mod controls;
 mod history;
 mod latest;
+mod status;
+mod window;
 
 pub use audit_log::AuditPage;
 pub use controls::{Controls, Support, SupportedControl};
 pub use history::{History, HistoryValue};
 pub use latest::Evidence;
+pub use status::{RuleResult, Statuses};
+pub use window::WindowError;
 
 use crate::clock::Clock;
 use crate::store::{Store, StoreError};

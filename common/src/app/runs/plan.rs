@@ -8,6 +8,7 @@ use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::run::{Run, RunStatus, Trigger};
 use crate::domain::schedule::{LONGEST_PERIOD, Schedule, jitter};
 use crate::domain::time::CLOCK_TOLERANCE;
+use crate::domain::window::Tick;
 use crate::store::{DueConnection, PLANNED_TOGETHER, Requested, RunRequest, Store, StoreError};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -74,6 +75,8 @@ impl Planner {
     /// # Errors
     /// [`PlanError`]; the tick can be repeated.
     pub async fn tick(&self, scheduled_at: DateTime<Utc>) -> Result<Planned, PlanError> {
+        // A day of which nobody can say whether the stack ran would stay unexplained for ever.
+        self.store.record_tick(Tick { due: scheduled_at, handled: self.clock.now() }).await?;
         let key = format!("schedule:{}", scheduled_at.to_rfc3339_opts(SecondsFormat::Secs, true));
         // What lies further ahead than any plan was planned by a wrong clock, and would not be due for long: it is due now.
         let wrong = self.clock.now() + LONGEST_PERIOD + CLOCK_TOLERANCE;

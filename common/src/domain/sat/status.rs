@@ -1,5 +1,6 @@
 //! The status of a signal.
 
+use crate::domain::policy::Outcome;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -17,6 +18,17 @@ pub enum Status {
     Fail,
     /// What was read does not decide it.
     Inconclusive,
+}
+
+impl From<Status> for Outcome {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Pass => Self::Pass,
+            Status::Warning => Self::Warning,
+            Status::Fail => Self::Fail,
+            Status::Inconclusive => Self::Inconclusive,
+        }
+    }
 }
 
 impl fmt::Display for Status {

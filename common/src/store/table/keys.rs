@@ -1,7 +1,9 @@
 //! Every key of the table. Ids hold no `#`, so it separates; no character of an id sorts after `~`, so a prefix and `~` end a range.
 
 use super::Item;
-use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey, PersonId, RunId};
+use crate::domain::decisions::{Decision, DecisionId};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey, PersonId, PolicyName, RunId};
+use crate::domain::policy::PolicyVersion;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use sha2::{Digest, Sha256};
@@ -387,6 +389,83 @@ pub(in crate::store) fn evidence_pieces(evidence: &Key) -> Range {
 pub(in crate::store) fn evidence_piece(evidence: &Key, number: u32) -> Key {
     let Range { pk, from, .. } = evidence_pieces(evidence);
     Key { pk, sk: format!("{from}{number:06}") }
+}
+
+/// Where the decisions of a company are, and its policies.
+fn decisions_of(company: &CompanyId) -> String {
+    format!("DECISIONS#{company}")
+}
+
+pub(in crate::store) fn policy(company: &CompanyId, name: &PolicyName, version: PolicyVersion) -> Key {
+    Key { pk: decisions_of(company), sk: format!("POLICY#{name}#{version}") }
+}
+
+pub(in crate::store) fn policies(company: &CompanyId) -> Range {
+    Range::under(decisions_of(company), "POLICY#")
+}
+
+/// Choices of policies lie apart from the others: a worker reads them alone.
+pub(in crate::store) fn decision(company: &CompanyId, decision: &Decision) -> Key {
+    let kind = if matches!(decision, Decision::Policy(_)) { "CHOICE" } else { "DECISION" };
+    let (client, at, id) = (decision.client(), instant(decision.at()), decision.id());
+    Key { pk: decisions_of(company), sk: format!("{kind}#{client}#{at}#{id}") }
+}
+
+pub(in crate::store) fn decision_at(company: &CompanyId, sk: String) -> Key {
+    Key { pk: decisions_of(company), sk }
+}
+
+pub(in crate::store) fn decision_by_id(company: &CompanyId, id: &DecisionId) -> Key {
+    Key { pk: decisions_of(company), sk: format!("ID#{id}") }
+}
+
+pub(in crate::store) fn decisions(company: &CompanyId, client: Option<&ClientId>) -> Range {
+    let under = client.map_or_else(|| "DECISION#".to_owned(), |client| format!("DECISION#{client}#"));
+    Range::under(decisions_of(company), &under)
+}
+
+pub(in crate::store) fn policy_choices(company: &CompanyId, client: Option<&ClientId>) -> Range {
+    let under = client.map_or_else(|| "CHOICE#".to_owned(), |client| format!("CHOICE#{client}#"));
+    Range::under(decisions_of(company), &under)
+}
+
+/// What was decided about an exception: once, and once more that it was revoked.
+pub(in crate::store) fn review_of(company: &CompanyId, exception: &DecisionId, revoked: bool) -> Key {
+    let which = if revoked { "REVOKED" } else { "DECIDED" };
+    Key { pk: decisions_of(company), sk: format!("ID#{exception}#{which}") }
+}
+
+/// When a connection was there and when it was paused, beside what people decided: it outlives the connection.
+pub(in crate::store) fn timeline(company: &CompanyId, id: &ConnectionId) -> Key {
+    Key { pk: decisions_of(company), sk: format!("TIMELINE#{id}") }
+}
+
+pub(in crate::store) fn timelines(company: &CompanyId) -> Range {
+    Range::under(decisions_of(company), "TIMELINE#")
+}
+
+/// A tick of the stack. It names nobody.
+pub(in crate::store) fn tick(due: DateTime<Utc>) -> Key {
+    Key { pk: "TICKS".to_owned(), sk: format!("TICK#{}", instant(due)) }
+}
+
+pub(in crate::store) fn ticks(from: DateTime<Utc>, to: DateTime<Utc>) -> Range {
+    Range { pk: "TICKS".to_owned(), from: format!("TICK#{}", instant(from)), to: format!("TICK#{}", instant(to)) }
+}
+
+/// The runs that were asked for between two instants: the id of a run is a UUID of version 7, which begins with its time.
+pub(in crate::store) fn runs_between(
+    company: &CompanyId,
+    connection: &ConnectionId,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Range {
+    let prefix = |at: DateTime<Utc>| {
+        let digits = format!("{:012x}", at.timestamp_millis().clamp(0, 0xffff_ffff_ffff));
+        let (first, second) = digits.split_at(8);
+        format!("RUN#{first}-{second}")
+    };
+    Range { pk: of_connection(company, connection), from: prefix(from), to: format!("{}~", prefix(to)) }
 }
 
 /// SHA-256 in lower-case hexadecimal.

@@ -1,0 +1,39 @@
+//! Attestations: numbers that Huntress cannot know.
+
+use super::{DecisionError, Decisions};
+use crate::domain::decisions::{Attestation, AttestationKey, AttestationRequest, Decision, newest_attestation};
+use crate::domain::id::{ClientId, CompanyId};
+use chrono::{DateTime, Utc};
+
+impl Decisions {
+    /// Keeps what somebody states.
+    ///
+    /// # Errors
+    /// [`DecisionError::Attestation`] and [`DecisionError::UnknownClient`].
+    pub async fn attest(&self, company: &CompanyId, request: AttestationRequest) -> Result<Attestation, DecisionError> {
+        self.check_client(company, &request.client).await?;
+        let attestation = request.state(self.new_record()?)?;
+        self.store.decide(company, &Decision::Attestation(attestation.clone())).await?;
+        Ok(attestation)
+    }
+
+    /// The attestation of a client that counts at an instant.
+    ///
+    /// # Errors
+    /// [`DecisionError::Store`].
+    pub async fn attestation(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        key: AttestationKey,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Attestation>, DecisionError> {
+        let mut attestations = Vec::new();
+        for decision in self.store.decisions(company, Some(client)).await? {
+            if let Decision::Attestation(attestation) = decision {
+                attestations.push(attestation);
+            }
+        }
+        Ok(newest_attestation(&attestations, key, at).cloned())
+    }
+}

@@ -1,0 +1,148 @@
+//! The audit window of a client, from what the stack recorded.
+
+use super::status::verdicts_of;
+use super::{EvidenceError, EvidenceReader};
+use crate::app::decisions::sorted;
+use crate::domain::decisions::Exception;
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use crate::domain::policy::{Outcome, PolicyRef, Verdict};
+use crate::domain::product::Product;
+use crate::domain::run::Run;
+use crate::domain::window::{
+    AuditWindow, BundleSummary, ConnectionHistory, EndedRun, InvalidWindow, Period, RunEnd, WindowBounds, audit_window,
+};
+use crate::store::{EvidenceOwner, StoredEvidence, Timeline};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A run may begin so long after it was asked for.
+const LONGEST_QUEUE: TimeDelta = TimeDelta::days(2);
+
+/// Why there is no window.
+#[derive(Debug, thiserror::Error)]
+pub enum WindowError {
+    /// The days cannot be used.
+    #[error(transparent)]
+    Days(#[from] InvalidWindow),
+    /// The evidence cannot be read.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// No connection has anything to do with the client.
+    #[error(
+        "no connection is mapped to a client {0}, and none has given evidence of it; see: huntress-evidence connections"
+    )]
+    UnknownClient(ClientId),
+}
+
+impl From<crate::store::StoreError> for WindowError {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Evidence(error.into())
+    }
+}
+
+impl EvidenceReader {
+    /// A row for each day and connection of a client, as it stands now or stood at `at`.
+    ///
+    /// # Errors
+    /// [`WindowError`], which says what to do.
+    pub async fn window(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        days: (NaiveDate, NaiveDate),
+        at: Option<DateTime<Utc>>,
+    ) -> Result<AuditWindow, WindowError> {
+        let bounds = WindowBounds::new(days.0, days.1, at.unwrap_or_else(|| self.clock.now()))?;
+        let (from, to) = (bounds.start(), bounds.end());
+        let owner = EvidenceOwner::Client(client.clone());
+        let mut bundles: BTreeMap<RunId, BundleSummary> = BTreeMap::new();
+        let mut given: BTreeMap<ConnectionId, StoredEvidence> = BTreeMap::new();
+        for product in [Product::Edr, Product::Sat] {
+            for stored in self.store.history(company, &owner, product, from, to).await? {
+                bundles.insert(stored.run_id.clone(), summary(&stored)?);
+                given.entry(stored.connection.clone()).or_insert(stored);
+            }
+        }
+        for stored in self.store.latest(company, &owner).await? {
+            given.entry(stored.connection.clone()).or_insert(stored);
+        }
+        let mut timelines: BTreeMap<ConnectionId, Timeline> = BTreeMap::new();
+        for timeline in self.store.timelines(company).await? {
+            timelines.insert(timeline.connection.clone(), timeline);
+        }
+        let mut known: BTreeSet<ConnectionId> = given.keys().cloned().collect();
+        for connection in self.store.connections(company).await? {
+            if connection.mapping.clients().contains(&client) {
+                known.insert(connection.id.clone());
+            }
+            timelines.entry(connection.id.clone()).or_insert_with(|| Timeline::of(&connection));
+        }
+        if known.is_empty() {
+            return Err(WindowError::UnknownClient(client.clone()));
+        }
+        let mut histories = Vec::new();
+        for id in known {
+            let runs = self.store.runs_between(company, &id, from - LONGEST_QUEUE, to).await?;
+            let runs = runs.into_iter().filter_map(|run| ended(run, &bundles)).collect();
+            let timeline = timelines.remove(&id).or_else(|| Some(removed_long_ago(given.get(&id)?)));
+            if let Some(timeline) = timeline {
+                histories.push(history(timeline, runs));
+            }
+        }
+        let ticks = self.store.ticks(from - LONGEST_QUEUE, to).await?;
+        let (exceptions, reviews) = sorted(self.store.decisions(company, Some(client)).await?);
+        let in_force = |instant| {
+            // What was decided after the instant of the reading is not known then.
+            let known: Vec<&Exception> = exceptions.iter().filter(|it| it.at <= bounds.at).collect();
+            let decided = reviews.iter().filter(|review| review.at <= bounds.at);
+            known.iter().any(|exception| exception.is_in_force(decided.clone(), instant))
+        };
+        Ok(audit_window(&bounds, &ticks, &histories, in_force))
+    }
+}
+
+fn summary(stored: &StoredEvidence) -> Result<BundleSummary, EvidenceError> {
+    let verdicts = verdicts_of(stored)?;
+    let policies: BTreeSet<PolicyRef> = verdicts
+        .iter()
+        .map(|Verdict { policy, version, policy_sha256, .. }| PolicyRef {
+            policy: policy.clone(),
+            version: *version,
+            sha256: policy_sha256.clone(),
+        })
+        .collect();
+    let mut outcomes = verdicts.iter().map(|verdict| verdict.outcome);
+    let outcome = outcomes.next().map_or(Outcome::NotEvaluated, |first| first.worst(outcomes));
+    Ok(BundleSummary { outcome, policies: policies.into_iter().collect(), unlogged: stored.leaf.is_none() })
+}
+
+fn ended(run: Run, bundles: &BTreeMap<RunId, BundleSummary>) -> Option<EndedRun> {
+    let ended_at = run.finished_at?;
+    let end = match run.failure {
+        Some(failure) => RunEnd::Failure { code: failure.code, request: failure.request },
+        None => RunEnd::Evidence { bundle: bundles.get(&run.id).cloned() },
+    };
+    Some(EndedRun { run: run.id, as_of: run.as_of.unwrap_or(run.requested_at), ended_at, end })
+}
+
+fn history(timeline: Timeline, runs: Vec<EndedRun>) -> ConnectionHistory {
+    ConnectionHistory {
+        connection: timeline.connection,
+        product: timeline.product,
+        connected_at: timeline.connected_at,
+        pauses: timeline.pauses,
+        disconnections: timeline.removed,
+        runs,
+    }
+}
+
+/// A connection that was removed by a release that kept no timeline: it was there when it gave evidence.
+fn removed_long_ago(evidence: &StoredEvidence) -> Timeline {
+    Timeline {
+        connection: evidence.connection.clone(),
+        product: evidence.product,
+        connected_at: evidence.as_of,
+        pauses: Vec::new(),
+        removed: vec![Period { from: evidence.as_of + TimeDelta::nanoseconds(1), to: None }],
+    }
+}
