@@ -3,6 +3,7 @@
 
 mod connections;
 mod continued;
+mod decisions;
 mod ending;
 mod evidence;
 mod leases;

@@ -1,13 +1,15 @@
 //! Packs made from a stack: what was recorded of one client is read, checked against the log, and handed to the pure part.
 
+use super::decisions::all_policies;
 use super::log::LogSigner;
 use crate::clock::Clock;
 use crate::domain::calendar::{ZONE, day_of, end_of, start_of};
 use crate::domain::controls::ControlMap;
+use crate::domain::decisions::Decision;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::log::proof::TreeHead;
 use crate::domain::log::statement::{CompanyStatement, InvalidLeaf, Leaf, Statement};
-use crate::domain::policy::{Policy, presets};
+use crate::domain::policy::Policy;
 use crate::domain::product::Product;
 use crate::pack::contents::{
     BundleProof, ConnectionFacts, Contents, PackError, PackedBundle, PackedLog, Scope, WindowFacts,
@@ -113,7 +115,7 @@ impl PackMaker {
                 found.entry(stored.connection.clone()).or_default().push(stored);
             }
         }
-        let (facts, known) = self.window_facts(company, client, &found).await?;
+        let (facts, known) = self.window_facts(company, client, &found, (start_of(*from), at)).await?;
         let (mut logs, mut bundles) = (BTreeMap::new(), Vec::new());
         let mut first_leaf: Option<DateTime<Utc>> = None;
         for connection in known {
@@ -145,7 +147,9 @@ impl PackMaker {
         bundles.sort_by(|a: &PackedBundle, b| {
             (&a.connection, a.as_of(), a.run()).cmp(&(&b.connection, b.as_of(), b.run()))
         });
-        let policies = policies_of(&bundles);
+        let decisions = self.decisions(company, client, at).await?;
+        let known = all_policies(&self.store, company).await?;
+        let policies = policies_of(&known, &bundles, &decisions);
         let verifier = self.signer.verifier();
         Ok(Contents {
             scope: Scope {
@@ -162,7 +166,7 @@ impl PackMaker {
             bundles,
             logs,
             company_log: self.company_log(company, at).await?,
-            decisions: Vec::new(),
+            decisions,
             events: Vec::new(),
             window: facts,
             policies,
@@ -176,9 +180,12 @@ impl PackMaker {
         company: &CompanyId,
         client: &ClientId,
         found: &Found,
+        (from, at): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<(WindowFacts, BTreeSet<ConnectionId>), MakePackError> {
         let mut known: BTreeSet<ConnectionId> = found.keys().cloned().collect();
         let mut connections = BTreeMap::new();
+        let timelines = self.store.timelines(company).await?;
+        let timelines: BTreeMap<_, _> = timelines.into_iter().map(|kept| (kept.connection.clone(), kept)).collect();
         for connection in self.store.connections(company).await? {
             if !connection.mapping.clients().into_iter().any(|mapped| mapped == client)
                 && !known.contains(&connection.id)
@@ -188,15 +195,22 @@ impl PackMaker {
             known.insert(connection.id.clone());
             let facts = ConnectionFacts {
                 product: connection.product,
-                connected_at: connection.created_at,
-                pauses: Vec::new(),
+                connected_at: timelines.get(&connection.id).map_or(connection.created_at, |kept| kept.connected_at),
+                pauses: timelines.get(&connection.id).map(|kept| kept.pauses.clone()).unwrap_or_default(),
             };
             connections.insert(connection.id, facts);
         }
         for (id, evidence) in found {
             // A connection that was removed: it was there when its first evidence was.
             if let (false, Some(first)) = (connections.contains_key(id), evidence.first()) {
-                let facts = ConnectionFacts { product: first.product, connected_at: first.as_of, pauses: Vec::new() };
+                let facts = match timelines.get(id) {
+                    Some(kept) => ConnectionFacts {
+                        product: kept.product,
+                        connected_at: kept.connected_at,
+                        pauses: kept.pauses.clone(),
+                    },
+                    None => ConnectionFacts { product: first.product, connected_at: first.as_of, pauses: Vec::new() },
+                };
                 connections.insert(id.clone(), facts);
             }
         }
@@ -205,7 +219,23 @@ impl PackMaker {
                 format!("no connection has evidence of a client {client}; see: huntress-evidence connections");
             return Err(PackError::NothingToProve(problem).into());
         }
-        Ok((WindowFacts { zone: ZONE.to_owned(), ticks: Vec::new(), connections }, known))
+        let ticks = self.store.ticks(from - TimeDelta::days(2), at).await?;
+        let ticks = ticks.into_iter().filter(|tick| tick.handled <= at).collect();
+        Ok((WindowFacts { zone: ZONE.to_owned(), ticks, connections }, known))
+    }
+
+    /// What was decided about the client by then.
+    async fn decisions(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<Decision>, MakePackError> {
+        let mut decisions = self.store.policy_choices(company, Some(client)).await?;
+        decisions.extend(self.store.decisions(company, Some(client)).await?);
+        decisions.retain(|decision| decision.at() <= at);
+        decisions.sort_by(|one, other| (one.at(), one.id()).cmp(&(other.at(), other.id())));
+        Ok(decisions)
     }
 
     async fn company_log(
@@ -268,13 +298,15 @@ fn bundle(
     Ok(Some(bundle))
 }
 
-/// The presets that verdicts name. Policies of the company's own are not kept yet by this release.
-fn policies_of(bundles: &[PackedBundle]) -> Vec<Arc<Policy>> {
-    let used: BTreeSet<(String, String)> = bundles
-        .iter()
-        .flat_map(|bundle| &bundle.view.verdicts)
-        .map(|verdict| (verdict.policy.to_string(), verdict.version.to_string()))
-        .collect();
+/// The policies that verdicts and choices name.
+fn policies_of(known: &[Arc<Policy>], bundles: &[PackedBundle], decisions: &[Decision]) -> Vec<Arc<Policy>> {
+    let named = bundles.iter().flat_map(|bundle| &bundle.view.verdicts);
+    let named = named.map(|verdict| (verdict.policy.to_string(), verdict.version.to_string()));
+    let chosen = decisions.iter().filter_map(|decision| match decision {
+        Decision::Policy(choice) => Some((choice.chosen.policy.to_string(), choice.chosen.version.to_string())),
+        _ => None,
+    });
+    let used: BTreeSet<(String, String)> = named.chain(chosen).collect();
     let is_used = |policy: &&Arc<Policy>| used.contains(&(policy.name().to_string(), policy.version().to_string()));
-    presets().iter().filter(is_used).cloned().collect()
+    known.iter().filter(is_used).cloned().collect()
 }

@@ -37,7 +37,8 @@ impl DecisionItem {
 #[derive(Serialize, Deserialize)]
 struct DecisionPlace {
     client: ClientId,
-    sk: String,
+    /// The sort key of the decision itself.
+    place: String,
 }
 
 impl Record for DecisionPlace {
@@ -111,7 +112,7 @@ impl Store {
     /// [`StoreError::Conflict`] where the same was decided by another record: an exception is approved or rejected once, and revoked once.
     pub async fn decide(&self, company: &CompanyId, decision: &Decision) -> Result<(), StoreError> {
         let key = keys::decision(company, decision);
-        let place = DecisionPlace { client: decision.client().clone(), sk: key.sk.clone() };
+        let place = DecisionPlace { client: decision.client().clone(), place: key.sk.clone() };
         let mut own = vec![
             put_new(&self.table, DecisionItem::of(decision)?.to_item(&key)?)?,
             put_new(&self.table, place.to_item(&keys::decision_by_id(company, decision.id()))?)?,
@@ -146,7 +147,7 @@ impl Store {
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub async fn decision(&self, company: &CompanyId, id: &DecisionId) -> Result<Option<Decision>, StoreError> {
         let Some(place) = self.get::<DecisionPlace>(&keys::decision_by_id(company, id)).await? else { return Ok(None) };
-        let key = keys::decision_at(company, place.sk);
+        let key = keys::decision_at(company, place.place);
         let item: Option<DecisionItem> = self.get(&key).await?;
         item.map(|item| item.read()).transpose()
     }

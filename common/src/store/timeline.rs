@@ -7,8 +7,9 @@ use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::product::Product;
 use crate::domain::run::Run;
 use crate::domain::window::{Period, Tick};
-use crate::store::table::items::{Record, put_new};
+use crate::store::table::items::Record;
 use crate::store::table::keys;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -72,8 +73,12 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn record_tick(&self, tick: Tick) -> Result<(), StoreError> {
         let item = tick.to_item(&keys::tick(tick.due))?;
-        self.transact(vec![put_new(&self.table, item)?]).await?;
-        Ok(())
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let Err(error) = put.condition_expression("attribute_not_exists(pk)").send().await else { return Ok(()) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
+            _ => Err(error.into()),
+        }
     }
 
     /// The ticks that were due between two instants.

@@ -332,7 +332,6 @@ impl Worker {
             records: tally.records_read().into(),
             policies: policies.hashes(bundles.iter().map(|bundle| bundle.tenant.client_id.as_ref())),
             account: None,
-            policies: hashes_of(&policies, connection),
         }))
     }
 
@@ -392,7 +391,6 @@ impl Worker {
             records: tally.records_read().into(),
             policies: policies.hashes(connection.mapping.clients().into_iter().map(Some)),
             account: Some(collection.account.id),
-            policies: hashes_of(&policies, connection),
         }))
     }
 }
@@ -461,14 +459,6 @@ struct CollectedEvidence {
     policies: Vec<Hash>,
     /// The training account that was measured.
     account: Option<SatId>,
-    /// The policies that were in force for its clients.
-    policies: Vec<Hash>,
-}
-
-/// The hashes of the policies in force for the clients of a connection, and for the company itself.
-fn hashes_of(policies: &ClientPolicies, connection: &Connection) -> Vec<Hash> {
-    let clients = connection.mapping.clients().into_iter().map(Some).chain([None]);
-    clients.flat_map(|client| policies.of(client).policies().into_values()).map(|policy| policy.hash()).collect()
 }
 
 fn record(product: Product, client: Option<&ClientId>, bundle: &impl Serialize) -> Result<EvidenceRecord, Failure> {

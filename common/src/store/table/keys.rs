@@ -444,13 +444,16 @@ pub(in crate::store) fn timelines(company: &CompanyId) -> Range {
     Range::under(decisions_of(company), "TIMELINE#")
 }
 
+/// The ticks of the stack: one a day.
+const TICKS: &str = "TICKS#DAILY";
+
 /// A tick of the stack. It names nobody.
 pub(in crate::store) fn tick(due: DateTime<Utc>) -> Key {
-    Key { pk: "TICKS".to_owned(), sk: format!("TICK#{}", instant(due)) }
+    Key { pk: TICKS.to_owned(), sk: format!("TICK#{}", instant(due)) }
 }
 
 pub(in crate::store) fn ticks(from: DateTime<Utc>, to: DateTime<Utc>) -> Range {
-    Range { pk: "TICKS".to_owned(), from: format!("TICK#{}", instant(from)), to: format!("TICK#{}", instant(to)) }
+    Range { pk: TICKS.to_owned(), from: format!("TICK#{}", instant(from)), to: format!("TICK#{}", instant(to)) }
 }
 
 /// The runs that were asked for between two instants: the id of a run is a UUID of version 7, which begins with its time.

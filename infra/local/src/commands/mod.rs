@@ -5,6 +5,7 @@ mod audit;
 mod clients;
 mod collect;
 mod connections;
+mod decisions;
 mod demo;
 mod evidence;
 mod faults;
@@ -104,6 +105,17 @@ pub enum Command {
     LogKey(Listing),
     /// Show the evidence log of a connection, or sign it
     Log(audit::log::Options),
+    /// List the policies that a client can be measured by
+    Policies(Listing),
+    /// Show the rules in force for a client, choose its policy, or import one
+    Policy(decisions::policy::Options),
+    /// Accept a failing outcome for a time
+    #[command(subcommand)]
+    Exception(decisions::exception::Exception),
+    /// State a number that Huntress cannot know, such as how many devices a client has
+    Attest(decisions::attest::Options),
+    /// Show what there is for each day and connection of a client, or why there is nothing
+    Window(audit::window::Options),
     /// Run scheduler, queue, worker and HTTP on this machine
     Serve(serve::Options),
 }
@@ -148,6 +160,11 @@ pub async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Export(options) => audit::export::run(options).await,
         Command::LogKey(options) => audit::log_key::run(options).await,
         Command::Log(options) => audit::log::run(options).await,
+        Command::Policies(options) => decisions::policies::run(options).await,
+        Command::Policy(options) => decisions::policy::run(options).await,
+        Command::Exception(command) => decisions::exception::run(command).await,
+        Command::Attest(options) => decisions::attest::run(options).await,
+        Command::Window(options) => audit::window::run(options).await,
         Command::Serve(options) => serve::run(options).await,
     }
 }

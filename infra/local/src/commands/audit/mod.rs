@@ -6,6 +6,7 @@ pub mod log;
 pub mod log_key;
 pub mod pack;
 pub mod verify;
+pub mod window;
 
 use crate::arguments::StorageArgs;
 use crate::outcome::CliError;

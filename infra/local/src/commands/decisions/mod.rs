@@ -1,0 +1,42 @@
+//! What people decide about clients.
+
+pub mod attest;
+pub mod exception;
+pub mod policies;
+pub mod policy;
+
+use crate::arguments::ActorArgs;
+use crate::commands::{by, faults};
+use crate::outcome::CliError;
+use chrono::{DateTime, NaiveDate, Utc};
+use common::app::decisions::DecisionError;
+use common::domain::calendar::end_of;
+use common::domain::decisions::Decider;
+
+/// Who decides, on this machine.
+fn decider(actor: &ActorArgs) -> Decider {
+    Decider { name: by(actor), on_this_machine: true }
+}
+
+/// What was not decided: what was asked for is wrong, or the data file.
+fn fault(error: DecisionError) -> CliError {
+    match error {
+        DecisionError::Store(error) => faults::unusable(&error),
+        error if error.is_refusal() => CliError::usage(error.to_string()),
+        error => CliError::other(error.to_string()),
+    }
+}
+
+/// A day, which means its end in the schedule's zone, or an instant.
+pub fn until(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(day) = text.parse::<NaiveDate>() {
+        return Ok(end_of(day));
+    }
+    common::domain::time::parse(text)
+        .ok_or_else(|| "expected a day, as in 2026-12-01, or a time with a zone, as in 2026-12-01T17:00:00Z".to_owned())
+}
+
+/// A day.
+pub fn day(text: &str) -> Result<NaiveDate, String> {
+    text.parse().map_err(|_| "expected a day, as in 2026-12-01".to_owned())
+}
