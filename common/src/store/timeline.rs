@@ -53,7 +53,7 @@ impl Timeline {
 
     /// Begins a period that lasts, unless one does.
     pub fn begin(periods: &mut Vec<Period>, at: DateTime<Utc>) {
-        if !periods.last().is_some_and(|last| last.to.is_none()) {
+        if periods.last().is_none_or(|last| last.to.is_some()) {
             periods.push(Period { from: at, to: None });
         }
     }

@@ -117,7 +117,7 @@ impl Decisions {
                 view(exception, own, at)
             })
             .collect();
-        views.sort_by(|one, other| other.exception.at.cmp(&one.exception.at));
+        views.sort_by_key(|view| std::cmp::Reverse(view.exception.at));
         Ok(views)
     }
 

@@ -15,7 +15,7 @@ use common::domain::decisions::Decider;
 
 /// Who decides, on this machine.
 fn decider(actor: &ActorArgs) -> Decider {
-    Decider { name: by(actor), on_this_machine: true }
+    Decider { name: by(actor).name, on_this_machine: true }
 }
 
 /// What was not decided: what was asked for is wrong, or the data file.
