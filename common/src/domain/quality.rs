@@ -49,6 +49,8 @@ pub enum QualityCode {
     UnknownCampaignStatus,
     /// A completed campaign that lacks its end or a count.
     CampaignIncomplete,
+    /// Agents that share serial number and organization with another one.
+    PossibleReinstall,
     /// A training account that belongs to an organization of another client.
     AccountOfAnotherClient,
 }
@@ -88,6 +90,9 @@ impl QualityCode {
                 "learners with a status word that is not known; counted neither as active nor as departed"
             }
             Self::UnknownCampaignStatus => "campaigns with a status word that is not known; not counted",
+            Self::PossibleReinstall => {
+                "older agents that share serial number and organization with a newer one, as a reinstallation leaves behind; all were counted, as Huntress counts them"
+            }
             Self::CampaignIncomplete => {
                 "completed campaigns without a readable end or count; left out of the values that need it"
             }

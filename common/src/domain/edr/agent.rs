@@ -43,6 +43,8 @@ pub struct AgentFacts<'a> {
     pub os: Option<&'a str>,
     /// The id as the source writes it, where it is a text.
     pub id_text: Option<&'a str>,
+    /// The serial number of the device.
+    pub serial_number: Option<&'a str>,
 }
 
 /// Whether an operating system is a server's: its name has the word `server`.

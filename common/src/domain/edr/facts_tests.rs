@@ -158,6 +158,7 @@ impl Account {
                 firewall_status: agent.firewall,
                 tamper_protection: agent.tamper,
                 os: agent.os,
+                serial_number: None,
                 id_text: None,
             };
             tally.add_agent(&facts, observed_at());

@@ -7,6 +7,7 @@ pub mod findings;
 pub mod incident;
 pub mod measures;
 pub mod metrics;
+pub mod serial;
 pub mod tally;
 
 use crate::domain::id::ClientId;

@@ -5,6 +5,7 @@ use super::agent::{self, AgentFacts, AgentOddity, AgentState, Presence, Sighting
 use super::facts::{Agents, Detection, EdrFacts, EveryField, Incidents, OfSeverity, Organizations, Share};
 use super::findings::{Candidate, Candidates, FindingKind, VendorId};
 use super::incident::{self, AutoSource, IncidentFacts, IncidentState, Severity, TimeField};
+use super::serial::SerialNumbers;
 use crate::domain::completeness::{Dropped, ListCompleteness, OtherSource, PagesRead};
 use crate::domain::evidence::RecordsRead;
 use crate::domain::facts::ended::{EndedTally, day_since};
@@ -78,6 +79,8 @@ pub struct Counts {
     /// Resolved incidents evaluated by their remediations.
     auto_by_remediations: u64,
     candidates: Candidates,
+    /// Serial numbers, until it is known which are there twice.
+    serials: SerialNumbers,
     quality: Quality,
 }
 
@@ -177,6 +180,7 @@ impl Counts {
             auto_by_words,
             auto_by_remediations,
             candidates: _,
+            serials: _,
             quality,
         } = other;
         fn sum<const N: usize>(mine: &mut [u64; N], theirs: &[u64; N]) {
@@ -207,6 +211,9 @@ impl Counts {
         let seen = agent::see(agent, at.as_of, at.observed_at);
         if seen.sighting == Sighting::Word(AgentState::Decommissioned) {
             return;
+        }
+        if let Some(serial_number) = agent.serial_number {
+            self.serials.add(serial_number);
         }
         let agents = &mut self.agents;
         agents.count(seen.sighting);
@@ -436,7 +443,7 @@ pub enum Inconsistent {
     },
 }
 
-/// Everything that one collection of endpoint evidence has read so far, in constant memory but for 8 bytes an id.
+/// Everything that one collection of endpoint evidence has read so far, in constant memory but for some 8 bytes an agent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EdrTally {
     limits: AgentLimits,
@@ -593,6 +600,14 @@ impl EdrTally {
         self.read.agents += other.read.agents;
         self.read.incident_reports += other.read.incident_reports;
         self
+    }
+
+    /// Reports the agents whose serial number a newer one of their organization has, once the list of agents is complete.
+    pub fn note_reinstalls(&mut self) {
+        for counts in self.counts.values_mut() {
+            let repeated = counts.serials.take_repeated();
+            counts.quality.note_many(QualityCode::PossibleReinstall, repeated);
+        }
     }
 
     /// Checks that the lists, now complete, can be trusted as a whole.

@@ -98,6 +98,7 @@ impl<'a> EdrClient<'a> {
         if let Some(until) = <[_; 3]>::from(paused).into_iter().flatten().max() {
             return Ok(Collected::Paused { state: Box::new(state), until });
         }
+        state.agents.tally.note_reinstalls();
         let tally = state.organizations.tally.and(state.agents.tally).and(state.incident_reports.tally);
         tally.check().map_err(|error| inconsistent(&error))?;
         Ok(Collected::Complete(tally))
@@ -135,8 +136,11 @@ impl<'a> EdrClient<'a> {
             let mut query = of_all.to_vec();
             query.extend(token.as_deref().map(|token| ("page_token", token)));
             let mut read = |response: Response<'_>| {
-                let observed_at = instants.observed_at.unwrap_or_else(|| self.transport.clock().now());
-                let page = Received { body: response.body, observed_at, max_pages: self.max_pages };
+                let now = self.transport.clock().now();
+                let observed_at = instants.observed_at.unwrap_or(now);
+                // What an incident says of its times is true or not by our clock, whatever instant an operator gives.
+                let read_at = if list == EdrList::IncidentReports { now } else { observed_at };
+                let page = Received { body: response.body, observed_at: read_at, max_pages: self.max_pages };
                 let records = fold(list, page, &mut reading.tally, &mut reading.cursor)?;
                 reading.tally.add_page(list, &request, observed_at);
                 self.transport.progress().add_page(noun_of(list), records);

@@ -115,6 +115,7 @@ impl<'t> Record<'t> for Agent<'t> {
             firewall_status: self.firewall_status.text(),
             tamper_protection: self.tamper_protection_actual.flag(),
             os: self.os.text(),
+            serial_number: self.serial_number.text(),
             id_text: self.id.text(),
         };
         tally.add_agent(&facts, observed_at);
@@ -181,6 +182,8 @@ struct Agent<'a> {
     tamper_protection_actual: Scalar<'a>,
     #[serde(borrow)]
     os: Scalar<'a>,
+    #[serde(borrow)]
+    serial_number: Scalar<'a>,
 }
 
 #[derive(Default, Deserialize)]

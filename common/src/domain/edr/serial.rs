@@ -1,0 +1,104 @@
+//! Agents that were reinstalled: the old record stays, and the new one has the same serial number.
+
+use serde::{Deserialize, Serialize};
+
+/// The serial numbers of the agents of one organization, five bytes each: two of ten thousand different ones fall together with a probability below 10⁻⁴.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SerialNumbers(Vec<[u8; 5]>);
+
+impl SerialNumbers {
+    /// Adds the serial number of an agent, in any letter case, unless it is one that devices share which have none.
+    pub fn add(&mut self, serial_number: &str) {
+        if is_junk(serial_number) {
+            return;
+        }
+        // FNV-1a: the numbers are only compared with each other, and there is one for each of a large account's agents.
+        let letters = serial_number.trim().bytes();
+        let hash = letters.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x100_0000_01b3)
+        });
+        let [a, b, c, d, e, ..] = (hash ^ (hash >> 40)).to_le_bytes();
+        self.0.push([a, b, c, d, e]);
+    }
+
+    /// How many agents share their serial number with a newer one, so that all but one of each count; nothing is left.
+    pub fn take_repeated(&mut self) -> u64 {
+        let mut numbers = std::mem::take(&mut self.0);
+        let all = numbers.len();
+        numbers.sort_unstable();
+        numbers.dedup();
+        (all - numbers.len()) as u64
+    }
+}
+
+/// Whether this is what makers put where they have not put a number: a phrase, one character again and again, or a count.
+///
+/// ```
+/// use common::domain::edr::serial::is_junk;
+/// assert!(is_junk("To be filled by O.E.M.") && is_junk("0000000") && is_junk("123456789") && is_junk(""));
+/// assert!(!is_junk("PF3K9ABC") && !is_junk("MXLNOPQR"));
+/// ```
+#[must_use]
+pub fn is_junk(serial_number: &str) -> bool {
+    const PHRASES: [&str; 13] = [
+        "filled", "default", "serial", "system", "none", "not ", "not_", "unknown", "invalid", "oem", "o.e.m",
+        "chassis", "empty",
+    ];
+    let signs = || serial_number.bytes().filter(u8::is_ascii_alphanumeric);
+    let one_sign = signs().next().is_none_or(|first| signs().all(|sign| sign == first));
+    if one_sign || signs().count() < 4 {
+        return true;
+    }
+    if signs().all(|sign| sign.is_ascii_digit()) {
+        return signs().zip(signs().skip(1)).all(|(one, next)| (one - b'0' + 1) % 10 == next - b'0');
+    }
+    // Real numbers have digits, phrases have none.
+    let has_digit = signs().any(|sign| sign.is_ascii_digit());
+    !has_digit && {
+        let lower = serial_number.to_lowercase();
+        PHRASES.iter().any(|phrase| lower.contains(phrase))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repeated(serial_numbers: &[&str]) -> u64 {
+        let mut seen = SerialNumbers::default();
+        serial_numbers.iter().for_each(|number| seen.add(number));
+        seen.take_repeated()
+    }
+
+    #[test]
+    fn all_but_the_newest_count() {
+        assert_eq!(repeated(&["PF3K9ABC", "pf3k9abc ", "PF3K9ABD", "PF3K9ABC"]), 2);
+        assert_eq!(repeated(&["PF3K9ABC"]), 0);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_left_out() {
+        for junk in [
+            "To be filled by O.E.M.",
+            "Default string",
+            "System Serial Number",
+            "None",
+            "Not Specified",
+            "Not Applicable",
+            "N/A",
+            "0",
+            "00000000",
+            "xxxxxxxx",
+            "1234567890",
+            "123456789",
+            "INVALID",
+            "Unknown",
+            "OEM",
+            "",
+            "-",
+        ] {
+            assert_eq!(repeated(&[junk, junk]), 0, "{junk}");
+        }
+        assert_eq!(repeated(&["VMware-56 4d 2f", "VMware-56 4d 2f", "C02XG0FDJGH5", "C02XG0FDJGH5"]), 2);
+    }
+}
