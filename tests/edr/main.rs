@@ -11,6 +11,7 @@ mod agents;
 mod auto_resolved;
 mod clients;
 mod incidents;
+mod kinds;
 mod odd_records;
 mod paging;
 mod properties;

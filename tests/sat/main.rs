@@ -4,6 +4,7 @@
 mod accounts;
 mod connection_test;
 mod coverage;
+mod kinds;
 mod paging;
 mod people;
 mod phishing;
