@@ -27,6 +27,10 @@ purity:
 test:
     bash .ci/run test
 
+# Do other people's tools accept the OSCAL and OCSF exports?
+exports:
+    bash .ci/run exports
+
 # Ten thousand seeds of trouble, 200 kills, and a proxy that loses answers
 faults:
     bash .ci/run faults

@@ -13,11 +13,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::app::log::{EvidenceLog, LogSigner};
 use common::app::packs::{PackMaker, PackRequest};
 use common::domain::connection::Connection;
+use common::domain::edr::bundle::split;
 use common::domain::evidence::EdrBundle;
 use common::domain::failure::{Failure, FailureCode};
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use common::domain::log::statement::EvaluationBasis;
 use common::domain::mapping::Mapping;
+use common::domain::policy::{ClientPolicies, InForce, baseline, training};
 use common::domain::product::Product;
 use common::domain::run::{RecordCounts, Trigger};
 use common::domain::time::parse;
@@ -69,8 +71,14 @@ impl World {
             .collect();
         let clients = [(organizations[0].clone(), client("client-a")), (organizations[1].clone(), client("client-b"))];
         let mapping = Mapping::ByOrganization { clients: clients.into(), ignored: [].into() };
-        let bundles = outcome.split(&mapping);
+        let (tally, collection) = outcome.result.as_ref().unwrap();
+        let chosen = [(client("client-a"), InForce::after([baseline()]))];
+        let bundles = split(tally, collection, &company(), &mapping, &ClientPolicies::new(chosen.into()));
         let new = Connection::new(company(), connection(), Product::Edr, mapping, first() - TimeDelta::days(1));
+        store.add_connection(&new).await.unwrap();
+        let mapping = Mapping::OneClient { client: client("client-a") };
+        let training = ConnectionId::parse("sat").unwrap();
+        let new = Connection::new(company(), training, Product::Sat, mapping, first() - TimeDelta::days(1));
         store.add_connection(&new).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let signer = Arc::new(LogSigner::of_file(&folder.path().join("log.key")).unwrap());
@@ -79,10 +87,14 @@ impl World {
     }
 
     async fn leased(&self, day: i64) -> Lease {
-        let (run_id, now) = (run(day), first() + TimeDelta::days(day));
+        self.leased_of(&connection(), run(day), day).await
+    }
+
+    async fn leased_of(&self, connection: &ConnectionId, run_id: RunId, day: i64) -> Lease {
+        let now = first() + TimeDelta::days(day);
         let request = RunRequest {
             company: company(),
-            connection: connection(),
+            connection: connection.clone(),
             run_id: run_id.clone(),
             trigger: Trigger::OnDemand,
             request_key: None,
@@ -91,11 +103,24 @@ impl World {
             now,
         };
         assert!(self.store.request_run(request).await.unwrap().new);
-        match self.store.take(&company(), &connection(), &run_id, "worker", now, TimeDelta::minutes(15)).await.unwrap()
-        {
+        match self.store.take(&company(), connection, &run_id, "worker", now, TimeDelta::minutes(15)).await.unwrap() {
             LeaseOutcome::Acquired { lease, .. } => lease,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A run of training with evidence.
+    async fn succeed_training(&self, day: i64) {
+        let id = RunId::parse(format!("run-sat-{day:04}")).unwrap();
+        let lease = self.leased_of(&ConnectionId::parse("sat").unwrap(), id.clone(), day).await;
+        let mut bundle: serde_json::Value =
+            serde_json::from_str(include_str!("../samples/bundles/sat-v2.json")).unwrap();
+        bundle["tenant"] = serde_json::json!({"company_id": company(), "client_id": "client-a"});
+        bundle["metadata"]["as_of"] = serde_json::to_value(lease.as_of()).unwrap();
+        bundle["metadata"]["run_id"] = id.as_str().into();
+        let owner = EvidenceOwner::Client(client("client-a"));
+        let record = EvidenceRecord { owner, product: Product::Sat, body: bundle.to_string() };
+        self.store.commit(&lease, ended(&lease), vec![record]).await.unwrap();
     }
 
     /// A run with evidence, some minutes after the tick.
@@ -114,16 +139,8 @@ impl World {
             let owner = bundle.tenant.client_id.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
             EvidenceRecord { owner, product: Product::Edr, body: change(serde_json::to_string(&bundle).unwrap()) }
         };
-        let ended = RunSuccess {
-            finished_at: lease.as_of() + TimeDelta::seconds(3),
-            api_calls: 6,
-            records: RecordCounts::default(),
-            pages: RecordCounts::default(),
-            next_run_at: None,
-            basis: EvaluationBasis::new(vec![common::domain::policy::training().hash()]),
-        };
         let evidence = self.bundles.iter().map(record).collect();
-        self.store.commit(&lease, ended, evidence).await.unwrap();
+        self.store.commit(&lease, ended(&lease), evidence).await.unwrap();
     }
 
     async fn fail(&self, day: i64) {
@@ -153,6 +170,17 @@ impl World {
 
     fn checked(&self, bytes: &[u8]) -> Report {
         verify(bytes, &Known { keys: vec![self.maker.signer.verifier().clone()], older: Vec::new() })
+    }
+}
+
+fn ended(lease: &Lease) -> RunSuccess {
+    RunSuccess {
+        finished_at: lease.as_of() + TimeDelta::seconds(3),
+        api_calls: 6,
+        records: RecordCounts::default(),
+        pages: RecordCounts::default(),
+        next_run_at: None,
+        basis: EvaluationBasis::new(vec![training().hash(), baseline().hash()]),
     }
 }
 
@@ -216,7 +244,7 @@ async fn a_later_pack_goes_on_from_an_earlier_one() {
     let world = World::new().await;
     world.succeed(0).await;
     world.clock.move_to(first() + TimeDelta::hours(2));
-    let earlier = world.pack("client-a").await;
+    let earlier = world.pack("client-b").await;
     for day in 1..4 {
         world.succeed(day).await;
     }
@@ -265,7 +293,7 @@ async fn a_number_that_does_not_follow_from_its_facts_is_found() {
     world.clock.move_to(first() + TimeDelta::hours(2));
     let told = |report: &Report| report.steps.iter().find(|step| step.step == Step::Numbers).unwrap().detail.clone();
     let report = world.checked(&world.pack("client-a").await);
-    assert!(told(&report).starts_with("42 numbers and 0 verdicts of 1 bundles"), "{}", told(&report));
+    assert!(told(&report).starts_with("42 numbers and 5 verdicts of 1 bundles"), "{}", told(&report));
     let total =
         |text: &str| text.split("\"metric_key\":\"agents_total\",\"metric_value\":\"").nth(1).unwrap()[..2].to_owned();
     world
@@ -327,5 +355,41 @@ async fn the_script_and_the_commands_of_the_docs_check_a_pack_without_this_progr
         assert!(ran(at, "python3", &["-c", &edit]).0);
         let (good, said) = ran(at, "python3", &["verify.py", "changed.zip", &key]);
         assert!(!good && said.contains("AssertionError") && said.contains(path.as_str()), "{path}: {said}");
+    }
+}
+
+/// What validators of others look at as well: `.ci/run exports` takes the files from here.
+#[tokio::test]
+async fn exports_are_what_their_schemas_say() {
+    let world = World::new().await;
+    world.succeed(0).await;
+    world.succeed_training(0).await;
+    for (name, hours) in [("fresh", 2), ("stale", 48), ("expired", 24 * 9)] {
+        world.clock.move_to(first() + TimeDelta::hours(hours));
+        let request = PackRequest { to: "2026-03-31".parse().unwrap(), ..World::request("client-a") };
+        let bytes = world.maker.pack(&request).await.unwrap();
+        assert!(world.checked(&bytes).is_good(), "{:?}", world.checked(&bytes).failure());
+        std::fs::write(format!("{}/pack-{name}.zip", env!("CARGO_TARGET_TMPDIR")), &bytes).unwrap();
+        let files = files(&bytes);
+        let oscal: serde_json::Value = serde_json::from_str(&files["oscal/assessment-results.json"]).unwrap();
+        let schema = include_str!("../samples/schemas/oscal-assessment-results-1.2.1.json");
+        let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+        let wrong: Vec<String> =
+            schema.iter_errors(&oscal).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        let result = &oscal["assessment-results"]["results"][0];
+        let findings = result["findings"].as_array().map_or(0, Vec::len);
+        // What is not fresh is neither satisfied nor not.
+        assert_eq!(findings > 0, name == "fresh", "{findings} findings");
+        assert!(result["observations"].as_array().unwrap().len() >= 5);
+        let ocsf: Vec<serde_json::Value> = serde_json::from_str(&files["ocsf/compliance-findings.json"]).unwrap();
+        assert!(!ocsf.is_empty());
+        for finding in &ocsf {
+            let (id, detail) =
+                (&finding["compliance"]["status_id"], finding["compliance"]["status_detail"].as_str().unwrap());
+            let expected: &[u64] = if name == "fresh" { &[1, 2, 3, 99] } else { &[2] };
+            assert!(expected.contains(&id.as_u64().unwrap()), "{finding}");
+            assert!(name == "fresh" || detail.starts_with(&format!("{name} (was ")), "{detail}");
+        }
     }
 }

@@ -23,7 +23,7 @@ pub struct Derived {
 }
 
 /// The JSON Schema of facts that this renderer goes with.
-pub const FACTS_SCHEMA: &str = include_str!("facts.schema.json");
+pub const FACTS_SCHEMA: &str = crate::domain::facts::SCHEMA;
 
 /// All derived files of a pack, by path.
 ///
