@@ -17,6 +17,12 @@ const TEMPLATE: Part = Part {
     end: "  # End of what is written from the table of routes.",
 };
 
+const PAGE: Part = Part {
+    file: "docs/http.md",
+    begin: "<!-- Written from the table of routes by UPDATE_ROUTES=1 cargo test table: -->",
+    end: "<!-- End of what is written from the table of routes. -->",
+};
+
 const WATCH: Part =
     Part { file: "Cargo.toml", begin: "[workspace.metadata.lambda.watch.router]", end: "[profile.dev]" };
 
@@ -123,6 +129,25 @@ fn the_watch_map_has_the_paths_of_the_table() {
     let line = |(path, function): (&&str, &&str)| format!("\"{path}\" = \"{function}\"\n");
     let expected: String = paths.iter().map(line).collect();
     WATCH.compare(|_| format!("{expected}\n"));
+}
+
+#[test]
+fn the_page_lists_the_routes_of_the_table() {
+    let mut expected = "\n| method | path | scope | function |\n|---|---|---|---|\n".to_owned();
+    for entry in routes::table() {
+        let scope = entry.scope.map_or(if entry.is_public { "public" } else { "any token" }, |scope| scope.as_str());
+        let path = entry.path.replace("/v1/companies/{company}", "…");
+        writeln!(expected, "| {} | `{path}` | {scope} | {} |", entry.method, entry.function).unwrap();
+    }
+    PAGE.compare(|_| format!("{expected}\n"));
+}
+
+#[test]
+fn the_page_lists_every_audit_action() {
+    let page = std::fs::read_to_string(PAGE.path()).unwrap();
+    for action in common::domain::audit::AuditAction::ALL {
+        assert!(page.contains(&format!("`{action}`")), "{action}");
+    }
 }
 
 #[test]

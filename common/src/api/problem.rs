@@ -144,13 +144,6 @@ impl Problem {
         self
     }
 
-    /// The last sync ended so lately that another one would find nothing new.
-    #[must_use]
-    pub fn cooling_down(seconds: u64) -> Self {
-        let detail = format!("the last sync ended less than a minute ago; ask again in {seconds} seconds");
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "cooling_down", "It was synced a moment ago", detail).after(seconds)
-    }
-
     /// Our own trouble: everything to the log, nothing to the caller.
     #[must_use]
     pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
