@@ -121,6 +121,10 @@ fn piece(run: &RunId, as_of: DateTime<Utc>, body: &str) -> Piece {
         for differs in ["first_observed_at", "last_observed_at"] {
             assert!(list.as_object_mut().and_then(|list| list.remove(differs)).is_some(), "a list has {differs}");
         }
+        // A run whose first page size was refused asks for smaller pages.
+        if let Some((path, _)) = list["request"].as_str().and_then(|request| request.split_once('?')) {
+            list["request"] = path.to_owned().into();
+        }
     }
     Piece { run: run.clone(), as_of, bundle }
 }
