@@ -162,6 +162,7 @@ BREAKS = {
     "secrets-for-readers": more("PeopleApiRole", Action="secretsmanager:GetSecretValue", Resource="arn"),
     "sealed-for-readers": writes("PeopleApiRole", "CREDENTIAL#*", "dynamodb:Query"),
     "credentials-read-only": writes("SyncWorkerRole", "CREDENTIAL#*"),
+    "credentials-write-only": writes("ConnectionsApiRole", "CREDENTIAL#*", "dynamodb:GetItem"),
     "keys-for-a-purpose": more("PeopleApiRole", Action="kms:Decrypt", Resource=PEOPLE_KEY),
     "keys-apart": more("SyncWorkerRole", Action="kms:Decrypt", Resource=PEOPLE_KEY, Condition={"StringEquals": {"kms:EncryptionContext:purpose": ["credential"]}}),
     "no-connection-replaced": writes("SyncWorkerRole", "COMPANY#*", "dynamodb:DeleteItem"),
