@@ -80,15 +80,6 @@ async fn the_same_id_in_both_forms_is_one() {
             let mut copy = page["data"][0].clone();
             copy["id"] = json!(copy["id"].as_str().unwrap().parse::<u64>().unwrap());
             page["data"].as_array_mut().unwrap().push(copy);
-            page["meta"] = json!({});
-        });
-        // Nothing says where the end is, so that a page is asked for that is empty.
-        let outcome = SatOutcome { ..outcome.await };
-        assert_eq!(outcome.failure().code, FailureCode::Inconsistent, "the same page again and again");
-        let outcome = patched(list, |page| {
-            let mut copy = page["data"][0].clone();
-            copy["id"] = json!(copy["id"].as_str().unwrap().parse::<u64>().unwrap());
-            page["data"].as_array_mut().unwrap().push(copy);
             page["meta"] = json!({"page": {"lastPage": 1}});
         });
         let outcome = outcome.await;
@@ -241,7 +232,7 @@ fn spelled(ids: &[u8], page: &mut Value) {
             record["id"] = spell(id);
         }
         if let Some(id) = number(&record["attributes"]["learnerId"]) {
-            record["attributes"]["learnerId"] = spell(id + 1 - 1);
+            record["attributes"]["learnerId"] = spell(id);
         }
     }
 }
