@@ -27,7 +27,7 @@ const DAY: i128 = 86_400 * SECOND;
 /// assert_eq!(day_since(at("2026-03-22T12:00:01Z"), as_of), 0);
 /// assert_eq!(day_since(as_of, as_of), 1);
 /// assert_eq!(day_since(at("2026-03-21T12:00:00Z"), as_of), 2); // a day to the second
-/// assert_eq!(day_since(at("2026-03-21T11:59:59Z"), as_of), 3);
+/// assert_eq!(day_since(at("2026-03-21T11:59:59.999999999Z"), as_of), 3);
 /// ```
 #[must_use]
 pub fn day_since(moment: DateTime<Utc>, as_of: DateTime<Utc>) -> u32 {
@@ -327,6 +327,14 @@ impl<'de> Deserialize<'de> for EndedIncidents {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn days_end_to_the_nanosecond() {
+        let as_of = crate::domain::time::parse("2026-03-22T12:00:00Z").unwrap();
+        let day = |nanos| day_since(as_of - chrono::TimeDelta::nanoseconds(nanos), as_of);
+        let days = 86_400_000_000_000;
+        assert_eq!([-1, 0, 1, days - 1, days, days + 1, 2 * days].map(day), [0, 1, 2, 2, 2, 3, 3]);
+    }
 
     #[test]
     fn what_is_no_list_of_ended_incidents_is_refused() {
