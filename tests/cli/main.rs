@@ -10,6 +10,7 @@ mod arguments;
 mod clock;
 mod collect;
 mod damage;
+mod decisions;
 mod deployed;
 mod disk;
 mod failures;
