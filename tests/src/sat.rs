@@ -3,7 +3,7 @@
 use crate::clock::SteppingClock;
 use crate::edr::as_of;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::app::collection::collect::{Huntress, Job, budget_of};
+use common::app::collection::collect::{Huntress, Job};
 use common::domain::controls::ControlMap;
 use common::domain::evidence::{Reason, Tenant};
 use common::domain::failure::{Failure, FailureCode};
@@ -54,7 +54,7 @@ impl SatScene {
             settings: SatSettings::default(),
             configured: None,
             credential: (SAT_CLIENT_ID.to_owned(), SAT_CLIENT_SECRET.to_owned()),
-            budget: budget_of(Product::Sat),
+            budget: RateLimiter::of(Product::Sat),
             patience: TimeDelta::hours(1),
             given_as_of: None,
             exact_time: false,

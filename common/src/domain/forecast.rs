@@ -3,20 +3,20 @@
 
 use super::id::RunId;
 use super::product::Product;
+use super::rate_limit::RateLimitStatus;
 use super::run::{LONGEST_RUN, RecordCounts, Run, RunStatus};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 
-/// A request limit of an account, and what is used of it: at most `requests` in any `period`.
+/// How a client sends: the limiter's windows, and the sizes and waits that the client itself goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RateLimitStatus {
-    /// How many.
-    pub requests: u32,
-    /// In how long.
-    pub period: TimeDelta,
-    /// When the requests of the last period were made, oldest first.
-    pub used: Vec<DateTime<Utc>>,
+pub struct RequestPolicy {
+    /// Every limit of the account, with what is used of it.
+    pub limits: Vec<RateLimitStatus>,
+    /// Records of a page, if the server gives as many as are asked for.
+    pub page_size: u64,
+    /// Waits of more than this in all are not waited for: the run goes on in another part.
+    pub part_waits: TimeDelta,
 }
 
 /// Requests of one list.
@@ -67,38 +67,28 @@ pub struct Forecast {
     pub in_time: bool,
 }
 
-/// Records of a page of the endpoint API.
-const EDR_PAGE: u64 = 500;
-
-/// Records of a page of the training API, if the server gives as many as are asked for.
-const SAT_PAGE: u64 = 1_000;
-
-/// Waits of more than this in all are not waited for: the run goes on in another part.
-pub const PART_WAITS: TimeDelta = TimeDelta::seconds(9);
-
 /// Tells the next run from the newest of `runs` that succeeded; `None` if none did.
 ///
 /// ```
-/// use common::domain::{forecast::{RateLimitStatus, forecast}, product::Product, time::parse};
+/// use chrono::TimeDelta;
+/// use common::domain::forecast::{RequestPolicy, forecast};
+/// use common::domain::rate_limit::{Limit, RateLimitStatus};
+/// use common::domain::{product::Product, time::parse};
 /// let last = r#"{"id": "r", "company": "acme", "connection": "edr", "trigger": "schedule", "status": "succeeded", "requested_at": "2026-03-22T11:00:00Z",
 ///     "records": {"organizations": 40, "agents": 40000, "incident_reports": 900}}"#;
 /// let (last, now) = (serde_json::from_str(last).unwrap(), parse("2026-03-23T11:00:00Z").unwrap());
-/// let minute = RateLimitStatus { requests: 60, period: chrono::TimeDelta::seconds(60), used: vec![] };
-/// let next = forecast(Product::Edr, &[last], &[minute], now).unwrap();
+/// let minute = RateLimitStatus::new(Limit { requests: 60, period: TimeDelta::seconds(60) });
+/// let policy = RequestPolicy { limits: vec![minute], page_size: 500, part_waits: TimeDelta::seconds(9) };
+/// let next = forecast(Product::Edr, &[last], &policy, now).unwrap();
 /// // 1 page of organizations, 80 of agents, 2 of incidents; the 61st has to wait a minute, which a later part does.
 /// assert_eq!((next.requests, next.parts, next.seconds), (83, 2, 60));
 /// ```
 #[must_use]
-pub fn forecast(
-    product: Product,
-    runs: &[Run],
-    allowances: &[RateLimitStatus],
-    now: DateTime<Utc>,
-) -> Option<Forecast> {
+pub fn forecast(product: Product, runs: &[Run], policy: &RequestPolicy, now: DateTime<Utc>) -> Option<Forecast> {
     let last = runs.iter().find(|run| run.status == RunStatus::Succeeded)?;
     let (basis, pages) = match last.pages.is_empty() {
         false => (Basis::Pages, last.pages.clone()),
-        true => (Basis::Records, pages_of(product, &last.records)),
+        true => (Basis::Records, pages_of(&last.records, policy.page_size)),
     };
     let mut lists: Vec<ListForecast> = pages
         .into_iter()
@@ -110,7 +100,7 @@ pub fn forecast(
         Product::Sat => (1, 1),
     };
     let wanted = lists.iter().map(|list| list.requests).sum::<u64>() + once;
-    let pace = pace(wanted, each_part, allowances, now);
+    let pace = pace(wanted, each_part, policy, now);
     let besides = [("account", once), ("token", each_part * pace.parts)].map(|(list, requests)| ListForecast {
         list: list.to_owned(),
         records: None,
@@ -125,7 +115,7 @@ pub fn forecast(
         basis,
         requests: lists.iter().map(|list| list.requests).sum(),
         lists,
-        left_now: allowances.iter().map(|allowance| allowance.left(now)).min(),
+        left_now: policy.limits.iter().map(|limit| u64::from(limit.left(now))).min(),
         parts: pace.parts,
         limits_seconds,
         last_run_seconds: took,
@@ -135,24 +125,13 @@ pub fn forecast(
 }
 
 /// The fewest pages that so many records can have. Every assignment is taken for one that has activity to read.
-fn pages_of(product: Product, records: &RecordCounts) -> RecordCounts {
-    let page = match product {
-        Product::Edr => EDR_PAGE,
-        Product::Sat => SAT_PAGE,
-    };
+fn pages_of(records: &RecordCounts, page_size: u64) -> RecordCounts {
     let assignments = records.get("assignments").copied().unwrap_or(0);
     let fewest = |(list, count): (&String, &u64)| {
         let least = if list == "learner_activity" { assignments } else { 1 };
-        (list.clone(), count.div_ceil(page).max(least))
+        (list.clone(), count.div_ceil(page_size.max(1)).max(least))
     };
     records.iter().map(fewest).collect()
-}
-
-impl RateLimitStatus {
-    fn left(&self, now: DateTime<Utc>) -> u64 {
-        let used = self.used.iter().filter(|at| **at + self.period > now).count();
-        u64::from(self.requests).saturating_sub(used as u64)
-    }
 }
 
 /// How requests go out that are sent as early as limits allow.
@@ -166,32 +145,23 @@ struct Pace {
 
 /// Sends `wanted` requests, and `each_part` besides at the beginning of each part. No time passes but by waiting; a wait that is too long begins a part. It
 /// ends early with what cannot be done within [`LONGEST_RUN`].
-fn pace(wanted: u64, each_part: u64, allowances: &[RateLimitStatus], now: DateTime<Utc>) -> Pace {
-    let mut windows: Vec<(usize, TimeDelta, VecDeque<DateTime<Utc>>)> = allowances
-        .iter()
-        .map(|it| (it.requests.max(1) as usize, it.period, it.used.iter().copied().collect()))
-        .collect();
+fn pace(wanted: u64, each_part: u64, policy: &RequestPolicy, now: DateTime<Utc>) -> Pace {
+    let mut limits = policy.limits.clone();
     let mut pace = Pace { last: now, parts: 1 };
     let (mut waited, mut left) = (TimeDelta::zero(), wanted + each_part);
     // A limit that only just allows what each part asks besides would go on for ever.
     while left > 0 && pace.last.signed_duration_since(now) <= LONGEST_RUN {
-        let opens = windows.iter().filter_map(|(requests, period, used)| {
-            let leaves = used.get(used.len().checked_sub(*requests)?)?;
-            Some(*leaves + *period)
-        });
-        let opens_at = opens.max().unwrap_or(pace.last).max(pace.last);
+        let opens_at = limits.iter().map(|limit| limit.opens_at(pace.last)).max().unwrap_or(pace.last);
         waited += opens_at.signed_duration_since(pace.last);
         pace.last = opens_at;
-        if waited > PART_WAITS {
+        if waited > policy.part_waits {
             pace.parts += 1;
             left += each_part;
             waited = TimeDelta::zero();
         }
-        for (requests, _, used) in &mut windows {
-            used.push_back(opens_at);
-            while used.len() > *requests {
-                used.pop_front();
-            }
+        for limit in &mut limits {
+            limit.forget_before(opens_at);
+            limit.record(opens_at, 1);
         }
         left -= 1;
     }
@@ -206,6 +176,7 @@ fn seconds(time: TimeDelta) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::rate_limit::Limit;
     use crate::domain::time::parse;
     use proptest::prelude::*;
 
@@ -214,7 +185,17 @@ mod tests {
     }
 
     fn limit(requests: u32, seconds: i64) -> RateLimitStatus {
-        RateLimitStatus { requests, period: TimeDelta::seconds(seconds), used: vec![] }
+        RateLimitStatus::new(Limit { requests, period: TimeDelta::seconds(seconds) })
+    }
+
+    fn policy(limits: &[RateLimitStatus], page_size: u64) -> RequestPolicy {
+        RequestPolicy { limits: limits.to_vec(), page_size, part_waits: TimeDelta::seconds(9) }
+    }
+
+    fn used(times: usize, seconds_ago: i64) -> RateLimitStatus {
+        let mut used = limit(60, 60);
+        used.record(now() - TimeDelta::seconds(seconds_ago), times);
+        used
     }
 
     fn run(id: &str, status: RunStatus, pages: &[(&str, u64)], records: &[(&str, u64)]) -> Run {
@@ -236,7 +217,7 @@ mod tests {
         ];
         let limits = [limit(200, 60), limit(1_500, 3_600)];
         let last = run("r", RunStatus::Succeeded, &pages, &[("assignments", 5_000)]);
-        let next = forecast(Product::Sat, &[last], &limits, now()).unwrap();
+        let next = forecast(Product::Sat, &[last], &policy(&limits, 1_000), now()).unwrap();
         // 200 a minute up to 1,500, at the eighth minute; from then on as many in the next hour; and the 3,001st after two.
         assert!((3_000 + 15..=3_000 + 19).contains(&next.requests), "{}", next.requests);
         assert_eq!((next.parts, next.in_time, next.left_now), (next.requests - 3_000, true, Some(200)));
@@ -248,13 +229,13 @@ mod tests {
     #[test]
     fn the_newest_run_that_succeeded_counts() {
         let failed = run("new", RunStatus::Failed, &[], &[]);
-        assert_eq!(forecast(Product::Edr, std::slice::from_ref(&failed), &[], now()), None);
+        assert_eq!(forecast(Product::Edr, std::slice::from_ref(&failed), &policy(&[], 500), now()), None);
         let runs = [
             failed,
             run("good", RunStatus::Succeeded, &[("agents", 7)], &[]),
             run("old", RunStatus::Succeeded, &[("agents", 9)], &[]),
         ];
-        let next = forecast(Product::Edr, &runs, &[], now()).unwrap();
+        let next = forecast(Product::Edr, &runs, &policy(&[], 500), now()).unwrap();
         assert_eq!((next.last_run.as_str(), next.requests, next.parts, next.seconds), ("good", 7, 1, 0));
         assert_eq!((next.basis, next.left_now), (Basis::Pages, None));
     }
@@ -262,7 +243,8 @@ mod tests {
     #[test]
     fn a_run_that_counted_records_alone_gives_the_fewest_pages() {
         let records = [("organizations", 0), ("agents", 1_000), ("incident_reports", 1_001)];
-        let next = forecast(Product::Edr, &[run("r", RunStatus::Succeeded, &[], &records)], &[], now()).unwrap();
+        let next =
+            forecast(Product::Edr, &[run("r", RunStatus::Succeeded, &[], &records)], &policy(&[], 500), now()).unwrap();
         assert_eq!((next.basis, next.requests), (Basis::Records, 1 + 2 + 3));
         let records = [
             ("accounts", 1),
@@ -271,33 +253,34 @@ mod tests {
             ("learners", 1_001),
             ("phishing_campaigns", 0),
         ];
-        let next = forecast(Product::Sat, &[run("r", RunStatus::Succeeded, &[], &records)], &[], now()).unwrap();
+        let next = forecast(Product::Sat, &[run("r", RunStatus::Succeeded, &[], &records)], &policy(&[], 1_000), now())
+            .unwrap();
         assert_eq!(next.requests, 1 + 1 + 30 + 2 + 1 + 2);
     }
 
     #[test]
     fn what_is_used_now_is_missing_and_what_takes_too_long_is_said() {
-        let used = RateLimitStatus { used: vec![now() - TimeDelta::seconds(55); 60], ..limit(60, 60) };
+        let used_early = used(60, 55);
         let last = [run("r", RunStatus::Succeeded, &[("agents", 3)], &[])];
-        let next = forecast(Product::Edr, &last, &[used], now()).unwrap();
+        let next = forecast(Product::Edr, &last, &policy(&[used_early], 500), now()).unwrap();
         // Five seconds are waited for.
         assert_eq!((next.left_now, next.parts, next.seconds), (Some(0), 1, 5));
-        let used = RateLimitStatus { used: vec![now() - TimeDelta::seconds(10); 60], ..limit(60, 60) };
-        let next = forecast(Product::Edr, &last, &[used], now()).unwrap();
+        let used_late = used(60, 10);
+        let next = forecast(Product::Edr, &last, &policy(&[used_late], 500), now()).unwrap();
         assert_eq!((next.parts, next.seconds), (2, 50));
         let endless = [run("r", RunStatus::Succeeded, &[("agents", 100_000)], &[])];
-        let next = forecast(Product::Edr, &endless, &[limit(60, 60)], now()).unwrap();
+        let next = forecast(Product::Edr, &endless, &policy(&[limit(60, 60)], 500), now()).unwrap();
         assert!(!next.in_time && next.seconds > 23 * 3_600, "{next:?}");
         // And a limit that lets nothing but the tokens through ends the reckoning, too.
         let pages = [run("r", RunStatus::Succeeded, &[("learners", 3)], &[])];
-        assert!(!forecast(Product::Sat, &pages, &[limit(1, 60)], now()).unwrap().in_time);
+        assert!(!forecast(Product::Sat, &pages, &policy(&[limit(1, 60)], 1_000), now()).unwrap().in_time);
     }
 
     proptest! {
         #[test]
         fn more_requests_take_longer_and_the_limits_hold(few in 0_u64..400, more in 0_u64..400, requests in 1_u32..70, seconds in 1_i64..90) {
             let limits = [limit(requests, seconds)];
-            let (one, other) = (pace(few, 0, &limits, now()), pace(few + more, 0, &limits, now()));
+            let (one, other) = (pace(few, 0, &policy(&limits, 1), now()), pace(few + more, 0, &policy(&limits, 1), now()));
             prop_assert!(one.last <= other.last && one.parts <= other.parts);
             // One limit alone, from nothing used: whole periods pass.
             let periods = i64::try_from(few.saturating_sub(1) / u64::from(requests)).unwrap();
@@ -306,10 +289,10 @@ mod tests {
 
         #[test]
         fn every_list_takes_a_request_and_no_page_is_too_large(counts in proptest::collection::btree_map("[a-z]{1,6}", 0_u64..100_000, 1..5)) {
-            for (list, pages) in pages_of(Product::Edr, &counts) {
+            for (list, pages) in pages_of(&counts, 500) {
                 let records = counts[&list];
-                prop_assert!(pages >= 1 && pages * EDR_PAGE >= records);
-                prop_assert!(pages == 1 || (pages - 1) * EDR_PAGE < records);
+                prop_assert!(pages >= 1 && pages * 500 >= records);
+                prop_assert!(pages == 1 || (pages - 1) * 500 < records);
             }
         }
     }

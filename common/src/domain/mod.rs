@@ -22,6 +22,7 @@ pub mod people;
 pub mod policy;
 pub mod product;
 pub mod quality;
+pub mod rate_limit;
 pub mod run;
 pub mod sat;
 pub mod schedule;

@@ -1,48 +1,28 @@
 //! Request limits: sliding windows, shared by everything that asks one account.
 
 use crate::clock::Clock;
-use crate::domain::forecast::RateLimitStatus;
+use crate::domain::product::Product;
+use crate::domain::rate_limit::{Limit, RateLimitStatus};
 use crate::domain::time::is_ahead;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-/// At most `requests` in any `period`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// How many.
-    pub requests: u32,
-    /// In how long.
-    pub period: TimeDelta,
-}
+/// 60 requests in any 60 seconds, of all keys of an account together: the introduction of `https://api.huntress.io/v1/swagger_doc.json`.
+pub const EDR_LIMITS: [Limit; 1] = [Limit { requests: 60, period: TimeDelta::seconds(60) }];
+
+/// 200 requests a minute and 1,500 an hour, of all clients of an organization together. The vendor's documentation,
+/// `https://curricula.stoplight.io/docs/curricula-api`, names no limits; these are what compliance platforms tell their users.
+pub const SAT_LIMITS: [Limit; 2] =
+    [Limit { requests: 200, period: TimeDelta::minutes(1) }, Limit { requests: 1_500, period: TimeDelta::hours(1) }];
 
 /// A request leaves later than it is counted here and arrives later still; the vendor's window ends by that much later than ours.
 const MARGIN: TimeDelta = TimeDelta::milliseconds(250);
 
-struct Window {
-    limit: Limit,
-    used: VecDeque<DateTime<Utc>>,
-}
-
-impl Window {
-    fn forget_before(&mut self, now: DateTime<Utc>) {
-        while self.used.front().is_some_and(|first| *first + self.limit.period + MARGIN <= now) {
-            self.used.pop_front();
-        }
-    }
-
-    /// When the next request may go: now, or when the oldest that fills the window leaves it.
-    fn opens_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let surplus = self.used.len().checked_sub(self.limit.requests.max(1) as usize);
-        let leaves = surplus.and_then(|surplus| self.used.get(surplus));
-        leaves.map_or(now, |first| *first + self.limit.period + MARGIN)
-    }
-}
-
 #[derive(Default)]
 struct State {
-    windows: Vec<Window>,
+    windows: Vec<RateLimitStatus>,
     blocked_until: Option<DateTime<Utc>>,
     /// What this process sent.
     own: Usage,
@@ -50,7 +30,7 @@ struct State {
     known: HashMap<String, Usage>,
 }
 
-/// Requests that somebody sent to one account: how many in which second of the epoch. What was sent once counts as sent at that second's end.
+/// Requests sent to one account, counted per Unix second. A request counts as sent at the end of its second, so the window never undercounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage(pub BTreeMap<i64, u32>);
 
@@ -62,7 +42,7 @@ impl Usage {
 
 impl State {
     fn longest(&self) -> TimeDelta {
-        self.windows.iter().map(|window| window.limit.period + MARGIN).max().unwrap_or_default()
+        self.windows.iter().map(|window| window.limit().period).max().unwrap_or_default()
     }
 }
 
@@ -72,11 +52,21 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// A budget under all the given limits; with none, nothing is held back but for what the server says.
+    /// A limiter under all the given limits; with none, nothing is held back but for what the server says.
     #[must_use]
     pub fn new(limits: &[Limit]) -> Self {
-        let windows = limits.iter().map(|limit| Window { limit: *limit, used: VecDeque::new() }).collect();
+        let with_margin = |limit: &Limit| Limit { period: limit.period + MARGIN, ..*limit };
+        let windows = limits.iter().map(|limit| RateLimitStatus::new(with_margin(limit))).collect();
         Self { state: Mutex::new(State { windows, ..State::default() }) }
+    }
+
+    /// The vendor's limits of a product.
+    #[must_use]
+    pub fn of(product: Product) -> Self {
+        match product {
+            Product::Edr => Self::new(&EDR_LIMITS),
+            Product::Sat => Self::new(&SAT_LIMITS),
+        }
     }
 
     /// What this process sent within the longest window.
@@ -107,12 +97,7 @@ impl RateLimiter {
             let before = known.0.insert(*second, *count).unwrap_or_default();
             let Some(at) = DateTime::from_timestamp(second + 1, 0).map(|at| at.min(now)) else { continue };
             let added = count.saturating_sub(before) as usize;
-            for window in windows.iter_mut() {
-                let place = window.used.partition_point(|used| *used <= at);
-                let later = window.used.split_off(place);
-                window.used.extend(std::iter::repeat_n(at, added));
-                window.used.extend(later);
-            }
+            windows.iter_mut().for_each(|window| window.record(at, added));
         }
         state.windows.iter_mut().for_each(|window| window.forget_before(now));
     }
@@ -154,7 +139,7 @@ impl RateLimiter {
         let opens = state.windows.iter().map(|window| window.opens_at(now));
         let opens_at = opens.chain(state.blocked_until).max().unwrap_or(now);
         if opens_at <= now {
-            state.windows.iter_mut().for_each(|window| window.used.push_back(now));
+            state.windows.iter_mut().for_each(|window| window.record(now, 1));
             *state.own.0.entry(now.timestamp()).or_default() += 1;
         }
         opens_at
@@ -171,31 +156,21 @@ impl RateLimiter {
         let mut state = self.state();
         if let Some(window) = state.windows.first_mut() {
             window.forget_before(now);
-            let left = (window.limit.requests as usize).saturating_sub(window.used.len());
-            let others = left.saturating_sub(remaining as usize);
-            window.used.extend(std::iter::repeat_n(now, others));
+            let others = window.left(now).saturating_sub(remaining);
+            window.record(now, others as usize);
         }
     }
 
-    /// Every limit, with what is known to be used of it at `now`.
+    /// Every limit, with what is known to be used of it.
     #[must_use]
-    pub fn allowances(&self, now: DateTime<Utc>) -> Vec<RateLimitStatus> {
-        let mut state = self.state();
-        let allowance = |window: &mut Window| {
-            window.forget_before(now);
-            let Limit { requests, period } = window.limit;
-            RateLimitStatus { requests, period: period + MARGIN, used: window.used.iter().copied().collect() }
-        };
-        state.windows.iter_mut().map(allowance).collect()
+    pub fn allowances(&self) -> Vec<RateLimitStatus> {
+        self.state().windows.clone()
     }
 
     /// Requests left in the first window; `None` without a limit.
     #[must_use]
     pub fn remaining(&self, now: DateTime<Utc>) -> Option<u32> {
-        let mut state = self.state();
-        let window = state.windows.first_mut()?;
-        window.forget_before(now);
-        Some(window.limit.requests.saturating_sub(u32::try_from(window.used.len()).unwrap_or(u32::MAX)))
+        self.state().windows.first().map(|window| window.left(now))
     }
 }
 

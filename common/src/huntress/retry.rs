@@ -30,6 +30,9 @@ impl WaitPolicy {
     /// The wait that servers may ask for in a run that has hours.
     pub const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(5);
 
+    /// The waits of a part of a run that is paid for by the time it takes.
+    pub const PART_WAITS: TimeDelta = TimeDelta::seconds(9);
+
     /// Until `deadline`, with [`Self::LONGEST_WAIT`].
     #[must_use]
     pub fn until(deadline: DateTime<Utc>) -> Self {
@@ -40,7 +43,7 @@ impl WaitPolicy {
     #[must_use]
     pub fn pausing(self) -> Self {
         // The longest window of the vendor's limits is an hour.
-        Self { longest_wait: TimeDelta::minutes(90), pause_above: Some(TimeDelta::seconds(9)), ..self }
+        Self { longest_wait: TimeDelta::minutes(90), pause_above: Some(Self::PART_WAITS), ..self }
     }
 
     /// The last instant that a request which is wanted at `now` is waited for, after `waited` in all.

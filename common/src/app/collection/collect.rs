@@ -16,7 +16,7 @@ use crate::huntress::edr::{EdrClient, EdrCredential, EdrState};
 use crate::huntress::error::used_up;
 use crate::huntress::origin::Origin;
 use crate::huntress::progress::Progress;
-use crate::huntress::rate_limit::{Limit, RateLimiter};
+use crate::huntress::rate_limit::RateLimiter;
 use crate::huntress::retry::{Transport, WaitPolicy};
 use crate::huntress::sat::{SatClient, SatCredential, SatState, TrackedPeople};
 use crate::settings::Origins;
@@ -44,7 +44,7 @@ impl RateLimiters {
     pub fn of(&self, connection: &Connection) -> Arc<RateLimiter> {
         let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
         let budget = of.entry(account_of(connection));
-        Arc::clone(budget.or_insert_with(|| Arc::new(budget_of(connection.product))))
+        Arc::clone(budget.or_insert_with(|| Arc::new(RateLimiter::of(connection.product))))
     }
 
     /// The same, with what other processes sent to the account since.
@@ -90,18 +90,6 @@ fn account_of(connection: &Connection) -> String {
     match &connection.account_id {
         Some(account) => format!("{product}#{account}"),
         None => format!("{product}#{company}#{id}"),
-    }
-}
-
-/// The vendor's limits: 60 requests a minute of the endpoint API, 200 a minute and 1,500 an hour of the training API.
-#[must_use]
-pub fn budget_of(product: Product) -> RateLimiter {
-    match product {
-        Product::Edr => RateLimiter::per_minute(60),
-        Product::Sat => RateLimiter::new(&[
-            Limit { requests: 200, period: TimeDelta::minutes(1) },
-            Limit { requests: 1_500, period: TimeDelta::hours(1) },
-        ]),
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a run would ask of Huntress, without asking.
 
 use crate::app::collection::collect::RateLimiters;
-use crate::domain::forecast::{Forecast, forecast};
+use crate::domain::forecast::{Forecast, RequestPolicy, forecast};
 use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::product::Product;
+use crate::huntress::retry::WaitPolicy;
+use crate::huntress::{edr, sat};
 use crate::store::{Store, StoreError};
 use chrono::{DateTime, Utc};
 
@@ -25,5 +28,10 @@ pub async fn forecast_of(
     let settings = settings.ok_or(StoreError::NotFound { record: "connection" })?;
     let budget = budgets.with_published_usage(store, &settings, now).await?;
     let runs = store.runs(company, connection, RUNS).await?;
-    Ok(forecast(settings.product, &runs, &budget.allowances(now), now))
+    let page_size = match settings.product {
+        Product::Edr => edr::PAGE_SIZE,
+        Product::Sat => sat::LARGEST_PAGE,
+    };
+    let policy = RequestPolicy { limits: budget.allowances(), page_size, part_waits: WaitPolicy::PART_WAITS };
+    Ok(forecast(settings.product, &runs, &policy, now))
 }

@@ -26,7 +26,9 @@ pub struct EdrCredential {
 }
 
 /// The largest page that the vendor serves; the default of 10 would cost fifty times the requests.
-const PAGE_SIZE: &str = "500";
+///
+/// Source: `limit` in `https://api.huntress.io/v1/swagger_doc.json`, default 10, at most 500.
+pub const PAGE_SIZE: u64 = 500;
 
 /// How far a collection has come: enough to go on in another process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -128,7 +130,8 @@ impl<'a> EdrClient<'a> {
 
     async fn read_pages(&self, list: EdrList, reading: &mut Reading, instants: Instants) -> Result<(), FetchError> {
         let mut buffer = Vec::new();
-        let of_all = [("limit", PAGE_SIZE), ("sort_field", "id"), ("sort_direction", "asc")];
+        let page_size = PAGE_SIZE.to_string();
+        let of_all = [("limit", page_size.as_str()), ("sort_field", "id"), ("sort_direction", "asc")];
         let request = of_all.map(|(name, value)| format!("{name}={value}")).join("&");
         let request = format!("{}?{request}", path_of(list));
         while !reading.cursor.ended {

@@ -11,6 +11,7 @@ mod token;
 
 pub use certificates::Fetched;
 pub use people::{PeopleNeeds, PeopleState, TrackedPeople};
+pub use reading::LARGEST_PAGE;
 pub use token::SatCredential;
 
 use super::error::FetchError;

@@ -32,7 +32,7 @@ pub(super) struct SatPage<'a, T> {
     /// What it says of the pages after it.
     pub announced: Announced<'a>,
     /// The size in which it was asked for.
-    pub size: &'static str,
+    pub size: u64,
 }
 
 impl<T> SatPage<'_, T> {
@@ -49,7 +49,7 @@ impl<'a, T: Deserialize<'a> + Default + Identified> SatPage<'a, T> {
     /// As [`Page::parse`].
     pub(super) fn parse(text: &'a str) -> Result<Self, BodyError> {
         let Page { records, announced } = Page::<T>::parse(text, "data")?;
-        Ok(Self { records: records.into_iter().map(Element::or_default).collect(), announced, size: "" })
+        Ok(Self { records: records.into_iter().map(Element::or_default).collect(), announced, size: 0 })
     }
 
     /// The id of its first record.

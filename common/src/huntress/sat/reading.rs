@@ -16,7 +16,10 @@ use std::sync::atomic::Ordering;
 
 /// Page sizes to ask for, from the largest: the server's limit is not documented. A size that it refuses is not asked for again in the run; one that
 /// it cuts down is as good, since its count of pages goes by its own size.
-const PAGE_SIZES: [&str; 3] = ["1000", "500", "100"];
+const PAGE_SIZES: [u64; 3] = [LARGEST_PAGE, 500, 100];
+
+/// Records of a page, if the server gives as many as are asked for.
+pub const LARGEST_PAGE: u64 = 1_000;
 
 /// How far one list was read.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -180,7 +183,8 @@ impl SatClient<'_> {
         loop {
             let index = next.size.unwrap_or_else(|| self.page_size.load(Ordering::Relaxed));
             let Some(size) = PAGE_SIZES.get(index) else { return Err(FetchError::Refused { status: 400 }) };
-            let query = [("page[number]", number.as_str()), ("page[size]", *size)];
+            let size = size.to_string();
+            let query = [("page[number]", number.as_str()), ("page[size]", size.as_str())];
             let mut read = |received: Response<'_>| pages.take(next.number, index, received.body);
             match self.get(path, &query, JSON_API, buffer, &mut read).await {
                 Err(FetchError::Refused { status: 400 | 413 | 422 })

@@ -9,7 +9,7 @@ use crate::commands::given::Given;
 use crate::outcome::CliError;
 use chrono::TimeDelta;
 use clap::Subcommand;
-use common::app::collection::collect::{Huntress, Job, budget_of};
+use common::app::collection::collect::{Huntress, Job};
 use common::domain::evidence::Tenant;
 use common::domain::product::Product;
 use common::huntress::rate_limit::RateLimiter;
@@ -68,5 +68,5 @@ fn training_account(given: &mut Given) -> Option<String> {
 }
 
 fn training_budget(requests_per_minute: Option<u32>) -> RateLimiter {
-    requests_per_minute.map_or_else(|| budget_of(Product::Sat), RateLimiter::per_minute)
+    requests_per_minute.map_or_else(|| RateLimiter::of(Product::Sat), RateLimiter::per_minute)
 }
