@@ -143,9 +143,18 @@ class Deployment:
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
         expect(stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), True, stack["StackStatus"])
         self.outputs = {it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]}
-        pages = cloudformation.list_stack_resources(StackName=STACK)["StackResourceSummaries"]
-        self.resources = {it["LogicalResourceId"]: it.get("PhysicalResourceId") for it in pages}
+        # A hundred in a page.
+        pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK)
+        found = [it for page in pages for it in page["StackResourceSummaries"]]
+        self.resources = {it["LogicalResourceId"]: it.get("PhysicalResourceId") for it in found}
         say(f"{stack['StackStatus']}: {len(self.resources)} resources")
+
+    def version(self, function):
+        """The version that the function's alias points at, and its variables."""
+        name = self.resources[function]
+        version = self.aws("lambda").get_alias(FunctionName=name, Name="live")["FunctionVersion"]
+        configuration = self.aws("lambda").get_function_configuration(FunctionName=f"{name}:live")
+        return version, configuration["Environment"]["Variables"]
 
     # --- what a person does ---
 
