@@ -5,7 +5,7 @@ use acceptance::edr::as_of;
 use acceptance::people::Workforce;
 use acceptance::sat::huntress_at;
 use chrono::TimeDelta;
-use common::app::collection::collect::{Job, budget_of};
+use common::app::collection::collect::Job;
 use common::domain::controls::ControlMap;
 use common::domain::evidence::Tenant;
 use common::domain::failure::{Failure, FailureCode};
@@ -17,6 +17,7 @@ use common::domain::product::Product;
 use common::domain::quality::QualityCode;
 use common::domain::sat::id::SatId;
 use common::domain::sat::{Caps, SatSettings};
+use common::huntress::rate_limit::RateLimiter;
 use common::huntress::retry::WaitPolicy;
 use common::huntress::sat::SatCredential;
 use simulator::{Fault, FaultKind, List, Request, SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator};
@@ -41,7 +42,7 @@ async fn collect_with(
         as_of: as_of(),
         as_of_given: false,
         run: None,
-        budget: Arc::new(budget_of(Product::Sat)),
+        budget: Arc::new(RateLimiter::of(Product::Sat)),
         patience: WaitPolicy::until(as_of() + TimeDelta::hours(1)),
         progress: Arc::default(),
     };

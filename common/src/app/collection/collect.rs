@@ -7,7 +7,6 @@ use crate::domain::edr::bundle::Collection;
 use crate::domain::edr::tally::EdrTally;
 use crate::domain::failure::Failure;
 use crate::domain::id::RunId;
-use crate::domain::product::Product;
 use crate::domain::sat::SatSettings;
 use crate::domain::sat::bundle::{RateLimitWarning, SatCollection, SatTally};
 use crate::huntress::collection::{Collected, Instants};
