@@ -198,7 +198,7 @@ async fn an_auth_failure_is_left_alone_for_24_hours_but_not_by_sync_now_and_a_su
     world.simulator.reset_log();
     for _ in 0..23 {
         world.wait(TimeDelta::hours(1)).await;
-        assert_eq!(world.tick().await, []);
+        assert_eq!(world.tick().await, [], "{}", world.clock.now());
     }
     assert_eq!(world.simulator.requests().len(), 0);
 

@@ -143,8 +143,8 @@ impl Schedule {
         self.next_after(planned).max(self.last_at(now))
     }
 
-    /// From when on a connection is due again that Huntress refused at `instant`: the first tick a day after the one before. It is counted from the tick and
-    /// with an hour to spare, since a run ends after its tick, and one day of the year has 23 hours: a backoff from the end of the run would swallow two ticks.
+    /// From when on a connection is due again that Huntress refused at `instant`: the first tick after a day. Two hours are to spare, since a run ends after
+    /// its tick, and one day of the year has 23 hours: a day from the end of a tick's run would swallow the next tick, too.
     ///
     /// ```
     /// use common::domain::{schedule::Schedule, time::parse};
@@ -154,8 +154,7 @@ impl Schedule {
     /// ```
     #[must_use]
     pub fn a_day_later(&self, instant: DateTime<Utc>) -> DateTime<Utc> {
-        let tick = self.last_at(instant).max(instant - TimeDelta::days(1));
-        self.next_after(tick + TimeDelta::hours(23) - TimeDelta::seconds(1)).max(self.next_after(instant))
+        self.next_after(instant + TimeDelta::hours(22) - TimeDelta::seconds(1))
     }
 
     /// When a run is tried again that failed at `instant` for a cause that may pass: by the retries of its tick, or at the next one.
@@ -261,11 +260,14 @@ mod tests {
         }
 
         #[test]
-        fn who_was_refused_misses_no_two_ticks_of_a_daily_schedule(day in 0_i64..730, seconds in 0_i64..80_000) {
+        fn who_was_refused_by_a_tick_misses_no_other_of_a_daily_schedule(day in 0_i64..730, seconds in 0_i64..=3_600) {
             let tick = daily().next_after(parse("2026-01-01T00:00:00Z").unwrap() + TimeDelta::days(day));
             let next = daily().next_after(tick);
-            let ended = (tick + TimeDelta::seconds(seconds)).min(next - TimeDelta::seconds(1));
-            prop_assert_eq!(daily().a_day_later(ended), next);
+            prop_assert_eq!(daily().a_day_later(tick + TimeDelta::seconds(seconds)), next);
+            // On demand, whenever it is: nearly a day without a request, and at most one tick left out.
+            let asked = tick + TimeDelta::seconds(seconds * 23);
+            let again = daily().a_day_later(asked);
+            prop_assert!(again - asked >= TimeDelta::hours(22) && again <= daily().next_after(daily().next_after(asked)));
         }
 
         #[test]

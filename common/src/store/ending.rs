@@ -197,7 +197,9 @@ impl Store {
         if connection.paused {
             // It has none.
         } else if refused && connection.next_run_at.is_none_or(|at| at < next) {
-            change = change.next_run(&connection.company, &connection.id, next, next)?;
+            // Due after a day and not at that tick itself: what is planned further ahead than a day was planned by a wrong clock.
+            let due_at = next.min(failed.finished_at + AUTH_BACKOFF);
+            change = change.next_run(&connection.company, &connection.id, next, due_at)?;
         } else if !refused && failed.next_run_at.is_some() {
             // It stays due.
             change = change.set("next_run_at", &next)?;

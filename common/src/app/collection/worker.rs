@@ -146,8 +146,10 @@ impl Worker {
         };
         tracing::info!(company = %message.company, connection = %message.connection, run = %message.run, "run started");
         // Its message was away for a day, or lay among the dead letters: what is read now is not what held then.
-        let gathered = if is_ahead(lease.as_of(), now) {
-            Err(AttemptError::Permanent(begun_ahead(lease.as_of(), now)))
+        // By the present instant: a worker that stalled before it had the lease is no clock that was ahead.
+        let present = self.huntress.instant();
+        let gathered = if is_ahead(lease.as_of(), present) {
+            Err(AttemptError::Permanent(begun_ahead(lease.as_of(), present)))
         } else if now.signed_duration_since(lease.as_of()) > LONGEST_RUN {
             Err(AttemptError::Permanent(Failure::new(
                 FailureCode::Abandoned,

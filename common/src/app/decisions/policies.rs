@@ -5,7 +5,7 @@ use crate::domain::decisions::{Decider, Decision};
 use crate::domain::id::{ClientId, CompanyId, PolicyName};
 use crate::domain::policy::{ClientPolicies, InForce, Policy, PolicyChoice, PolicyRef, PolicyVersion, presets};
 use crate::store::{Store, StoreError};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +40,8 @@ pub(crate) async fn policies_at(
     let mut chosen: BTreeMap<ClientId, Vec<PolicyRef>> = BTreeMap::new();
     for decision in store.policy_choices(company, None).await? {
         if let Decision::Policy(choice) = decision
-            && choice.at <= at
+            // Runs are evaluated at whole seconds: a choice is in force from the second on that it was made in.
+            && choice.at.trunc_subsecs(0) <= at
         {
             chosen.entry(choice.client).or_default().push(choice.chosen);
         }

@@ -188,7 +188,8 @@ impl Planner {
 
     /// The run of a request, or a new one in place of a run that a wrong clock began: that one ends, since nothing in it can be relied on.
     async fn not_begun_ahead(&self, request: &RunRequest, requested: Requested) -> Result<Requested, StoreError> {
-        if requested.new || !requested.run.is_ahead(request.now) {
+        // By the present instant and not by that of the request: who stalled in between would take a run of the meantime for one of the future.
+        if requested.new || !requested.run.is_ahead(self.clock.now()) {
             return Ok(requested);
         }
         self.end_begun_ahead(&request.company, &request.connection).await?;
