@@ -147,7 +147,8 @@ class Issuer(Server):
     def token(self, company, audience, scope):
         now = int(time.time())
         claims = {"iss": self.url, "aud": audience, "sub": "user-1", "company_id": company, "iat": now - 5, "exp": now + 3600}
-        claims |= {"scope": scope} if scope else {}
+        # The role may do everything here but what concerns people, which takes a scope.
+        claims |= {"role": "devops-engineer"} | ({"scope": scope} if scope else {})
         signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "1"}, claims))
         signature = self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{encoded(signature)}"
