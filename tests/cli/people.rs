@@ -1,4 +1,4 @@
-//! People on the command line: from picking assignments to an erasing that leaves no byte.
+//! People on the command line: from selecting assignments to an erasing that leaves no byte.
 
 use super::{Output, bare, files, output, wait};
 use acceptance::people::Workforce;
@@ -22,9 +22,9 @@ impl Home {
     }
 
     /// With people in this mode, synced once.
-    fn following(mode: &str) -> Self {
+    fn tracking(mode: &str) -> Self {
         let home = Self::new();
-        home.run(&["pick", "sat", "A", "B"]).done();
+        home.run(&["select", "sat", "A", "B"]).done();
         home.run(&["privacy", "sat", mode]).done();
         home.run(&["sync", "sat"]).done();
         home
@@ -63,34 +63,34 @@ fn assignments_are_listed_and_picked_and_a_bad_choice_is_refused_with_the_good_o
     let first = json!({"id": "A", "name": "Course A", "status": "in_progress", "starts_at": "2026-01-01T00:00:00Z",
         "ends_at": "2026-06-30T00:00:00Z", "picked": false});
     assert_eq!((listed["assignments"].as_array().unwrap().len(), &listed["assignments"][0]), (3, &first));
-    let line = home.run(&["pick", "sat", "A", "nope"]).refused(4);
+    let line = home.run(&["select", "sat", "A", "nope"]).refused(4);
     assert!(
         line.contains("nope (not there)") && line.contains("A (in progress), B (completed), C (in progress)"),
         "{line}"
     );
-    let line = home.run(&["pick", "sat"]).refused(2);
+    let line = home.run(&["select", "sat"]).refused(2);
     assert!(line.contains("huntress-evidence assignments sat"), "{line}");
-    let said = home.run(&["pick", "sat", "A", "B", "--recertify-after-days", "365"]).done().stdout;
-    assert!(said.contains("A, B") && said.contains("nobody is followed in the privacy mode aggregate"), "{said}");
+    let said = home.run(&["select", "sat", "A", "B", "--recertify-after-days", "365"]).done().stdout;
+    assert!(said.contains("A, B") && said.contains("nobody is tracked in the privacy mode aggregate"), "{said}");
     let table = home.run(&["assignments", "sat"]).done().stdout;
     assert!(table.contains("Course B") && table.contains("2026-06-30") && table.matches("yes").count() == 2, "{table}");
     home.run(&["sync", "sat"]).done();
     assert_eq!(home.run(&["people", "sat", "--json"]).json()["people"], json!([]), "aggregate keeps nobody");
-    let connection = home.run(&["pick", "sat", "--recertify-after-days", "0", "--json"]).json();
+    let connection = home.run(&["select", "sat", "--recertify-after-days", "0", "--json"]).json();
     assert_eq!(
         connection["connection"]["people"],
         json!({"mode": "aggregate", "picks": ["A", "B"], "recertify_after_days": null})
     );
-    let connection = home.run(&["pick", "sat", "--max-activity", "50000", "--json"]).json();
+    let connection = home.run(&["select", "sat", "--max-activity", "50000", "--json"]).json();
     assert_eq!(connection["connection"]["sat"]["caps"]["activity_per_assignment"], 50_000);
-    home.run(&["pick", "sat", "--max-activity", "0"]).refused(2);
+    home.run(&["select", "sat", "--max-activity", "0"]).refused(2);
     home.run(&["pick", "sat", "--none"]).done();
     assert_eq!(home.run(&["assignments", "sat"]).done().stdout.matches("yes").count(), 0);
 }
 
 #[test]
 fn people_are_listed_by_status_and_reset_by_name_of_who_asks() {
-    let home = Home::following("pseudonymous");
+    let home = Home::tracking("pseudonymous");
     assert_eq!(home.statuses(), ["compliant", "not_compliant", "compliant", "not_compliant"]);
     let listed = home.run(&["people", "sat", "--status", "not_compliant", "--json"]).json();
     assert_eq!(listed["people"].as_array().unwrap().len(), 2);
@@ -128,7 +128,7 @@ fn people_are_listed_by_status_and_reset_by_name_of_who_asks() {
 
 #[test]
 fn a_person_is_told_what_is_missing_and_where_to_do_it() {
-    let home = Home::following("pseudonymous");
+    let home = Home::tracking("pseudonymous");
     let prompt = home.run(&["onboarding", "sat", "person-2", "--json"]).json();
     assert_eq!(
         (&prompt["status"], &prompt["missing"], &prompt["action_needed"]),
@@ -141,7 +141,7 @@ fn a_person_is_told_what_is_missing_and_where_to_do_it() {
 
 #[test]
 fn a_certificate_is_written_to_a_file_of_ones_own() {
-    let home = Home::following("full");
+    let home = Home::tracking("full");
     let file = home.folder.path().join("certificate.pdf");
     let path = file.to_str().unwrap();
     let written = home.run(&["certificate", "sat", "person-1", "-o", path, "--assignment", "A", "--json"]).json();
@@ -164,7 +164,7 @@ fn a_certificate_is_written_to_a_file_of_ones_own() {
 
 #[test]
 fn names_open_with_a_reason_in_mode_full_alone() {
-    let home = Home::following("full");
+    let home = Home::tracking("full");
     home.run(&["people", "sat", "--names"]).refused(2);
     let named = home.run(&["people", "sat", "--names", "--reason", "the audit", "--json"]).json();
     let names: Vec<&str> = named["people"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
@@ -181,7 +181,7 @@ fn names_open_with_a_reason_in_mode_full_alone() {
 
 #[test]
 fn what_is_erased_is_in_no_byte_of_the_data_folder() {
-    let home = Home::following("full");
+    let home = Home::tracking("full");
     let person =
         home.run(&["person", "sat", "person-1", "--json"]).json()["person"]["person"].as_str().unwrap().to_owned();
     let found = |text: &str| {
@@ -225,7 +225,7 @@ fn a_client_has_one_provider() {
 
 #[test]
 fn people_are_erased_before_their_connection_goes_and_it_provides_nothing_any_more() {
-    let home = Home::following("full");
+    let home = Home::tracking("full");
     home.run(&["provider", "acme", "sat"]).done();
     let line = home.run(&["disconnect", "sat"]).refused(4);
     assert!(line.contains("huntress-evidence erase sat --everybody"), "{line}");

@@ -45,7 +45,7 @@ fn people_get_a_table_and_several_ids_fit_one_option() {
 }
 
 #[test]
-fn a_pick_that_is_not_there_is_one_line_with_exit_code_4() {
+fn an_assignment_that_is_not_there_is_one_line_with_exit_code_4() {
     let line = collect(&["--assignment", "A", "Z", "--json"]).refused(4);
     assert!(line.contains("Z (not there)") && line.contains("A (in progress)"), "{line}");
 }

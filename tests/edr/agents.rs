@@ -1,6 +1,6 @@
 //! The state of agents, and what is measured of them.
 
-use crate::records::{agent, agents, ago, hours_ago, organization, stamp};
+use crate::records::{agent, agents, ago, hours_ago, organization, timestamp};
 use acceptance::edr::{Scene, as_of, assert_values};
 use chrono::TimeDelta;
 use common::domain::evidence::Reason;
@@ -290,7 +290,7 @@ async fn a_share_that_nobody_speaks_of_is_null() {
 #[tokio::test]
 async fn an_operators_instant_is_both_the_evaluation_and_the_reading() {
     let earlier = as_of() - TimeDelta::days(30);
-    let at = |offset: TimeDelta| json!({"last_callback_at": stamp(earlier + offset)});
+    let at = |offset: TimeDelta| json!({"last_callback_at": timestamp(earlier + offset)});
     let account = agents([
         at(-TimeDelta::hours(24)),
         at(-TimeDelta::hours(25)),

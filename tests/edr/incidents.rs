@@ -1,6 +1,6 @@
 //! The state of incidents, and how long they took.
 
-use crate::records::{ago, hours_ago, incidents, stamp};
+use crate::records::{ago, hours_ago, incidents, timestamp};
 use acceptance::edr::{Scene, as_of};
 use chrono::TimeDelta;
 use common::domain::evidence::Reason;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 /// Hours after the first of March.
 fn at(hours: i64) -> String {
-    stamp(as_of() - TimeDelta::days(21) + TimeDelta::hours(hours))
+    timestamp(as_of() - TimeDelta::days(21) + TimeDelta::hours(hours))
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn means_are_exact_and_rounded_once_half_away_from_zero() {
     // 3 minutes are half a tenth of an hour; a second less is not.
     let lasting = |seconds: i64| {
         let start = as_of() - TimeDelta::days(1);
-        json!({"status": "closed", "sent_at": stamp(start), "closed_at": stamp(start + TimeDelta::seconds(seconds))})
+        json!({"status": "closed", "sent_at": timestamp(start), "closed_at": timestamp(start + TimeDelta::seconds(seconds))})
     };
     for (seconds, expected) in [
         (vec![180], "0.1"),

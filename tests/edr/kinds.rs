@@ -1,4 +1,4 @@
-//! Kinds of oddity that users of this API and of others met: each in every list where it can occur.
+//! Kinds of anomalies that users of this API and of others met: each in every list where it can occur.
 
 use crate::records::{agent, agents, ago, hours_ago, incident, incidents, organization, small};
 use acceptance::edr::{Outcome, Scene, as_of, metric, quality};

@@ -138,8 +138,8 @@ fn sum(bundle: &EdrBundle, keys: &[&str]) -> u64 {
     keys.iter().map(|key| number(bundle, key)).sum()
 }
 
-/// The oddities but for duplicates, and how many of these.
-fn oddities(bundle: &EdrBundle) -> (Vec<(QualityCode, u64)>, u64) {
+/// The anomalies but for duplicates, and how many of these.
+fn anomalies(bundle: &EdrBundle) -> (Vec<(QualityCode, u64)>, u64) {
     let (duplicates, others): (Vec<_>, Vec<_>) =
         quality(bundle).into_iter().partition(|(code, _)| *code == QualityCode::DuplicateRecord);
     (others, duplicates.iter().map(|(_, count)| count).sum())
@@ -185,7 +185,7 @@ proptest! {
         prop_assert_eq!(&first.metrics, &second.metrics);
         prop_assert_eq!(&first.extended_metrics, &second.extended_metrics);
         prop_assert_eq!(&first.metadata.derivation, &second.metadata.derivation);
-        let ((odd, duplicates), (other_odd, other_duplicates)) = (oddities(&first), oddities(&second));
+        let ((odd, duplicates), (other_odd, other_duplicates)) = (anomalies(&first), anomalies(&second));
         prop_assert_eq!(odd, other_odd);
         prop_assert_eq!((duplicates, other_duplicates), (copies, other_copies));
     }

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use simulator::Account;
 
 /// The vendor's way of writing an instant.
-pub fn stamp(instant: DateTime<Utc>) -> String {
+pub fn timestamp(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// So long before the evaluation.
 pub fn ago(age: TimeDelta) -> String {
-    stamp(as_of() - age)
+    timestamp(as_of() - age)
 }
 
 pub fn hours_ago(hours: i64) -> String {

@@ -74,7 +74,7 @@ fn a_collection_with_retries_leaves_no_secret_in_its_log_and_evidence() {
     assert_eq!(log.matches("retrying").count(), 4, "{log}");
     assert_clean("the log", &log);
     let bundle = outcome.bundle();
-    assert!(bundle.metadata.data_quality.len() >= 4, "the oddities are reported: {:?}", bundle.metadata.data_quality);
+    assert!(bundle.metadata.data_quality.len() >= 4, "the anomalies are reported: {:?}", bundle.metadata.data_quality);
     assert_clean("the evidence", &shown(&bundle));
     assert_clean("the evidence", &format!("{bundle:?}"));
     let clients = [("1".to_owned(), ClientId::parse("acme").unwrap())].into();

@@ -97,7 +97,7 @@ struct Shared {
 struct State {
     armed: bool,
     /// Each with the calls that it has seen.
-    strikes: Vec<(FaultRule, u32)>,
+    rules: Vec<(FaultRule, u32)>,
     interrupt: Option<Interrupt>,
     sent: Vec<Sent>,
     /// After what time the message that is at work comes again, if it was given back.
@@ -116,10 +116,10 @@ impl Aws {
     }
 
     /// From now on these go wrong.
-    pub fn arm(&self, strikes: &[FaultRule]) {
+    pub fn arm(&self, rules: &[FaultRule]) {
         let mut state = self.state();
         state.armed = true;
-        state.strikes = strikes.iter().map(|strike| (*strike, 0)).collect();
+        state.rules = rules.iter().map(|rule| (*rule, 0)).collect();
     }
 
     /// Whether what was armed goes wrong now, and whether it did before.
@@ -177,7 +177,7 @@ impl Aws {
         }
     }
 
-    /// The SDK's own client of the table. `name` tells its budget of retries from those of others.
+    /// The SDK's own client of the table. `name` tells its allowance of retries from those of others.
     pub fn client(&self, name: &str) -> aws_sdk_dynamodb::Client {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -204,13 +204,13 @@ impl Aws {
             return None;
         }
         let mut struck = None;
-        for (strike, seen) in &mut state.strikes {
+        for (rule, seen) in &mut state.rules {
             let concerned =
-                strike.operation.map_or(operation != SEND && operation != RETURN, |wanted| wanted == operation);
+                rule.operation.map_or(operation != SEND && operation != RETURN, |wanted| wanted == operation);
             if concerned {
                 *seen += 1;
-                let strikes = (strike.from..strike.from.saturating_add(strike.times)).contains(seen);
-                struck = struck.or(strikes.then_some(strike.trouble));
+                let in_range = (rule.from..rule.from.saturating_add(rule.times)).contains(seen);
+                struck = struck.or(in_range.then_some(rule.trouble));
             }
         }
         state.struck.extend(struck);

@@ -88,10 +88,10 @@ impl<'a> Executor<'a> {
 
     /// With these messages in the queue as if they had just been sent.
     pub fn redrive(deployment: &'a Deployment, dead: &[Message]) -> Self {
-        let mut drive = Self::new(deployment, None, 0);
+        let mut executor = Self::new(deployment, None, 0);
         let visible_at = deployment.clock.now();
-        drive.queue = dead.iter().map(|it| Message { visible_at, received: 0, ..it.clone() }).collect();
-        drive
+        executor.queue = dead.iter().map(|it| Message { visible_at, received: 0, ..it.clone() }).collect();
+        executor
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -279,10 +279,10 @@ impl Deployment {
     /// A run from its asking to its end, while nothing goes wrong.
     pub async fn sync(&self) -> Result<(), String> {
         self.aws.set_armed(false);
-        let mut drive = Executor::new(self, None, 0);
-        drive.ask(&format!("sync at {}", self.clock.now())).await?;
+        let mut executor = Executor::new(self, None, 0);
+        executor.ask(&format!("sync at {}", self.clock.now())).await?;
         self.aws.set_armed(false);
-        drive.deliver_all().await?;
-        if drive.dead.is_empty() { Ok(()) } else { Err("a dead letter, though nothing goes wrong".to_owned()) }
+        executor.deliver_all().await?;
+        if executor.dead.is_empty() { Ok(()) } else { Err("a dead letter, though nothing goes wrong".to_owned()) }
     }
 }

@@ -58,7 +58,7 @@ impl Home {
         let account = AccountSpec { seed: 3, shape: Shape::Vendor, organizations: 3, agents: 30, incidents: 5, as_of };
         let training =
             SatSpec { seed: 3, learners: 9, assignments: 3, campaigns: 2, activity_per_assignment: 2, as_of };
-        // An answer takes a while, so that many a kill strikes in the middle of a run.
+        // An answer takes a while, so that many a kill rules in the middle of a run.
         let slow = Fault::always(None, FaultKind::Hang(Duration::from_millis(25)));
         let builder = Simulator::builder(account.generate()).sat(training.generate());
         let simulator = builder.rate_limit(None).sat_rate_limit(None, None).fault(slow).start().await.unwrap();

@@ -106,7 +106,7 @@ pub enum Answer {
     MissingKey,
     /// The token of the page that was asked for, again.
     SameToken,
-    /// No answer within the client's patience.
+    /// No answer within the client's time-out.
     Hang(Duration),
     /// The right one, but the process that asked ends.
     Dies,
@@ -131,7 +131,7 @@ pub struct Plan {
     /// Whether the schedule asks for the run, and looks after it each hour; otherwise a caller asks.
     pub scheduled: bool,
     pub requests: Vec<Request>,
-    pub strikes: Vec<FaultRule>,
+    pub rules: Vec<FaultRule>,
     /// The delivery whose message comes twice.
     pub doubled: Option<u32>,
     /// What stalls goes on after so many deliveries.
@@ -150,7 +150,7 @@ impl Plan {
             earlier: rng.u32(0..10) < 7,
             scheduled: rng.u32(0..10) < 3,
             requests: Vec::new(),
-            strikes: Vec::new(),
+            rules: Vec::new(),
             doubled: (rng.u32(0..8) == 0).then(|| rng.u32(1..4)),
             resumes_after: rng.u32(0..4),
         };
@@ -164,7 +164,7 @@ impl Plan {
             if rng.u32(0..10) < 3 {
                 plan.requests.push(request(scene, rng));
             } else {
-                plan.strikes.push(strike(scene, plan.scheduled, rng));
+                plan.rules.push(fault_rule(scene, plan.scheduled, rng));
             }
         }
         plan
@@ -207,7 +207,7 @@ fn request(scene: Scene, rng: &mut Rng) -> Request {
     Request { list, from, times, answer }
 }
 
-fn strike(scene: Scene, scheduled: bool, rng: &mut Rng) -> FaultRule {
+fn fault_rule(scene: Scene, scheduled: bool, rng: &mut Rng) -> FaultRule {
     // Over all shards: a look at who has not ended, at who is due, and at who is stale.
     let before = if scheduled { 50 } else { 0 };
     let calls = before

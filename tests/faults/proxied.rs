@@ -15,7 +15,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Each with a share of the calls that it strikes.
+/// Each with a share of the calls that it rules.
 fn rules() -> [(&'static str, Value); 7] {
     [
         ("throttled", json!({"probability": 0.3, "error": {"code": "ThrottlingException", "status": 400}})),
@@ -90,7 +90,7 @@ async fn microburst_between_the_sdk_and_the_table() {
     let mut harness = Harness::open().await;
     let mut endings: BTreeMap<(&str, String), u32> = BTreeMap::new();
     for scene in [Scene::Endpoints, Scene::ManyClients, Scene::Training] {
-        let plan = Plan { scene, earlier: true, requests: Vec::new(), strikes: Vec::new(), ..Plan::of(0) };
+        let plan = Plan { scene, earlier: true, requests: Vec::new(), rules: Vec::new(), ..Plan::of(0) };
         let engine = Engine::over(harness.table_before(&plan).await).await;
         let proxy = Proxy::start(&program, engine.endpoint()).await;
         let mut deployment = harness.troubled(&plan).await;
@@ -104,17 +104,17 @@ async fn microburst_between_the_sdk_and_the_table() {
                 let before = look(&direct, scene).await.unwrap();
                 deployment.clock.move_to(deployment.clock.now() + TimeDelta::days(1));
                 proxy.set(std::slice::from_ref(&rule)).await;
-                let mut drive = Executor::new(&deployment, None, 0);
+                let mut executor = Executor::new(&deployment, None, 0);
                 // As often as it takes; what is not done in the end is redriven without faults.
-                let asked = drive.ask(&format!("{name} {round}")).await;
+                let asked = executor.ask(&format!("{name} {round}")).await;
                 if asked.is_ok() {
-                    drive.deliver_all().await.unwrap();
+                    executor.deliver_all().await.unwrap();
                 }
                 fired += proxy.fired().await;
                 proxy.set(&[]).await;
-                let mut drive = Executor::redrive(&deployment, &drive.dead);
-                drive.ask(&format!("{name} {round}")).await.unwrap();
-                drive.deliver_all().await.unwrap();
+                let mut executor = Executor::redrive(&deployment, &executor.dead);
+                executor.ask(&format!("{name} {round}")).await.unwrap();
+                executor.deliver_all().await.unwrap();
                 let seen = look(&direct, scene).await.unwrap();
                 assert_eq!(seen.runs.len(), before.runs.len() + 1, "{name}: one run was asked for");
                 let ending = evaluate(&mut harness, &plan, &before, &seen).await;

@@ -5,7 +5,7 @@ use crate::plan::{Answer, Plan, Request, Scene};
 use crate::queue::Queues;
 use crate::snapshot::{Snapshot, look};
 use acceptance::clock::SteppingClock;
-use acceptance::people::{Workforce, vault};
+use acceptance::people::{Workforce, keyring};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Worker;
@@ -102,8 +102,9 @@ impl Scene {
         let mut connection = Connection::new(company(), connection_id(), self.product(), mapping, start());
         connection.next_run_at = Some(second());
         if self.tracks_people() {
-            let picks = ["A", "B"].into_iter().map(|id| SatId::parse(id).unwrap()).collect();
-            connection.people = PeopleSettings { mode: PrivacyMode::Pseudonymous, picks, recertify_after_days: None };
+            let selected = ["A", "B"].into_iter().map(|id| SatId::parse(id).unwrap()).collect();
+            connection.people =
+                PeopleSettings { mode: PrivacyMode::Pseudonymous, selected, recertify_after_days: None };
         }
         connection
     }
@@ -130,7 +131,7 @@ impl Scene {
 pub struct Harness {
     folder: TempDir,
     credentials: BTreeMap<&'static str, Arc<Credentials>>,
-    vault: Arc<PeopleKeyring>,
+    keyring: Arc<PeopleKeyring>,
     patient: reqwest::Client,
     hasty: reqwest::Client,
     queues: Queues,
@@ -160,12 +161,12 @@ impl Harness {
             files.put(Binding { company: &company, connection: &connection, product }, &credential).await.unwrap();
             credentials.insert(product.as_str(), Arc::new(files));
         }
-        let vault = vault(&folder.path().join("people"));
+        let keyring = keyring(&folder.path().join("people"));
         let hasty = Timeouts { read: Duration::from_millis(100), ..Timeouts::default() };
         let (patient, hasty) = (http_client(Timeouts::default()).unwrap(), http_client(hasty).unwrap());
         let queues = Queues::start().await;
         let (simulators, before, clean) = Default::default();
-        Self { folder, credentials, vault, patient, hasty, queues, simulators, before, clean }
+        Self { folder, credentials, keyring, patient, hasty, queues, simulators, before, clean }
     }
 
     /// An account without a limit, which answers properly.
@@ -204,10 +205,10 @@ impl Harness {
         }
         let path = self.folder.path().join(format!("{scene:?}-{earlier}.db"));
         database.vacuum_into(path.to_str().unwrap()).unwrap();
-        let sight = look(&deployment.client, scene).await.unwrap();
-        assert_eq!(sight.runs.len(), usize::from(earlier));
-        self.before.insert((scene, earlier), (path.clone(), sight.clone()));
-        (path, sight)
+        let snapshot = look(&deployment.client, scene).await.unwrap();
+        assert_eq!(snapshot.runs.len(), usize::from(earlier));
+        self.before.insert((scene, earlier), (path.clone(), snapshot.clone()));
+        (path, snapshot)
     }
 
     /// What is seen after a clean run in one go that is evaluated at `as_of`.
@@ -218,10 +219,10 @@ impl Harness {
         }
         let deployment = self.clean_deployment(scene, earlier, as_of).await;
         deployment.sync().await.unwrap();
-        let sight = look(&deployment.client, scene).await.unwrap();
-        assert_eq!(sight.runs[0].as_of, Some(as_of));
-        self.clean.insert((scene, earlier, as_of), sight.clone());
-        sight
+        let snapshot = look(&deployment.client, scene).await.unwrap();
+        assert_eq!(snapshot.runs[0].as_of, Some(as_of));
+        self.clean.insert((scene, earlier, as_of), snapshot.clone());
+        snapshot
     }
 
     async fn clean_deployment(&mut self, scene: Scene, earlier: bool, now: DateTime<Utc>) -> Deployment {
@@ -273,8 +274,8 @@ impl Harness {
         deployment.clock.move_to(now);
         let (clock, aws) = (deployment.clock.clone(), deployment.aws.clone());
         let (client, store) = (deployment.client.clone(), deployment.store.clone());
-        let (queue, credentials, vault) =
-            (Arc::clone(&deployment.queue), Arc::clone(&deployment.credentials), Arc::clone(&deployment.vault));
+        let (queue, credentials, keyring) =
+            (Arc::clone(&deployment.queue), Arc::clone(&deployment.credentials), Arc::clone(&deployment.keyring));
         Deployment {
             scene: deployment.scene,
             clock,
@@ -283,7 +284,7 @@ impl Harness {
             store,
             queue,
             credentials,
-            vault,
+            keyring,
             huntress,
             simulator,
         }
@@ -304,8 +305,8 @@ impl Harness {
         let http = if hasty { &self.hasty } else { &self.patient };
         let huntress = huntress(&simulator, http.clone(), &clock);
         let credentials = Arc::clone(&self.credentials[scene.product().as_str()]);
-        let vault = Arc::clone(&self.vault);
-        Deployment { scene, clock, aws, client, store, queue, credentials, vault, huntress, simulator }
+        let keyring = Arc::clone(&self.keyring);
+        Deployment { scene, clock, aws, client, store, queue, credentials, keyring, huntress, simulator }
     }
 }
 
@@ -332,7 +333,7 @@ pub struct Deployment {
     pub queue: Arc<Queue>,
     pub simulator: Arc<Simulator>,
     credentials: Arc<Credentials>,
-    vault: Arc<PeopleKeyring>,
+    keyring: Arc<PeopleKeyring>,
     huntress: Huntress,
 }
 
@@ -361,7 +362,7 @@ impl Deployment {
             huntress: self.huntress.clone(),
             limiters: Arc::default(),
             queue: Arc::clone(&self.queue),
-            keyring: Arc::clone(&self.vault),
+            keyring: Arc::clone(&self.keyring),
             schedule: Default::default(),
         }
     }

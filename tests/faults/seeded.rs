@@ -39,23 +39,23 @@ async fn play(harness: &mut Harness, plan: &Plan, aws: &mut Option<Aws>) -> Resu
     let (_, before) = harness.before(plan.scene, plan.earlier).await;
     let deployment = harness.troubled(plan).await;
     *aws = Some(deployment.aws.clone());
-    deployment.aws.arm(&plan.strikes);
+    deployment.aws.arm(&plan.rules);
     deployment.answer(&plan.requests);
-    let mut drive = Executor::new(&deployment, plan.doubled, plan.resumes_after);
+    let mut executor = Executor::new(&deployment, plan.doubled, plan.resumes_after);
     if plan.scheduled {
-        drive.tick(before.connection.next_run_at.ok_or("the connection is never due")?).await?;
+        executor.tick(before.connection.next_run_at.ok_or("the connection is never due")?).await?;
     } else {
-        drive.ask("the one").await?;
+        executor.ask("the one").await?;
     }
-    drive.deliver_all().await?;
+    executor.deliver_all().await?;
     let mut rescued = "";
-    if plan.scheduled && drive.look_after().await? {
+    if plan.scheduled && executor.look_after().await? {
         rescued = ", after the hourly look";
     }
     deployment.aws.set_armed(false);
     let report = |ending: String| Report {
         ending,
-        troubles: troubles(plan, &deployment.aws, &deployment.simulator.requests(), &drive),
+        troubles: troubles(plan, &deployment.aws, &deployment.simulator.requests(), &executor),
         scene: Some(plan.scene),
     };
 
@@ -63,13 +63,13 @@ async fn play(harness: &mut Harness, plan: &Plan, aws: &mut Option<Aws>) -> Resu
     let tried_before = take_tries(plan, &before, &mut seen)?;
     if !seen.runs[0].status.is_final() {
         hold!(!plan.scheduled, "the run is {} for ever, though somebody looks after it each hour", seen.runs[0].status);
-        hold!(!drive.dead.is_empty(), "the run is {} for ever: no message is left", seen.runs[0].status);
+        hold!(!executor.dead.is_empty(), "the run is {} for ever: no message is left", seen.runs[0].status);
         hold!(seen.evidence == before.evidence && seen.people == before.people, "evidence of a run that is not over");
         hold!(seen.active.as_ref() == Some(&seen.runs[0].id), "the run that is not over is not the active one");
         let later = deployment.clock.now() + TimeDelta::hours(2);
         let recovered = harness.recovered(&deployment, later).await;
         deployment.aws.note("redrive");
-        let mut redriven = Executor::redrive(&recovered, &drive.dead);
+        let mut redriven = Executor::redrive(&recovered, &executor.dead);
         redriven.deliver_all().await?;
         hold!(redriven.dead.is_empty(), "a dead letter after the redrive");
         seen = look(&deployment.client, plan.scene).await.map_err(unavailable)?;
@@ -165,7 +165,7 @@ async fn evaluate_success(
     Ok(())
 }
 
-fn troubles(plan: &Plan, aws: &Aws, requests: &[Request], drive: &Executor<'_>) -> Vec<String> {
+fn troubles(plan: &Plan, aws: &Aws, requests: &[Request], executor: &Executor<'_>) -> Vec<String> {
     let mut troubles: Vec<String> = aws.struck().iter().map(|trouble| format!("{trouble:?}")).collect();
     for planned in &plan.requests {
         let sent = requests.iter().filter(|it| it.list == Some(planned.list)).count();
@@ -173,7 +173,7 @@ fn troubles(plan: &Plan, aws: &Aws, requests: &[Request], drive: &Executor<'_>) 
             troubles.push(format!("{:?}", planned.answer));
         }
     }
-    if drive.interrupts > 1 {
+    if executor.interrupts > 1 {
         troubles.push("several processes".to_owned());
     }
     for trouble in &mut troubles {
@@ -222,14 +222,14 @@ impl Player {
 
 #[test]
 fn what_the_table_leaves_undone_of_a_batch_is_asked_for_again() {
-    let strike = FaultRule { operation: Some("BatchWriteItem"), from: 1, times: 3, trouble: Trouble::Partial };
+    let rule = FaultRule { operation: Some("BatchWriteItem"), from: 1, times: 3, trouble: Trouble::Partial };
     let plan = Plan {
         seed: 0,
         scene: Scene::ManyClients,
         earlier: false,
         scheduled: false,
         requests: Vec::new(),
-        strikes: vec![strike],
+        rules: vec![rule],
         doubled: None,
         resumes_after: 0,
     };
@@ -297,7 +297,7 @@ fn all_ends_have_come(report: &[Report]) {
     }
 }
 
-/// Neither does trouble that never strikes.
+/// Neither does trouble that never rules.
 fn all_has_happened(report: &[Report]) {
     let has = |trouble: String| report.iter().any(|it| it.troubles.contains(&trouble));
     let name = |debug: String| debug.split('(').next().unwrap_or_default().to_owned();

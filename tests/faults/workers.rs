@@ -30,7 +30,7 @@ struct Race {
 
 impl Race {
     async fn of(scene: Scene) -> Self {
-        let plan = Plan { scene, earlier: true, requests: Vec::new(), strikes: Vec::new(), ..Plan::of(0) };
+        let plan = Plan { scene, earlier: true, requests: Vec::new(), rules: Vec::new(), ..Plan::of(0) };
         let mut harness = Harness::open().await;
         let (_, before) = harness.before(scene, true).await;
         let deployment = harness.troubled(&plan).await;

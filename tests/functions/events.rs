@@ -270,7 +270,7 @@ async fn a_test_of_an_account_that_does_not_answer_ends_at_its_deadline() {
     let credential = EdrCredential { key: API_KEY.into(), secret: API_SECRET.into() };
     let deadline = huntress.clock.now() + TimeDelta::seconds(2);
     let test = huntress.test_edr(&credential, Arc::new(RateLimiter::per_minute(0)), deadline);
-    // The client's own patience with a silent account is 30 seconds.
+    // The client's own time-out with a silent account is 30 seconds.
     let report = tokio::time::timeout(Duration::from_secs(20), test).await.unwrap();
     let granted: Vec<bool> = report.permissions.iter().map(|it| it.granted).collect();
     assert_eq!(granted, [true, true, false, true]);

@@ -169,7 +169,7 @@ impl World {
             store: self.store.clone(),
             credentials: Arc::clone(&self.credentials),
             huntress: self.huntress.clone(),
-            keyring: acceptance::people::vault(&self.folder.path().join("people")),
+            keyring: acceptance::people::keyring(&self.folder.path().join("people")),
             queue: Arc::clone(&self.queue),
             limiters: Arc::default(),
             jitter: TimeDelta::zero(),

@@ -74,9 +74,9 @@ async fn from_the_choice_of_assignments_to_an_erasing() {
     let (status, refused) = world.assignments("PUT", json!({"assignments": ["A", "Z"]})).await;
     assert_eq!((status, &refused["code"]), (422, &json!("not_found")));
     assert!(refused["detail"].as_str().unwrap().contains("those that can are A (in progress)"), "{refused}");
-    let (status, picked) =
+    let (status, selected) =
         world.assignments("PUT", json!({"assignments": ["A", "B"], "recertify_after_days": 365})).await;
-    assert_eq!((status, &picked["connection"]["people"]["picks"]), (200, &json!(["A", "B"])));
+    assert_eq!((status, &selected["connection"]["people"]["picks"]), (200, &json!(["A", "B"])));
     let (status, set) = world.people("PUT", "/privacy", json!({"mode": "full"})).await;
     assert_eq!((status, &set["connection"]["people"]["mode"]), (200, &json!("full")));
     world.sync_people().await;

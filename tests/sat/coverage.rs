@@ -1,6 +1,6 @@
 //! Workforce coverage: its thresholds, its window, and who counts.
 
-use crate::records::{activity, assignment, before, lately, learner, one_learner, serve, stamp, workforce};
+use crate::records::{activity, assignment, before, lately, learner, one_learner, serve, timestamp, workforce};
 use acceptance::edr::as_of;
 use acceptance::sat::{SatOutcome, SatScene};
 use chrono::TimeDelta;
@@ -69,7 +69,7 @@ async fn a_completion_counts_from_365_days_ago_to_the_evaluation_both_to_the_sec
 #[tokio::test]
 async fn a_completion_more_than_5_minutes_after_its_reading_is_reported() {
     let reported = async |seconds| {
-        let at = stamp(as_of() + TimeDelta::seconds(seconds));
+        let at = timestamp(as_of() + TimeDelta::seconds(seconds));
         let outcome = of(one_learner(vec![activity("r", "L0", Some(&at))])).await;
         assert_eq!(outcome.coverage().2.distinct_trained_learners, 0);
         outcome.quality()

@@ -1,4 +1,4 @@
-//! Kinds of oddity that users of this API and of others met: each in every list where it can occur.
+//! Kinds of anomalies that users of this API and of others met: each in every list where it can occur.
 
 use crate::records::{ACCOUNT, account, activity, assignment, campaign, lately, learner, serve, with, workforce};
 use acceptance::edr::as_of;

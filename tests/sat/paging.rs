@@ -175,7 +175,7 @@ async fn a_list_of_exactly_its_cap_is_not_cut() {
 }
 
 #[tokio::test]
-async fn one_record_more_than_the_cap_is_told_and_judged_as_a_lower_bound() {
+async fn one_record_more_than_the_cap_is_reported_and_evaluated_as_a_lower_bound() {
     let truncated = Some(Reason::Truncated);
     // All of five learners are trained in either assignment, so coverage passes on what was read.
     let outcome = capped(five(), 1, 5, 3).collect().await;

@@ -10,10 +10,10 @@ pub const ACCOUNT: &str = "pXk93Lq";
 
 /// An instant `before` the evaluation, as the source writes it.
 pub fn before(before: TimeDelta) -> String {
-    stamp(as_of() - before)
+    timestamp(as_of() - before)
 }
 
-pub fn stamp(at: DateTime<Utc>) -> String {
+pub fn timestamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 

@@ -95,14 +95,14 @@ impl World {
     async fn work(&mut self) -> Vec<Processed> {
         let (store, credentials) = (self.store.clone(), Arc::clone(&self.credentials));
         let (huntress, queue) = (self.huntress.clone(), Arc::clone(&self.queue));
-        let vault = acceptance::people::vault(&self.folder.path().join("people"));
+        let keyring = acceptance::people::keyring(&self.folder.path().join("people"));
         let worker = Worker {
             store,
             credentials,
             huntress,
             limiters: Arc::default(),
             queue,
-            keyring: vault,
+            keyring,
             schedule: Default::default(),
         };
         let mut processed = Vec::new();

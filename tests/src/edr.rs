@@ -31,14 +31,14 @@ pub fn as_of() -> DateTime<Utc> {
     common::domain::time::parse("2026-03-22T12:00:00Z").unwrap()
 }
 
-/// Time-outs of a client that soon loses patience.
+/// Time-outs of a client that soon gives up.
 pub const HASTY: Timeouts = Timeouts {
     connect: Duration::from_millis(1000),
     read: Duration::from_millis(300),
     total: Duration::from_millis(2000),
 };
 
-/// How a collection is made. The defaults: no limiter, the rules' own limits, an hour of patience, simulated time from [`as_of`] on.
+/// How a collection is made. The defaults: no limiter, the rules' own limits, an hour of waiting, simulated time from [`as_of`] on.
 pub struct Collector {
     key: String,
     secret: String,
@@ -112,16 +112,22 @@ impl Collector {
             as_of: self.given_as_of.unwrap_or_else(|| huntress.instant()),
             as_of_given: self.given_as_of.is_some(),
             run: None,
-            budget: Arc::new(RateLimiter::per_minute(self.requests_per_minute)),
-            patience: WaitPolicy::until(self.deadline),
+            limiter: Arc::new(RateLimiter::per_minute(self.requests_per_minute)),
+            wait_policy: WaitPolicy::until(self.deadline),
             progress: Arc::clone(&self.progress),
         };
         let Some(max_pages) = self.max_pages else {
             return huntress.collect_edr(&credential, self.limits.clone(), job).await;
         };
         let instants = Instants { as_of: job.as_of, observed_at: None };
-        let transport =
-            Transport::new(huntress.http, huntress.clock, huntress.origins.edr, job.budget, job.patience, job.progress);
+        let transport = Transport::new(
+            huntress.http,
+            huntress.clock,
+            huntress.origins.edr,
+            job.limiter,
+            job.wait_policy,
+            job.progress,
+        );
         let client = EdrClient::new(&transport, &credential).with_max_pages(max_pages);
         let state = EdrState::new(self.limits.clone(), job.as_of);
         let Collected::Complete(tally) = client.collect(state, instants).await? else { panic!("a pause") };

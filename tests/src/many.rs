@@ -111,7 +111,7 @@ impl Many {
             huntress: Huntress { http: http_client(Timeouts::default()).unwrap(), clock: clock.clone(), origins },
             limiters: Arc::default(),
             queue: Arc::clone(&queue),
-            keyring: crate::people::vault(&folder.path().join("people")),
+            keyring: crate::people::keyring(&folder.path().join("people")),
             schedule: Default::default(),
         };
         let planner =

@@ -17,7 +17,7 @@ pub const ACCOUNT: &str = "pXk93Lq";
 
 /// Keys and certificates of people below a folder, as on one machine.
 #[must_use]
-pub fn vault(folder: &Path) -> Arc<PeopleKeyring> {
+pub fn keyring(folder: &Path) -> Arc<PeopleKeyring> {
     let wrapping = Wrapping::File(SealingKey::of_file(&folder.join("people.key")).unwrap());
     Arc::new(PeopleKeyring { wrapping, documents: Documents::Folder(folder.join("certificates")) })
 }

@@ -37,7 +37,7 @@ pub struct SatScene {
     settings: SatSettings,
     configured: Option<String>,
     credential: (String, String),
-    budget: RateLimiter,
+    limiter: RateLimiter,
     patience: TimeDelta,
     given_as_of: Option<DateTime<Utc>>,
     exact_time: bool,
@@ -54,7 +54,7 @@ impl SatScene {
             settings: SatSettings::default(),
             configured: None,
             credential: (SAT_CLIENT_ID.to_owned(), SAT_CLIENT_SECRET.to_owned()),
-            budget: RateLimiter::of(Product::Sat),
+            limiter: RateLimiter::of(Product::Sat),
             patience: TimeDelta::hours(1),
             given_as_of: None,
             exact_time: false,
@@ -142,8 +142,8 @@ impl SatScene {
             as_of: self.given_as_of.unwrap_or_else(|| huntress.instant()),
             as_of_given: self.given_as_of.is_some(),
             run: None,
-            budget: Arc::new(self.budget),
-            patience: WaitPolicy::until(as_of() + self.patience),
+            limiter: Arc::new(self.limiter),
+            wait_policy: WaitPolicy::until(as_of() + self.patience),
             progress,
         };
         let result = huntress.collect_sat(&credential, self.settings, self.configured.as_deref(), job).await;
@@ -164,8 +164,8 @@ impl SatScene {
     /// Starts the account, tests the connection, and stops the account.
     pub async fn test(mut self) -> (TestReport, Vec<Request>) {
         let (_, simulator, huntress, credential) = self.start().await;
-        let budget = Arc::new(self.budget);
-        let report = huntress.test_sat(&credential, self.configured.as_deref(), budget, as_of() + self.patience).await;
+        let limiter = Arc::new(self.limiter);
+        let report = huntress.test_sat(&credential, self.configured.as_deref(), limiter, as_of() + self.patience).await;
         (report, simulator.requests())
     }
 

@@ -109,7 +109,7 @@ impl World {
             huntress: huntress_at(&self.simulator, &self.clock),
             limiters: Arc::default(),
             queue: Arc::clone(&self.queue),
-            keyring: acceptance::people::vault(&self.folder.path().join("people")),
+            keyring: acceptance::people::keyring(&self.folder.path().join("people")),
             schedule: Default::default(),
         }
     }
@@ -219,7 +219,7 @@ fn endpoints() -> SimulatorBuilder {
 #[tokio::test]
 async fn five_thousand_assignments_are_read_in_the_hours_that_the_limit_takes_and_each_page_once() {
     let mut free = World::of(Product::Sat, training(5_000).sat_rate_limit(None, None)).await;
-    // Nobody else asks, so a budget of our own is all that the free one lacks: its process waits in simulated time.
+    // Nobody else asks, so a limiter of our own is all that the free one lacks: its process waits in simulated time.
     let (run, _) = free.sync().await;
     assert_eq!(run.status, RunStatus::Succeeded, "{:?}", run.failure);
 

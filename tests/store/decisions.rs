@@ -3,10 +3,10 @@
 use super::{acme, connection, later};
 use acceptance::engine::Engine;
 use common::domain::decisions::{
-    Decider, Decision, DecisionId, Exception, ExceptionRequest, ExceptionSubject, NewRecord, Nonce, Review, ReviewKind,
+    Decider, Decision, Exception, ExceptionRequest, ExceptionSubject, NewRecord, Nonce, Review, ReviewKind,
 };
 use common::domain::id::CompanyId;
-use common::domain::id::{ClientId, RuleId};
+use common::domain::id::{ClientId, DecisionId, RuleId};
 use common::domain::log::Hash;
 use common::domain::log::jcs;
 use common::domain::log::statement::{CompanyEvent, CompanyStatement, Leaf};

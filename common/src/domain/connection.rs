@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::id::{ClientId, CompanyId, ConnectionId};
 use super::mapping::Mapping;
 use super::people::person::PeopleSettings;
-pub use super::product::Product;
+use super::product::Product;
 use super::sat::SatSettings;
 use super::sat::id::SatId;
 use super::schedule::Schedule;

@@ -1,8 +1,7 @@
 //! The bundle that a run leaves: metrics, and how they came about.
 
 use super::completeness::ListCompleteness;
-pub use super::controls::Category;
-use super::controls::{ControlRef, Evidence};
+use super::controls::{Category, ControlRef, Evidence};
 use super::edr::facts::EdrFacts;
 use super::edr::findings::Findings;
 use super::id::{ClientId, CompanyId};

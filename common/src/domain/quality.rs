@@ -39,8 +39,9 @@ pub enum QualityCode {
     TruncatedList,
     /// Active learners counted from the list for want of the account's count.
     ActiveLearnersCountedFromList,
-    /// A picked assignment that is no longer there.
-    PickedAssignmentMissing,
+    /// A selected assignment that is no longer there.
+    #[serde(rename = "picked_assignment_missing")]
+    SelectedAssignmentMissing,
     /// An assignment status word nobody knows.
     UnknownAssignmentStatus,
     /// A learner status word nobody knows.
@@ -82,7 +83,7 @@ impl QualityCode {
             Self::ActiveLearnersCountedFromList => {
                 "the account gives no count of active learners; active ones of the learner list were counted"
             }
-            Self::PickedAssignmentMissing => "picked assignments that the account no longer lists; left out",
+            Self::SelectedAssignmentMissing => "selected assignments that the account no longer lists; left out",
             Self::UnknownAssignmentStatus => {
                 "assignments with a status word that is not known; their completions were not read"
             }
@@ -114,7 +115,7 @@ pub struct QualityEntry {
     pub count: u64,
 }
 
-/// Counts of oddities, which add up over parts of a source.
+/// Counts of anomalies, which add up over parts of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quality {
     counts: BTreeMap<QualityCode, u64>,
@@ -130,7 +131,7 @@ impl Quality {
         self.note_many(code, 1);
     }
 
-    /// Counts `count`; none is not an oddity.
+    /// Counts `count`; none is no anomaly.
     pub fn note_many(&mut self, code: QualityCode, count: u64) {
         if count > 0 {
             *self.counts.entry(code).or_default() += count;

@@ -1,6 +1,6 @@
 //! A run: one sync of one connection.
 
-pub use super::failure::{Failure, FailureCode};
+use super::failure::Failure;
 use super::id::{CompanyId, ConnectionId, RunId};
 use super::time::is_ahead;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,7 +19,7 @@ pub enum RunStatus {
     Queued,
     /// A worker has it.
     Running,
-    /// Checkpointed until the budget allows more.
+    /// Checkpointed until the request limit allows more.
     Waiting,
     /// Its evidence is visible.
     Succeeded,

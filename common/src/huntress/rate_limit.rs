@@ -185,49 +185,49 @@ mod tests {
 
     #[test]
     fn the_window_slides() {
-        let budget = RateLimiter::per_minute(60);
-        assert_eq!(budget.reserve(at(0)), at(0));
-        assert_eq!(budget.reserve(at(5)), at(5));
+        let limiter = RateLimiter::per_minute(60);
+        assert_eq!(limiter.reserve(at(0)), at(0));
+        assert_eq!(limiter.reserve(at(5)), at(5));
         for _ in 3..=60 {
-            assert_eq!(budget.reserve(at(10)), at(10));
+            assert_eq!(limiter.reserve(at(10)), at(10));
         }
-        assert_eq!(budget.remaining(at(55)), Some(0));
-        assert_eq!(budget.reserve(at(55)), at(60) + MARGIN);
-        assert_eq!(budget.reserve(at(61)), at(61));
-        assert_eq!(budget.reserve(at(61)), at(65) + MARGIN);
+        assert_eq!(limiter.remaining(at(55)), Some(0));
+        assert_eq!(limiter.reserve(at(55)), at(60) + MARGIN);
+        assert_eq!(limiter.reserve(at(61)), at(61));
+        assert_eq!(limiter.reserve(at(61)), at(65) + MARGIN);
     }
 
     #[test]
     fn what_a_wrong_clock_has_counted_takes_nothing() {
-        let budget = RateLimiter::per_minute(60);
+        let limiter = RateLimiter::per_minute(60);
         let second = |seconds| at(seconds).timestamp();
         let usage = Usage([(second(-1), 10), (second(60), 10), (second(200 * 86_400), 40)].into());
-        budget.merge_usage(at(0), "other", &usage);
-        assert_eq!(budget.remaining(at(0)), Some(40), "a clock may differ by some minutes");
+        limiter.merge_usage(at(0), "other", &usage);
+        assert_eq!(limiter.remaining(at(0)), Some(40), "a clock may differ by some minutes");
     }
 
     #[test]
     fn what_others_use_is_missing_from_ours() {
-        let budget = RateLimiter::per_minute(60);
-        budget.reserve(at(0));
-        budget.observe(at(1), 59); // the server agrees: nothing changes
-        assert_eq!(budget.remaining(at(1)), Some(59));
-        budget.observe(at(2), 0); // another tool took the rest
-        assert_eq!(budget.reserve(at(3)), at(60) + MARGIN); // ours leaves the window first
-        assert_eq!(budget.reserve(at(61)), at(61));
-        assert_eq!(budget.reserve(at(61)), at(62) + MARGIN);
+        let limiter = RateLimiter::per_minute(60);
+        limiter.reserve(at(0));
+        limiter.observe(at(1), 59); // the server agrees: nothing changes
+        assert_eq!(limiter.remaining(at(1)), Some(59));
+        limiter.observe(at(2), 0); // another tool took the rest
+        assert_eq!(limiter.reserve(at(3)), at(60) + MARGIN); // ours leaves the window first
+        assert_eq!(limiter.reserve(at(61)), at(61));
+        assert_eq!(limiter.reserve(at(61)), at(62) + MARGIN);
     }
 
     #[test]
     fn every_limit_counts_and_a_block_holds_all() {
         let minute = Limit { requests: 2, period: TimeDelta::seconds(60) };
         let hour = Limit { requests: 3, period: TimeDelta::hours(1) };
-        let budget = RateLimiter::new(&[minute, hour]);
-        budget.reserve(at(0));
-        budget.reserve(at(0));
-        assert_eq!(budget.reserve(at(1)), at(60) + MARGIN);
-        assert_eq!(budget.reserve(at(61)), at(61));
-        assert_eq!(budget.reserve(at(62)), at(3600) + MARGIN);
+        let limiter = RateLimiter::new(&[minute, hour]);
+        limiter.reserve(at(0));
+        limiter.reserve(at(0));
+        assert_eq!(limiter.reserve(at(1)), at(60) + MARGIN);
+        assert_eq!(limiter.reserve(at(61)), at(61));
+        assert_eq!(limiter.reserve(at(62)), at(3600) + MARGIN);
         let free = RateLimiter::per_minute(0);
         free.block_until(at(9));
         assert_eq!(free.reserve(at(1)), at(9));

@@ -159,7 +159,7 @@ impl Transport {
         self.sender.receive(request, response, buffer).await
     }
 
-    /// Waits until the budget allows a request.
+    /// Waits until the limiter allows a request.
     async fn wait_for_turn(&self) -> Result<(), FetchError> {
         let now = self.clock().now();
         if self.wait_policy.pause_above.is_some() && now >= self.wait_policy.deadline {
@@ -226,8 +226,8 @@ impl Transport {
         }
         if wait > self.wait_policy.longest_wait || until > self.wait_policy.deadline {
             // Only who was told to wait is rate limited; another trouble at the run's end stays what it is.
-            let told = rate_limited || asked.is_some();
-            return Err(if told { FetchError::RateLimited { retry_after: Some(wait) } } else { error });
+            let stated = rate_limited || asked.is_some();
+            return Err(if stated { FetchError::RateLimited { retry_after: Some(wait) } } else { error });
         }
         tracing::warn!(path, attempt, wait_ms = wait.num_milliseconds(), %error, "retrying");
         if rate_limited {

@@ -47,7 +47,7 @@ impl Scalar<'_> {
 
     /// The field as a timestamp, not yet read. A blank text is no timestamp, but it is there.
     #[must_use]
-    pub fn stamp(&self) -> RawTimestamp<'_> {
+    pub fn timestamp(&self) -> RawTimestamp<'_> {
         match self {
             Self::NoKey | Self::Null => RawTimestamp::Absent,
             Self::Text(text) => RawTimestamp::Text(text),
@@ -319,8 +319,8 @@ mod tests {
         assert_eq!(read("\"a\\u0062\"").text(), Some("ab"));
         assert_eq!(read("\" \"").text(), None);
         assert_eq!(read("{\"a\":[1,{\"b\":2}]}"), Scalar::Other);
-        assert_eq!(read("null").stamp(), RawTimestamp::Absent);
-        assert_eq!(read("1711108800").stamp(), RawTimestamp::NotText);
+        assert_eq!(read("null").timestamp(), RawTimestamp::Absent);
+        assert_eq!(read("1711108800").timestamp(), RawTimestamp::NotText);
         assert_eq!(read("\"42\"").count(), Some(42));
         for yes in ["true", "1", "\"True\"", "\"1\"", "1.0"] {
             assert_eq!(read(yes).flag(), Some(true), "{yes}");

@@ -4,7 +4,8 @@
 
 use super::error::StoreError;
 use super::{ATTEMPTS, Store};
-use crate::domain::decisions::{Decision, DecisionId, ReviewKind};
+use crate::domain::decisions::{Decision, ReviewKind};
+use crate::domain::id::DecisionId;
 use crate::domain::id::{ClientId, CompanyId, PolicyName};
 use crate::domain::log::jcs;
 use crate::domain::log::statement::CompanyStatement;

@@ -142,8 +142,8 @@ impl Store {
                 &request.connection,
                 request.now,
             );
-            let told = Change::of(keys::run(&request.company, &request.connection, &run.id)).remove("waiting_until");
-            let actions = vec![hastened.update(&self.table)?, told.update(&self.table)?];
+            let run_row = Change::of(keys::run(&request.company, &request.connection, &run.id)).remove("waiting_until");
+            let actions = vec![hastened.update(&self.table)?, run_row.update(&self.table)?];
             return Ok((actions, Requested { run, new, needs_message: true }));
         }
         let needs_message = new || active.is_abandoned(request.now);

@@ -31,7 +31,7 @@ pub struct StalledRun {
 impl StalledRun {
     /// What decides what is to be done about it.
     #[must_use]
-    pub fn standing(&self) -> RunProgress {
+    pub fn progress(&self) -> RunProgress {
         let ActiveRun { requested_at, due_at, lease_until, continue_at, resent, resent_at, .. } = self.active;
         let due_at = due_at.unwrap_or(requested_at);
         RunProgress { due_at, as_of: self.run.as_of, lease_until, continue_at, resent, resent_at }

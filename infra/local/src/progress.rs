@@ -33,14 +33,14 @@ pub fn waiting(until: DateTime<Utc>) -> Display {
 }
 
 /// Shows pages, records and the requests left in the window until the value is dropped.
-pub fn show(progress: &Arc<Progress>, budget: &Arc<RateLimiter>, clock: &Arc<dyn Clock>) -> Display {
+pub fn show(progress: &Arc<Progress>, limiter: &Arc<RateLimiter>, clock: &Arc<dyn Clock>) -> Display {
     let Some(bar) = line() else { return Display(None) };
-    let (shown, progress, budget, clock) = (bar.clone(), Arc::clone(progress), Arc::clone(budget), Arc::clone(clock));
+    let (shown, progress, limiter, clock) = (bar.clone(), Arc::clone(progress), Arc::clone(limiter), Arc::clone(clock));
     let update = async move {
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         loop {
             tick.tick().await;
-            let left = budget.remaining(clock.now());
+            let left = limiter.remaining(clock.now());
             let left =
                 left.map_or_else(|| "no limiter".to_owned(), |left| format!("{left} requests left in this minute"));
             shown.set_message(format!("{} pages, {} records, {left}", progress.pages(), progress.records()));

@@ -176,7 +176,7 @@ pub fn signals(bundle: &SatBundle) -> String {
             text += "the activity of an assignment was cut at its cap, so nobody enrolled in it changed; raise --max-activity\n";
         }
         if !people.missing_assignments.is_empty() {
-            text += &format!("picked, but no longer listed by Huntress: {}\n", ids(&people.missing_assignments));
+            text += &format!("selected, but no longer listed by Huntress: {}\n", ids(&people.missing_assignments));
         }
     }
     for list in &metadata.truncated_lists {

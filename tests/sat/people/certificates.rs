@@ -32,7 +32,7 @@ async fn open(world: &World, learner: &str, assignment: &str) -> Result<Vec<u8>,
     let record = world.person(learner).await.unwrap();
     let found = record.state.stored_certificate(Some(&SatId::parse(assignment).unwrap())).unwrap();
     let opening = Opening { by: "auditor", reason: "the audit of 2026", at: world.clock.now() };
-    world.vault.open_certificate(&world.store, &world.company, &world.id, &record.person, found, opening).await
+    world.keyring.open_certificate(&world.store, &world.company, &world.id, &record.person, found, opening).await
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use common::huntress::sat::SatCredential;
 use simulator::{Fault, FaultKind, List, Request, SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator};
 use std::sync::Arc;
 
-pub fn picks(ids: &[&str]) -> SelectedAssignments {
+pub fn selected(ids: &[&str]) -> SelectedAssignments {
     ids.iter().map(|id| SatId::parse(*id).unwrap()).collect()
 }
 
@@ -42,12 +42,12 @@ async fn collect_with(
         as_of: as_of(),
         as_of_given: false,
         run: None,
-        budget: Arc::new(RateLimiter::of(Product::Sat)),
-        patience: WaitPolicy::until(as_of() + TimeDelta::hours(1)),
+        limiter: Arc::new(RateLimiter::of(Product::Sat)),
+        wait_policy: WaitPolicy::until(as_of() + TimeDelta::hours(1)),
         progress: Arc::default(),
     };
     let settings = SatSettings::new(caps, false).unwrap();
-    let collected = huntress.collect_training(&credential, settings, &picks(ids), None, job).await;
+    let collected = huntress.collect_training(&credential, settings, &selected(ids), None, job).await;
     let tenant = Tenant { company_id: None, client_id: None };
     (collected.map(|collection| report_of(&collection, tenant, ControlMap::current())), simulator.requests())
 }
@@ -69,10 +69,10 @@ async fn the_four_person_example() {
         [("person-1", Compliant), ("person-2", NotCompliant), ("person-3", Compliant), ("person-4", NotCompliant)];
     assert_eq!(statuses(&report), expected);
     let done: Vec<_> = report.people.iter().map(|it| (it.completed.clone(), it.missing.clone())).collect();
-    assert_eq!(done[0], (picks(&["A", "B"]), picks(&[])));
-    assert_eq!(done[1], (picks(&["A"]), picks(&["B"])));
-    assert_eq!(done[2], (picks(&["A"]), picks(&[])));
-    assert_eq!(done[3], (picks(&[]), picks(&["B"])));
+    assert_eq!(done[0], (selected(&["A", "B"]), selected(&[])));
+    assert_eq!(done[1], (selected(&["A"]), selected(&["B"])));
+    assert_eq!(done[2], (selected(&["A"]), selected(&[])));
+    assert_eq!(done[3], (selected(&[]), selected(&["B"])));
     assert_eq!(report.summary, PeopleSummary { compliant: 2, not_compliant: 2, not_enrolled: 0, unknown: 0 });
     assert_eq!(report.metadata.data_quality, []);
     assert!(report.metadata.controls.iter().any(|control| control.framework.contains("HIPAA")));
@@ -155,7 +155,7 @@ async fn a_cut_list_leaves_open_whom_the_rest_would_decide() {
 }
 
 #[tokio::test]
-async fn a_pick_that_is_not_there_or_cannot_be_picked_is_refused_with_those_that_can() {
+async fn an_assignment_that_cannot_be_selected_is_refused_with_those_that_can() {
     let workforce =
         Workforce::four_people().assignment("D", "draft").assignment("E", "canceled").assignment("F", "deleted");
     for bad in ["E", "F", "Z"] {

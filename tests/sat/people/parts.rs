@@ -1,6 +1,6 @@
 //! Lists of people that the request limit does not allow to read in one part of a run: they wait, sealed, for the next one.
 
-use super::collect::picks;
+use super::collect::selected;
 use super::world::{Part, World, contains};
 use acceptance::engine::TABLE;
 use acceptance::people::{ACCOUNT, Workforce};
@@ -19,7 +19,7 @@ use common::huntress::sat::PeopleState;
 use simulator::{List, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
-const PICKS: [&str; 4] = ["P1", "P2", "P3", "P4"];
+const SELECTED: [&str; 4] = ["P1", "P2", "P3", "P4"];
 const LEARNERS: [&str; 6] = ["l-done", "l-partly", "l-never", "l-one-of-one", "l-in-none", "l-left"];
 const STATUSES: [Option<PersonStatus>; 6] =
     [Some(Compliant), Some(NotCompliant), Some(NotCompliant), Some(Compliant), Some(NotEnrolled), None];
@@ -28,25 +28,24 @@ const STATUSES: [Option<PersonStatus>; 6] =
 const BESIDES: usize = 6;
 
 /// Requests that only people need: who is enrolled in each selected assignment. Everything else is read once for the signals and for them.
-const OF_PEOPLE: usize = PICKS.len();
+const OF_PEOPLE: usize = SELECTED.len();
 
 /// Requests after which no list of people is wanted: the activity of the selected assignments comes last.
-const LAST: usize = OF_PEOPLE + PICKS.len();
+const LAST: usize = OF_PEOPLE + SELECTED.len();
 
-/// An account of so many assignments with activity, the picks among them.
+/// An account of so many assignments with activity, the selected among them.
 fn account(assignments: usize) -> Workforce {
-    let mut account = PICKS.iter().fold(Workforce::new(), |account, id| account.assignment(id, "in-progress"));
-    for n in PICKS.len()..assignments {
+    let mut account = SELECTED.iter().fold(Workforce::new(), |account, id| account.assignment(id, "in-progress"));
+    for n in SELECTED.len()..assignments {
         account = account.assignment(&format!("other-{n}"), "completed");
     }
     for learner in LEARNERS {
         account = account.learner(learner, if learner == "l-left" { "inactive" } else { "active" });
     }
-    for pick in PICKS {
-        account = account.completed(pick, "l-done");
-        account = ["l-done", "l-partly", "l-never", "l-left"]
-            .iter()
-            .fold(account, |account, who| account.enrolled(pick, who));
+    for id in SELECTED {
+        account = account.completed(id, "l-done");
+        account =
+            ["l-done", "l-partly", "l-never", "l-left"].iter().fold(account, |account, who| account.enrolled(id, who));
     }
     account.completed("P1", "l-partly").enrolled("P1", "l-one-of-one").completed("P1", "l-one-of-one")
 }
@@ -54,7 +53,7 @@ fn account(assignments: usize) -> Workforce {
 /// A run of which the limit of a minute, 200 requests, ends the first part when so many requests of the selected assignments are made.
 async fn paused_after(requests: usize, mode: PrivacyMode) -> World {
     let others = 200 - BESIDES - requests;
-    let mut world = World::new(&account(others + PICKS.len()), mode, &PICKS).await;
+    let mut world = World::new(&account(others + SELECTED.len()), mode, &SELECTED).await;
     world.ask().await;
     let part = world.part().await.unwrap();
     assert!(matches!(part.processed, Processed::Waiting { .. }), "{requests}: {:?}", part.processed);
@@ -117,9 +116,9 @@ async fn a_run_asks_for_exactly_the_pages_that_signals_and_people_need() {
         let who = format!("many-{n:04}");
         workforce = workforce.learner(&who, "active").enrolled("P1", &who).completed("P1", &who);
     }
-    let picks = ["P1", "P2", "draft"];
+    let selected = ["P1", "P2", "draft"];
     let asked_by = async |mode| {
-        let mut world = World::new(&workforce, mode, &picks).await;
+        let mut world = World::new(&workforce, mode, &selected).await;
         world.cap(5_000).await;
         assert_eq!(world.sync().await, Processed::Succeeded { bundles: 1 });
         let requests: Vec<(String, String)> =
@@ -129,7 +128,7 @@ async fn a_run_asks_for_exactly_the_pages_that_signals_and_people_need() {
     let (_, mut signals) = asked_by(PrivacyMode::Aggregate).await;
     let (mut world, mut both) = asked_by(PrivacyMode::Full).await;
     let of_people = |(path, _): &(String, String)| {
-        picks.iter().any(|pick| *path == format!("/api/v1/assignments/{pick}/learners"))
+        selected.iter().any(|id| *path == format!("/api/v1/assignments/{id}/learners"))
             || path == "/api/v1/assignments/draft/learner-activity"
     };
     let only_people: Vec<_> = both.iter().filter(|it| of_people(it)).cloned().collect();
@@ -151,7 +150,7 @@ async fn who_is_tracked_anew_in_mid_run_is_given_what_the_signals_have_and_no_pa
     // The selection is changed when the signals have read everything but the activity of two selected assignments.
     let mut world = paused_after(LAST - 2, PrivacyMode::Pseudonymous).await;
     let before = world.simulator.requests().len();
-    world.configure(|people| people.picks = picks(&["P1", "P4"])).await;
+    world.configure(|people| people.selected = selected(&["P1", "P4"])).await;
     go_on(&mut world).await;
     let all = world.simulator.requests();
     let rest = times(&all[before..]);
@@ -164,14 +163,14 @@ async fn who_is_tracked_anew_in_mid_run_is_given_what_the_signals_have_and_no_pa
         .chain(["P1", "P4"].map(|id| (path(id, "learner-activity"), 1)))
         .collect();
     // What the signals had not read yet comes once for both.
-    for id in PICKS {
+    for id in SELECTED {
         if !first_part.contains_key(path(id, "learner-activity").as_str()) {
             expected.insert(path(id, "learner-activity"), 1);
         }
     }
     assert_eq!(rest, expected.iter().map(|(path, times)| (path.as_str(), *times)).collect());
     assert_eq!(world.status("l-partly").await.map(|(status, _)| status), Some(NotCompliant));
-    assert_eq!(world.bundle().await.people.unwrap().assignments, picks(&["P1", "P4"]));
+    assert_eq!(world.bundle().await.people.unwrap().assignments, selected(&["P1", "P4"]));
 }
 
 /// The pieces of the waiting run's checkpoint.
@@ -212,13 +211,13 @@ async fn nobody_can_be_told_from_what_waits() {
 #[tokio::test]
 async fn what_waits_does_not_outlive_the_people_that_it_names() {
     let mut world = paused_after(LAST - 1, PrivacyMode::Full).await;
-    world.vault.erase_people(&world.store, &world.company, &world.id).await.unwrap();
+    world.keyring.erase_people(&world.store, &world.company, &world.id).await.unwrap();
     let before = world.simulator.requests().len();
     go_on(&mut world).await;
     let rest = &world.simulator.requests()[before..];
     assert_eq!(
         asked(rest, List::AssignmentLearners),
-        PICKS.len(),
+        SELECTED.len(),
         "the lists are read anew, as in a run after an erasure"
     );
     assert_eq!(world.statuses(LEARNERS).await, STATUSES);
@@ -231,19 +230,19 @@ async fn names_and_picks_that_are_changed_meanwhile_count() {
     go_on(&mut world).await;
     let record = world.person("l-done").await.unwrap();
     let opening = Opening { by: "auditor", reason: "audit", at: common::clock::Clock::now(&world.clock) };
-    let opened = world.vault.open_identity(&world.store, &world.company, &world.id, &record, opening).await.unwrap();
+    let opened = world.keyring.open_identity(&world.store, &world.company, &world.id, &record, opening).await.unwrap();
     assert_eq!(opened.name.as_deref(), Some("First-l-done Last-l-done"));
 
     let mut world = paused_after(LAST - 1, PrivacyMode::Pseudonymous).await;
-    world.configure(|people| people.picks = picks(&["P1"])).await;
+    world.configure(|people| people.selected = selected(&["P1"])).await;
     go_on(&mut world).await;
     assert_eq!(world.status("l-partly").await.map(|(status, _)| status), Some(Compliant));
-    assert_eq!(world.bundle().await.people.unwrap().assignments, picks(&["P1"]));
+    assert_eq!(world.bundle().await.people.unwrap().assignments, selected(&["P1"]));
 }
 
 #[tokio::test]
 async fn the_next_run_is_foretold_to_the_request() {
-    let mut world = World::new(&account(195), PrivacyMode::Pseudonymous, &PICKS).await;
+    let mut world = World::new(&account(195), PrivacyMode::Pseudonymous, &SELECTED).await;
     world.ask().await;
     go_on(&mut world).await;
     // What the first run sent, before it knew the account, is under the connection's name.
@@ -256,24 +255,24 @@ async fn the_next_run_is_foretold_to_the_request() {
     assert_eq!(forecast.requests, world.simulator.requests().len() as u64);
     assert_eq!((forecast.parts, parts.len()), (2, 2));
     let of_people = forecast.lists.iter().find(|it| it.list == "learners_of_the_assignment").unwrap();
-    assert_eq!(of_people.requests, PICKS.len() as u64);
+    assert_eq!(of_people.requests, SELECTED.len() as u64);
 }
 
 #[tokio::test]
 async fn what_waits_opens_for_its_run_and_its_connection_alone() {
-    let world = World::new(&account(5), PrivacyMode::Full, &PICKS).await;
-    let lists = PeopleState::new(Roster::new(acceptance::edr::as_of(), &picks(&PICKS), 10), 10, true);
-    let keeper = async |connection| {
-        world.vault.keeper(&world.store, &world.company, connection, PrivacyMode::Full).await.unwrap()
+    let world = World::new(&account(5), PrivacyMode::Full, &SELECTED).await;
+    let lists = PeopleState::new(Roster::new(acceptance::edr::as_of(), &selected(&SELECTED), 10), 10, true);
+    let keyring = async |connection| {
+        world.keyring.for_connection(&world.store, &world.company, connection, PrivacyMode::Full).await.unwrap()
     };
     let (own, other) = (RunId::parse("run-1").unwrap(), RunId::parse("run-2").unwrap());
-    let sealed = keeper(&world.id).await.seal_lists(&own, &lists).unwrap();
-    assert!(keeper(&world.id).await.open_lists(&own, &sealed).is_ok_and(|it| it.is_for(&picks(&PICKS), true)));
-    assert!(keeper(&world.id).await.open_lists(&other, &sealed).is_err());
+    let sealed = keyring(&world.id).await.seal_lists(&own, &lists).unwrap();
+    assert!(keyring(&world.id).await.open_lists(&own, &sealed).is_ok_and(|it| it.is_for(&selected(&SELECTED), true)));
+    assert!(keyring(&world.id).await.open_lists(&other, &sealed).is_err());
     let elsewhere = ConnectionId::parse("sat-2").unwrap();
-    // Even with the record of the keeping copied.
-    let keeping = world.store.keeping(&world.company, &world.id).await.unwrap().unwrap();
-    let mut keeper = keeper(&elsewhere).await;
-    keeper.keeping = keeping;
-    assert!(keeper.open_lists(&own, &sealed).is_err());
+    // Even with the record of the key record copied.
+    let key_record = world.store.people_key_record(&world.company, &world.id).await.unwrap().unwrap();
+    let mut keyring = keyring(&elsewhere).await;
+    keyring.key_record = key_record;
+    assert!(keyring.open_lists(&own, &sealed).is_err());
 }

@@ -40,7 +40,7 @@ fn opening<'a>(world: &World) -> Opening<'a> {
 }
 
 async fn open(world: &World, record: &PersonRecord) -> Result<Identity, KeyringError> {
-    world.vault.open_identity(&world.store, &world.company, &world.id, record, opening(world)).await
+    world.keyring.open_identity(&world.store, &world.company, &world.id, record, opening(world)).await
 }
 
 /// Nothing personal is anywhere, though everybody is followed, reset, opened and told of.
@@ -86,7 +86,7 @@ async fn a_name_opens_for_who_says_why_and_that_is_kept() {
     assert_eq!(opened.email.as_deref(), Some("person-2@learner.example"));
     assert_eq!(world.history("person-2").await, ["> not_compliant", "name+email opened by auditor: the audit of 2026"]);
     let people = world.store.people(&world.company, &world.id).await.unwrap();
-    let all = world.vault.open_identities(&world.store, &world.company, &world.id, &people, opening(&world)).await;
+    let all = world.keyring.open_identities(&world.store, &world.company, &world.id, &people, opening(&world)).await;
     assert_eq!(all.unwrap().len(), 4);
     let accesses = world.store.accesses(&world.company, &world.id).await.unwrap();
     assert_eq!((accesses.len(), accesses[0].people, accesses[0].by.as_str()), (1, 4, "auditor"));
@@ -106,9 +106,9 @@ async fn a_sealed_value_moved_to_another_row_column_connection_or_company_does_n
     // Even with the key record of the other company or connection replaced by this one's.
     for (company, connection) in [("msp-other", "sat"), ("msp-acme", "sat-2")] {
         let (company, connection) = (CompanyId::parse(company).unwrap(), ConnectionId::parse(connection).unwrap());
-        let own = world.store.keeping(&world.company, &world.id).await.unwrap().unwrap();
+        let own = world.store.people_key_record(&world.company, &world.id).await.unwrap().unwrap();
         world.store.keep_people(&company, &connection, own.data_key).await.unwrap();
-        let opened = world.vault.open_identity(&world.store, &company, &connection, &one, opening(&world)).await;
+        let opened = world.keyring.open_identity(&world.store, &company, &connection, &one, opening(&world)).await;
         assert!(matches!(opened, Err(KeyringError::Wrap(_))), "the key is bound to its connection");
     }
 }
@@ -119,7 +119,7 @@ async fn equal_names_of_two_people_do_not_look_equal_and_the_companies_hashes_di
     let (one, two) = (world.person("person-1").await.unwrap(), world.person("person-2").await.unwrap());
     assert_ne!((one.sealed.name, one.sealed.tag), (two.sealed.name, two.sealed.tag));
     let other = CompanyId::parse("msp-other").unwrap();
-    let hasher = world.vault.hasher(&world.store, &other).await.unwrap();
+    let hasher = world.keyring.hasher(&world.store, &other).await.unwrap();
     let learner = common::domain::people::roster::LearnerId::new("person-1").unwrap();
     assert_ne!(hasher.person(&learner), world.person_id("person-1").await);
 }
@@ -146,7 +146,7 @@ async fn erasing_a_person_leaves_no_trace_in_any_file_and_keeps_the_evidence() {
         let person = world.person_id("person-1").await;
         let record = world.person("person-1").await.unwrap();
         let evidence = world.bundle().await;
-        let erased = world.vault.erase_person(&world.store, &world.company, &world.id, &person).await.unwrap();
+        let erased = world.keyring.erase_person(&world.store, &world.company, &world.id, &person).await.unwrap();
         assert!(erased >= 4, "the row and what happened: {erased}");
         assert_eq!(world.person("person-1").await, None);
         assert_eq!(world.store.people(&world.company, &world.id).await.unwrap().len(), 3);
@@ -168,9 +168,9 @@ async fn erasing_a_person_leaves_no_trace_in_any_file_and_keeps_the_evidence() {
 async fn erasing_everybody_destroys_the_key_and_every_row_and_keeps_the_evidence() {
     let world = synced(PrivacyMode::Full).await;
     let people = world.store.people(&world.company, &world.id).await.unwrap();
-    let key = world.store.keeping(&world.company, &world.id).await.unwrap().unwrap().data_key.unwrap();
+    let key = world.store.people_key_record(&world.company, &world.id).await.unwrap().unwrap().data_key.unwrap();
     let evidence = world.bundle().await;
-    world.vault.erase_people(&world.store, &world.company, &world.id).await.unwrap();
+    world.keyring.erase_people(&world.store, &world.company, &world.id).await.unwrap();
     assert_eq!(world.store.people(&world.company, &world.id).await.unwrap(), []);
     assert!(matches!(open(&world, &people[0]).await, Err(KeyringError::NothingSealed)));
     assert_eq!(world.bundle().await, evidence);
@@ -191,10 +191,10 @@ async fn erasing_everybody_destroys_the_key_and_every_row_and_keeps_the_evidence
 #[tokio::test]
 async fn after_erasing_everybody_a_sync_begins_anew() {
     let mut world = synced(PrivacyMode::Full).await;
-    let before = world.store.keeping(&world.company, &world.id).await.unwrap().unwrap();
-    world.vault.erase_people(&world.store, &world.company, &world.id).await.unwrap();
+    let before = world.store.people_key_record(&world.company, &world.id).await.unwrap().unwrap();
+    world.keyring.erase_people(&world.store, &world.company, &world.id).await.unwrap();
     world.night(&Workforce::four_people()).await;
-    let after = world.store.keeping(&world.company, &world.id).await.unwrap().unwrap();
+    let after = world.store.people_key_record(&world.company, &world.id).await.unwrap().unwrap();
     assert_ne!((before.id, before.data_key), (after.id, after.data_key));
     let record = world.person("person-1").await.unwrap();
     assert!(open(&world, &record).await.is_ok());
@@ -208,13 +208,13 @@ async fn a_mode_that_keeps_less_forgets_who_people_are_and_keeps_what_they_did()
     let (certificate, _) = record.state.stored_certificate(None).unwrap();
     let key =
         certificate_key(&world.company, &world.id, &record.person, &certificate.assignment, certificate.earned_at);
-    assert!(world.vault.documents.get(&key).await.unwrap().is_some());
+    assert!(world.keyring.documents.get(&key).await.unwrap().is_some());
     world.configure(|people| people.mode = PrivacyMode::Pseudonymous).await;
-    assert_eq!(world.vault.forget_identities(&world.store, &world.company, &world.id).await.unwrap(), 4);
-    assert!(world.vault.documents.get(&key).await.unwrap().is_none());
+    assert_eq!(world.keyring.forget_identities(&world.store, &world.company, &world.id).await.unwrap(), 4);
+    assert!(world.keyring.documents.get(&key).await.unwrap().is_none());
     let forgotten = world.person("person-1").await.unwrap();
     assert_eq!(forgotten.sealed, common::store::SealedProfile::default());
-    assert_eq!((forgotten.state.standing, forgotten.state.certificates.len()), (record.state.standing, 0));
+    assert_eq!((forgotten.state.compliance, forgotten.state.certificates.len()), (record.state.compliance, 0));
     world.night(&Workforce::four_people()).await;
     assert_eq!(world.person("person-1").await, Some(forgotten));
     // And back: who is settled gets a name and certificates again.
@@ -223,5 +223,5 @@ async fn a_mode_that_keeps_less_forgets_who_people_are_and_keeps_what_they_did()
     let again = world.person("person-1").await.unwrap();
     assert_eq!(open(&world, &again).await.unwrap().name.as_deref(), Some("First-person-1 Last-person-1"));
     assert!(again.state.stored_certificate(None).is_some());
-    assert_eq!(again.state.standing, record.state.standing);
+    assert_eq!(again.state.compliance, record.state.compliance);
 }

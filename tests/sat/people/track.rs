@@ -1,6 +1,6 @@
 //! People from run to run: who sticks, who changes, what is written and what is read.
 
-use super::collect::picks;
+use super::collect::selected;
 use super::world::World;
 use acceptance::edr::as_of;
 use acceptance::people::Workforce;
@@ -26,9 +26,9 @@ async fn the_four_person_example_is_kept_and_counted() {
     let expected = [Some(Compliant), Some(NotCompliant), Some(Compliant), Some(NotCompliant)];
     assert_eq!(world.statuses(PEOPLE).await, expected);
     let one = world.person("person-1").await.unwrap().state;
-    assert_eq!((one.completed, one.missing, one.standing.since), (picks(&["A", "B"]), picks(&[]), as_of()));
+    assert_eq!((one.completed, one.missing, one.compliance.since), (selected(&["A", "B"]), selected(&[]), as_of()));
     let three = world.person("person-3").await.unwrap().state;
-    assert_eq!((three.completed, three.not_enrolled_in), (picks(&["A"]), picks(&["B"])));
+    assert_eq!((three.completed, three.not_enrolled_in), (selected(&["A"]), selected(&["B"])));
     assert_eq!(world.history("person-2").await, ["> not_compliant"]);
     let people = world.bundle().await.people.unwrap();
     assert_eq!(people.summary, PeopleSummary { compliant: 2, not_compliant: 2, not_enrolled: 0, unknown: 0 });
@@ -59,7 +59,7 @@ async fn compliance_sticks_against_a_source_that_withdraws_it() {
 }
 
 #[tokio::test]
-async fn who_is_reset_is_judged_again_and_earns_it_again() {
+async fn who_is_reset_is_evaluated_again_and_earns_it_again() {
     let four = Workforce::four_people();
     let mut world = pseudonymous(&four, &["A", "B"]).await;
     world.wait(TimeDelta::hours(1)).await;
@@ -105,14 +105,18 @@ async fn a_certification_that_ended_is_not_shown_as_one_though_no_run_has_come()
     let world = pseudonymous(&Workforce::four_people(), &["A", "B"]).await;
     world.configure(|people| people.recertify_after_days = Some(10)).await;
     let clock = std::sync::Arc::new(world.clock.clone());
-    let desk = common::app::people::PeopleService { store: world.store.clone(), keyring: world.vault.clone(), clock };
-    let counts = async || desk.people(&world.company, &world.id, None).await.unwrap().1;
+    let service =
+        common::app::people::PeopleService { store: world.store.clone(), keyring: world.keyring.clone(), clock };
+    let counts = async || service.people(&world.company, &world.id, None).await.unwrap().1;
     assert_eq!(counts().await, PeopleSummary { compliant: 2, not_compliant: 2, not_enrolled: 0, unknown: 0 });
     world.wait(TimeDelta::days(10)).await;
     assert_eq!(counts().await, PeopleSummary { compliant: 0, not_compliant: 2, not_enrolled: 0, unknown: 2 });
-    let person = desk.person(&world.company, &world.id, "person-1").await.unwrap();
-    assert_eq!((person.state.standing.status, person.state.standing.since), (Unknown, as_of() + TimeDelta::days(10)));
-    let compliant = desk.page(&world.company, &world.id, Some(Compliant), None, 10).await.unwrap();
+    let person = service.person(&world.company, &world.id, "person-1").await.unwrap();
+    assert_eq!(
+        (person.state.compliance.status, person.state.compliance.since),
+        (Unknown, as_of() + TimeDelta::days(10))
+    );
+    let compliant = service.page(&world.company, &world.id, Some(Compliant), None, 10).await.unwrap();
     assert_eq!(compliant, (Vec::new(), None));
 }
 
@@ -139,15 +143,15 @@ async fn a_vanished_pick_is_reported_and_changes_nobody_until_the_choice_is_chan
     world.night(&gone).await;
     assert_eq!(world.statuses(PEOPLE).await, expected);
     let bundle = world.bundle().await;
-    assert_eq!(bundle.people.unwrap().missing_assignments, picks(&["B"]));
-    assert!(bundle.metadata.data_quality.iter().any(|it| it.code == QualityCode::PickedAssignmentMissing));
-    world.configure(|people| people.picks = picks(&["A"])).await;
+    assert_eq!(bundle.people.unwrap().missing_assignments, selected(&["B"]));
+    assert!(bundle.metadata.data_quality.iter().any(|it| it.code == QualityCode::SelectedAssignmentMissing));
+    world.configure(|people| people.selected = selected(&["A"])).await;
     world.night(&gone).await;
     assert_eq!(world.statuses(PEOPLE).await, [Some(Compliant), Some(Compliant), Some(Compliant), Some(NotEnrolled)]);
 }
 
 #[tokio::test]
-async fn a_pick_that_was_never_seen_turns_nobody_compliant() {
+async fn a_selected_assignment_that_was_never_seen_turns_nobody_compliant() {
     let world = pseudonymous(&Workforce::four_people().without_assignment("B"), &["A", "B"]).await;
     let expected = [Some(Unknown), Some(Unknown), Some(Unknown), Some(Unknown)];
     assert_eq!(world.statuses(PEOPLE).await, expected);

@@ -64,8 +64,8 @@ async fn writes(world: &World, lease: &Lease, status: PersonStatus) -> Vec<Perso
     let stored = world.store.stored_people(&world.company, &world.id).await.unwrap();
     let write = |stored: common::store::StoredPerson| {
         let mut record = stored.visible.clone().unwrap();
-        let from = Some(record.state.standing.status);
-        record.state.standing = ComplianceStatus { status, since: lease.as_of() };
+        let from = Some(record.state.compliance.status);
+        record.state.compliance = ComplianceStatus { status, since: lease.as_of() };
         let (completed, missing) = (record.state.completed.clone(), record.state.missing.clone());
         let event = Some(PersonEvent::StatusChanged { from, to: status, completed, missing });
         PersonWrite { record, event, read: Some(stored) }
@@ -74,8 +74,8 @@ async fn writes(world: &World, lease: &Lease, status: PersonStatus) -> Vec<Perso
 }
 
 async fn write(world: &World, lease: &Lease, writes: Vec<PersonWrite>) -> Result<u64, StoreError> {
-    let keeping = world.store.keeping(&world.company, &world.id).await.unwrap().unwrap();
-    Ok(world.store.write_people(lease, &keeping, writes).await?.left_alone)
+    let key_record = world.store.people_key_record(&world.company, &world.id).await.unwrap().unwrap();
+    Ok(world.store.write_people(lease, &key_record, writes).await?.left_alone)
 }
 
 async fn commit(world: &World, lease: &Lease) {
@@ -143,7 +143,7 @@ async fn who_is_reset_or_erased_while_a_run_is_under_way_is_left_alone_by_it() {
     let pending = writes(&world, &lease, NotCompliant).await;
     world.reset("person-1", "changed roles").await;
     let erased = world.person_id("person-3").await;
-    world.vault.erase_person(&world.store, &world.company, &world.id, &erased).await.unwrap();
+    world.keyring.erase_person(&world.store, &world.company, &world.id, &erased).await.unwrap();
     assert_eq!(write(&world, &lease, pending).await.unwrap(), 2);
     commit(&world, &lease).await;
     let expected = [Some(Unknown), Some(NotCompliant), None, Some(NotCompliant)];
@@ -156,12 +156,12 @@ async fn who_is_reset_or_erased_while_a_run_is_under_way_is_left_alone_by_it() {
 async fn a_run_writes_nobody_after_everybody_was_erased() {
     let world = world().await;
     let lease = lease(&world).await;
-    let (pending, keeping) = (
+    let (pending, key_record) = (
         writes(&world, &lease, Compliant).await,
-        world.store.keeping(&world.company, &world.id).await.unwrap().unwrap(),
+        world.store.people_key_record(&world.company, &world.id).await.unwrap().unwrap(),
     );
-    world.vault.erase_people(&world.store, &world.company, &world.id).await.unwrap();
-    let refused = world.store.write_people(&lease, &keeping, pending).await;
+    world.keyring.erase_people(&world.store, &world.company, &world.id).await.unwrap();
+    let refused = world.store.write_people(&lease, &key_record, pending).await;
     assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
     assert_eq!(world.store.people(&world.company, &world.id).await.unwrap(), []);
 }
@@ -185,7 +185,7 @@ async fn pages_hold_all_people_of_a_status_once() {
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let wanted = |state: &common::domain::people::person::PersonState| state.standing.status == NotCompliant;
+        let wanted = |state: &common::domain::people::person::PersonState| state.compliance.status == NotCompliant;
         let page = world.store.people_page(&world.company, &world.id, after.as_ref(), 1, wanted).await.unwrap();
         found.extend(page.0.into_iter().map(|record| record.person));
         after = page.1;
@@ -249,7 +249,7 @@ async fn a_run_that_begins_and_commits_while_a_page_is_read_shows_in_none_of_it(
     write(&world, &lease, writes(&world, &lease, Unknown).await).await.unwrap();
     commit(&world, &lease).await;
     let (people, _) = page.await.unwrap();
-    let statuses: Vec<PersonStatus> = people.iter().map(|person| person.state.standing.status).collect();
+    let statuses: Vec<PersonStatus> = people.iter().map(|person| person.state.compliance.status).collect();
     assert!(!statuses.contains(&Unknown), "{statuses:?}");
     assert_eq!(world.statuses(FOUR).await, [Some(Unknown); 4]);
 }
@@ -264,8 +264,8 @@ async fn people_are_within_reach_of_their_own_company_and_connection_only() {
         assert_eq!(world.store.people(&company, &connection).await.unwrap(), []);
         assert_eq!(world.store.person(&company, &connection, &person).await.unwrap(), None);
         assert_eq!(world.store.events_of(&company, &connection, &person).await.unwrap(), []);
-        assert_eq!(world.vault.erase_person(&world.store, &company, &connection, &person).await.unwrap(), 0);
-        assert_eq!(world.vault.erase_people(&world.store, &company, &connection).await.unwrap(), 0);
+        assert_eq!(world.keyring.erase_person(&world.store, &company, &connection, &person).await.unwrap(), 0);
+        assert_eq!(world.keyring.erase_people(&world.store, &company, &connection).await.unwrap(), 0);
     }
     assert_eq!(world.statuses(FOUR).await, BEFORE);
 }
@@ -286,6 +286,6 @@ async fn people_of_a_later_release_are_left_alone_and_can_still_be_erased() {
     let read = world.store.people(&world.company, &world.id).await;
     assert!(matches!(read, Err(StoreError::Corrupt { record: "person", .. })), "{read:?}");
     assert!(matches!(world.sync().await, Processed::Failed(_)), "no run writes over what it cannot read");
-    world.vault.erase_person(&world.store, &world.company, &world.id, &person).await.unwrap();
+    world.keyring.erase_person(&world.store, &world.company, &world.id, &person).await.unwrap();
     assert_eq!(world.store.people(&world.company, &world.id).await.unwrap().len(), 3);
 }

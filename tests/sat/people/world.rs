@@ -1,10 +1,10 @@
-//! A training connection that follows people, in a table on disk, with its simulated account.
+//! A training connection that tracks people, in a table on disk, with its simulated account.
 
-use super::collect::picks;
+use super::collect::selected;
 use acceptance::clock::SteppingClock;
 use acceptance::edr::as_of;
 use acceptance::engine::Engine;
-use acceptance::people::{Workforce, vault};
+use acceptance::people::{Workforce, keyring};
 use acceptance::sat::huntress_at;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::app::collection::collect::Huntress;
@@ -44,7 +44,7 @@ pub struct World {
     pub credentials: Arc<Credentials>,
     pub huntress: Huntress,
     pub simulator: Simulator,
-    pub vault: Arc<PeopleKeyring>,
+    pub keyring: Arc<PeopleKeyring>,
     queue: Arc<Queue>,
     messages: UnboundedReceiver<Queued>,
     pub company: CompanyId,
@@ -53,7 +53,7 @@ pub struct World {
 }
 
 impl World {
-    /// A connection in this mode with these picks.
+    /// A connection in this mode with these assignments selected.
     pub async fn new(workforce: &Workforce, mode: PrivacyMode, ids: &[&str]) -> Self {
         Self::with(workforce, mode, ids, |builder| builder).await
     }
@@ -77,13 +77,13 @@ impl World {
         credentials.put(binding, &Credential::Sat(credential)).await.unwrap();
         let mapping = Mapping::OneClient { client: ClientId::parse("client-acme-corp").unwrap() };
         let mut connection = Connection::new(company.clone(), id.clone(), Product::Sat, mapping, as_of());
-        connection.people = PeopleSettings { mode, picks: picks(ids), recertify_after_days: None };
+        connection.people = PeopleSettings { mode, selected: selected(ids), recertify_after_days: None };
         store.add_connection(&connection).await.unwrap();
         let huntress = huntress_at(&simulator, &clock);
         let (sender, messages) = mpsc::unbounded_channel();
         let queue = Arc::new(Queue::InProcess(sender));
-        let vault = vault(&folder.path().join("people"));
-        Self { clock, engine, store, credentials, huntress, simulator, vault, queue, messages, company, id, folder }
+        let keyring = keyring(&folder.path().join("people"));
+        Self { clock, engine, store, credentials, huntress, simulator, keyring, queue, messages, company, id, folder }
     }
 
     pub fn planner(&self) -> Planner {
@@ -103,7 +103,7 @@ impl World {
             credentials: Arc::clone(&self.credentials),
             huntress: self.huntress.clone(),
             limiters: Arc::default(),
-            keyring: Arc::clone(&self.vault),
+            keyring: Arc::clone(&self.keyring),
             queue: Arc::clone(&self.queue),
             schedule: Default::default(),
         }
@@ -167,7 +167,7 @@ impl World {
 
     /// The person that a learner is kept as.
     pub async fn person_id(&self, learner: &str) -> PersonId {
-        let hasher = self.vault.hasher(&self.store, &self.company).await.unwrap();
+        let hasher = self.keyring.hasher(&self.store, &self.company).await.unwrap();
         hasher.person(&LearnerId::new(learner).unwrap())
     }
 
@@ -176,7 +176,7 @@ impl World {
     }
 
     pub async fn status(&self, learner: &str) -> Option<(PersonStatus, DateTime<Utc>)> {
-        self.person(learner).await.map(|record| (record.state.standing.status, record.state.standing.since))
+        self.person(learner).await.map(|record| (record.state.compliance.status, record.state.compliance.since))
     }
 
     /// The statuses of learners.

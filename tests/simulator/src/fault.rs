@@ -15,7 +15,7 @@ pub struct Fault {
     pub path: Option<String>,
     /// The first request that it strikes, from 1. Counted are the requests of that list (or of all) and that path (or of
     /// any) that got past the credential and the rate limit, since the server started or its faults were last set. At the
-    /// token endpoint every POST counts, since a credential is what it is there to judge.
+    /// token endpoint every POST counts, since a credential is what it is there to check.
     pub from_request: u32,
     /// How many requests in a row; `u32::MAX` for ever.
     pub times: u32,

@@ -1,4 +1,4 @@
-//! The parameters of a list, judged as the vendor's schema says: a value outside its closed set is a 400, a parameter
+//! The parameters of a list, checked as the vendor's schema says: a value outside its closed set is a 400, a parameter
 //! that does not exist is ignored.
 
 use serde::{Deserialize, Serialize};

@@ -27,7 +27,7 @@ impl Window {
 
     /// Refused requests do not count.
     pub(crate) fn ask(&mut self, limit: u32, now: DateTime<Utc>) -> Verdict {
-        let verdict = self.judge(limit, now);
+        let verdict = self.evaluate(limit, now);
         if matches!(verdict, Verdict::Accepted { .. }) {
             self.count(now);
         }
@@ -35,7 +35,7 @@ impl Window {
     }
 
     /// What a request would be answered, which does not count yet.
-    pub(crate) fn judge(&mut self, limit: u32, now: DateTime<Utc>) -> Verdict {
+    pub(crate) fn evaluate(&mut self, limit: u32, now: DateTime<Utc>) -> Verdict {
         while self.accepted.front().is_some_and(|oldest| now - oldest >= self.span) {
             self.accepted.pop_front();
         }

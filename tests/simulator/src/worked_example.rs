@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::generated::{AccountSpec, DAY, MINUTE, Shape, Stamp};
+use crate::generated::{AccountSpec, DAY, MINUTE, Shape, Timestamp};
 use crate::list::List;
 
 /// Status, severity, minutes from creation to detection, and for a resolved one: minutes from detection to resolution,
@@ -44,14 +44,14 @@ pub(crate) fn account(as_of: DateTime<Utc>) -> Account {
         };
         set(agent, "status", json!(status));
         for key in ["last_callback_at", "updated_at"] {
-            set(agent, key, json!(Stamp(as_of - age)));
+            set(agent, key, json!(Timestamp(as_of - age)));
         }
         if agent.get("platform").is_some_and(|it| it == "windows") {
-            set(agent, "last_survey_at", json!(Stamp(as_of - age - 12 * MINUTE)));
+            set(agent, "last_survey_at", json!(Timestamp(as_of - age - 12 * MINUTE)));
         }
         // The generator may have installed it since.
         let created_at = as_of - 900 * DAY + i64::try_from(index).unwrap_or(0) * 9 * DAY;
-        set(agent, "created_at", json!(Stamp(created_at)));
+        set(agent, "created_at", json!(Timestamp(created_at)));
     }
 
     let mut incident_reports: Vec<_> = base.records(List::IncidentReports).collect();
@@ -60,13 +60,13 @@ pub(crate) fn account(as_of: DateTime<Utc>) -> Account {
         // From 68 to 3 days ago, so that each was resolved before `as_of`.
         let created_at = as_of - (68 - later) * DAY;
         let detected_at = created_at + detection * MINUTE;
-        let resolved_at = resolution.map(|(minutes, _, _)| Stamp(detected_at + minutes * MINUTE));
+        let resolved_at = resolution.map(|(minutes, _, _)| Timestamp(detected_at + minutes * MINUTE));
         set(incident, "status", json!(status));
         set(incident, "severity", json!(severity));
-        set(incident, "created_at", json!(Stamp(created_at)));
-        set(incident, "detected_at", json!(Stamp(detected_at)));
+        set(incident, "created_at", json!(Timestamp(created_at)));
+        set(incident, "detected_at", json!(Timestamp(detected_at)));
         set(incident, "resolved_at", json!(resolved_at));
-        set(incident, "updated_at", json!(resolved_at.unwrap_or(Stamp(detected_at))));
+        set(incident, "updated_at", json!(resolved_at.unwrap_or(Timestamp(detected_at))));
         if let Value::Object(fields) = incident {
             fields.retain(|key, _| key != "resolution_source" && key != "resolved_by");
             if let Some((_, key, word)) = resolution {

@@ -47,7 +47,7 @@ async fn select(
     ConnectionPath { company, connection, subject }: ConnectionPath,
     Body(Selection { assignments, recertify_after_days, max_activity }): Body<Selection>,
 ) -> Result<Json<ConnectionAnswer>, Problem> {
-    let choice = Choice { picks: assignments, recertify_after_days, max_activity };
+    let choice = Choice { selected: assignments, recertify_after_days, max_activity };
     tracing::info!(%company, %connection, subject, "assignments selected");
     let actor = Actor::api(subject);
     let saved = connections.select_assignments(&company, &connection, choice, &actor).await?;

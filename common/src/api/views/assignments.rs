@@ -1,14 +1,14 @@
 //! Assignments that can be selected.
 
 use crate::app::assignments::Selectable;
-use crate::domain::people::selection::{PickableAssignment, SelectedAssignments};
+use crate::domain::people::selection::{SelectableAssignment, SelectedAssignments};
 use serde::Serialize;
 
 /// The assignments of an account.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AssignmentList {
     /// Those that can be selected.
-    pub assignments: Vec<PickableAssignment>,
+    pub assignments: Vec<SelectableAssignment>,
     /// Those that were selected, and that Huntress no longer lists.
     pub picked_but_missing: SelectedAssignments,
 }

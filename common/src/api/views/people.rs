@@ -40,8 +40,8 @@ impl From<PersonRecord> for PersonView {
     fn from(PersonRecord { person, state, .. }: PersonRecord) -> Self {
         Self {
             person,
-            status: state.standing.status,
-            since: state.standing.since,
+            status: state.compliance.status,
+            since: state.compliance.since,
             completed: state.completed,
             missing: state.missing,
             not_enrolled_in: state.not_enrolled_in,

@@ -4,13 +4,15 @@
 use crate::app::collection::collect::Job;
 use crate::app::collection::worker::credential_of;
 use crate::app::connections::{Connections, TEST_TIME};
-use crate::app::people::{PeopleError, check_choice, training_connection};
+use crate::app::people::{PeopleError, check_selection, training_connection};
 use crate::aws::secrets::Credential;
 use crate::domain::audit::{Actor, AuditAction};
 use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::people::person::MAX_RECERTIFY_DAYS;
-use crate::domain::people::selection::{AssignmentBook, MAX_PICKS, PickableAssignment, Place, SelectedAssignments};
+use crate::domain::people::selection::{
+    AssignmentBook, MAX_SELECTED, Place, SelectableAssignment, SelectedAssignments,
+};
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::{Caps, SatSettings};
 use crate::huntress::retry::WaitPolicy;
@@ -21,16 +23,16 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selectable {
     /// Those that can be selected, as the source lists them now.
-    pub assignments: Vec<PickableAssignment>,
+    pub assignments: Vec<SelectableAssignment>,
     /// Those that were selected, and that the source no longer lists.
     pub missing: SelectedAssignments,
 }
 
-/// What is changed about the following of people.
+/// What is changed about the tracking of people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice {
     /// The assignments that count; `None` leaves them.
-    pub picks: Option<SelectedAssignments>,
+    pub selected: Option<SelectedAssignments>,
     /// When people must certify again: `Some(None)` is never, `None` leaves it.
     pub recertify_after_days: Option<Option<u32>>,
     /// How many activity records of an assignment are read, for the signals too; `None` leaves it.
@@ -47,30 +49,33 @@ impl Connections {
             as_of: now,
             as_of_given: false,
             run: None,
-            budget: self.limiters.of(connection),
-            patience: WaitPolicy::until(now + TEST_TIME),
+            limiter: self.limiters.of(connection),
+            wait_policy: WaitPolicy::until(now + TEST_TIME),
             progress: Arc::default(),
         };
         let configured = connection.account_id.as_ref().map(SatId::as_str);
         Ok(self.huntress.assignments(&credential, connection.sat, configured, job).await?)
     }
 
-    /// The assignments that can be picked, as the source lists them now, and the picked ones that it no longer lists.
+    /// The assignments that can be selected, as the source lists them now, and the selected ones that it no longer lists.
     ///
     /// # Errors
     /// [`PeopleError`]
     pub async fn assignments(&self, company: &CompanyId, id: &ConnectionId) -> Result<Selectable, PeopleError> {
         let connection = training_connection(&self.store, company, id).await?;
         let book = self.assignment_book(&connection).await?;
-        let gone = |pick: &&SatId| book.place(pick) == Place::Gone;
-        let picks = &connection.people.picks;
-        Ok(Selectable { assignments: book.pickable(picks), missing: picks.iter().filter(gone).cloned().collect() })
+        let gone = |id: &&SatId| book.place(id) == Place::Gone;
+        let selected = &connection.people.selected;
+        Ok(Selectable {
+            assignments: book.selectable(selected),
+            missing: selected.iter().filter(gone).cloned().collect(),
+        })
     }
 
-    /// Saves which assignments count, and when people must certify again. Only what can be picked now is saved; a choice of nothing ends the following.
+    /// Saves which assignments count, and when people must certify again. Only what can be selected now is saved; a choice of nothing ends the tracking.
     ///
     /// # Errors
-    /// [`PeopleError::Failed`] for a choice that names anything else, with the list of what can be picked.
+    /// [`PeopleError::Failed`] for a choice that names anything else, with the list of what can be selected.
     pub async fn select_assignments(
         &self,
         company: &CompanyId,
@@ -80,15 +85,15 @@ impl Connections {
     ) -> Result<Connection, PeopleError> {
         let connection = training_connection(&self.store, company, id).await?;
         let mut people = connection.people.clone();
-        if let Some(picks) = choice.picks {
-            if picks.len() > MAX_PICKS {
-                return Err(PeopleError::Refused(format!("at most {MAX_PICKS} assignments can be picked")));
+        if let Some(selected) = choice.selected {
+            if selected.len() > MAX_SELECTED {
+                return Err(PeopleError::Refused(format!("at most {MAX_SELECTED} assignments can be selected")));
             }
-            if !picks.is_empty() {
+            if !selected.is_empty() {
                 let account = connection.account_id.as_ref().map_or("{id}", SatId::as_str);
-                check_choice(&self.assignment_book(&connection).await?, &picks, account)?;
+                check_selection(&self.assignment_book(&connection).await?, &selected, account)?;
             }
-            people.picks = picks;
+            people.selected = selected;
         }
         if let Some(days) = choice.recertify_after_days {
             if days.is_some_and(|days| !(1..=MAX_RECERTIFY_DAYS).contains(&days)) {

@@ -38,12 +38,12 @@ impl Default for RateLimiters {
 }
 
 impl RateLimiters {
-    /// The budget of a connection's account.
+    /// The limiter of a connection's account.
     #[must_use]
     pub fn of(&self, connection: &Connection) -> Arc<RateLimiter> {
         let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        let budget = of.entry(account_of(connection));
-        Arc::clone(budget.or_insert_with(|| Arc::new(RateLimiter::of(connection.product))))
+        let limiter = of.entry(account_of(connection));
+        Arc::clone(limiter.or_insert_with(|| Arc::new(RateLimiter::of(connection.product))))
     }
 
     /// The same, with what other processes sent to the account since.
@@ -56,16 +56,16 @@ impl RateLimiters {
         connection: &Connection,
         now: DateTime<Utc>,
     ) -> Result<Arc<RateLimiter>, StoreError> {
-        let budget = self.of(connection);
+        let limiter = self.of(connection);
         for (process, usage) in store.usage(&account_of(connection)).await? {
             // What cannot be read says nothing; the answers of the server correct the count.
             if process != self.process
                 && let Ok(usage) = serde_json::from_str(&usage)
             {
-                budget.merge_usage(now, &process, &usage);
+                limiter.merge_usage(now, &process, &usage);
             }
         }
-        Ok(budget)
+        Ok(limiter)
     }
 
     /// Leaves word of what this process sent to the account.
@@ -73,13 +73,13 @@ impl RateLimiters {
     /// # Errors
     /// [`StoreError::Unavailable`]
     pub async fn save(&self, store: &Store, connection: &Connection, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let budget = self.of(connection);
-        let usage = budget.own_usage(now);
+        let limiter = self.of(connection);
+        let usage = limiter.own_usage(now);
         if usage.0.is_empty() {
             return Ok(());
         }
         let text = serde_json::to_string(&usage).unwrap_or_default();
-        store.save_usage(&account_of(connection), &self.process, text, now + budget.longest_period()).await
+        store.save_usage(&account_of(connection), &self.process, text, now + limiter.longest_period()).await
     }
 }
 
@@ -112,9 +112,9 @@ pub struct Job {
     /// The run, if the outcome is stored.
     pub run: Option<RunId>,
     /// The requests that the account allows.
-    pub budget: Arc<RateLimiter>,
+    pub limiter: Arc<RateLimiter>,
     /// How long it may take.
-    pub patience: WaitPolicy,
+    pub wait_policy: WaitPolicy,
     /// Where its doings are counted.
     pub progress: Arc<Progress>,
 }
@@ -137,11 +137,11 @@ impl Huntress {
     pub(in crate::app) fn transport(
         &self,
         origin: &Origin,
-        budget: Arc<RateLimiter>,
-        patience: WaitPolicy,
+        limiter: Arc<RateLimiter>,
+        wait_policy: WaitPolicy,
         progress: Arc<Progress>,
     ) -> Transport {
-        Transport::new(self.http.clone(), Arc::clone(&self.clock), origin.clone(), budget, patience, progress)
+        Transport::new(self.http.clone(), Arc::clone(&self.clock), origin.clone(), limiter, wait_policy, progress)
     }
 
     /// Reads an account of the endpoint API whole.
@@ -169,7 +169,7 @@ impl Huntress {
         started_at: DateTime<Utc>,
         job: Job,
     ) -> Result<Collected<(EdrTally, Collection), EdrState>, Failure> {
-        let transport = self.transport(&self.origins.edr, job.budget, job.patience, Arc::clone(&job.progress));
+        let transport = self.transport(&self.origins.edr, job.limiter, job.wait_policy, Arc::clone(&job.progress));
         let instants = Instants { as_of: job.as_of, observed_at: job.as_of_given.then_some(job.as_of) };
         let collected = EdrClient::new(&transport, credential).collect(state, instants).await?;
         Ok(collected.map(|tally| {
@@ -203,8 +203,8 @@ impl Huntress {
 
     /// What the requests of one part of a run to the training API go through, so that their waits count together.
     pub(in crate::app) fn sat_transport(&self, job: &Job) -> Transport {
-        let (budget, progress) = (Arc::clone(&job.budget), Arc::clone(&job.progress));
-        self.transport(&self.origins.sat, budget, job.patience, progress)
+        let (limiter, progress) = (Arc::clone(&job.limiter), Arc::clone(&job.progress));
+        self.transport(&self.origins.sat, limiter, job.wait_policy, progress)
     }
 
     /// Reads an account of the training API on from `state`, and the people who are tracked with it, for a run that started at `started_at`.
@@ -255,10 +255,10 @@ impl Huntress {
     pub async fn test_edr(
         &self,
         credential: &EdrCredential,
-        budget: Arc<RateLimiter>,
+        limiter: Arc<RateLimiter>,
         deadline: DateTime<Utc>,
     ) -> TestReport {
-        let transport = self.transport(&self.origins.edr, budget, WaitPolicy::until(deadline), Arc::default());
+        let transport = self.transport(&self.origins.edr, limiter, WaitPolicy::until(deadline), Arc::default());
         EdrClient::new(&transport, credential).test().await
     }
 
@@ -267,10 +267,10 @@ impl Huntress {
         &self,
         credential: &SatCredential,
         configured: Option<&str>,
-        budget: Arc<RateLimiter>,
+        limiter: Arc<RateLimiter>,
         deadline: DateTime<Utc>,
     ) -> TestReport {
-        let transport = self.transport(&self.origins.sat, budget, WaitPolicy::until(deadline), Arc::default());
+        let transport = self.transport(&self.origins.sat, limiter, WaitPolicy::until(deadline), Arc::default());
         SatClient::test(&transport, credential, configured).await
     }
 }

@@ -148,7 +148,7 @@ impl Worker {
         // Its message was away for a day, or lay among the dead letters: what is read now is not what held then.
         // By the present instant: a worker that stalled before it had the lease is no clock that was ahead.
         let present = self.huntress.instant();
-        let gathered = if is_ahead(lease.as_of(), present) {
+        let collected = if is_ahead(lease.as_of(), present) {
             Err(AttemptError::Permanent(begun_ahead(lease.as_of(), present)))
         } else if now.signed_duration_since(lease.as_of()) > LONGEST_RUN {
             Err(AttemptError::Permanent(Failure::new(
@@ -159,8 +159,8 @@ impl Worker {
             // Boxed: the futures of requests inside requests would otherwise be one value of many kilobytes.
             Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await
         };
-        let processed = match gathered {
-            Ok(Part::Last(gathered)) => match self.commit(&lease, gathered, &progress).await {
+        let processed = match collected {
+            Ok(Part::Last(collected)) => match self.commit(&lease, collected, &progress).await {
                 Err(error) if will_never_be_stored(&error) => self.fail(&lease, not_stored(&error), &progress).await,
                 committed => committed,
             },
@@ -206,20 +206,20 @@ impl Worker {
     async fn commit(
         &self,
         lease: &Lease,
-        gathered: CollectedEvidence,
+        collected: CollectedEvidence,
         progress: &Progress,
     ) -> Result<Processed, StoreError> {
         let finished_at = self.huntress.clock.now();
         let ended = RunSuccess {
             finished_at,
             api_calls: progress.requests(),
-            records: gathered.records,
+            records: collected.records,
             pages: progress.pages_of(),
             next_run_at: Some(self.schedule.next_after(finished_at)),
-            basis: EvaluationBasis::new(gathered.policies),
+            basis: EvaluationBasis::new(collected.policies),
         };
-        let bundles = gathered.evidence.len();
-        self.store.commit(lease, ended, gathered.evidence).await?;
+        let bundles = collected.evidence.len();
+        self.store.commit(lease, ended, collected.evidence).await?;
         Ok(Processed::Succeeded { bundles })
     }
 
@@ -263,8 +263,8 @@ impl Worker {
             as_of: lease.as_of().trunc_subsecs(0),
             as_of_given: false,
             run: Some(run.clone()),
-            budget: self.limiters.with_published_usage(&self.store, &connection, self.huntress.clock.now()).await?,
-            patience: WaitPolicy::until(deadline).pausing(),
+            limiter: self.limiters.with_published_usage(&self.store, &connection, self.huntress.clock.now()).await?,
+            wait_policy: WaitPolicy::until(deadline).pausing(),
             progress: Arc::clone(progress),
         };
         let kept = self.store.checkpoint(lease).await?;
@@ -277,7 +277,7 @@ impl Worker {
         });
         progress.resume(checkpoint.done.clone());
         let started_at = checkpoint.started_at;
-        let gathered = match (&credential, checkpoint.lists) {
+        let collected = match (&credential, checkpoint.lists) {
             (Credential::Edr(credential), Lists::Edr(state)) => {
                 self.collect_edr(credential, &connection, *state, started_at, job).await
             }
@@ -291,8 +291,8 @@ impl Worker {
         if let Err(error) = self.limiters.save(&self.store, &connection, self.huntress.clock.now()).await {
             tracing::warn!(connection = %connection.id, %error, "other workers do not know what this one sent");
         }
-        let gathered = match gathered? {
-            Collected::Complete(gathered) => gathered,
+        let collected = match collected? {
+            Collected::Complete(collected) => collected,
             Collected::Paused { state, until } => {
                 let done = progress.done();
                 checkpoint.idle = if done.pages == checkpoint.done.pages { checkpoint.idle + 1 } else { 0 };
@@ -301,13 +301,13 @@ impl Worker {
                 return Ok(paused.map_err(|failure| failure.about(connection.product))?);
             }
         };
-        if let Some(account) = &gathered.account
+        if let Some(account) = &collected.account
             && connection.account_id.is_none()
         {
             let found = ConnectionChange { account_id: Some(account.clone()), ..Default::default() };
             self.store.change_connection(company, id, found).await?;
         }
-        Ok(Part::Last(gathered))
+        Ok(Part::Last(collected))
     }
 
     async fn collect_edr(

@@ -24,7 +24,7 @@ impl Connections {
         if if_revision.is_some_and(|revision| revision != connection.revision) {
             return Err(ConnectionError::Stale);
         }
-        if self.store.keeping(company, id).await?.is_some() {
+        if self.store.people_key_record(company, id).await?.is_some() {
             return Err(ConnectionError::KeepsPeople);
         }
         for client in connection.mapping.clients() {

@@ -49,12 +49,12 @@ impl Connections {
 
     /// Tests a credential of a connection, which need not be saved.
     pub(super) async fn test_credential(&self, connection: &Connection, credential: &Credential) -> TestReport {
-        let (budget, deadline) = (self.limiters.of(connection), self.huntress.clock.now() + TEST_TIME);
+        let (limiter, deadline) = (self.limiters.of(connection), self.huntress.clock.now() + TEST_TIME);
         match credential {
-            Credential::Edr(credential) => self.huntress.test_edr(credential, budget, deadline).await,
+            Credential::Edr(credential) => self.huntress.test_edr(credential, limiter, deadline).await,
             Credential::Sat(credential) => {
                 let configured = connection.account_id.as_ref().map(SatId::as_str);
-                self.huntress.test_sat(credential, configured, budget, deadline).await
+                self.huntress.test_sat(credential, configured, limiter, deadline).await
             }
         }
     }

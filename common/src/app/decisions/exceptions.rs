@@ -3,9 +3,9 @@
 use super::{DecisionError, Decisions};
 use crate::domain::controls::ControlMap;
 use crate::domain::decisions::{
-    Decider, Decision, DecisionId, Exception, ExceptionRequest, ExceptionState, ExceptionSubject, Review, ReviewKind,
+    Decider, Decision, Exception, ExceptionRequest, ExceptionState, ExceptionSubject, Review, ReviewKind,
 };
-use crate::domain::id::{ClientId, CompanyId, PersonId, RuleId};
+use crate::domain::id::{ClientId, CompanyId, DecisionId, PersonId, RuleId};
 use crate::domain::product::Product;
 use chrono::{DateTime, Utc};
 use serde::Serialize;

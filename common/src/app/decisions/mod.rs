@@ -10,7 +10,8 @@ pub use policies::PolicySummary;
 pub(crate) use policies::{all_policies, policies_at};
 
 use crate::clock::Clock;
-use crate::domain::decisions::{DecisionId, InvalidAttestation, InvalidException, InvalidReview, NewRecord, Nonce};
+use crate::domain::decisions::{InvalidAttestation, InvalidException, InvalidReview, NewRecord, Nonce};
+use crate::domain::id::DecisionId;
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::policy::{InvalidPolicy, RuleInUse, VersionChanged};
 use crate::store::{EvidenceOwner, Store, StoreError};

@@ -22,7 +22,7 @@ pub(super) struct Asked<'a> {
     pub client: &'a SatClient<'a>,
     pub clock: &'a dyn Clock,
     pub documents: &'a Documents,
-    pub keeper: &'a ConnectionKeyring<'a>,
+    pub keyring: &'a ConnectionKeyring<'a>,
 }
 
 /// Asks for the certificates that are due, as far as number and time allow. Trouble leaves the rest for the next run.
@@ -40,12 +40,12 @@ pub(super) async fn fetch(asked: &Asked<'_>, candidates: &mut [PersonUpdate]) {
             left -= 1;
             match fetch_one(asked, learner, &record.person, certificate).await {
                 Ok(outcome) => certificate.outcome = outcome,
-                Err(Trouble::WithTheSource(error)) => {
+                Err(CertificateError::Source(error)) => {
                     // Whatever it is, the next one would meet it too.
                     tracing::warn!(%error, "the certificates are left for the next run");
                     return;
                 }
-                Err(Trouble::WithKeeping(error)) => {
+                Err(CertificateError::Storing(error)) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "a certificate could not be kept");
                     return;
                 }
@@ -54,9 +54,9 @@ pub(super) async fn fetch(asked: &Asked<'_>, candidates: &mut [PersonUpdate]) {
     }
 }
 
-enum Trouble {
-    WithTheSource(FetchError),
-    WithKeeping(super::keyring::KeyringError),
+enum CertificateError {
+    Source(FetchError),
+    Storing(super::keyring::KeyringError),
 }
 
 async fn fetch_one(
@@ -64,17 +64,17 @@ async fn fetch_one(
     learner: &LearnerId,
     person: &PersonId,
     certificate: &Certificate,
-) -> Result<CertificateOutcome, Trouble> {
+) -> Result<CertificateOutcome, CertificateError> {
     let now = asked.clock.now().trunc_subsecs(0);
-    let fetched = asked.client.certificate(&certificate.assignment, learner).await.map_err(Trouble::WithTheSource)?;
+    let fetched = asked.client.certificate(&certificate.assignment, learner).await.map_err(CertificateError::Source)?;
     let (bytes, content_type, source) = match fetched {
         Fetched::NoneAvailable { answer } => {
             return Ok(CertificateOutcome::NoneAvailable { asked_at: now, answer });
         }
         Fetched::Document { bytes, content_type, source } => (bytes, content_type, source),
     };
-    let kept = asked.keeper.keep_certificate(asked.documents, person, certificate, &bytes).await;
-    let sha256 = kept.map_err(Trouble::WithKeeping)?;
+    let kept = asked.keyring.keep_certificate(asked.documents, person, certificate, &bytes).await;
+    let sha256 = kept.map_err(CertificateError::Storing)?;
     let stored = StoredCertificate { fetched_at: now, sha256, content_type, bytes: bytes.len() as u64, source };
     Ok(CertificateOutcome::Stored(stored))
 }

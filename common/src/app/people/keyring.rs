@@ -91,7 +91,7 @@ pub struct ConnectionKeyring<'a> {
     /// Hashes learners.
     pub hasher: PersonHasher,
     /// What a run has to find unchanged.
-    pub keeping: PeopleKeyRecord,
+    pub key_record: PeopleKeyRecord,
     key: Option<SealingKey>,
 }
 
@@ -127,7 +127,7 @@ impl PeopleKeyring {
     ///
     /// # Errors
     /// [`KeyringError`]
-    pub async fn keeper<'a>(
+    pub async fn for_connection<'a>(
         &self,
         store: &Store,
         company: &'a CompanyId,
@@ -137,8 +137,8 @@ impl PeopleKeyring {
         let hasher = self.hasher(store, company).await?;
         let purpose = Purpose::People(company, connection);
         let seals = mode == PrivacyMode::Full;
-        let keeping = match store.keeping(company, connection).await? {
-            Some(keeping) if !seals || keeping.data_key.is_some() => keeping,
+        let key_record = match store.people_key_record(company, connection).await? {
+            Some(key_record) if !seals || key_record.data_key.is_some() => key_record,
             _ => {
                 let data_key = match seals {
                     true => Some(STANDARD.encode(self.wrapping.generate(purpose).await?.1)),
@@ -147,11 +147,11 @@ impl PeopleKeyring {
                 store.keep_people(company, connection, data_key).await?
             }
         };
-        let key = match keeping.data_key.as_deref().filter(|_| seals) {
+        let key = match key_record.data_key.as_deref().filter(|_| seals) {
             Some(stored) => Some(SealingKey::new(self.unwrap(purpose, stored).await?.bytes())?),
             None => None,
         };
-        Ok(ConnectionKeyring { company, connection, hasher, keeping, key })
+        Ok(ConnectionKeyring { company, connection, hasher, key_record, key })
     }
 
     async fn key(
@@ -160,7 +160,7 @@ impl PeopleKeyring {
         company: &CompanyId,
         connection: &ConnectionId,
     ) -> Result<SealingKey, KeyringError> {
-        let stored = store.keeping(company, connection).await?.and_then(|keeping| keeping.data_key);
+        let stored = store.people_key_record(company, connection).await?.and_then(|key_record| key_record.data_key);
         let stored = stored.ok_or(KeyringError::NothingSealed)?;
         let key = self.unwrap(Purpose::People(company, connection), &stored).await?;
         Ok(SealingKey::new(key.bytes())?)
@@ -349,16 +349,16 @@ impl ConnectionKeyring<'_> {
     /// What [`Self::seal_lists`] sealed for this run.
     ///
     /// # Errors
-    /// [`DoesNotOpen`] for what is of another run or keeping, or damaged.
+    /// [`DoesNotOpen`] for what is of another run or key record, or damaged.
     pub fn open_lists(&self, run: &RunId, sealed: &[u8]) -> Result<PeopleState, DoesNotOpen> {
         let key = self.lists_key().map_err(|_| DoesNotOpen)?;
         let bytes = key.open(&self.lists_binding(run), sealed)?;
         postcard::from_bytes(&bytes).map_err(|_| DoesNotOpen)
     }
 
-    /// Of the company's key and the id of the keeping, which is erased with the people: names or not, the key is gone then.
+    /// Of the company's key and the id of the key record, which is erased with the people: names or not, the key is gone then.
     fn lists_key(&self) -> Result<SealingKey, CipherFailed> {
-        self.hasher.0.derive(&["lists", self.company.as_str(), self.connection.as_str(), &self.keeping.id])
+        self.hasher.0.derive(&["lists", self.company.as_str(), self.connection.as_str(), &self.key_record.id])
     }
 
     fn lists_binding(&self, run: &RunId) -> String {

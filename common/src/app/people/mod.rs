@@ -24,33 +24,33 @@ use crate::huntress::sat::{SatClient, SatCredential};
 use chrono::SubsecRound;
 
 impl Huntress {
-    /// Reads who is enrolled in `picks` and how far everybody is.
+    /// Reads who is enrolled in `selected` and how far everybody is.
     ///
     /// # Errors
-    /// The [`Failure`] that leaves nothing to be said; a pick that is not there or cannot be picked is one.
+    /// The [`Failure`] that leaves nothing to be said; a selected one that is not there or cannot be selected is one.
     pub async fn collect_training(
         &self,
         credential: &SatCredential,
         settings: SatSettings,
-        picks: &SelectedAssignments,
+        selected: &SelectedAssignments,
         configured: Option<&str>,
         job: Job,
     ) -> Result<TrainingCollection, Failure> {
         let started_at = self.clock.now();
         let transport =
-            self.transport(&self.origins.sat, job.budget, job.patience, std::sync::Arc::clone(&job.progress));
+            self.transport(&self.origins.sat, job.limiter, job.wait_policy, std::sync::Arc::clone(&job.progress));
         let instants = Instants { as_of: job.as_of, observed_at: job.as_of_given.then_some(job.as_of) };
         let client = SatClient::open(&transport, credential).await?;
         let account = client.chosen_account(configured).await?;
         let id = account.id.as_str();
         let caps = settings.caps();
         let book = client.assignments(id, caps.assignments, instants).await?;
-        check_choice(&book, picks, id)?;
-        let roster = Roster::new(job.as_of, picks, caps.activity_per_assignment).placed(&book);
+        check_selection(&book, selected, id)?;
+        let roster = Roster::new(job.as_of, selected, caps.activity_per_assignment).placed(&book);
         Ok(TrainingCollection {
             roster: client.read_roster(id, roster, instants).await?,
             quality: book.quality,
-            picks: picks.clone(),
+            selected: selected.clone(),
             account,
             collected_at: started_at.trunc_subsecs(0),
             as_of: job.as_of,
@@ -60,7 +60,7 @@ impl Huntress {
         })
     }
 
-    /// Reads the assignments of an account, to pick from.
+    /// Reads the assignments of an account, to select from.
     ///
     /// # Errors
     /// The [`Failure`] that leaves nothing to be said.
@@ -71,7 +71,7 @@ impl Huntress {
         configured: Option<&str>,
         job: Job,
     ) -> Result<AssignmentBook, Failure> {
-        let transport = self.transport(&self.origins.sat, job.budget, job.patience, job.progress);
+        let transport = self.transport(&self.origins.sat, job.limiter, job.wait_policy, job.progress);
         let client = SatClient::open(&transport, credential).await?;
         let account = client.chosen_account(configured).await?;
         let instants = Instants { as_of: job.as_of, observed_at: None };
@@ -82,9 +82,9 @@ impl Huntress {
 /// Refuses a choice that the account does not allow, as a failure that lists what it does.
 ///
 /// # Errors
-/// [`FailureCode::NotFound`], with the list of those that can be picked.
-pub fn check_choice(book: &AssignmentBook, picks: &SelectedAssignments, account: &str) -> Result<(), Failure> {
-    book.check_choice(picks).map_err(|error| {
+/// [`FailureCode::NotFound`], with the list of those that can be selected.
+pub fn check_selection(book: &AssignmentBook, selected: &SelectedAssignments, account: &str) -> Result<(), Failure> {
+    book.check_selection(selected).map_err(|error| {
         Failure::new(FailureCode::NotFound, error.to_string()).at(format!("GET /api/v1/accounts/{account}/assignments"))
     })
 }

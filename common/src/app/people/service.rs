@@ -110,7 +110,7 @@ impl PeopleService {
     ) -> Result<Connection, PeopleError> {
         let connection = self.connection(company, id).await?;
         let less = mode < connection.people.mode;
-        if less && !meant && self.store.keeping(company, id).await?.is_some() {
+        if less && !meant && self.store.people_key_record(company, id).await?.is_some() {
             return Err(PeopleError::Refused(format!(
                 "the mode {mode} keeps less of people than {}, and the rest is erased for good; say that you mean it",
                 connection.people.mode
@@ -146,18 +146,18 @@ impl PeopleService {
     ) -> Result<(Vec<PersonRecord>, PeopleSummary), PeopleError> {
         let shown = self.shown(&self.connection(company, id).await?);
         let mut people = self.store.people(company, id).await?;
-        people.iter_mut().for_each(|record| record.state.standing = shown(record.state.standing));
+        people.iter_mut().for_each(|record| record.state.compliance = shown(record.state.compliance));
         people.retain(|record| !record.state.inactive);
         let mut summary = PeopleSummary::default();
-        people.iter().for_each(|record| summary.count(record.state.standing.status));
-        people.retain(|record| status.is_none_or(|status| record.state.standing.status == status));
+        people.iter().for_each(|record| summary.count(record.state.compliance.status));
+        people.retain(|record| status.is_none_or(|status| record.state.compliance.status == status));
         Ok((people, summary))
     }
 
     /// How standings of a connection's people are shown now: a certification that ended by time is none, whether a run has seen it or not.
     fn shown(&self, connection: &Connection) -> impl Fn(ComplianceStatus) -> ComplianceStatus + use<> {
         let (now, days) = (self.clock.now(), connection.people.recertify_after_days);
-        move |standing| standing.shown_at(now, days)
+        move |compliance| compliance.shown_at(now, days)
     }
 
     /// At most `limit` people after one, by their id, and where to go on, if there is more. Who is inactive is not among them.
@@ -173,10 +173,11 @@ impl PeopleService {
         limit: usize,
     ) -> Result<(Vec<PersonRecord>, Option<PersonId>), PeopleError> {
         let shown = self.shown(&self.connection(company, id).await?);
-        let wanted =
-            |state: &PersonState| !state.inactive && status.is_none_or(|status| shown(state.standing).status == status);
+        let wanted = |state: &PersonState| {
+            !state.inactive && status.is_none_or(|status| shown(state.compliance).status == status)
+        };
         let (mut people, next) = self.store.people_page(company, id, after, limit, wanted).await?;
-        people.iter_mut().for_each(|record| record.state.standing = shown(record.state.standing));
+        people.iter_mut().for_each(|record| record.state.compliance = shown(record.state.compliance));
         Ok((people, next))
     }
 
@@ -193,7 +194,7 @@ impl PeopleService {
         let shown = self.shown(&self.connection(company, id).await?);
         let found = self.find(company, id, named).await?;
         let mut record = found.ok_or(StoreError::NotFound { record: "person" })?;
-        record.state.standing = shown(record.state.standing);
+        record.state.compliance = shown(record.state.compliance);
         Ok(record)
     }
 

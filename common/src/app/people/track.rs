@@ -117,7 +117,7 @@ impl Worker {
             return Ok(None);
         }
         let (company, id, mode) = (&connection.company, &connection.id, connection.people.mode);
-        let keyring = self.keyring.keeper(&self.store, company, id, mode).await.map_err(failed)?;
+        let keyring = self.keyring.for_connection(&self.store, company, id, mode).await.map_err(failed)?;
         let stored = self.store.stored_people(company, id).await.map_err(|error| failed(error.into()))?;
         // What a run left that never committed is nobody.
         let is_first = stored.values().all(|stored| stored.visible.is_none());
@@ -143,8 +143,7 @@ impl Worker {
         };
         let keyring = &tracking.keyring;
         if keyring.seals() {
-            let asked =
-                Asked { client, clock: &*self.huntress.clock, documents: &self.keyring.documents, keeper: keyring };
+            let asked = Asked { client, clock: &*self.huntress.clock, documents: &self.keyring.documents, keyring };
             fetch(&asked, &mut updates).await;
         }
         self.write(lease, &tracking, updates).await
@@ -165,7 +164,7 @@ impl Worker {
         let after: HashMap<&PersonId, (PersonStatus, bool)> = known
             .chain(looked_at)
             .map(|PersonRecord { person, state, .. }| {
-                (person, (state.standing.shown_at(tracking.rule.as_of, days).status, state.inactive))
+                (person, (state.compliance.shown_at(tracking.rule.as_of, days).status, state.inactive))
             })
             .collect();
         let mut summary = PeopleSummary::default();
@@ -178,7 +177,7 @@ impl Worker {
         };
         let evidence = PeopleEvidence {
             summary,
-            assignments: settings.picks.clone(),
+            assignments: settings.selected.clone(),
             missing_assignments,
             truncated,
             recertify_after_days: settings.recertify_after_days,
@@ -188,7 +187,7 @@ impl Worker {
         let writes: Vec<PersonWrite> = updates.into_iter().filter_map(PersonUpdate::write).collect();
         let written = self
             .store
-            .write_people(lease, &tracking.keyring.keeping, writes)
+            .write_people(lease, &tracking.keyring.key_record, writes)
             .await
             .map_err(|error| failed(error.into()))?;
         tracing::info!(
@@ -207,7 +206,7 @@ fn begin(
     as_of: DateTime<Utc>,
     kept: Option<&[u8]>,
 ) -> PeopleState {
-    let (selected, names) = (&connection.people.picks, keyring.seals());
+    let (selected, names) = (&connection.people.selected, keyring.seals());
     if let Some(sealed) = kept {
         match keyring.open_lists(lease.run(), sealed) {
             Ok(lists) if lists.is_for(selected, names) => return lists,
@@ -233,7 +232,7 @@ fn updates(tracking: &Tracking<'_>, lists: &PeopleState) -> Result<Vec<PersonUpd
         let person = keyring.hasher.person(learner);
         let Some(mut state) = tracking.after_run(lists, listed, &person) else { continue };
         let previous = tracking.visible(&person);
-        let settled = previous.is_some_and(|record| tracking.rule.is_settled(record.state.standing));
+        let settled = previous.is_some_and(|record| tracking.rule.is_settled(record.state.compliance));
         let known = previous.map(|record| &record.sealed);
         // Who is settled is not synced; only who was kept without a name before the mode asked for it gets one.
         let keep = settled && (!keyring.seals() || known.is_some_and(|known| known.tag.is_some()));

@@ -22,11 +22,11 @@ impl PersonUpdate {
         if self.previous() == Some(&self.record) {
             return None;
         }
-        let before = self.previous().map(|previous| previous.state.standing);
+        let before = self.previous().map(|previous| previous.state.compliance);
         let now = &self.record.state;
-        let event = (before != Some(now.standing)).then(|| PersonEvent::StatusChanged {
+        let event = (before != Some(now.compliance)).then(|| PersonEvent::StatusChanged {
             from: before.map(|before| before.status),
-            to: now.standing.status,
+            to: now.compliance.status,
             completed: now.completed.clone(),
             missing: now.missing.clone(),
         });

@@ -19,19 +19,19 @@ const RUNS: usize = 100;
 /// [`StoreError::NotFound`] for a connection that is not there.
 pub async fn forecast_of(
     store: &Store,
-    budgets: &RateLimiters,
+    limiters: &RateLimiters,
     company: &CompanyId,
     connection: &ConnectionId,
     now: DateTime<Utc>,
 ) -> Result<Option<Forecast>, StoreError> {
     let settings = store.connection(company, connection).await?;
     let settings = settings.ok_or(StoreError::NotFound { record: "connection" })?;
-    let budget = budgets.with_published_usage(store, &settings, now).await?;
+    let limiter = limiters.with_published_usage(store, &settings, now).await?;
     let runs = store.runs(company, connection, RUNS).await?;
     let page_size = match settings.product {
         Product::Edr => edr::PAGE_SIZE,
         Product::Sat => sat::LARGEST_PAGE,
     };
-    let policy = RequestPolicy { limits: budget.allowances(), page_size, part_waits: WaitPolicy::PART_WAITS };
+    let policy = RequestPolicy { limits: limiter.allowances(), page_size, part_waits: WaitPolicy::PART_WAITS };
     Ok(forecast(settings.product, &runs, &policy, now))
 }

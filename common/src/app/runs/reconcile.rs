@@ -116,7 +116,7 @@ impl Planner {
     async fn look_at(&self, found: &StalledRun) -> Result<ReconcileAction, StoreError> {
         let StalledRun { company, connection, active, .. } = found;
         let now = self.clock.now();
-        let why = match evaluate(found.standing(), now) {
+        let why = match evaluate(found.progress(), now) {
             Verdict::Leave => return Ok(ReconcileAction::Left),
             Verdict::SendAgain => {
                 if !self.store.note_resent(found, now).await? {

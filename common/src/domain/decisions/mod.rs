@@ -14,9 +14,7 @@ pub use exception::{
     Review, ReviewKind, SHORTEST_REASON, exception_in_force, exceptions_at,
 };
 
-pub use super::id::DecisionId;
-
-use super::id::ClientId;
+use super::id::{ClientId, DecisionId};
 use super::policy::PolicyChoice;
 use super::text::is_hidden;
 use chrono::{DateTime, Utc};

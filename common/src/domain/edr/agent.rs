@@ -87,7 +87,7 @@ pub enum StateSource {
 
 /// Something odd that was met on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AgentOddity {
+pub enum AgentAnomaly {
     /// A status word that is not known.
     UnknownStatus,
     /// A timestamp that cannot be read.
@@ -138,7 +138,7 @@ pub struct Seen {
     /// The field that says so.
     pub source: StateSource,
     /// What was odd.
-    pub oddity: Option<AgentOddity>,
+    pub anomaly: Option<AgentAnomaly>,
     /// The last call, if it can be read and is no future one.
     pub last_call: Option<DateTime<Utc>>,
 }
@@ -159,7 +159,7 @@ pub struct Seen {
 /// ```
 #[must_use]
 pub fn see(agent: &AgentFacts<'_>, as_of: DateTime<Utc>, observed_at: DateTime<Utc>) -> Seen {
-    let seen = |sighting, source, oddity| Seen { sighting, source, oddity, last_call: None };
+    let seen = |sighting, source, anomaly| Seen { sighting, source, anomaly, last_call: None };
     if let Some(word) = agent.status {
         let known = match normalized(word).as_ref() {
             "online" | "active" => Some(AgentState::Online),
@@ -168,19 +168,19 @@ pub fn see(agent: &AgentFacts<'_>, as_of: DateTime<Utc>, observed_at: DateTime<U
             "decommissioned" => Some(AgentState::Decommissioned),
             _ => None,
         };
-        let oddity = known.is_none().then_some(AgentOddity::UnknownStatus);
-        return seen(known.map_or(Sighting::Nothing, Sighting::Word), StateSource::Status, oddity);
+        let anomaly = known.is_none().then_some(AgentAnomaly::UnknownStatus);
+        return seen(known.map_or(Sighting::Nothing, Sighting::Word), StateSource::Status, anomaly);
     }
     match agent.last_callback_at.read() {
         ParsedTimestamp::At(call) if is_future(call, observed_at) => {
-            seen(Sighting::Nothing, StateSource::LastCallback, Some(AgentOddity::FutureTimestamp))
+            seen(Sighting::Nothing, StateSource::LastCallback, Some(AgentAnomaly::FutureTimestamp))
         }
         ParsedTimestamp::At(call) => {
             let sighting = Sighting::Called { hours: whole_units(call, as_of, 3_600) };
             Seen { last_call: Some(call), ..seen(sighting, StateSource::LastCallback, None) }
         }
         ParsedTimestamp::Unreadable => {
-            seen(Sighting::Nothing, StateSource::LastCallback, Some(AgentOddity::MalformedTimestamp))
+            seen(Sighting::Nothing, StateSource::LastCallback, Some(AgentAnomaly::MalformedTimestamp))
         }
         ParsedTimestamp::Absent => match agent.created_at.read() {
             ParsedTimestamp::At(created) => {
@@ -189,7 +189,7 @@ pub fn see(agent: &AgentFacts<'_>, as_of: DateTime<Utc>, observed_at: DateTime<U
             }
             ParsedTimestamp::Absent => seen(Sighting::Nothing, StateSource::Created, None),
             ParsedTimestamp::Unreadable => {
-                seen(Sighting::Nothing, StateSource::Created, Some(AgentOddity::MalformedTimestamp))
+                seen(Sighting::Nothing, StateSource::Created, Some(AgentAnomaly::MalformedTimestamp))
             }
         },
     }
@@ -222,10 +222,10 @@ mod tests {
         parse(text).unwrap()
     }
 
-    fn evaluated(agent: AgentFacts<'_>) -> (AgentState, Option<AgentOddity>) {
+    fn evaluated(agent: AgentFacts<'_>) -> (AgentState, Option<AgentAnomaly>) {
         let (as_of, observed_at) = (at("2026-03-22T12:00:00Z"), at("2026-03-22T12:30:00Z"));
         let seen = see(&agent, as_of, observed_at);
-        (seen.sighting.state(EdrSettings::default()), seen.oddity)
+        (seen.sighting.state(EdrSettings::default()), seen.anomaly)
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
             );
         }
         let asleep = AgentFacts { status: Some("asleep"), ..Default::default() };
-        assert_eq!(evaluated(asleep), (AgentState::Unknown, Some(AgentOddity::UnknownStatus)));
+        assert_eq!(evaluated(asleep), (AgentState::Unknown, Some(AgentAnomaly::UnknownStatus)));
     }
 
     #[test]
@@ -257,12 +257,12 @@ mod tests {
             ("2026-03-01T11:59:59Z", AgentState::Missing, None),
             ("2026-03-22T12:00:01Z", AgentState::Online, None),
             ("2026-03-22T12:35:00Z", AgentState::Online, None),
-            ("2026-03-22T12:35:01Z", AgentState::Unknown, Some(AgentOddity::FutureTimestamp)),
-            ("not a time", AgentState::Unknown, Some(AgentOddity::MalformedTimestamp)),
+            ("2026-03-22T12:35:01Z", AgentState::Unknown, Some(AgentAnomaly::FutureTimestamp)),
+            ("not a time", AgentState::Unknown, Some(AgentAnomaly::MalformedTimestamp)),
         ];
-        for (call, state, oddity) in cases {
+        for (call, state, anomaly) in cases {
             let agent = AgentFacts { last_callback_at: RawTimestamp::Text(call), ..Default::default() };
-            assert_eq!(evaluated(agent), (state, oddity), "{call}");
+            assert_eq!(evaluated(agent), (state, anomaly), "{call}");
         }
     }
 
@@ -271,9 +271,9 @@ mod tests {
         let created = |text| AgentFacts { created_at: RawTimestamp::Text(text), ..Default::default() };
         assert_eq!(evaluated(created("2026-03-19T12:00:00Z")), (AgentState::Unknown, None));
         assert_eq!(evaluated(created("2026-03-19T11:59:59Z")), (AgentState::Missing, None));
-        assert_eq!(evaluated(created("?")), (AgentState::Unknown, Some(AgentOddity::MalformedTimestamp)));
+        assert_eq!(evaluated(created("?")), (AgentState::Unknown, Some(AgentAnomaly::MalformedTimestamp)));
         assert_eq!(evaluated(AgentFacts::default()), (AgentState::Unknown, None));
         let unreadable = AgentFacts { last_callback_at: RawTimestamp::NotText, ..created("2020-01-01T00:00:00Z") };
-        assert_eq!(evaluated(unreadable), (AgentState::Unknown, Some(AgentOddity::MalformedTimestamp)));
+        assert_eq!(evaluated(unreadable), (AgentState::Unknown, Some(AgentAnomaly::MalformedTimestamp)));
     }
 }

@@ -229,7 +229,7 @@ pub struct AutoVerdict {
     pub incomplete: bool,
 }
 
-/// Judges a resolved incident. Fields that name the resolver win over the remediations.
+/// Classifies a resolved incident. Fields that name the resolver win over the remediations.
 #[must_use]
 pub fn auto_resolved(incident: &IncidentFacts<'_>) -> AutoVerdict {
     let said = [incident.resolution_source, incident.resolved_by];

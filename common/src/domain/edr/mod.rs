@@ -25,8 +25,6 @@ pub struct EdrSettings {
 /// An agent that never called back is missing when it was created longer ago than this many days; the vendor's own limit.
 pub const NEVER_CALLED_BACK_DAYS: u32 = 3;
 
-pub use super::time::CLOCK_TOLERANCE;
-
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct RawSettings {
     online_within_hours: u32,

@@ -1,7 +1,7 @@
 //! The accumulator of one collection: records go in one by one, counts per organization remain.
 
 use super::AgentLimits;
-use super::agent::{self, AgentFacts, AgentOddity, AgentState, Presence, Sighting, StateSource, is_server};
+use super::agent::{self, AgentAnomaly, AgentFacts, AgentState, Presence, Sighting, StateSource, is_server};
 use super::facts::{Agents, Detection, EdrFacts, EveryField, Incidents, OfSeverity, Organizations, Share};
 use super::findings::{Candidate, Candidates, FindingKind, VendorId};
 use super::incident::{self, AutoSource, IncidentFacts, IncidentState, Severity, TimeField};
@@ -225,12 +225,12 @@ impl Counts {
                 StateSource::Created => by_created,
             } += 1;
         }
-        match seen.oddity {
-            Some(AgentOddity::UnknownStatus) => {
+        match seen.anomaly {
+            Some(AgentAnomaly::UnknownStatus) => {
                 self.quality.note_word(QualityCode::UnknownAgentStatus, &normalized(agent.status.unwrap_or_default()));
             }
-            Some(AgentOddity::MalformedTimestamp) => self.quality.note(QualityCode::MalformedTimestamp),
-            Some(AgentOddity::FutureTimestamp) => self.quality.note(QualityCode::FutureTimestamp),
+            Some(AgentAnomaly::MalformedTimestamp) => self.quality.note(QualityCode::MalformedTimestamp),
+            Some(AgentAnomaly::FutureTimestamp) => self.quality.note(QualityCode::FutureTimestamp),
             None => {}
         }
         let mut found = |kind, hours: Option<u32>| {

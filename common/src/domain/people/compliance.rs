@@ -334,7 +334,7 @@ impl RunRule {
     /// Whether the source decides about a person: who is not settled, or not known.
     #[must_use]
     pub fn needs_evaluation(&self, known: Option<&PersonState>) -> bool {
-        known.is_none_or(|state| !self.is_settled(state.standing))
+        known.is_none_or(|state| !self.is_settled(state.compliance))
     }
 
     /// Whether a person was enrolled in a vanished assignment and not done with it when it was last seen; `None` if that is not known.
@@ -364,7 +364,7 @@ impl RunRule {
         }
         let included = inclusion(listed.learner, listed.enrolled) == Inclusion::Included;
         let unchanged = |state: &PersonState| PersonState { inactive: state.inactive && !included, ..state.clone() };
-        if !included || known.is_some_and(|state| self.is_settled(state.standing)) {
+        if !included || known.is_some_and(|state| self.is_settled(state.compliance)) {
             return known.map(unchanged);
         }
         let Some(assignments) = assignments() else { return known.map(unchanged) };
@@ -372,17 +372,17 @@ impl RunRule {
         // A list that was cut off changes nobody who is known.
         let undecided = known.is_some() && evaluated.truncated;
         let observed = if undecided { PersonStatus::Unknown } else { evaluated.status };
-        let standing = next(known.map(|state| state.standing), observed, self.as_of, self.recertify_after_days);
+        let compliance = next(known.map(|state| state.compliance), observed, self.as_of, self.recertify_after_days);
         match known {
             // Nothing was learned: what was known of them stays.
             Some(state) if observed == PersonStatus::Unknown => {
-                Some(PersonState { standing, inactive: false, ..state.clone() })
+                Some(PersonState { compliance, inactive: false, ..state.clone() })
             }
             known => {
                 let (certificates, reset) =
                     known.map(|state| (state.certificates.clone(), state.reset.clone())).unwrap_or_default();
                 Some(PersonState {
-                    standing,
+                    compliance,
                     completed: evaluated.completed,
                     missing: evaluated.missing,
                     not_enrolled_in: evaluated.not_enrolled_in,
@@ -397,11 +397,11 @@ impl RunRule {
 
 /// Notes which certificates a person is owed: one for each completed assignment of the compliance that holds. Who is not compliant is owed none.
 pub fn owe_certificates(state: &mut PersonState) {
-    if state.standing.status != PersonStatus::Compliant {
+    if state.compliance.status != PersonStatus::Compliant {
         state.certificates.retain(|certificate| certificate.outcome != CertificateOutcome::Due);
         return;
     }
-    let earned_at = state.standing.since;
+    let earned_at = state.compliance.since;
     for assignment in &state.completed {
         let has = |it: &Certificate| it.assignment == *assignment && it.earned_at == earned_at;
         if !state.certificates.iter().any(has) {

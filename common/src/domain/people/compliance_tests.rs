@@ -20,7 +20,7 @@ fn beside(enrollment: Enrollment) -> SelectedFacts {
 const DONE: Completion = Completion::Complete;
 const OPEN: Completion = Completion::Incomplete;
 
-fn standing(status: PersonStatus, since: DateTime<Utc>) -> ComplianceStatus {
+fn compliance(status: PersonStatus, since: DateTime<Utc>) -> ComplianceStatus {
     ComplianceStatus { status, since }
 }
 
@@ -62,9 +62,9 @@ fn a_vanished_assignment_turns_nobody_compliant() {
 
 #[test]
 fn every_row_must_be_completed_and_not_after_the_evaluation() {
-    let evaluated = |stamps: &[RawTimestamp<'_>]| {
+    let evaluated = |timestamps: &[RawTimestamp<'_>]| {
         let mut rows = Rows::default();
-        stamps.iter().for_each(|stamp| rows.add(*stamp, at("2026-03-22T12:00:00Z")));
+        timestamps.iter().for_each(|timestamp| rows.add(*timestamp, at("2026-03-22T12:00:00Z")));
         rows.completion(false)
     };
     let (done, later) = (RawTimestamp::Text("2026-03-22T12:00:00Z"), RawTimestamp::Text("2026-03-22T12:00:01Z"));
@@ -86,7 +86,7 @@ fn people_are_the_enrolled_and_the_active() {
 
 #[test]
 fn compliance_sticks_against_a_source_that_withdraws_it() {
-    let held = standing(PersonStatus::Compliant, day(0));
+    let held = compliance(PersonStatus::Compliant, day(0));
     for observed in [PersonStatus::NotCompliant, PersonStatus::NotEnrolled, PersonStatus::Unknown] {
         assert_eq!(next(Some(held), observed, day(5_000), None), held);
     }
@@ -94,12 +94,12 @@ fn compliance_sticks_against_a_source_that_withdraws_it() {
 
 #[test]
 fn certification_ends_by_time_to_the_second() {
-    let held = standing(PersonStatus::Compliant, day(0));
+    let held = compliance(PersonStatus::Compliant, day(0));
     let just_before = day(365) - TimeDelta::seconds(1);
     assert!(held.is_settled(just_before, Some(365)));
     assert!(!held.is_settled(day(365), Some(365)));
     let lost = next(Some(held), PersonStatus::NotCompliant, day(365), Some(365));
-    assert_eq!(lost, standing(PersonStatus::NotCompliant, day(365)));
+    assert_eq!(lost, compliance(PersonStatus::NotCompliant, day(365)));
     let again = next(Some(held), PersonStatus::Compliant, day(365), Some(365));
     assert_eq!(again.since, day(365));
 }
@@ -107,7 +107,7 @@ fn certification_ends_by_time_to_the_second() {
 #[test]
 fn a_cut_list_changes_nobody() {
     for status in [PersonStatus::NotCompliant, PersonStatus::NotEnrolled] {
-        let known = standing(status, day(0));
+        let known = compliance(status, day(0));
         assert_eq!(next(Some(known), PersonStatus::Unknown, day(1), None), known);
     }
     assert_eq!(next(None, PersonStatus::Unknown, day(1), None).status, PersonStatus::Unknown);
@@ -115,10 +115,10 @@ fn a_cut_list_changes_nobody() {
 
 #[test]
 fn a_status_keeps_its_date_while_it_lasts() {
-    let open = standing(PersonStatus::NotCompliant, day(0));
+    let open = compliance(PersonStatus::NotCompliant, day(0));
     assert_eq!(next(Some(open), PersonStatus::NotCompliant, day(9), None), open);
     let done = next(Some(open), PersonStatus::Compliant, day(9), None);
-    assert_eq!(done, standing(PersonStatus::Compliant, day(9)));
+    assert_eq!(done, compliance(PersonStatus::Compliant, day(9)));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn who_is_reset_earns_it_again() {
     assert_eq!(back.status, PersonStatus::Unknown);
     assert!(!back.is_settled(day(11), None));
     let earned = next(Some(back), PersonStatus::Compliant, day(11), None);
-    assert_eq!(earned, standing(PersonStatus::Compliant, day(11)));
+    assert_eq!(earned, compliance(PersonStatus::Compliant, day(11)));
 }
 
 const RULE: RunRule = RunRule { as_of: DateTime::UNIX_EPOCH, recertify_after_days: None, is_first: false };
@@ -150,13 +150,13 @@ fn a_run_leaves_the_settled_the_inactive_and_whom_no_list_decides_as_they_are() 
     assert_eq!(rule(0).after_run(None, listed(None, false), || panic!("not needed")), None);
     assert_eq!(rule(0).after_run(None, here, || None), None, "the lists were not read");
     let open = rule(0).after_run(None, here, || in_a(enrolled(OPEN), false)).unwrap();
-    assert_eq!((open.standing, open.missing.len()), (standing(PersonStatus::NotCompliant, day(0)), 1));
+    assert_eq!((open.compliance, open.missing.len()), (compliance(PersonStatus::NotCompliant, day(0)), 1));
     let cut = rule(1).after_run(Some(&open), here, || in_a(enrolled(Completion::Unknown), true)).unwrap();
     assert_eq!(cut, open);
     let left = rule(1).after_run(Some(&open), listed(Some(LearnerState::Inactive), true), || None).unwrap();
     assert_eq!(left, PersonState { inactive: true, ..open.clone() });
     let back = rule(2).after_run(Some(&left), here, || in_a(enrolled(DONE), false)).unwrap();
-    assert_eq!((back.standing, back.inactive), (standing(PersonStatus::Compliant, day(2)), false));
+    assert_eq!((back.compliance, back.inactive), (compliance(PersonStatus::Compliant, day(2)), false));
     assert_eq!(rule(3).after_run(Some(&back), here, || panic!("settled")).unwrap(), back);
     // A vanished assignment: who was open in it stays so, who was not seen in it was not, and before the first run nobody knows.
     let id = SatId::parse("A").unwrap();
@@ -178,10 +178,10 @@ fn each_compliance_earns_its_own_certificates_and_who_lost_it_is_owed_none() {
     assert_eq!(earned(&person), [day(0)]);
     person.certificates[0].outcome =
         CertificateOutcome::NoneAvailable { asked_at: day(0), answer: "status 404".to_owned() };
-    person.standing.since = day(400);
+    person.compliance.since = day(400);
     owe_certificates(&mut person);
     assert_eq!(earned(&person), [day(0), day(400)]);
-    person.standing.status = PersonStatus::NotCompliant;
+    person.compliance.status = PersonStatus::NotCompliant;
     owe_certificates(&mut person);
     assert_eq!(earned(&person), [day(0)], "what was asked stays known");
 }

@@ -55,7 +55,8 @@ pub struct PeopleSettings {
     /// What is kept of people.
     pub mode: PrivacyMode,
     /// The assignments that count.
-    pub picks: SelectedAssignments,
+    #[serde(rename = "picks")]
+    pub selected: SelectedAssignments,
     /// After so many days a compliant person must certify again; never without it.
     #[serde(deserialize_with = "days")]
     pub recertify_after_days: Option<u32>,
@@ -78,7 +79,7 @@ impl PeopleSettings {
     /// Whether people are tracked at all: the mode keeps some of them, and assignments are selected.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.mode != PrivacyMode::Aggregate && !self.picks.is_empty()
+        self.mode != PrivacyMode::Aggregate && !self.selected.is_empty()
     }
 }
 
@@ -152,7 +153,7 @@ pub struct StoredCertificate {
 pub struct PersonState {
     /// The status, and since when.
     #[serde(flatten)]
-    pub standing: ComplianceStatus,
+    pub compliance: ComplianceStatus,
     /// Selected assignments that they are enrolled in and done with.
     #[serde(default)]
     pub completed: SelectedAssignments,
@@ -313,7 +314,7 @@ pub struct OnboardingPrompt {
 /// The prompt for a person of whom this is known.
 #[must_use]
 pub fn onboarding_prompt(person: PersonId, state: &PersonState) -> OnboardingPrompt {
-    let (action_needed, text) = match state.standing.status {
+    let (action_needed, text) = match state.compliance.status {
         PersonStatus::Compliant => (false, "You have completed your security awareness training."),
         PersonStatus::NotCompliant => (true, "Please complete the security awareness training assigned to you."),
         PersonStatus::NotEnrolled => {
@@ -326,8 +327,8 @@ pub fn onboarding_prompt(person: PersonId, state: &PersonState) -> OnboardingPro
     };
     OnboardingPrompt {
         person,
-        status: state.standing.status,
-        since: state.standing.since,
+        status: state.compliance.status,
+        since: state.compliance.since,
         missing: state.missing.clone(),
         action_needed,
         text,

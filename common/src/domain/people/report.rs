@@ -75,7 +75,7 @@ pub struct TrainingCollection {
     /// What was odd about the list of assignments.
     pub quality: Quality,
     /// The assignments that count.
-    pub picks: SelectedAssignments,
+    pub selected: SelectedAssignments,
     /// The account.
     pub account: MeasuredAccount,
     /// When it started.
@@ -119,7 +119,7 @@ pub fn report_of(collection: &TrainingCollection, tenant: Tenant, map: &ControlM
         data_quality: quality.entries(),
         collected_at: collection.collected_at,
         as_of: collection.as_of,
-        assignments: collection.picks.clone(),
+        assignments: collection.selected.clone(),
         account: account.clone(),
         tenant,
         controls: map.controls_for(Evidence::PersonTraining, ControlOptions::default()),

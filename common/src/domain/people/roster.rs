@@ -348,7 +348,7 @@ impl Roster {
     pub fn quality(&self) -> Quality {
         let mut quality = self.quality.clone();
         let left_out = self.people.values().filter(|listed| self.inclusion(listed) == Inclusion::LeftOut).count();
-        quality.note_many(QualityCode::PickedAssignmentMissing, self.gone().len() as u64);
+        quality.note_many(QualityCode::SelectedAssignmentMissing, self.gone().len() as u64);
         quality.note_many(QualityCode::InactivePeople, left_out as u64);
         quality.note_many(QualityCode::TruncatedList, self.lists_cut());
         quality
@@ -386,8 +386,8 @@ mod tests {
 
     fn done(roster: &mut Roster, index: usize, who: &str) {
         let key = RecordKey::from_text(&format!("{index}-{who}"));
-        let stamp = RawTimestamp::Text("2026-03-01T12:00:00Z");
-        roster.add_activity(index, key, learner(who), stamp, at("2026-03-22T12:00:00Z"));
+        let timestamp = RawTimestamp::Text("2026-03-01T12:00:00Z");
+        roster.add_activity(index, key, learner(who), timestamp, at("2026-03-22T12:00:00Z"));
     }
 
     fn evaluated(roster: &Roster, was_open: Option<bool>) -> Vec<(String, PersonStatus)> {
@@ -463,7 +463,7 @@ mod tests {
         let mut roster = roster(&["A"], 100);
         roster.enroll(0, learner("one"), Profile::default());
         done(&mut roster, 0, "one");
-        assert_eq!(roster.quality().count(QualityCode::PickedAssignmentMissing), 1);
+        assert_eq!(roster.quality().count(QualityCode::SelectedAssignmentMissing), 1);
         assert_eq!(evaluated(&roster, Some(true)), named(&[("one", NotCompliant)]));
         assert_eq!(evaluated(&roster, Some(false)), named(&[("one", Compliant)]));
         assert_eq!(evaluated(&roster, None), named(&[("one", Unknown)]));

@@ -1,4 +1,4 @@
-//! Which assignments a connection may pick for the training of people, and what became of those that it picked.
+//! Which assignments a connection may select for the training of people, and what became of those that it selected.
 
 use crate::domain::quality::{Quality, QualityCode, normalized};
 use crate::domain::sat::assignment::{AssignmentFacts, AssignmentState, classify};
@@ -11,18 +11,18 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// The assignments that count, by id; empty when nothing was picked.
+/// The assignments that count, by id; empty when nothing was selected.
 pub type SelectedAssignments = BTreeSet<SatId>;
 
-/// Picked assignments, at most: each costs requests of its own in every run.
-pub const MAX_PICKS: usize = 100;
+/// Selected assignments, at most: each costs requests of its own in every run.
+pub const MAX_SELECTED: usize = 100;
 
-/// What the source says of one assignment that may be picked.
+/// What the source says of one assignment that may be selected.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DescribedAssignment<'a> {
     /// Id and status.
     pub facts: AssignmentFacts<'a>,
-    /// Its name. It is shown to who picks, and never stored.
+    /// Its name. It is shown to whoever selects, and never stored.
     pub name: Option<&'a str>,
     /// When it begins.
     pub starts_at: RawTimestamp<'a>,
@@ -30,9 +30,9 @@ pub struct DescribedAssignment<'a> {
     pub ends_at: RawTimestamp<'a>,
 }
 
-/// An assignment that may be picked, as it is shown.
+/// An assignment that may be selected, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PickableAssignment {
+pub struct SelectableAssignment {
     /// Its id.
     pub id: SatId,
     /// Its name, if the source gives one.
@@ -43,11 +43,12 @@ pub struct PickableAssignment {
     pub starts_at: Option<DateTime<Utc>>,
     /// When it ends.
     pub ends_at: Option<DateTime<Utc>>,
-    /// Whether the connection has picked it.
-    pub picked: bool,
+    /// Whether the connection has selected it.
+    #[serde(rename = "picked")]
+    pub selected: bool,
 }
 
-/// Where a picked assignment is now.
+/// Where a selected assignment is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// The account lists it.
@@ -58,22 +59,22 @@ pub enum Place {
     BeyondTheCap,
 }
 
-/// A choice that names assignments which cannot be picked.
+/// A choice that names assignments which cannot be selected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct CannotPick {
+pub struct CannotSelect {
     /// The ids, each with why.
     pub bad: Vec<(SatId, &'static str)>,
-    /// The ids that can be picked, each with its status.
+    /// The ids that can be selected, each with its status.
     pub good: Vec<(SatId, AssignmentState)>,
 }
 
 /// Good ids named in one line, at most; the command `assignments` lists all.
 const SHOWN: usize = 20;
 
-impl fmt::Display for CannotPick {
+impl fmt::Display for CannotSelect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bad: Vec<String> = self.bad.iter().map(|(id, why)| format!("{id} ({why})")).collect();
-        write!(f, "these assignments cannot be picked: {}; ", bad.join(", "))?;
+        write!(f, "these assignments cannot be selected: {}; ", bad.join(", "))?;
         if self.good.is_empty() {
             return f.write_str("the account has none that can");
         }
@@ -121,7 +122,7 @@ impl AssignmentBook {
         Self { capped: Capped::at(cap), listed: BTreeMap::new(), unusable: 0, quality: Quality::default() }
     }
 
-    /// Adds a listed assignment; of two with one id the first counts. One whose id does not belong in a path cannot be picked.
+    /// Adds a listed assignment; of two with one id the first counts. One whose id does not belong in a path cannot be selected.
     pub fn add(&mut self, assignment: &DescribedAssignment<'_>) {
         if !self.capped.admit() {
             return;
@@ -154,7 +155,7 @@ impl AssignmentBook {
     /// Checks the list, now complete.
     ///
     /// # Errors
-    /// [`Inconsistent`] for a list of nothing but records without ids: it would turn every pick into one that is gone.
+    /// [`Inconsistent`] for a list of nothing but records without ids: it would turn every selected one into one that is gone.
     pub fn check(&self) -> Result<(), Inconsistent> {
         if self.capped.read() > 0 && self.listed.is_empty() && self.unusable == 0 {
             return Err(Inconsistent::NoIds { list: SatList::Assignments, records: self.capped.read() });
@@ -168,23 +169,23 @@ impl AssignmentBook {
         self.capped
     }
 
-    /// Those that can be picked, by id.
+    /// Those that can be selected, by id.
     #[must_use]
-    pub fn pickable(&self, picks: &SelectedAssignments) -> Vec<PickableAssignment> {
-        let can_be = self.listed.iter().filter(|(_, listed)| listed.state.can_be_picked());
+    pub fn selectable(&self, selected: &SelectedAssignments) -> Vec<SelectableAssignment> {
+        let can_be = self.listed.iter().filter(|(_, listed)| listed.state.can_be_selected());
         can_be
-            .map(|(id, listed)| PickableAssignment {
+            .map(|(id, listed)| SelectableAssignment {
                 id: id.clone(),
                 name: listed.name.clone(),
                 status: listed.state,
                 starts_at: listed.starts_at,
                 ends_at: listed.ends_at,
-                picked: picks.contains(id),
+                selected: selected.contains(id),
             })
             .collect()
     }
 
-    /// Checks a choice: in progress, completed or draft, and listed. What was cut off cannot be checked, so it cannot be picked.
+    /// Checks a choice: in progress, completed or draft, and listed. What was cut off cannot be checked, so it cannot be selected.
     ///
     /// ```
     /// use common::domain::{people::selection::*, sat::{assignment::AssignmentFacts, id::SatId}};
@@ -193,35 +194,35 @@ impl AssignmentBook {
     ///     let facts = AssignmentFacts { id: Some(id), status: Some(status) };
     ///     book.add(&DescribedAssignment { facts, ..Default::default() });
     /// }
-    /// let picks = |ids: &[&str]| -> SelectedAssignments { ids.iter().map(|id| SatId::parse(*id).unwrap()).collect() };
-    /// assert!(book.check_choice(&picks(&["a8Rt2"])).is_ok());
-    /// let refused = book.check_choice(&picks(&["a8Rt2", "b3", "zz"])).unwrap_err().to_string();
+    /// let selected = |ids: &[&str]| -> SelectedAssignments { ids.iter().map(|id| SatId::parse(*id).unwrap()).collect() };
+    /// assert!(book.check_selection(&selected(&["a8Rt2"])).is_ok());
+    /// let refused = book.check_selection(&selected(&["a8Rt2", "b3", "zz"])).unwrap_err().to_string();
     /// assert_eq!(
     ///     refused,
-    ///     "these assignments cannot be picked: b3 (being sent out, or called off), zz (not there); \
+    ///     "these assignments cannot be selected: b3 (being sent out, or called off), zz (not there); \
     ///      those that can are a8Rt2 (in progress)"
     /// );
     /// ```
     ///
     /// # Errors
-    /// [`CannotPick`] names the bad ones, and those that can be picked.
-    pub fn check_choice(&self, picks: &SelectedAssignments) -> Result<(), CannotPick> {
+    /// [`CannotSelect`] names the bad ones, and those that can be selected.
+    pub fn check_selection(&self, selected: &SelectedAssignments) -> Result<(), CannotSelect> {
         let why = |id: &SatId| match self.listed.get(id) {
-            Some(listed) if listed.state.can_be_picked() => None,
+            Some(listed) if listed.state.can_be_selected() => None,
             Some(listed) if listed.deleted => Some("deleted"),
             Some(listed) => Some(spoken(listed.state)),
             None if self.capped.is_cut() => Some("not among the assignments that were read, up to the cap"),
             None => Some("not there"),
         };
-        let bad: Vec<_> = picks.iter().filter_map(|id| Some((id.clone(), why(id)?))).collect();
+        let bad: Vec<_> = selected.iter().filter_map(|id| Some((id.clone(), why(id)?))).collect();
         if bad.is_empty() {
             return Ok(());
         }
-        let good = self.pickable(picks).into_iter().map(|assignment| (assignment.id, assignment.status)).collect();
-        Err(CannotPick { bad, good })
+        let good = self.selectable(selected).into_iter().map(|assignment| (assignment.id, assignment.status)).collect();
+        Err(CannotSelect { bad, good })
     }
 
-    /// Where a picked assignment is now. One that changed its status since is still there, unless that says that it is deleted.
+    /// Where a selected assignment is now. One that changed its status since is still there, unless that says that it is deleted.
     #[must_use]
     pub fn place(&self, id: &SatId) -> Place {
         match self.listed.get(id) {
@@ -233,8 +234,8 @@ impl AssignmentBook {
     }
 }
 
-fn instant(stamp: RawTimestamp<'_>) -> Option<DateTime<Utc>> {
-    match stamp.read() {
+fn instant(timestamp: RawTimestamp<'_>) -> Option<DateTime<Utc>> {
+    match timestamp.read() {
         ParsedTimestamp::At(instant) => Some(instant),
         ParsedTimestamp::Absent | ParsedTimestamp::Unreadable => None,
     }
@@ -271,24 +272,24 @@ mod tests {
             ("../i", "completed"),
         ];
         let book = book(100, &listed);
-        let pickable = book.pickable(&[id("b")].into());
-        let shown: Vec<_> = pickable.iter().map(|it| (it.id.as_str(), it.picked)).collect();
+        let selectable = book.selectable(&[id("b")].into());
+        let shown: Vec<_> = selectable.iter().map(|it| (it.id.as_str(), it.selected)).collect();
         assert_eq!(shown, [("a", false), ("b", true), ("c", false)]);
         for bad in ["d", "e", "f", "g", "h", "i", "zz"] {
-            let refused = book.check_choice(&[id("a"), id(bad)].into()).unwrap_err();
+            let refused = book.check_selection(&[id("a"), id(bad)].into()).unwrap_err();
             assert_eq!(refused.bad.len(), 1, "{bad}");
             assert_eq!(refused.good.len(), 3);
         }
     }
 
     #[test]
-    fn a_pick_is_gone_only_when_the_whole_list_says_so() {
+    fn a_selected_one_is_gone_only_when_the_whole_list_says_so() {
         let listed = [("a", "canceled"), ("b", "deleted"), ("c", "draft")];
         assert_eq!(book(3, &listed).place(&id("a")), Place::Listed);
         assert_eq!(book(3, &listed).place(&id("b")), Place::Gone);
         assert_eq!(book(3, &listed).place(&id("z")), Place::Gone);
         assert_eq!(book(2, &listed).place(&id("z")), Place::BeyondTheCap);
-        assert!(book(2, &listed).check_choice(&[id("c")].into()).is_err());
+        assert!(book(2, &listed).check_selection(&[id("c")].into()).is_err());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::{Freshness, Policy, PolicyVersion, Rule, training};
 use crate::domain::controls::Evidence;
-use crate::domain::decisions::{DecisionId, Nonce};
+use crate::domain::decisions::Nonce;
+use crate::domain::id::DecisionId;
 use crate::domain::id::{ClientId, PolicyName, RuleId};
 use crate::domain::log::Hash;
 use chrono::{DateTime, Utc};

@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn an_unreadable_completion_leaves_the_learner_open() {
-        for stamp in [RawTimestamp::Text("2026-02-30"), RawTimestamp::NotText] {
-            let tally = after(stamp);
+        for timestamp in [RawTimestamp::Text("2026-02-30"), RawTimestamp::NotText] {
+            let tally = after(timestamp);
             assert_eq!((tally.newest.len(), tally.unreadable.len()), (0, 1));
         }
         assert!(after(RawTimestamp::Absent).unreadable.is_empty());

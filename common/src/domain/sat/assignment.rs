@@ -52,9 +52,9 @@ impl AssignmentState {
         matches!(self, Self::InProgress | Self::Completed)
     }
 
-    /// Whether a connection may pick it for the training of people.
+    /// Whether a connection may select it for the training of people.
     #[must_use]
-    pub fn can_be_picked(self) -> bool {
+    pub fn can_be_selected(self) -> bool {
         matches!(self, Self::InProgress | Self::Completed | Self::Draft)
     }
 }

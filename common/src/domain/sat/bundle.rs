@@ -8,7 +8,6 @@ use super::coverage::{self, CoverageTally, WorkforceSource};
 use super::facts::SatFacts;
 use super::list::{Inconsistent, SatList, SatRecordsRead, TruncatedList};
 use super::measures::{SatRules, measures};
-use super::person::PeopleEvidence;
 use super::phishing::{self, PhishingTally};
 use super::signal::{self, Signal, SignalContext, SignalKey};
 use crate::domain::completeness::{Dropped, ListCompleteness, OtherSource, PagesRead};
@@ -16,6 +15,7 @@ use crate::domain::controls::{ControlMap, ControlOptions};
 use crate::domain::evidence::{Reason, SchemaVersion, Tenant};
 use crate::domain::guidance::SHARED_LIMIT_ADVICE;
 use crate::domain::id::{ClientId, RunId};
+use crate::domain::people::person::PeopleEvidence;
 use crate::domain::policy::{self, InForce, Verdict};
 use crate::domain::product::Product;
 use crate::domain::quality::{Quality, QualityCode, QualityEntry};
@@ -280,7 +280,7 @@ impl SatBundle {
     #[must_use]
     pub fn with_people(mut self, people: PeopleEvidence, quality: &Quality) -> Self {
         // The rest of what was odd is about lists that the signals count already.
-        let codes = [QualityCode::InactivePeople, QualityCode::PickedAssignmentMissing];
+        let codes = [QualityCode::InactivePeople, QualityCode::SelectedAssignmentMissing];
         let own = quality.entries().into_iter().filter(|entry| codes.contains(&entry.code));
         self.metadata.data_quality.extend(own);
         self.metadata.data_quality.sort_by_key(|entry| entry.code);

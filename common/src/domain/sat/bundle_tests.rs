@@ -6,6 +6,7 @@ use crate::domain::sat::assignment::AssignmentFacts;
 use crate::domain::sat::coverage::LearnerFacts;
 use crate::domain::sat::id::{LearnerKey, SatId};
 use crate::domain::sat::phishing::CampaignFacts;
+use crate::domain::sat::status::Status;
 use crate::domain::time::{RawTimestamp, parse};
 
 const AS_OF: &str = "2026-03-22T12:00:00Z";
@@ -374,8 +375,8 @@ fn a_cut_list_is_named_where_it_matters() {
     assert_eq!(bundle.metadata.truncated_lists, [cut]);
     let truncated: Vec<bool> = bundle.signals.iter().map(|signal| signal.metadata.truncated).collect();
     assert_eq!((bundle.metadata.truncated, truncated), (true, vec![true, false]));
-    assert_eq!(bundle.signals[0].status, signal::Status::Inconclusive);
-    assert_eq!(bundle.signals[1].status, signal::Status::Pass);
+    assert_eq!(bundle.signals[0].status, Status::Inconclusive);
+    assert_eq!(bundle.signals[1].status, Status::Pass);
 }
 
 #[test]

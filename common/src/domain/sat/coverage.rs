@@ -27,7 +27,7 @@ pub const WARNING_FROM: u32 = 70;
 /// What a coverage alone means; `None` without a workforce. The exact value is compared, not the rounded one.
 ///
 /// ```
-/// use common::domain::sat::{coverage::band, signal::Status};
+/// use common::domain::sat::{coverage::band, status::Status};
 /// assert_eq!(band(90, 100), Some(Status::Pass));
 /// assert_eq!(band(89_999, 100_000), Some(Status::Warning)); // shown as 90.0
 /// assert_eq!(band(70, 100), Some(Status::Warning));

@@ -12,7 +12,7 @@ use crate::domain::id::RecordKey;
 use crate::domain::policy::{InForce, Outcome, evaluate};
 use crate::domain::product::Product;
 use crate::domain::sat::activity::ActivityTally;
-use crate::domain::sat::signal::Status;
+use crate::domain::sat::status::Status;
 use crate::domain::time::{RawTimestamp, Window, parse};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;

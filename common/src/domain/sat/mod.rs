@@ -13,14 +13,6 @@ pub mod phishing;
 pub mod signal;
 pub mod status;
 
-// Until nothing names them here any more.
-pub use super::people::{person, report as training, roster, selection};
-/// The same.
-pub mod people {
-    pub use crate::domain::people::compliance::*;
-    pub use crate::domain::people::status::*;
-}
-
 use serde::{Deserialize, Serialize};
 
 /// The read scopes that the API client needs, exactly these.

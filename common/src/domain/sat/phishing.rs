@@ -176,8 +176,8 @@ impl Listed {
             (facts.ends_at, EndField::Plain),
             (facts.completed_at, EndField::Completion),
         ];
-        for (stamp, field) in fields {
-            match stamp.read() {
+        for (timestamp, field) in fields {
+            match timestamp.read() {
                 ParsedTimestamp::At(end) => return Some((end, field)),
                 ParsedTimestamp::Unreadable => self.quality.note(QualityCode::MalformedTimestamp),
                 ParsedTimestamp::Absent => {}

@@ -2,7 +2,7 @@
 
 use super::coverage::{self, Coverage, WorkforceSource};
 use super::phishing::{self, Phishing};
-pub use super::status::Status;
+use super::status::Status;
 use crate::domain::controls::{ControlMap, ControlOptions, ControlRef, Evidence};
 use crate::domain::evidence::Reason;
 use crate::domain::time::Window;
@@ -131,7 +131,7 @@ pub struct SignalContext<'a> {
 }
 
 impl SignalContext<'_> {
-    fn judged(&self, status: Status, reason: Option<Reason>) -> (Status, Option<Reason>) {
+    fn evaluated(&self, status: Status, reason: Option<Reason>) -> (Status, Option<Reason>) {
         if self.account_of_another_client {
             return (Status::Inconclusive, Some(Reason::AccountOfAnotherClient));
         }
@@ -160,7 +160,7 @@ pub fn of_coverage(evaluated: &Coverage, context: &SignalContext<'_>) -> Signal 
         "coverage_without_departed_pct": evaluated.shown_without_departed(),
         "thresholds_pct": {"pass_from": coverage::PASS_FROM, "warning_from": coverage::WARNING_FROM},
     });
-    let (status, reason) = context.judged(evaluated.status, evaluated.reason);
+    let (status, reason) = context.evaluated(evaluated.status, evaluated.reason);
     Signal {
         signal_key: SignalKey::WorkforceCoverage,
         window_days: coverage::WINDOW_DAYS,
@@ -181,7 +181,7 @@ pub fn of_phishing(evaluated: &Phishing, ends: [u64; 3], context: &SignalContext
         "parent_campaigns_counted": evaluated.parents_counted,
         "thresholds_pct": {"pass_up_to": phishing::PASS_UP_TO, "warning_up_to": phishing::WARNING_UP_TO},
     });
-    let (status, reason) = context.judged(evaluated.status, evaluated.reason);
+    let (status, reason) = context.evaluated(evaluated.status, evaluated.reason);
     Signal {
         signal_key: SignalKey::PhishingSimulation,
         window_days: phishing::WINDOW_DAYS,

@@ -7,11 +7,13 @@ pub use row::{NoEvidence, RowEvidence, WindowFailure, WindowRow};
 pub use totals::WindowTotals;
 
 use super::calendar::{self, day_of, end_of, start_of, tick_of};
-use super::connection::{AUTH_BACKOFF, Product};
+use super::connection::AUTH_BACKOFF;
 use super::control_status::age_of;
+use super::failure::FailureCode;
 use super::id::{ConnectionId, RunId};
 use super::policy::{Outcome, PolicyRef};
-use super::run::{FailureCode, LONGEST_RUN};
+use super::product::Product;
+use super::run::LONGEST_RUN;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

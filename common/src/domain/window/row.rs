@@ -1,9 +1,9 @@
 //! One day of one connection.
 
-use crate::domain::connection::Product;
+use crate::domain::failure::FailureCode;
 use crate::domain::id::{ConnectionId, RunId};
 use crate::domain::policy::{Outcome, PolicyRef};
-use crate::domain::run::FailureCode;
+use crate::domain::product::Product;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -69,7 +69,7 @@ macro_rules! resource {
 pub(super) type Account<'a> = Record<'a, AccountAttributes<'a>>;
 /// `/accounts/{id}/assignments` and `/accounts/{id}/learners`, of which only the status is read
 pub(super) type WithStatus<'a> = Record<'a, StatusAttribute<'a>>;
-/// `/accounts/{id}/assignments`, with what is shown to who picks
+/// `/accounts/{id}/assignments`, with what is shown to whoever selects
 pub(super) type Described<'a> = Record<'a, AssignmentAttributes<'a>>;
 /// `/accounts/{id}/learners` and `/assignments/{id}/learners`, with name and address
 pub(super) type Named<'a> = Record<'a, PersonAttributes<'a>>;
@@ -163,7 +163,7 @@ impl Described<'_> {
 
     /// What is shown of it; `id` is its [`Self::id`].
     pub(super) fn described<'r>(&'r self, id: Option<&'r str>) -> DescribedAssignment<'r> {
-        let times = self.attributes.object().map(|it| (it.starts_at.stamp(), it.ends_at.stamp()));
+        let times = self.attributes.object().map(|it| (it.starts_at.timestamp(), it.ends_at.timestamp()));
         let (starts_at, ends_at) = times.unwrap_or_default();
         DescribedAssignment {
             facts: AssignmentFacts { id, status: self.text(|attributes| attributes.status.text()) },
@@ -299,7 +299,7 @@ impl Activity<'_> {
 
     /// When it was completed.
     pub(super) fn completed_at(&self) -> RawTimestamp<'_> {
-        self.attributes.object().map_or_else(Default::default, |attributes| attributes.completed_at.stamp())
+        self.attributes.object().map_or_else(Default::default, |attributes| attributes.completed_at.timestamp())
     }
 
     pub(super) fn facts(&self, seed: &str) -> ActivityFacts<'_> {
@@ -347,9 +347,9 @@ impl Campaign<'_> {
             id,
             status: attributes.status.text(),
             is_parent: attributes.is_parent.flag() == Some(true),
-            campaign_ends_at: attributes.campaign_ends_at.stamp(),
-            ends_at: attributes.ends_at.stamp(),
-            completed_at: attributes.completed_at.stamp(),
+            campaign_ends_at: attributes.campaign_ends_at.timestamp(),
+            ends_at: attributes.ends_at.timestamp(),
+            completed_at: attributes.completed_at.timestamp(),
             sent: stats.and_then(|stats| stats.sent.count()),
             compromised: stats.and_then(|stats| stats.compromised.count()),
             reported: stats.and_then(|stats| stats.reported.count()),

@@ -40,7 +40,7 @@ pub fn render(contents: &Contents) -> Result<BTreeMap<String, Derived>, PackErro
     let policies: Vec<String> =
         contents.policies.iter().map(|it| layout::policy(it.name().as_str(), &it.version().to_string())).collect();
     let logs: Vec<String> = contents.logs.keys().map(layout::log).collect();
-    let judged =
+    let evaluated =
         || [newest.clone(), policies.clone(), decisions.clone(), vec![layout::CONTROL_MAP.to_owned()]].concat();
     let windowed = || [bundles.clone(), logs.clone(), decisions.clone(), vec![layout::WINDOW.to_owned()]].concat();
     let mut files = BTreeMap::new();
@@ -52,14 +52,14 @@ pub fn render(contents: &Contents) -> Result<BTreeMap<String, Derived>, PackErro
     add("csv/verdicts.csv", tables::verdicts(contents), bundles.clone());
     add("csv/findings.csv", tables::findings(contents), bundles.clone());
     add("csv/completeness.csv", tables::completeness(contents), bundles.clone());
-    add("csv/controls.csv", tables::controls(contents), judged());
+    add("csv/controls.csv", tables::controls(contents), evaluated());
     add("csv/exceptions.csv", tables::exceptions(contents), decisions.clone());
     add("csv/attestations.csv", tables::attestations(contents), decisions.clone());
     add("csv/audit-log.csv", tables::audit_log(contents), vec![layout::EVENTS.to_owned()]);
     add("csv/window.csv", tables::window(contents), windowed());
-    add(layout::OSCAL, oscal::results(contents)?, judged());
-    add(layout::OCSF, ocsf::findings(contents)?, judged());
-    add(layout::SUMMARY, pages::summary(contents), [judged(), windowed()].concat());
+    add(layout::OSCAL, oscal::results(contents)?, evaluated());
+    add(layout::OCSF, ocsf::findings(contents)?, evaluated());
+    add(layout::SUMMARY, pages::summary(contents), [evaluated(), windowed()].concat());
     add(layout::README, pages::readme(contents), Vec::new());
     add(layout::FACTS_SCHEMA, FACTS_SCHEMA.as_bytes().to_vec(), Vec::new());
     for file in files.values_mut() {

@@ -23,7 +23,7 @@ pub(super) struct Keys {
     /// The ones that older checkpoints may be signed by, this one too.
     pub accepted: Vec<VerifierKey>,
     /// How far they can be trusted, for people.
-    pub told: String,
+    pub summary: String,
 }
 
 /// The key that signed the manifest, and whether it is one that was learnt by another way.
@@ -52,9 +52,9 @@ pub(super) fn keys(
         return Err(in_note("the signature is not that of the key in the manifest"));
     }
     if known.keys.is_empty() {
-        let told =
+        let summary =
             format!("signed by {current}; this key came with the file: compare it with the operator's, or give --key");
-        return Ok(Keys { accepted: vec![current.clone()], current, told });
+        return Ok(Keys { accepted: vec![current.clone()], current, summary });
     }
     // From a key that was given, over the leaves that announce others, to the one that signed.
     let mut accepted = known.keys.clone();
@@ -75,12 +75,12 @@ pub(super) fn keys(
     if !accepted.contains(&current) {
         return Err(in_note("the key that signed is none of those given with --key, and none that they announced"));
     }
-    let told = if known.keys.contains(&current) {
+    let summary = if known.keys.contains(&current) {
         format!("signed by {current}, which was given")
     } else {
         format!("signed by {current}, announced by a key that was given ({followed} followed)")
     };
-    Ok(Keys { current, accepted, told })
+    Ok(Keys { current, accepted, summary })
 }
 
 /// Every statement is of the log that it is in.

@@ -55,7 +55,7 @@ fn steps(bytes: &[u8], known: &Known<'_>, report: &mut Report) -> Result<(), Sto
     report.step(Step::Log, history::logs(&contents))?;
     report.passed(Step::Log, format!("size and root of {} logs", contents.logs.len() + 1));
     report.step(Step::Signature, history::checkpoints(&contents, &keys.current))?;
-    report.passed(Step::Signature, keys.told.clone());
+    report.passed(Step::Signature, keys.summary.clone());
     report.step(Step::BundleProof, history::bundle_proofs(&contents))?;
     let proved = contents.bundles.iter().filter(|bundle| bundle.proof.is_some()).count();
     report.passed(Step::BundleProof, format!("{proved} bundles are in the trees of their runs"));
@@ -64,14 +64,14 @@ fn steps(bytes: &[u8], known: &Known<'_>, report: &mut Report) -> Result<(), Sto
     report.step(Step::Unlogged, history::unlogged(&contents))?;
     report.passed(Step::Unlogged, format!("{} bundles are from before the log", contents.bundles.len() - proved));
     let older: Vec<Older> = report.step(Step::Consistency, history::older(known))?;
-    let told = report.step(Step::Consistency, history::consistency(&contents, &older, &keys))?;
-    report.passed(Step::Consistency, told);
-    let told = report.step(Step::Window, history::coverage(&contents))?;
-    report.passed(Step::Window, told);
-    let told = report.step(Step::Decision, history::decisions(&contents))?;
-    report.passed(Step::Decision, told);
-    let told = report.step(Step::Numbers, numbers::check(&contents))?;
-    report.passed(Step::Numbers, told);
+    let detail = report.step(Step::Consistency, history::consistency(&contents, &older, &keys))?;
+    report.passed(Step::Consistency, detail);
+    let detail = report.step(Step::Window, history::coverage(&contents))?;
+    report.passed(Step::Window, detail);
+    let detail = report.step(Step::Decision, history::decisions(&contents))?;
+    report.passed(Step::Decision, detail);
+    let detail = report.step(Step::Numbers, numbers::check(&contents))?;
+    report.passed(Step::Numbers, detail);
     if manifest.renderer != RENDERER {
         let other = format!(
             "renderer {} is not one that this version has ({RENDERER}): tables and exports are not compared",

@@ -22,7 +22,7 @@ pub struct PeopleKeyRecord {
 }
 
 impl Record for PeopleKeyRecord {
-    const KIND: &'static str = "keeping of people";
+    const KIND: &'static str = "key record of people";
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,19 +75,19 @@ impl Store {
         self.all(&keys::accesses(company, connection)).await
     }
 
-    /// The keeping of a connection's people, if any are kept.
+    /// The key record of a connection's people, if any are kept.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn keeping(
+    pub async fn people_key_record(
         &self,
         company: &CompanyId,
         connection: &ConnectionId,
     ) -> Result<Option<PeopleKeyRecord>, StoreError> {
-        self.get(&keys::keeping(company, connection)).await
+        self.get(&keys::people_key_record(company, connection)).await
     }
 
-    /// Begins to keep people, or gives a keeping without a data key this one; of two who do so at once the first counts.
+    /// Begins to keep people, or gives a key record without a data key this one; of two who do so at once the first counts.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
@@ -97,7 +97,7 @@ impl Store {
         connection: &ConnectionId,
         data_key: Option<String>,
     ) -> Result<PeopleKeyRecord, StoreError> {
-        let key = keys::keeping(company, connection);
+        let key = keys::people_key_record(company, connection);
         let new = PeopleKeyRecord { id: format!("{:032x}", fastrand::u128(..)), data_key };
         let condition = if new.data_key.is_some() {
             "attribute_not_exists(pk) OR attribute_not_exists(data_key) OR attribute_type(data_key, :null)"
@@ -151,8 +151,8 @@ impl Store {
     /// [`StoreError::Unavailable`]; a repetition goes on with what is left.
     pub async fn forget_identities(&self, company: &CompanyId, connection: &ConnectionId) -> Result<u64, StoreError> {
         // First the key: from here on nothing that was sealed opens, and no run writes more of it.
-        let keeping = PeopleKeyRecord { id: format!("{:032x}", fastrand::u128(..)), data_key: None };
-        self.put_item(keeping.to_item(&keys::keeping(company, connection))?).await?;
+        let key_record = PeopleKeyRecord { id: format!("{:032x}", fastrand::u128(..)), data_key: None };
+        self.put_item(key_record.to_item(&keys::people_key_record(company, connection))?).await?;
         let mut changed = 0;
         for stored in self.stored_people(company, connection).await?.into_values() {
             let StoredPerson { visible: Some(mut record), revision } = stored else { continue };
@@ -188,9 +188,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`]; a repetition goes on with what is left.
     pub async fn erase_people(&self, company: &CompanyId, connection: &ConnectionId) -> Result<u64, StoreError> {
-        // First the keeping: from here on no run writes anybody, and nothing that is sealed opens.
-        let keeping = keys::keeping(company, connection);
-        let range = keys::Range { pk: keeping.pk, from: keeping.sk.clone(), to: keeping.sk };
+        // First the key record: from here on no run writes anybody, and nothing that is sealed opens.
+        let key_record = keys::people_key_record(company, connection);
+        let range = keys::Range { pk: key_record.pk, from: key_record.sk.clone(), to: key_record.sk };
         let first = self.delete_range(&range).await?;
         Ok(first + self.delete_range(&keys::all_of_people(company, connection)).await?)
     }

@@ -115,7 +115,7 @@ impl PersonItem {
     fn new(record: &PersonRecord, before: Option<&PersonRecord>, revision: u64) -> Result<Self, StoreError> {
         Ok(Self {
             person: record.person.clone(),
-            status: record.state.standing.status.to_string(),
+            status: record.state.compliance.status.to_string(),
             state: json(&record.state)?,
             sealed: record.sealed.clone(),
             before: before.map(|before| json(&before.state)).transpose()?,
@@ -267,8 +267,8 @@ impl Store {
             let Some(StoredPerson { visible: Some(mut record), revision }) = stored else {
                 return Err(StoreError::NotFound { record: PersonItem::KIND });
             };
-            let event = PersonEvent::Reset { from: record.state.standing.status, reset: reset.clone() };
-            record.state.standing = after_reset(reset);
+            let event = PersonEvent::Reset { from: record.state.compliance.status, reset: reset.clone() };
+            record.state.compliance = after_reset(reset);
             record.state.reset = Some(reset.clone());
             let item = PersonItem::new(&record, None, revision + 1)?;
             let item = item.to_item(&keys::person(company, connection, person))?;

@@ -18,7 +18,7 @@ const PEOPLE_AT_ONCE: usize = 25;
 /// Transactions under way at the same time.
 const CONCURRENCY: usize = 4;
 
-/// Actions before those of people: the lease and the keeping are checked.
+/// Actions before those of people: the lease and the key record are checked.
 const CHECKS: usize = 2;
 
 /// What a run writes about a person.
@@ -46,20 +46,20 @@ pub struct PeopleWritten {
 }
 
 impl Store {
-    /// Writes people, visible once the lease's run is committed. Each transaction checks the lease and the keeping, and that nobody changed the
+    /// Writes people, visible once the lease's run is committed. Each transaction checks the lease and the key record, and that nobody changed the
     /// people since they were read.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`], and [`StoreError::Conflict`] when people were erased since `keeping` was read.
+    /// [`StoreError::LeaseLost`], and [`StoreError::Conflict`] when people were erased since `key_record` was read.
     pub async fn write_people(
         &self,
         lease: &Lease,
-        keeping: &PeopleKeyRecord,
+        key_record: &PeopleKeyRecord,
         writes: Vec<PersonWrite>,
     ) -> Result<PeopleWritten, StoreError> {
         let chunks: Vec<Vec<PersonWrite>> = writes.chunks(PEOPLE_AT_ONCE).map(<[_]>::to_vec).collect();
         stream::iter(chunks)
-            .map(|chunk| self.write_some(lease, keeping, chunk))
+            .map(|chunk| self.write_some(lease, key_record, chunk))
             .buffer_unordered(CONCURRENCY)
             .try_fold(PeopleWritten::default(), |sum, some| async move {
                 Ok(PeopleWritten {
@@ -75,15 +75,15 @@ impl Store {
     async fn write_some(
         &self,
         lease: &Lease,
-        keeping: &PeopleKeyRecord,
+        key_record: &PeopleKeyRecord,
         mut writes: Vec<PersonWrite>,
     ) -> Result<PeopleWritten, StoreError> {
         let mut written = PeopleWritten::default();
         while !writes.is_empty() {
             let mut actions = vec![
                 lease.change().check(&self.table)?,
-                Change::of(keys::keeping(&lease.company, &lease.connection))
-                    .only_if("id", text(&keeping.id))
+                Change::of(keys::people_key_record(&lease.company, &lease.connection))
+                    .only_if("id", text(&key_record.id))
                     .check(&self.table)?,
             ];
             // Which person each action is about.

@@ -1,7 +1,8 @@
 //! Every key of the table. Ids hold no `#`, so it separates; no character of an id sorts after `~`, so a prefix and `~` end a range.
 
 use super::Item;
-use crate::domain::decisions::{Decision, DecisionId};
+use crate::domain::decisions::Decision;
+use crate::domain::id::DecisionId;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey, PersonId, PolicyName, RunId};
 use crate::domain::policy::PolicyVersion;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -278,7 +279,7 @@ pub(in crate::store) fn events(company: &CompanyId, connection: &ConnectionId, p
     Range::under(people_of(company, connection), &format!("EVENT#{person}#"))
 }
 
-pub(in crate::store) fn keeping(company: &CompanyId, connection: &ConnectionId) -> Key {
+pub(in crate::store) fn people_key_record(company: &CompanyId, connection: &ConnectionId) -> Key {
     Key { pk: people_of(company, connection), sk: "KEEPING".to_owned() }
 }
 

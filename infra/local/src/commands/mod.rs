@@ -67,10 +67,11 @@ pub enum Command {
     Findings(OfClientAsOf),
     /// Print how completely the lists behind a client's evidence were read
     Completeness(OfClientAsOf),
-    /// List the training assignments that can be picked
+    /// List the training assignments that can be selected
     Assignments(OfConnection),
-    /// Pick the assignments that count for each person's training
-    Pick(assignments::pick::Options),
+    /// Select the assignments that count for each person's training
+    #[command(visible_alias = "pick")]
+    Select(assignments::select::Options),
     /// Say what is kept of people: nothing, a keyed hash, or name and e-mail, sealed
     Privacy(people::privacy::Options),
     /// List people and where they stand
@@ -146,7 +147,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Findings(options) => evidence::findings::run(options).await,
         Command::Completeness(options) => evidence::completeness::run(options).await,
         Command::Assignments(options) => assignments::list::run(options).await,
-        Command::Pick(options) => assignments::pick::run(options).await,
+        Command::Select(options) => assignments::select::run(options).await,
         Command::Privacy(options) => people::privacy::run(options).await,
         Command::People(options) => people::list::run(options).await,
         Command::Person(options) => people::show::run(options).await,

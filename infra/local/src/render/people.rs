@@ -5,17 +5,17 @@ use common::app::people::Identity;
 use common::domain::connection::Connection;
 use common::domain::people::person::{CertificateOutcome, OnboardingPrompt, PeopleSummary, PersonEvent, PersonState};
 use common::domain::people::report::TrainingReport;
-use common::domain::people::selection::{PickableAssignment, SelectedAssignments};
+use common::domain::people::selection::{SelectableAssignment, SelectedAssignments};
 use common::domain::text::line;
 use common::store::{LoggedEvent, PersonRecord};
 use serde_json::json;
 
 /// Ids in one cell.
-pub fn ids(picks: &SelectedAssignments) -> String {
-    if picks.is_empty() {
+pub fn ids(selected: &SelectedAssignments) -> String {
+    if selected.is_empty() {
         return "-".to_owned();
     }
-    picks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    selected.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The counts in one line.
@@ -55,9 +55,9 @@ pub fn training(report: &TrainingReport) -> String {
     text
 }
 
-/// The assignments that can be picked.
-pub fn assignments(assignments: &[PickableAssignment], gone: &SelectedAssignments) -> String {
-    let mut rows = table(&["assignment", "name", "status", "begins", "ends", "picked"]);
+/// The assignments that can be selected.
+pub fn assignments(assignments: &[SelectableAssignment], gone: &SelectedAssignments) -> String {
+    let mut rows = table(&["assignment", "name", "status", "begins", "ends", "selected"]);
     let date = |at: Option<chrono::DateTime<chrono::Utc>>| {
         at.map_or_else(|| "-".to_owned(), |at| at.format("%Y-%m-%d").to_string())
     };
@@ -69,12 +69,12 @@ pub fn assignments(assignments: &[PickableAssignment], gone: &SelectedAssignment
             status.as_str().unwrap_or_default().replace('_', " "),
             date(assignment.starts_at),
             date(assignment.ends_at),
-            if assignment.picked { "yes" } else { "" }.to_owned(),
+            if assignment.selected { "yes" } else { "" }.to_owned(),
         ]);
     }
     let mut text = format!("{rows}\n");
     if !gone.is_empty() {
-        text += &format!("picked, but no longer listed by Huntress: {}; they make nobody compliant\n", ids(gone));
+        text += &format!("selected, but no longer listed by Huntress: {}; they make nobody compliant\n", ids(gone));
     }
     text
 }
@@ -106,8 +106,8 @@ pub fn people(
         let state = &record.state;
         let mut row = vec![
             record.person.to_string(),
-            state.standing.status.to_string(),
-            time(state.standing.since),
+            state.compliance.status.to_string(),
+            time(state.compliance.since),
             ids(&state.completed),
             ids(&state.missing),
             certificates(state),
@@ -122,7 +122,7 @@ pub fn people(
     let mut text = format!(
         "{rows}\n\n{}\nassignments {} · privacy mode {} · last success {}\n",
         summary(counts),
-        ids(&settings.picks),
+        ids(&settings.selected),
         settings.mode,
         connection.last_success_at.map_or_else(|| "-".to_owned(), time),
     );
@@ -130,7 +130,7 @@ pub fn people(
         text += &format!("compliant people certify again after {days} days\n");
     }
     if !settings.is_on() {
-        text += "nobody is followed any more: these are as they were left\n";
+        text += "nobody is tracked any more: these are as they were left\n";
     }
     text
 }
@@ -141,8 +141,8 @@ pub fn person(person: &PersonRecord, events: &[LoggedEvent]) -> String {
     let mut text = format!(
         "{} is {} since {}\ncompleted {} · missing {} · certificates {}\n",
         person.person,
-        state.standing.status,
-        time(state.standing.since),
+        state.compliance.status,
+        time(state.compliance.since),
         ids(&state.completed),
         ids(&state.missing),
         certificates(state),

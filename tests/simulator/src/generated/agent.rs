@@ -2,7 +2,7 @@ use serde::Serialize;
 
 use super::draw::{Draw, Stream};
 use super::ids::Ids;
-use super::stamp::{DAY, HOUR, MINUTE, Stamp, YEAR};
+use super::timestamp::{DAY, HOUR, MINUTE, Timestamp, YEAR};
 use super::{ACCOUNT_ID, Generated, Shape};
 
 /// The vendor's `Agent`, field by field, and the `status` that the compliance platforms expect.
@@ -33,10 +33,10 @@ pub(crate) struct Agent {
     pub(crate) mac_addresses: Vec<String>,
     pub(crate) serial_number: String,
     pub(crate) tags: &'static [&'static str],
-    pub(crate) created_at: Stamp,
-    pub(crate) updated_at: Stamp,
-    pub(crate) last_callback_at: Option<Stamp>,
-    pub(crate) last_survey_at: Option<Stamp>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) last_callback_at: Option<Timestamp>,
+    pub(crate) last_survey_at: Option<Timestamp>,
     pub(crate) defender_status: Option<&'static str>,
     pub(crate) defender_substatus: Option<&'static str>,
     pub(crate) defender_policy_status: Option<&'static str>,
@@ -192,12 +192,12 @@ impl Generated {
             } else {
                 draw.pick(&TAGS)
             },
-            created_at: Stamp(created_at),
-            updated_at: Stamp(last_callback_at.map_or(created_at, |at| (at + draw.between(0, 40)).min(self.as_of))),
-            last_callback_at: last_callback_at.map(Stamp),
+            created_at: Timestamp(created_at),
+            updated_at: Timestamp(last_callback_at.map_or(created_at, |at| (at + draw.between(0, 40)).min(self.as_of))),
+            last_callback_at: last_callback_at.map(Timestamp),
             last_survey_at: last_callback_at
                 .filter(|_| is_windows)
-                .map(|at| Stamp((at - draw.between(0, 30 * MINUTE)).max(created_at))),
+                .map(|at| Timestamp((at - draw.between(0, 30 * MINUTE)).max(created_at))),
             defender_status: defender.map(|it| it.0),
             defender_substatus: defender.map(|it| it.1),
             defender_policy_status: defender.map(|it| it.2),

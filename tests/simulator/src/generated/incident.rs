@@ -2,8 +2,8 @@ use serde::{Serialize, Serializer};
 
 use super::draw::{Draw, Stream};
 use super::ids::Ids;
-use super::stamp::{DAY, HOUR, MINUTE, Stamp, YEAR};
 use super::threat::{THREATS, Threat};
+use super::timestamp::{DAY, HOUR, MINUTE, Timestamp, YEAR};
 use super::{ACCOUNT_ID, Generated, Shape};
 
 /// The customers answer within days: what is older than this is over.
@@ -31,10 +31,10 @@ pub(crate) struct VendorIncident {
     body: String,
     indicator_types: [&'static str; 1],
     indicator_counts: Counts,
-    sent_at: Option<Stamp>,
-    closed_at: Option<Stamp>,
-    status_updated_at: Stamp,
-    updated_at: Stamp,
+    sent_at: Option<Timestamp>,
+    closed_at: Option<Timestamp>,
+    status_updated_at: Timestamp,
+    updated_at: Timestamp,
     remediations: Remediations,
 }
 
@@ -53,14 +53,14 @@ pub(crate) struct PlatformIncident {
     body: String,
     indicator_types: [&'static str; 1],
     indicator_counts: Counts,
-    created_at: Stamp,
-    detected_at: Stamp,
-    resolved_at: Option<Stamp>,
+    created_at: Timestamp,
+    detected_at: Timestamp,
+    resolved_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resolution_source: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resolved_by: Option<&'static str>,
-    updated_at: Stamp,
+    updated_at: Timestamp,
 }
 
 #[derive(Serialize)]
@@ -78,9 +78,9 @@ struct Remediation {
     action: &'static str,
     parameters: [Parameter; 1],
     status: &'static str,
-    approved_at: Option<Stamp>,
+    approved_at: Option<Timestamp>,
     approved_by: Option<Approver>,
-    completed_at: Option<Stamp>,
+    completed_at: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -151,7 +151,7 @@ impl Incident {
         }
     }
 
-    pub(crate) fn updated_at(&self) -> Stamp {
+    pub(crate) fn updated_at(&self) -> Timestamp {
         match self {
             Self::Vendor(it) => it.updated_at,
             Self::Platform(it) => it.updated_at,
@@ -188,13 +188,13 @@ impl Generated {
         let platform = machine.as_ref().map_or("microsoft_365", |it| it.platform);
         let counts = Counts { kind: threat.indicator, count: draw.below(3) + 1 };
         let is_open = matches!(course, Course::Open | Course::Remediating);
-        let updated_at = Stamp(if is_open { detected_at } else { ended_at });
+        let updated_at = Timestamp(if is_open { detected_at } else { ended_at });
         match self.spec.shape {
             Shape::Vendor => {
                 let sent_at = match course {
                     Course::Remediating | Course::Deleting => None,
                     Course::Dismissed { .. } if draw.chance(500) => None,
-                    _ => Some(Stamp(detected_at)),
+                    _ => Some(Timestamp(detected_at)),
                 };
                 Incident::Vendor(VendorIncident {
                     id,
@@ -217,7 +217,7 @@ impl Generated {
                     indicator_types: [threat.indicator],
                     indicator_counts: counts,
                     sent_at,
-                    closed_at: matches!(course, Course::Closed { .. }).then_some(Stamp(ended_at)),
+                    closed_at: matches!(course, Course::Closed { .. }).then_some(Timestamp(ended_at)),
                     status_updated_at: updated_at,
                     updated_at,
                     remediations: self.remediations(&mut draw, course, &threat, &scene, (detected_at, ended_at), id),
@@ -251,9 +251,9 @@ impl Generated {
                     body,
                     indicator_types: [threat.indicator],
                     indicator_counts: counts,
-                    created_at: Stamp(created_at),
-                    detected_at: Stamp(detected_at),
-                    resolved_at: matches!(course, Course::Closed { .. }).then_some(Stamp(ended_at)),
+                    created_at: Timestamp(created_at),
+                    detected_at: Timestamp(detected_at),
+                    resolved_at: matches!(course, Course::Closed { .. }).then_some(Timestamp(ended_at)),
                     resolution_source: source.filter(|_| named_by_source),
                     resolved_by: person.filter(|_| !named_by_source),
                     updated_at,
@@ -330,7 +330,7 @@ impl Generated {
                         (false, true) => "unapproved",
                         (false, false) => "approved",
                     },
-                    approved_at: (approved || !by_hand).then_some(Stamp(detected_at)),
+                    approved_at: (approved || !by_hand).then_some(Timestamp(detected_at)),
                     approved_by: approved.then(|| Approver {
                         id: format!("{}", 70_000 + draw.below(900)),
                         name: "Robin Example",
@@ -339,7 +339,7 @@ impl Generated {
                             None => "robin@msp.example".to_owned(),
                         },
                     }),
-                    completed_at: is_over.then_some(Stamp(ended_at)),
+                    completed_at: is_over.then_some(Timestamp(ended_at)),
                 }
             })
             .collect();

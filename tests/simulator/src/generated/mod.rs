@@ -5,10 +5,10 @@ mod draw;
 mod ids;
 mod incident;
 mod organization;
-mod stamp;
 #[cfg(test)]
 mod tests;
 mod threat;
+mod timestamp;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::query::{Filters, SortField};
 use crate::token::SortKey;
 pub(crate) use draw::{Draw, Stream};
 use ids::Ids;
-pub(crate) use stamp::{DAY, MINUTE, OffsetStamp, Stamp, YEAR};
+pub(crate) use timestamp::{DAY, MINUTE, OffsetTimestamp, Timestamp, YEAR};
 
 pub(crate) const ACCOUNT_ID: i64 = 5121;
 
@@ -118,12 +118,12 @@ impl Generated {
     }
 
     pub(crate) fn sort_key(&self, list: List, index: u64, field: SortField) -> SortKey {
-        let time = |at: Stamp| SortKey::Number(at.0);
+        let time = |at: Timestamp| SortKey::Number(at.0);
         match (field, list) {
             (SortField::Id, _) => SortKey::Number(self.id(list, index)),
-            (SortField::CreatedAt, List::Organizations) => time(Stamp(self.organization_created_at(index))),
-            (SortField::CreatedAt, List::Agents) => time(Stamp(self.agent_created_at(index))),
-            (SortField::CreatedAt, List::IncidentReports) => time(Stamp(self.incident_created_at(index))),
+            (SortField::CreatedAt, List::Organizations) => time(Timestamp(self.organization_created_at(index))),
+            (SortField::CreatedAt, List::Agents) => time(Timestamp(self.agent_created_at(index))),
+            (SortField::CreatedAt, List::IncidentReports) => time(Timestamp(self.incident_created_at(index))),
             (SortField::UpdatedAt, List::Organizations) => time(self.organization(index).updated_at),
             (SortField::UpdatedAt, List::Agents) => time(self.agent(index).updated_at),
             (SortField::UpdatedAt, List::IncidentReports) => time(self.incident(index).updated_at()),

@@ -2,7 +2,7 @@ use serde::Serialize;
 
 use super::draw::{Draw, Stream};
 use super::ids::Ids;
-use super::stamp::{DAY, Stamp, YEAR};
+use super::timestamp::{DAY, Timestamp, YEAR};
 use super::{ACCOUNT_ID, Generated};
 
 /// The vendor's `Organization`, field by field.
@@ -12,8 +12,8 @@ pub(crate) struct Organization {
     pub(crate) account_id: i64,
     pub(crate) name: String,
     pub(crate) key: String,
-    pub(crate) created_at: Stamp,
-    pub(crate) updated_at: Stamp,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
     pub(crate) agents_count: u64,
     pub(crate) incident_reports_count: u64,
     pub(crate) logs_sources_count: u64,
@@ -72,8 +72,8 @@ impl Generated {
         Organization {
             id: Ids::ORGANIZATIONS.id(seed, index),
             account_id: ACCOUNT_ID,
-            created_at: Stamp(created_at),
-            updated_at: Stamp(draw.between(created_at, self.as_of)),
+            created_at: Timestamp(created_at),
+            updated_at: Timestamp(draw.between(created_at, self.as_of)),
             agents_count: agents,
             incident_reports_count: self.incidents_in(index),
             logs_sources_count: draw.below(6),

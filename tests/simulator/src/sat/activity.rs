@@ -2,7 +2,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::accounts::as_id;
-use crate::generated::OffsetStamp;
+use crate::generated::OffsetTimestamp;
 
 /// Where a row of learner activity carries the id of its learner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) struct ActivityAttributes {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) learner_id: Option<String>,
     pub(crate) progress: u64,
-    pub(crate) completed_at: Option<OffsetStamp>,
+    pub(crate) completed_at: Option<OffsetTimestamp>,
 }
 
 impl Activity {
@@ -40,7 +40,7 @@ impl Activity {
         id: String,
         learner: String,
         progress: u64,
-        completed_at: Option<OffsetStamp>,
+        completed_at: Option<OffsetTimestamp>,
         learner_id_as: LearnerIdAs,
     ) -> Self {
         let (learner_id, relationships) = match learner_id_as {

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::generated::SatGenerated;
 use super::opaque::OpaqueIds;
-use crate::generated::{DAY, Draw, MINUTE, OffsetStamp, Stream};
+use crate::generated::{DAY, Draw, MINUTE, OffsetTimestamp, Stream};
 
 #[derive(Serialize)]
 pub(crate) struct Campaign {
@@ -20,11 +20,11 @@ pub(crate) struct CampaignAttributes {
     pub(crate) title: String,
     pub(crate) status: &'static str,
     pub(crate) is_parent: bool,
-    pub(crate) first_sent_at: Option<OffsetStamp>,
-    pub(crate) launched_at: Option<OffsetStamp>,
-    pub(crate) campaign_starts_at: Option<OffsetStamp>,
-    pub(crate) campaign_ends_at: Option<OffsetStamp>,
-    pub(crate) created_at: OffsetStamp,
+    pub(crate) first_sent_at: Option<OffsetTimestamp>,
+    pub(crate) launched_at: Option<OffsetTimestamp>,
+    pub(crate) campaign_starts_at: Option<OffsetTimestamp>,
+    pub(crate) campaign_ends_at: Option<OffsetTimestamp>,
+    pub(crate) created_at: OffsetTimestamp,
     pub(crate) attempt_stats: Option<AttemptStats>,
 }
 
@@ -92,7 +92,7 @@ impl SatGenerated {
             stats = Some(of_children.fold(AttemptStats::default(), AttemptStats::plus));
         }
         let is_sent = matches!(status, "completed" | "in-progress");
-        let sent_at = |later: i64| is_sent.then_some(OffsetStamp::utc(starts_at + later));
+        let sent_at = |later: i64| is_sent.then_some(OffsetTimestamp::utc(starts_at + later));
         let is_planned = status != "draft";
         let parent = (1..=CHILDREN)
             .contains(&place)
@@ -107,9 +107,9 @@ impl SatGenerated {
                 is_parent,
                 first_sent_at: sent_at(60 * MINUTE),
                 launched_at: sent_at(0),
-                campaign_starts_at: is_planned.then_some(OffsetStamp::utc(starts_at)),
-                campaign_ends_at: is_planned.then_some(OffsetStamp::utc(ends_at)),
-                created_at: OffsetStamp::utc(starts_at.min(self.as_of) - 5 * DAY),
+                campaign_starts_at: is_planned.then_some(OffsetTimestamp::utc(starts_at)),
+                campaign_ends_at: is_planned.then_some(OffsetTimestamp::utc(ends_at)),
+                created_at: OffsetTimestamp::utc(starts_at.min(self.as_of) - 5 * DAY),
                 attempt_stats: stats,
             },
             relationships: json!({"parent": parent, "departments": []}),

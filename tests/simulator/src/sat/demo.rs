@@ -12,7 +12,7 @@ use super::learner::learner;
 use super::opaque::OpaqueIds;
 use super::{SatAccount, SatRecords};
 use crate::account::Account;
-use crate::generated::{DAY, Draw, MINUTE, OffsetStamp, Stream};
+use crate::generated::{DAY, Draw, MINUTE, OffsetTimestamp, Stream};
 use crate::list::List;
 
 const SEED: u64 = 11;
@@ -77,8 +77,8 @@ fn value(record: &impl serde::Serialize) -> Value {
 }
 
 impl Demo {
-    fn days(&self, days: i64) -> OffsetStamp {
-        OffsetStamp::utc(self.as_of + days * DAY)
+    fn days(&self, days: i64) -> OffsetTimestamp {
+        OffsetTimestamp::utc(self.as_of + days * DAY)
     }
 
     fn assignment(&self, id: &str, (name, status, times): &Course) -> Value {
@@ -97,7 +97,7 @@ impl Demo {
         let number = (assignment << 24) + row;
         let mut draw = Draw::new(SEED, Stream::Activity, number);
         let of_day = draw.between(0, 8 * 60) * MINUTE;
-        let completed_at = days_ago.map(|days| OffsetStamp::utc(self.as_of - days * DAY - of_day));
+        let completed_at = days_ago.map(|days| OffsetTimestamp::utc(self.as_of - days * DAY - of_day));
         let progress = if completed_at.is_some() { 100 } else { draw.between(5, 95).unsigned_abs() };
         let id = OpaqueIds::ACTIVITY.id(SEED, number);
         let learner = OpaqueIds::LEARNER.id(SEED, learner);
@@ -171,7 +171,7 @@ impl Demo {
                 title: title.to_owned(),
                 status,
                 is_parent: index == 0,
-                first_sent_at: Some(OffsetStamp::utc(starts_at.at + 60 * MINUTE)),
+                first_sent_at: Some(OffsetTimestamp::utc(starts_at.at + 60 * MINUTE)),
                 launched_at: Some(starts_at),
                 campaign_starts_at: Some(starts_at),
                 campaign_ends_at: Some(self.days(end)),

@@ -8,7 +8,7 @@ use super::accounts::account;
 use super::activity::{Activity, LearnerIdAs};
 use super::opaque::OpaqueIds;
 use super::{Collection, SatAccount};
-use crate::generated::{DAY, Draw, MINUTE, OffsetStamp, Stream, append};
+use crate::generated::{DAY, Draw, MINUTE, OffsetTimestamp, Stream, append};
 use crate::list::List;
 
 /// A training account to generate. Equal specifications give equal accounts, byte for byte.
@@ -65,8 +65,8 @@ struct Assignment {
 struct AssignmentAttributes {
     name: String,
     status: &'static str,
-    starts_at: Option<OffsetStamp>,
-    ends_at: Option<OffsetStamp>,
+    starts_at: Option<OffsetTimestamp>,
+    ends_at: Option<OffsetTimestamp>,
 }
 
 const CYCLE: [&str; 12] = [
@@ -167,8 +167,8 @@ impl SatGenerated {
             attributes: AssignmentAttributes {
                 name: format!("{topic} {}", index + 1),
                 status,
-                starts_at: times.map(|(starts_at, _)| OffsetStamp::utc(starts_at)),
-                ends_at: times.map(|(_, ends_at)| OffsetStamp::utc(ends_at)),
+                starts_at: times.map(|(starts_at, _)| OffsetTimestamp::utc(starts_at)),
+                ends_at: times.map(|(_, ends_at)| OffsetTimestamp::utc(ends_at)),
             },
         }
     }
@@ -224,7 +224,7 @@ impl SatGenerated {
         let (starts_at, ends_at) = self.assignment_times(assignment);
         // Some finish up to a month late.
         let latest = (ends_at + 30 * DAY).min(self.as_of);
-        let completed_at = draw.chance(800).then(|| OffsetStamp {
+        let completed_at = draw.chance(800).then(|| OffsetTimestamp {
             at: draw.between(starts_at.min(latest), latest),
             hours_east: if draw.chance(100) { -4 } else { 0 },
         });

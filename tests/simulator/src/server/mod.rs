@@ -128,18 +128,18 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, stopped: oneshot::Rec
         let _ = stopped.await;
         let _ = begin.send(());
     });
-    let patience = async {
+    let timeout = async {
         let _ = begun.await;
         pause(GRACE).await;
     };
     tokio::select! {
         result = serving => result,
-        () = patience => Ok(()),
+        () = timeout => Ok(()),
     }
 }
 
 async fn pause(time: Duration) {
-    // On the server's own runtime, whose time no test can pause: what waits here is a client's patience.
+    // On the server's own runtime, whose time no test can pause: what waits here is a client's time-out.
     let _ = tokio::time::timeout(time, pending::<()>()).await;
 }
 

@@ -1,4 +1,4 @@
 //! The assignments that count for the training of people.
 
 pub mod list;
-pub mod pick;
+pub mod select;

@@ -39,9 +39,9 @@ async fn collect(options: Options, given: &mut Given) -> Result<(), CliError> {
     let huntress = huntress(Arc::new(SystemClock))?;
     let credential =
         EdrCredential { key: given.required("HUNTRESS_API_KEY")?, secret: given.required("HUNTRESS_API_SECRET")? };
-    let budget = RateLimiter::per_minute(options.requests_per_minute);
-    let job = job(&options.collection, &huntress, budget);
-    let display = progress::show(&job.progress, &job.budget, &huntress.clock);
+    let limiter = RateLimiter::per_minute(options.requests_per_minute);
+    let job = job(&options.collection, &huntress, limiter);
+    let display = progress::show(&job.progress, &job.limiter, &huntress.clock);
     let collected = huntress.collect_edr(&credential, settings, job).await;
     drop(display);
     let (tally, collection) = collected?;

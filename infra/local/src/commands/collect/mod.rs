@@ -39,14 +39,14 @@ pub async fn run(collect: Collect) -> Result<(), CliError> {
 const LONGEST: TimeDelta = TimeDelta::hours(12);
 
 /// The job that the arguments describe.
-fn job(options: &CollectionArguments, huntress: &Huntress, budget: RateLimiter) -> Job {
+fn job(options: &CollectionArguments, huntress: &Huntress, limiter: RateLimiter) -> Job {
     let now = huntress.instant();
     Job {
         as_of: options.as_of.unwrap_or(now),
         as_of_given: options.as_of.is_some(),
         run: None,
-        budget: Arc::new(budget),
-        patience: WaitPolicy::until(now + LONGEST),
+        limiter: Arc::new(limiter),
+        wait_policy: WaitPolicy::until(now + LONGEST),
         progress: Arc::default(),
     }
 }

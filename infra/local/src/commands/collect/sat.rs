@@ -36,7 +36,7 @@ async fn collect(options: Options, given: &mut Given) -> Result<(), CliError> {
     let credential = training_credential(given)?;
     let configured = training_account(given);
     let job = job(&options.collection, &huntress, training_budget(options.requests_per_minute));
-    let display = progress::show(&job.progress, &job.budget, &huntress.clock);
+    let display = progress::show(&job.progress, &job.limiter, &huntress.clock);
     let collected = huntress.collect_sat(&credential, settings, configured.as_deref(), job).await;
     drop(display);
     let (tally, collection) = collected?;

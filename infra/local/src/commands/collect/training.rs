@@ -45,10 +45,10 @@ async fn collect(options: Options, given: &mut Given) -> Result<(), CliError> {
     let huntress = huntress(Arc::new(SystemClock))?;
     let credential = training_credential(given)?;
     let configured = training_account(given);
-    let picks = options.assignments.into_iter().collect();
+    let selected = options.assignments.into_iter().collect();
     let job = job(&options.collection, &huntress, training_budget(options.requests_per_minute));
-    let display = progress::show(&job.progress, &job.budget, &huntress.clock);
-    let collected = huntress.collect_training(&credential, settings, &picks, configured.as_deref(), job).await;
+    let display = progress::show(&job.progress, &job.limiter, &huntress.clock);
+    let collected = huntress.collect_training(&credential, settings, &selected, configured.as_deref(), job).await;
     drop(display);
     let collection = collected?;
     let json = options.collection.json;

@@ -10,8 +10,9 @@ use clap::{ArgGroup, Args, Subcommand};
 use common::app::decisions::{ExceptionSpec, ExceptionView};
 use common::app::stack::Stack;
 use common::domain::calendar::last_day_before;
-use common::domain::decisions::{Decider, DecisionId, ExceptionRequest, ExceptionSubject, ReviewKind};
+use common::domain::decisions::{Decider, ExceptionRequest, ExceptionSubject, ReviewKind};
 use common::domain::id::ClientId;
+use common::domain::id::DecisionId;
 
 #[derive(Debug, Subcommand)]
 pub enum Exception {

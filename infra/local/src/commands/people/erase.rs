@@ -32,10 +32,10 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         None => service.erase_everybody(company, id, &somebody()).await,
     };
     erased.map_err(|error| faults::of_people(error, id))?;
-    let follows = stack.parts.store.connection(company, id).await.map_err(|error| faults::stored(error, id))?;
+    let connection = stack.parts.store.connection(company, id).await.map_err(|error| faults::stored(error, id))?;
     close(stack, true).await?;
     let whom = if options.everybody { "everybody of the connection is" } else { "the person is" };
-    let next = match follows {
+    let next = match connection {
         Some(connection) if connection.people.is_on() => {
             "; whoever Huntress still lists is found again by the next sync, as somebody new"
         }

@@ -60,9 +60,9 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     close(stack, options.erase).await?;
     let next = match connection.people.is_on() {
         true => "".to_owned(),
-        false if mode == PrivacyMode::Aggregate => "; nobody is followed".to_owned(),
+        false if mode == PrivacyMode::Aggregate => "; nobody is tracked".to_owned(),
         false => format!(
-            "; nobody is followed before assignments are picked: huntress-evidence assignments {}",
+            "; nobody is tracked before assignments are selected: huntress-evidence assignments {}",
             connection.id
         ),
     };

@@ -84,10 +84,10 @@ async fn work(stack: &LocalStack, message: &RunMessage) -> Result<Option<Run>, C
     let Ok(worker) = stack.parts.worker();
     let connection = stack.parts.store.connection(&message.company, &message.connection).await;
     let connection = connection.map_err(|error| faults::stored(error, &message.connection))?;
-    let budget = stack.parts.limiters.of(&connection.ok_or_else(|| faults::no_connection(&message.connection))?);
+    let limiter = stack.parts.limiters.of(&connection.ok_or_else(|| faults::no_connection(&message.connection))?);
     loop {
         let progress = Arc::default();
-        let display = progress::show(&progress, &budget, &stack.parts.huntress.clock);
+        let display = progress::show(&progress, &limiter, &stack.parts.huntress.clock);
         let processed = worker.process(message, OWNER, stack.parts.huntress.clock.now() + SYNC_TIME, progress).await;
         drop(display);
         match processed {

@@ -92,7 +92,7 @@ fn ask(shared: &Shared, call: &Call) -> Result<Option<Left>, (u32, TimeDelta)> {
     let mut state = shared.state();
     let SatWindows { minute, hour } = &mut state.sat_windows;
     let verdicts = [(settings.per_minute, &mut *minute), (settings.per_hour, &mut *hour)]
-        .map(|(limit, window)| limit.map(|limit| (limit, window.judge(limit, now))));
+        .map(|(limit, window)| limit.map(|limit| (limit, window.evaluate(limit, now))));
     let refusals = verdicts.iter().flatten().filter_map(|(limit, verdict)| match verdict {
         Verdict::Refused { retry_after } => Some((*limit, *retry_after)),
         Verdict::Accepted { .. } => None,

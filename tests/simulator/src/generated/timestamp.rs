@@ -8,15 +8,15 @@ pub(crate) const YEAR: i64 = 365 * DAY;
 
 /// Seconds since 1970 that are written as the vendor writes them: `2022-03-01T20:05:10Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Stamp(pub(crate) i64);
+pub(crate) struct Timestamp(pub(crate) i64);
 
-impl Stamp {
+impl Timestamp {
     pub(crate) fn text(self) -> String {
         DateTime::from_timestamp(self.0, 0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 }
 
-impl Serialize for Stamp {
+impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text())
     }
@@ -24,12 +24,12 @@ impl Serialize for Stamp {
 
 /// Seconds since 1970 that are written as the SAT API writes them, with an offset: `2026-05-14T10:12:33+00:00`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct OffsetStamp {
+pub(crate) struct OffsetTimestamp {
     pub(crate) at: i64,
     pub(crate) hours_east: i32,
 }
 
-impl OffsetStamp {
+impl OffsetTimestamp {
     pub(crate) fn utc(at: i64) -> Self {
         Self { at, hours_east: 0 }
     }
@@ -43,7 +43,7 @@ impl OffsetStamp {
     }
 }
 
-impl Serialize for OffsetStamp {
+impl Serialize for OffsetTimestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text())
     }

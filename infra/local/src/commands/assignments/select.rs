@@ -1,4 +1,4 @@
-//! `pick`: selects the assignments that count.
+//! `select`: selects the assignments that count.
 
 use crate::arguments::{StorageArgs, sat_id};
 use crate::commands::connections::said;
@@ -37,7 +37,7 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> Result<(), CliError> {
-    let picks = match (options.assignments.is_empty(), options.none) {
+    let selected = match (options.assignments.is_empty(), options.none) {
         (false, _) => Some(options.assignments.into_iter().collect()),
         (true, true) => Some(SelectedAssignments::new()),
         (true, false) if options.recertify_after_days.is_some() || options.max_activity.is_some() => None,
@@ -50,23 +50,23 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     };
     let recertify_after_days = options.recertify_after_days.map(|days| Some(days).filter(|days| *days > 0));
     let (stack, _) = open(&options.storage).await?;
-    let choice = Choice { picks, recertify_after_days, max_activity: options.max_activity };
+    let choice = Choice { selected, recertify_after_days, max_activity: options.max_activity };
     let Ok(connections) = stack.parts.connections();
-    let picked =
+    let saved =
         connections.select_assignments(&options.storage.company, &options.connection, choice, &somebody()).await;
-    let connection = picked.map_err(|error| faults::of_people(error, &options.connection))?;
+    let connection = saved.map_err(|error| faults::of_people(error, &options.connection))?;
     stack.close().await;
     let people = &connection.people;
     let next = match people.mode {
-        _ if people.picks.is_empty() => "follows nobody".to_owned(),
+        _ if people.selected.is_empty() => "tracks nobody".to_owned(),
         PrivacyMode::Aggregate => format!(
-            "has picked {}; nobody is followed in the privacy mode aggregate: choose pseudonymous or full with huntress-evidence privacy {}",
-            render::ids(&people.picks),
+            "has selected {}; nobody is tracked in the privacy mode aggregate: choose pseudonymous or full with huntress-evidence privacy {}",
+            render::ids(&people.selected),
             connection.id
         ),
         mode => format!(
-            "follows people in {}, in the privacy mode {mode}, from the next sync on",
-            render::ids(&people.picks)
+            "tracks people in {}, in the privacy mode {mode}, from the next sync on",
+            render::ids(&people.selected)
         ),
     };
     said(connection, options.json, &next)
