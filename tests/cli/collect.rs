@@ -116,5 +116,8 @@ fn the_demonstration_needs_nothing() {
         assert!(shown.contains(&format!(" {key} ")), "{key} in {shown}");
     }
     assert!(shown.contains(" succeeded "), "{shown}");
+    for part in [" fail ", " warning, accepted until ", "agent_missing 4200255 since ", "90 days of runs"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
     assert_eq!(super::files(folder.path()), []);
 }

@@ -5,6 +5,7 @@
 mod arguments;
 pub mod checkpoints;
 mod commands;
+pub mod demo;
 pub mod dispatcher;
 pub mod engine;
 mod outcome;

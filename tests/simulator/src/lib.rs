@@ -25,6 +25,7 @@ mod fault;
 mod generated;
 mod list;
 mod listing;
+mod past;
 mod query;
 mod rate;
 mod sat;

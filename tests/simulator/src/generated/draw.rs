@@ -24,6 +24,7 @@ pub(crate) enum Stream {
     Campaign,
     SatId,
     AccessToken,
+    AgentPast,
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): 8 bytes of state, so a generator per record costs nothing, and no dependency

@@ -19,7 +19,7 @@ use crate::query::{Filters, SortField};
 use crate::token::SortKey;
 pub(crate) use draw::{Draw, Stream};
 use ids::Ids;
-pub(crate) use timestamp::{DAY, MINUTE, OffsetTimestamp, Timestamp, YEAR};
+pub(crate) use timestamp::{DAY, HOUR, MINUTE, OffsetTimestamp, Timestamp, YEAR};
 
 pub(crate) const ACCOUNT_ID: i64 = 5121;
 

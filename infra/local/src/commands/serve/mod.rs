@@ -4,6 +4,7 @@ mod token;
 
 use super::{faults, open, refuse_deployed};
 use crate::arguments::StorageArgs;
+use crate::demo::{COMPANY, Demo};
 use crate::outcome::CliError;
 use crate::stack::LocalStack;
 use crate::{checkpoints, dispatcher, scheduler};
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use token::{LocalCaller, identify};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,18 +49,39 @@ pub struct Options {
     /// Seconds that runs may still take when the process is asked to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub grace_seconds: u32,
+    /// Serve the demonstration: a simulated account with ninety days of history, which is gone afterwards
+    #[arg(long, conflicts_with_all = ["data", "aws", "company", "schedule", "zone"])]
+    pub demo: bool,
     #[command(flatten)]
     pub storage: StorageArgs,
 }
 
 pub async fn run(options: Options) -> Result<(), CliError> {
+    if !options.demo {
+        return serve(options, None).await;
+    }
+    let failed = |error| CliError::other(format!("the demonstration failed: {error}"));
+    crate::render::text("making the ninety days of the demonstration takes some seconds\n")?;
+    let demo = Demo::start().await.map_err(failed)?;
+    let company = CompanyId::parse(COMPANY).map_err(|error| CliError::other(error.to_string()))?;
+    let (world, stack) = demo.split();
+    let storage = StorageArgs { data: world.data().to_owned(), company, aws: false };
+    serve(Options { storage, ..options }, Some(stack)).await?;
+    world.end().await;
+    Ok(())
+}
+
+async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Queued>)>) -> Result<(), CliError> {
     refuse_deployed(&options.storage, "serve")?;
     if !options.listen.ip().is_loopback() {
         return Err(CliError::usage("--listen must be a loopback address: there is no TLS here; put a proxy in front"));
     }
     let schedule =
         Schedule::parse(&options.schedule, &options.zone).map_err(|error| CliError::usage(error.to_string()))?;
-    let (mut stack, queue) = open(&options.storage).await?;
+    let (mut stack, queue) = match opened {
+        Some(opened) => opened,
+        None => open(&options.storage).await?,
+    };
     stack.parts.schedule = schedule;
     let token = token::of_folder(&options.storage.data)
         .map_err(|error| CliError::other(format!("the API token cannot be kept: {error}")))?;
