@@ -17,6 +17,7 @@ mod keyring;
 mod passing;
 mod people;
 mod permissions;
+mod portfolio;
 mod redrive;
 mod scheduler;
 mod services;

@@ -2,6 +2,7 @@
 
 mod body;
 mod caller;
+mod cursor;
 mod path;
 mod problem;
 mod revision;

@@ -20,6 +20,7 @@ pub mod note;
 pub mod number;
 pub mod people;
 pub mod policy;
+pub mod portfolio;
 pub mod product;
 pub mod quality;
 pub mod rate_limit;

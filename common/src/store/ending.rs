@@ -10,7 +10,7 @@ use crate::domain::failure::Failure;
 use crate::domain::log::Hash;
 use crate::domain::log::statement::{EvaluationBasis, Event, EvidenceLeaf, FailureLeaf};
 use crate::domain::run::{RecordCounts, Run, RunStatus};
-use crate::store::table::items::{Change, Record, number, put, put_new};
+use crate::store::table::items::{BODY_LIMIT, Change, Record, number, put, put_new};
 use crate::store::table::keys;
 use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
@@ -21,6 +21,9 @@ pub const TRANSACTION_RECORDS: usize = 90;
 
 /// Evidence of at most so many bytes is written in the transaction that commits it; the table takes 4 MB in one.
 pub const TRANSACTION_BYTES: usize = 3_500_000;
+
+/// Summaries of at most so many records are written beside evidence in one transaction, which has six actions more.
+const PORTFOLIO_RECORDS: usize = 4;
 
 /// The place of the active run in a transaction that ends it.
 const ACTIVE: usize = 0;
@@ -68,9 +71,11 @@ impl Store {
         ended: RunSuccess,
         evidence: Vec<EvidenceRecord>,
     ) -> Result<(), StoreError> {
+        let portfolio = self.next_portfolio(lease, &evidence).await?;
         let bytes: usize = evidence.iter().map(|record| record.body.len()).sum();
         let together = evidence.len() <= TRANSACTION_RECORDS
-            && bytes <= TRANSACTION_BYTES
+            && bytes + portfolio.len().saturating_sub(1) * BODY_LIMIT <= TRANSACTION_BYTES
+            && portfolio.len() <= PORTFOLIO_RECORDS
             && !evidence.iter().any(EvidenceRecord::is_in_pieces);
         if !together {
             if !self.holds(lease).await? {
@@ -111,6 +116,9 @@ impl Store {
                 actions.push(self.after_success(connection, &ended)?);
             }
             actions.extend(appended.into_iter().flat_map(|leaf| leaf.actions));
+            for item in &portfolio {
+                actions.push(put(&self.table, item.clone())?);
+            }
             if together {
                 for (record, place) in evidence.iter().zip(&places) {
                     for item in record.to_stored(lease, place.clone())? {

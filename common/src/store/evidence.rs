@@ -161,7 +161,7 @@ impl Record for EvidencePiece {
 }
 
 /// The text in parts that fit into a record each.
-fn in_pieces(text: &str) -> Vec<&str> {
+pub(super) fn in_pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while rest.len() > BODY_LIMIT {

@@ -16,6 +16,7 @@ mod lease;
 mod log;
 mod people;
 mod planning;
+mod portfolio;
 mod provider;
 mod request_usage;
 mod runs;
@@ -37,6 +38,7 @@ pub use people::{
     Access, LoggedEvent, PeopleKeyRecord, PeopleWritten, PersonRecord, PersonWrite, SealedProfile, StoredPerson,
 };
 pub use planning::PLANNED_TOGETHER;
+pub use portfolio::ConnectionSummary;
 pub use provider::Provider;
 pub use runs::{REQUEST_KEPT, Requested, RunRequest};
 pub use stalled::StalledRun;

@@ -61,9 +61,9 @@ impl Explained for Wanted {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AsOf {
+pub(super) struct AsOf {
     #[serde(default, deserialize_with = "instant")]
-    as_of: Option<DateTime<Utc>>,
+    pub as_of: Option<DateTime<Utc>>,
 }
 
 impl Explained for AsOf {

@@ -6,6 +6,7 @@ mod clients;
 mod connections;
 mod evidence;
 mod people;
+mod portfolio;
 mod root;
 mod runs;
 
@@ -29,7 +30,7 @@ pub const ON_DEMAND_SYNC: Group<Arc<Planner>> = Group { function: "on-demand-syn
 
 /// Evidence, and what stands at the root.
 pub const EVIDENCE_API: Group<Arc<EvidenceReader>> =
-    Group { function: "evidence-api", nouns: &[root::ROUTES, evidence::ROUTES, audit_log::ROUTES] };
+    Group { function: "evidence-api", nouns: &[root::ROUTES, portfolio::ROUTES, evidence::ROUTES, audit_log::ROUTES] };
 
 /// People.
 pub const PEOPLE_API: Group<Arc<PeopleService>> =

@@ -2,6 +2,7 @@
 
 mod assignments;
 mod audit;
+mod clients;
 mod connections;
 mod evidence;
 mod findings;
@@ -11,6 +12,7 @@ mod runs;
 
 pub use assignments::AssignmentList;
 pub use audit::{AuditEventView, AuditList};
+pub use clients::ClientList;
 pub use connections::{ConnectionAnswer, ConnectionList, ConnectionPage, ConnectionView, SettingsView};
 pub use evidence::{ControlList, ControlView, EvidenceList, EvidenceView, HistoryList, HistoryValueView, SupportView};
 pub use findings::{CompletenessList, CompletenessView, EvidenceRef, FindingsList, FindingsView};

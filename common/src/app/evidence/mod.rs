@@ -4,6 +4,7 @@ mod audit_log;
 mod controls;
 mod history;
 mod latest;
+mod portfolio;
 mod status;
 mod window;
 
@@ -11,6 +12,7 @@ pub use audit_log::AuditPage;
 pub use controls::{Controls, Support, SupportedControl};
 pub use history::{History, HistoryValue};
 pub use latest::Evidence;
+pub use portfolio::{ClientRow, Urgency};
 pub use status::{RuleResult, Statuses};
 pub use window::WindowError;
 

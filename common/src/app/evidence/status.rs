@@ -1,6 +1,5 @@
 //! What the rules in force say of a client's evidence, and the status of the controls behind it.
 
-use super::latest::bundle;
 use super::{EvidenceError, EvidenceReader, Span};
 use crate::app::decisions::{policies_at, sorted};
 use crate::domain::control_status::{ControlStatus, RuleState, age_of, control_status};
@@ -8,12 +7,12 @@ use crate::domain::controls::{ControlMap, Evidence as EvidenceKind};
 use crate::domain::decisions::{Exception, ExceptionSubject, Review, exception_in_force};
 use crate::domain::evidence::Reason;
 use crate::domain::id::{ClientId, CompanyId, RuleId};
-use crate::domain::policy::{InForce, Outcome, PolicyRef, Verdict, training};
+use crate::domain::policy::{InForce, Outcome, Verdict};
+use crate::domain::portfolio::{ClientSummary, RuleOutcome, counting, verdicts};
 use crate::domain::product::Product;
-use crate::domain::sat::signal::{Signal, SignalValues};
 use crate::store::{EvidenceOwner, StoredEvidence};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// What one rule said of the newest evidence.
@@ -45,41 +44,24 @@ pub struct Statuses {
     at: DateTime<Utc>,
 }
 
-#[derive(Deserialize)]
-struct VerdictsOf {
-    #[serde(default)]
-    verdicts: Option<Vec<Verdict>>,
-    #[serde(default)]
-    signals: Vec<Signal>,
+/// What a rule said, as far as it is shown.
+struct Said {
+    rule: RuleId,
+    key: Option<String>,
+    value: Option<String>,
+    outcome: Outcome,
+    reason: Option<Reason>,
 }
 
-/// What rules said of a piece of evidence. One from before there were verdicts has its signals, which were always evaluated under the training preset.
-pub(crate) fn verdicts_of(stored: &StoredEvidence) -> Result<Vec<Verdict>, EvidenceError> {
-    let VerdictsOf { verdicts, signals } = bundle(stored)?;
-    if let Some(verdicts) = verdicts {
-        return Ok(verdicts);
+impl From<Verdict> for Said {
+    fn from(Verdict { rule, metric, value, outcome, reason, .. }: Verdict) -> Self {
+        Self { rule, key: Some(metric), value, outcome, reason }
     }
-    let policy = PolicyRef::from(training().as_ref());
-    let of_signal = |signal: Signal| {
-        let kind = EvidenceKind::from(signal.signal_key);
-        let rule = training().rules().iter().find(|rule| rule.evidence == kind)?;
-        Some(Verdict {
-            rule: rule.id.clone(),
-            evidence: kind,
-            metric: rule.metric.clone(),
-            outcome: Outcome::from(signal.status),
-            reason: signal.reason,
-            value: match signal.values {
-                SignalValues::Coverage(values) => values.coverage_pct,
-                SignalValues::Phishing(values) => values.compromise_rate_pct,
-            },
-            limit: rule.limits.clone(),
-            policy: policy.policy.clone(),
-            version: policy.version,
-            policy_sha256: policy.sha256.clone(),
-        })
-    };
-    Ok(signals.into_iter().filter_map(of_signal).collect())
+}
+
+/// What rules said of a piece of evidence.
+pub(crate) fn verdicts_of(stored: &StoredEvidence) -> Result<Vec<Verdict>, EvidenceError> {
+    verdicts(&stored.body).map_err(|source| EvidenceError::Unreadable { run: stored.run_id.clone(), source })
 }
 
 impl EvidenceReader {
@@ -99,7 +81,11 @@ impl EvidenceReader {
         let connections = self.store.connections(company).await?;
         let in_force = policies_at(&self.store, company, at).await?.of(Some(client));
         let (exceptions, reviews) = sorted(self.store.decisions(company, Some(client)).await?);
-        let mut statuses = Statuses { rules: Vec::new(), exceptions, reviews, at };
+        let mut statuses = Statuses::new(exceptions, reviews, at);
+        let measuring = connections.iter().filter(|connection| connection.mapping.clients().contains(&client));
+        let present = measuring.map(|connection| connection.id.clone()).collect();
+        let of = |stored: &StoredEvidence| (stored.product, stored.connection.clone(), stored.as_of);
+        let latest = counting(latest, of, &present);
         for stored in latest.iter().filter(|stored| age_of(stored.as_of, at).is_some()) {
             statuses.add_evidence(stored, &in_force)?;
         }
@@ -114,6 +100,28 @@ impl EvidenceReader {
 }
 
 impl Statuses {
+    /// Of no evidence yet, at one instant.
+    pub(super) fn new(exceptions: Vec<Exception>, reviews: Vec<Review>, at: DateTime<Utc>) -> Self {
+        Self { rules: Vec::new(), exceptions, reviews, at }
+    }
+
+    /// With what a summary says that the rules said; evidence that no rule was chosen for counts where there is nothing else.
+    pub(super) fn add_summary(&mut self, summary: &ClientSummary, in_force: &InForce) {
+        for RuleOutcome { evidence, rule, outcome } in &summary.rules {
+            let said = Said { rule: rule.clone(), key: None, value: None, outcome: *outcome, reason: None };
+            self.add(*evidence, Some(said), Some(summary.as_of), in_force);
+        }
+        if summary.rules.is_empty() {
+            self.add_missing_rules(summary.product, Some(summary.as_of), in_force);
+        }
+    }
+
+    /// The status of all of it together.
+    pub(super) fn of_all(&self) -> ControlStatus {
+        let states: Vec<RuleState> = self.rules.iter().map(|(_, state)| state.clone()).collect();
+        control_status(&states, self.at)
+    }
+
     fn add_evidence(&mut self, stored: &StoredEvidence, in_force: &InForce) -> Result<(), EvidenceError> {
         let verdicts = verdicts_of(stored)?;
         let mut by_kind: BTreeMap<EvidenceKind, Vec<Verdict>> = BTreeMap::new();
@@ -126,7 +134,7 @@ impl Statuses {
             }
             match by_kind.remove(&kind) {
                 Some(verdicts) => verdicts.into_iter().for_each(|verdict| {
-                    self.add(kind, Some(verdict), Some(stored.as_of), in_force);
+                    self.add(kind, Some(verdict.into()), Some(stored.as_of), in_force);
                 }),
                 None => self.add(kind, None, Some(stored.as_of), in_force),
             }
@@ -136,21 +144,25 @@ impl Statuses {
 
     /// A product that a connection is there for, and that has given no evidence yet.
     fn add_missing(&mut self, product: Product, in_force: &InForce) {
+        self.add_missing_rules(product, None, in_force);
+    }
+
+    fn add_missing_rules(&mut self, product: Product, as_of: Option<DateTime<Utc>>, in_force: &InForce) {
         for kind in EvidenceKind::ALL {
             if kind.product() == Some(product) && kind != EvidenceKind::PersonTraining {
-                self.add(kind, None, None, in_force);
+                self.add(kind, None, as_of, in_force);
             }
         }
     }
 
-    fn add(&mut self, kind: EvidenceKind, verdict: Option<Verdict>, as_of: Option<DateTime<Utc>>, in_force: &InForce) {
+    fn add(&mut self, kind: EvidenceKind, verdict: Option<Said>, as_of: Option<DateTime<Utc>>, in_force: &InForce) {
         let outcome = verdict.as_ref().map_or(Outcome::NotEvaluated, |verdict| verdict.outcome);
         let subject = verdict.as_ref().map(|verdict| ExceptionSubject::Rule(verdict.rule.clone()));
         let exception = exception_in_force(&self.exceptions, &self.reviews, subject.as_slice(), self.at);
         let state = RuleState { outcome, as_of, freshness: in_force.freshness([kind]), exception };
         let status = control_status(std::slice::from_ref(&state), self.at);
         let (rule, key, value, reason) = match verdict {
-            Some(verdict) => (Some(verdict.rule), Some(verdict.metric), verdict.value, verdict.reason),
+            Some(said) => (Some(said.rule), said.key, said.value, said.reason),
             None => (None, None, None, None),
         };
         self.rules.push((RuleResult { evidence: kind, rule, key, value, outcome, reason, as_of, status }, state));

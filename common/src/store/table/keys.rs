@@ -392,6 +392,22 @@ pub(in crate::store) fn evidence_piece(evidence: &Key, number: u32) -> Key {
     Key { pk, sk: format!("{from}{number:06}") }
 }
 
+/// The newest evidence of all clients of a company in short.
+pub(in crate::store) fn portfolio(company: &CompanyId) -> Range {
+    Range { pk: format!("PORTFOLIO#{company}"), from: "#".to_owned(), to: "~".to_owned() }
+}
+
+/// The same of one connection.
+pub(in crate::store) fn portfolio_of(company: &CompanyId, connection: &ConnectionId) -> Range {
+    Range::under(portfolio(company).pk, &format!("{connection}#"))
+}
+
+/// A piece of what does not fit into one record.
+pub(in crate::store) fn portfolio_piece(company: &CompanyId, connection: &ConnectionId, piece: u32) -> Key {
+    let Range { pk, from, .. } = portfolio_of(company, connection);
+    Key { pk, sk: format!("{from}{piece:03}") }
+}
+
 /// Where the decisions of a company are, and its policies.
 fn decisions_of(company: &CompanyId) -> String {
     format!("DECISIONS#{company}")

@@ -47,6 +47,8 @@ pub enum Command {
     Settings(connections::settings::Options),
     /// Say who did what
     AuditLog(audit::audit_log::Options),
+    /// Show every client at a glance, worst first
+    Clients(Listing),
     /// List the saved connections
     Connections(Listing),
     /// Test a saved connection, permission by permission
@@ -132,6 +134,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Map(options) => connections::map::run(options).await,
         Command::Settings(options) => connections::settings::run(options).await,
         Command::AuditLog(options) => audit::audit_log::run(options).await,
+        Command::Clients(options) => clients::list::run(options).await,
         Command::Connections(options) => connections::list::run(options).await,
         Command::Test(options) => connections::test::run(options).await,
         Command::Pause(options) => connections::pause::run(options).await,

@@ -1,3 +1,4 @@
 //! Clients.
 
+pub mod list;
 pub mod provider;

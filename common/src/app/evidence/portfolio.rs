@@ -1,0 +1,271 @@
+//! The clients of a company at a glance, worst first.
+
+use super::{EvidenceError, EvidenceReader, Span, Statuses};
+use crate::app::decisions::{policies_at, sorted};
+use crate::domain::calendar::day_of;
+use crate::domain::connection::Connection;
+use crate::domain::control_status::{ControlStatus, EvidenceAge, age_of};
+use crate::domain::decisions::{Exception, Review};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::domain::policy::{ClientPolicies, Outcome};
+use crate::domain::portfolio::{ClientSummary, Origin, TREND_DAYS, Trend, counting};
+use crate::domain::product::Product;
+use crate::store::{EvidenceOwner, StoreError, StoredEvidence};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An exception that ends within this time is due for a decision.
+const DUE_WITHIN: TimeDelta = TimeDelta::days(30);
+
+/// A client without a connection is shown for so long after its last evidence.
+const SHOWN_AFTER_LAST: TimeDelta = TimeDelta::days(30);
+
+/// Clients whose evidence is read at the same time where summaries do not tell.
+const READ_TOGETHER: usize = 8;
+
+/// A client at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClientRow {
+    /// The client.
+    pub client: ClientId,
+    /// The status of each product; null where no connection measures the client by it and none has.
+    pub products: BTreeMap<Product, Option<ControlStatus>>,
+    /// Critical incidents that are open; null where no evidence says so.
+    pub open_critical: Option<u64>,
+    /// The share of the workforce that is trained, in percent with one decimal; null where no evidence says so.
+    pub coverage_pct: Option<String>,
+    /// Exceptions in force that end within 30 days.
+    pub exceptions_due: usize,
+    /// The worst outcome of each of the last 30 days, oldest first; null for a day without evidence.
+    pub trend: Vec<Option<Outcome>>,
+}
+
+/// The place of a client in the portfolio. Smaller is worse.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Urgency {
+    severity: u8,
+    open_critical: Reverse<u64>,
+    client: ClientId,
+}
+
+/// How bad a status is: what fails and was not accepted first, then what nobody knows, then what is only nearly good.
+fn severity(status: &ControlStatus) -> u8 {
+    match (status.outcome, status.freshness) {
+        (Outcome::Fail | Outcome::Warning, _) if status.exception.is_some() => 3,
+        (Outcome::Fail, _) => 0,
+        (Outcome::Inconclusive, _) | (_, EvidenceAge::None | EvidenceAge::Expired) => 1,
+        (Outcome::Warning, _) | (_, EvidenceAge::Stale) => 2,
+        (Outcome::NotEvaluated, EvidenceAge::Fresh) => 4,
+        (Outcome::Pass | Outcome::NotApplicable, EvidenceAge::Fresh) => 5,
+    }
+}
+
+impl ClientRow {
+    /// Its place.
+    #[must_use]
+    pub fn urgency(&self) -> Urgency {
+        let worst = self.products.values().flatten().map(severity).min().unwrap_or(4);
+        let open_critical = Reverse(self.open_critical.unwrap_or(0));
+        Urgency { severity: worst, open_critical, client: self.client.clone() }
+    }
+}
+
+/// The newest evidence of a client from one connection.
+type Piece = (ConnectionId, ClientSummary);
+
+/// What the rows of a company are made of.
+struct Surroundings {
+    connections: Vec<Connection>,
+    /// Which connections measure a client.
+    measuring: BTreeMap<ClientId, Vec<(ConnectionId, Product)>>,
+    policies: ClientPolicies,
+    exceptions: BTreeMap<ClientId, (Vec<Exception>, Vec<Review>)>,
+    at: DateTime<Utc>,
+}
+
+impl EvidenceReader {
+    /// The clients of a company, worst first; of `clients` alone where it is given. A span shows how it was at its end.
+    ///
+    /// Now, that takes five reads of the table for any number of clients up to some two thousand; otherwise the evidence of each client is read.
+    ///
+    /// # Errors
+    /// [`EvidenceError`]
+    pub async fn portfolio(
+        &self,
+        company: &CompanyId,
+        clients: Option<&BTreeSet<ClientId>>,
+        span: Span,
+    ) -> Result<Vec<ClientRow>, EvidenceError> {
+        let around = self.surroundings(company, span).await?;
+        let pieces = self.pieces(company, &around, clients, span).await?;
+        let mut rows: Vec<ClientRow> = pieces.into_iter().filter_map(|(client, of)| around.row(client, of)).collect();
+        rows.sort_by_key(ClientRow::urgency);
+        Ok(rows)
+    }
+
+    /// One client at a glance.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where no connection measures the client and none has.
+    pub async fn client(&self, company: &CompanyId, client: &ClientId, span: Span) -> Result<ClientRow, EvidenceError> {
+        let only = [client.clone()].into();
+        let rows = self.portfolio(company, Some(&only), span).await?;
+        if let Some(row) = rows.into_iter().next() {
+            return Ok(row);
+        }
+        // Not shown among the others any more, but what was proved stays.
+        let around = self.surroundings(company, span).await?;
+        let of = self.from_evidence(company, client, span, around.at).await?;
+        let row = if of.is_empty() { None } else { around.row_of(client.clone(), of) };
+        row.ok_or_else(|| StoreError::NotFound { record: "client" }.into())
+    }
+
+    async fn surroundings(&self, company: &CompanyId, span: Span) -> Result<Surroundings, StoreError> {
+        let at = span.to.min(self.clock.now());
+        let connections = self.store.connections(company).await?;
+        let mut measuring: BTreeMap<ClientId, Vec<_>> = BTreeMap::new();
+        for connection in &connections {
+            for client in connection.mapping.clients() {
+                measuring.entry(client.clone()).or_default().push((connection.id.clone(), connection.product));
+            }
+        }
+        let policies = policies_at(&self.store, company, at).await?;
+        let mut decisions: BTreeMap<ClientId, Vec<_>> = BTreeMap::new();
+        for decision in self.store.decisions(company, None).await? {
+            decisions.entry(decision.client().clone()).or_default().push(decision);
+        }
+        let exceptions = decisions.into_iter().map(|(client, decisions)| (client, sorted(decisions))).collect();
+        Ok(Surroundings { connections, measuring, policies, exceptions, at })
+    }
+
+    /// The newest evidence of each client.
+    async fn pieces(
+        &self,
+        company: &CompanyId,
+        around: &Surroundings,
+        clients: Option<&BTreeSet<ClientId>>,
+        span: Span,
+    ) -> Result<BTreeMap<ClientId, Vec<Piece>>, EvidenceError> {
+        let wanted = |client: &ClientId| clients.is_none_or(|clients| clients.contains(client));
+        let mut pieces: BTreeMap<ClientId, Vec<Piece>> = BTreeMap::new();
+        for summary in self.store.portfolio(company).await? {
+            for client in summary.clients.into_iter().filter(|it| wanted(&it.client)) {
+                pieces.entry(client.client.clone()).or_default().push((summary.connection.clone(), client));
+            }
+        }
+        // Whose summaries do not tell: those of another time than now, those that a wrong clock dated ahead, and evidence from before there were summaries.
+        let mut unknown: BTreeSet<ClientId> = BTreeSet::new();
+        let now = around.at;
+        let tells = |(_, piece): &Piece| (span == Span::ALL) && age_of(piece.as_of, now).is_some();
+        unknown.extend(pieces.iter().filter(|(_, of)| !of.iter().all(tells)).map(|(client, _)| client.clone()));
+        for connection in &around.connections {
+            for client in connection.mapping.clients().into_iter().filter(|client| wanted(client)) {
+                let of = pieces.entry(client.clone()).or_default();
+                let summarized = of.iter().any(|(id, _)| *id == connection.id);
+                if span != Span::ALL || (!summarized && connection.last_success_at.is_some()) {
+                    unknown.insert(client.clone());
+                }
+            }
+        }
+        if span != Span::ALL {
+            unknown.extend(clients.into_iter().flatten().cloned());
+        }
+        let read = stream::iter(unknown)
+            .map(async |client| {
+                let of = self.from_evidence(company, &client, span, now).await?;
+                Ok::<_, EvidenceError>((client, of))
+            })
+            .buffer_unordered(READ_TOGETHER);
+        pieces.extend(read.try_collect::<Vec<_>>().await?);
+        Ok(pieces)
+    }
+
+    /// The same from the committed evidence of a client itself, as it was at the end of a span.
+    async fn from_evidence(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        span: Span,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<Piece>, EvidenceError> {
+        let owner = EvidenceOwner::Client(client.clone());
+        let to = span.to.min(self.believed_until());
+        let days = i64::try_from(TREND_DAYS).unwrap_or(i64::MAX);
+        let from = at.checked_sub_signed(TimeDelta::days(days + 1)).map_or(span.from, |from| from.max(span.from));
+        let mut pieces: BTreeMap<(Product, ConnectionId), ClientSummary> = BTreeMap::new();
+        for product in [Product::Edr, Product::Sat] {
+            let mut found = self.store.history(company, &owner, product, from, to).await?;
+            if found.is_empty() {
+                found = self.store.latest_between(company, &owner, Some(product), span.from, to).await?;
+            }
+            for stored in found {
+                let summary = summary_of(client, &stored)?;
+                let key = (product, stored.connection);
+                // Oldest first: each takes the place of the one before, and the line of its days.
+                let before: Vec<ClientSummary> = pieces.remove(&key).into_iter().collect();
+                let as_of = summary.as_of;
+                let both = crate::domain::portfolio::updated(before, vec![summary], as_of);
+                pieces.extend(both.into_iter().map(|summary| (key.clone(), summary)));
+            }
+        }
+        Ok(pieces.into_iter().map(|((_, connection), summary)| (connection, summary)).collect())
+    }
+}
+
+fn summary_of(client: &ClientId, stored: &StoredEvidence) -> Result<ClientSummary, EvidenceError> {
+    let origin = Origin {
+        client: client.clone(),
+        product: stored.product,
+        as_of: stored.as_of,
+        run_id: stored.run_id.clone(),
+        token: 0,
+    };
+    ClientSummary::of_bundle(origin, &stored.body)
+        .map_err(|source| EvidenceError::Unreadable { run: stored.run_id.clone(), source })
+}
+
+impl Surroundings {
+    /// The row of a client; none of one that nothing measures any more.
+    fn row(&self, client: ClientId, pieces: Vec<Piece>) -> Option<ClientRow> {
+        let measured = self.measuring.contains_key(&client);
+        let recent = |(_, piece): &Piece| self.at.signed_duration_since(piece.as_of) <= SHOWN_AFTER_LAST;
+        if measured || pieces.iter().any(recent) { self.row_of(client, pieces) } else { None }
+    }
+
+    fn row_of(&self, client: ClientId, pieces: Vec<Piece>) -> Option<ClientRow> {
+        let measuring = self.measuring.get(&client).map_or(&[][..], Vec::as_slice);
+        let present: BTreeSet<ConnectionId> = measuring.iter().map(|(connection, _)| connection.clone()).collect();
+        let of = |(connection, piece): &Piece| (piece.product, connection.clone(), piece.as_of);
+        let mut trend = Trend::default();
+        pieces.iter().for_each(|(_, piece)| trend.merge(&piece.trend));
+        let counting = counting(pieces, of, &present);
+        let in_force = self.policies.of(Some(&client));
+        let none = (Vec::new(), Vec::new());
+        let (exceptions, reviews) = self.exceptions.get(&client).unwrap_or(&none);
+        let mut products = BTreeMap::new();
+        for product in [Product::Edr, Product::Sat] {
+            let connected = measuring.iter().any(|(_, of)| *of == product);
+            let of_product: Vec<&ClientSummary> =
+                counting.iter().map(|(_, piece)| piece).filter(|piece| piece.product == product).collect();
+            let status = (connected || !of_product.is_empty()).then(|| {
+                let mut statuses = Statuses::new(exceptions.clone(), reviews.clone(), self.at);
+                of_product.iter().for_each(|piece| statuses.add_summary(piece, &in_force));
+                statuses.of_all()
+            });
+            products.insert(product, status);
+        }
+        let open_critical = counting.iter().filter_map(|(_, piece)| piece.open_critical).reduce(u64::saturating_add);
+        let newest = counting.iter().filter(|(_, piece)| piece.coverage_pct.is_some());
+        let coverage_pct =
+            newest.max_by_key(|(_, piece)| piece.as_of).and_then(|(_, piece)| piece.coverage_pct.clone());
+        let due = |exception: &&Exception| {
+            exception.is_in_force(reviews, self.at) && exception.until.signed_duration_since(self.at) <= DUE_WITHIN
+        };
+        let exceptions_due = exceptions.iter().filter(due).count();
+        let trend = trend.line(day_of(self.at));
+        Some(ClientRow { client, products, open_critical, coverage_pct, exceptions_due, trend })
+    }
+}

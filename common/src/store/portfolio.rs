@@ -1,0 +1,132 @@
+//! The newest evidence of every client in short: one record for each connection, written by the transaction that commits a run.
+//!
+//! All of a company lie in one partition, so that a few reads show hundreds of clients. A run of any number of clients writes few records, so they fit into
+//! its transaction.
+
+use super::Store;
+use super::error::StoreError;
+use super::evidence::{EvidenceOwner, EvidenceRecord, in_pieces};
+use super::lease::Lease;
+use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::portfolio::{ClientSummary, Origin, updated};
+use crate::store::table::Item;
+use crate::store::table::items::Record;
+use crate::store::table::keys;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Bytes of summaries that a transaction has room for: some ten thousand clients. What is beyond is read from the evidence itself.
+const MOST_BYTES: usize = 3_000_000;
+
+/// The summaries of one connection, or a piece of them.
+#[derive(Serialize, Deserialize)]
+struct PortfolioItem {
+    connection: ConnectionId,
+    /// Which piece.
+    piece: u32,
+    /// How many there are; a later one is left over from a longer list.
+    pieces: u32,
+    /// A piece of the summaries as JSON.
+    body: String,
+}
+
+impl Record for PortfolioItem {
+    const KIND: &'static str = "summary of clients";
+}
+
+/// The newest evidence of the clients of a connection, which may be removed by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionSummary {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Its clients.
+    pub clients: Vec<ClientSummary>,
+}
+
+fn read(items: Vec<PortfolioItem>) -> Result<Vec<ConnectionSummary>, StoreError> {
+    let mut bodies: BTreeMap<ConnectionId, String> = BTreeMap::new();
+    // In the order of their keys.
+    for item in items {
+        if item.piece < item.pieces {
+            bodies.entry(item.connection).or_default().push_str(&item.body);
+        }
+    }
+    let of = |(connection, body): (ConnectionId, String)| {
+        let clients = serde_json::from_str(&body);
+        let clients = clients.map_err(|error| StoreError::corrupt(PortfolioItem::KIND, error.to_string()))?;
+        Ok(ConnectionSummary { connection, clients })
+    };
+    bodies.into_iter().map(of).collect()
+}
+
+/// What a run of this lease makes of its clients. A bundle that cannot be read has no summary: who reads it says what is wrong.
+fn new_summaries(lease: &Lease, evidence: &[EvidenceRecord]) -> Vec<ClientSummary> {
+    let of = |record: &EvidenceRecord| {
+        let EvidenceOwner::Client(client) = &record.owner else { return None };
+        let origin = Origin {
+            client: client.clone(),
+            product: record.product,
+            as_of: lease.as_of,
+            run_id: lease.run_id.clone(),
+            token: lease.token,
+        };
+        ClientSummary::of_bundle(origin, &record.body).ok()
+    };
+    evidence.iter().filter_map(of).collect()
+}
+
+impl Store {
+    /// The newest evidence of all clients of a company in short, by connection.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn portfolio(&self, company: &CompanyId) -> Result<Vec<ConnectionSummary>, StoreError> {
+        read(self.all(&keys::portfolio(company)).await?)
+    }
+
+    /// The items that the commit of a lease's run writes. Nobody else writes those of its connection.
+    pub(super) async fn next_portfolio(
+        &self,
+        lease: &Lease,
+        evidence: &[EvidenceRecord],
+    ) -> Result<Vec<Item>, StoreError> {
+        let (company, connection) = (&lease.company, &lease.connection);
+        let before = self.all::<PortfolioItem>(&keys::portfolio_of(company, connection)).await;
+        let pieces_before = before.as_ref().map_or(0, Vec::len);
+        let before = match before.and_then(read) {
+            // Damaged, or of another release: no reason to lose evidence. It is made anew.
+            Err(StoreError::Corrupt { .. }) => Vec::new(),
+            before => before?.into_iter().flat_map(|summary| summary.clients).collect(),
+        };
+        let mut clients = updated(before, new_summaries(lease, evidence), lease.as_of);
+        clients.sort_by(|a, b| (b.as_of, &a.client).cmp(&(a.as_of, &b.client)));
+        let body = joined(&clients)?;
+        let bodies = in_pieces(&body);
+        let pieces = u32::try_from(bodies.len()).unwrap_or(u32::MAX);
+        let left_over = std::iter::repeat_n("", pieces_before.saturating_sub(bodies.len()));
+        let bodies = bodies.iter().copied().chain(left_over);
+        let item = |(piece, body): (u32, &str)| {
+            let item = PortfolioItem { connection: connection.clone(), piece, pieces, body: body.to_owned() };
+            item.to_item(&keys::portfolio_piece(company, connection, piece))
+        };
+        (0..).zip(bodies).map(item).collect()
+    }
+}
+
+/// A JSON list of as many as there is room for.
+fn joined(clients: &[ClientSummary]) -> Result<String, StoreError> {
+    let mut body = "[".to_owned();
+    for client in clients {
+        let client = serde_json::to_string(client);
+        let client = client.map_err(|error| StoreError::corrupt(PortfolioItem::KIND, error.to_string()))?;
+        if body.len() + client.len() > MOST_BYTES {
+            break;
+        }
+        if body.len() > 1 {
+            body.push(',');
+        }
+        body.push_str(&client);
+    }
+    body.push(']');
+    Ok(body)
+}
