@@ -228,6 +228,7 @@ async fn a_pack_ends_at_the_full_hour_of_its_making() {
     world.clock.move_to(first() + TimeDelta::minutes(1));
     let line = refused(world.maker.pack(&World::request("client-a")).await.unwrap_err());
     assert!(line.contains("the first entry in the logs of client-a is of 2026-03-16T11:05:03Z"), "{line}");
+    assert!(line.ends_with("make it after the next full hour, 2026-03-16T12:00:00Z"), "{line}");
     world.clock.move_to(first() + TimeDelta::hours(1));
     let bytes = world.pack("client-a").await;
     assert!(world.checked(&bytes).is_good());

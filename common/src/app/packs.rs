@@ -258,14 +258,23 @@ impl PackMaker {
     }
 }
 
+/// The first full hour that is not before an instant.
+fn next_hour(instant: DateTime<Utc>) -> DateTime<Utc> {
+    let hour = TimeDelta::hours(1);
+    let full = instant.duration_trunc(hour).unwrap_or(instant);
+    if full == instant { full } else { full + hour }
+}
+
 /// From when on there is something to prove.
 fn nothing(client: &ClientId, first: Option<DateTime<Utc>>, at: DateTime<Utc>) -> String {
     let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     match first {
+        // A pack ends with a full hour, so what was logged after it is in the pack of the next one.
         Some(first) if first > at => format!(
-            "the first entry in the logs of {client} is of {}, and a pack made now ends at {}: make it in the next hour",
+            "the first entry in the logs of {client} is of {}, and a pack made now ends with the last full hour, {}: make it after the next full hour, {}",
             instant(first),
-            instant(at)
+            instant(at),
+            instant(next_hour(first))
         ),
         Some(first) => format!("no log of {client} has an entry in these days; the first one is of {}", instant(first)),
         None => format!("the logs of {client} are empty: run a sync first"),
