@@ -17,7 +17,7 @@ from cloudformation import ROOT, evaluated, source, transformed
 HERE = os.path.dirname(os.path.abspath(__file__))
 FUNCTIONS = {name for name in os.listdir(os.path.join(ROOT, "functions")) if os.path.isdir(os.path.join(ROOT, "functions", name))}
 # One value for each parameter without default, and for each that exists already.
-STATE = ("Table", "Key", "CredentialKey", "PeopleKey", "CertificateBucket")
+STATE = ("Table", "Key", "CredentialKey", "PeopleKey", "LogKey", "CertificateBucket")
 EXISTING = {f"Existing{it}": f"existing-{it.lower()}" for it in STATE}
 VPC = {"VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"}
 # SAM makes it where functions are deployed gradually.
@@ -114,21 +114,21 @@ def granted(check, resources):
 def permissions(check, template):
     with open(os.path.join(HERE, "permissions.json")) as file:
         expected = json.load(file)
-    for secrets, vpc in product(("manager", "sealed"), ({}, VPC)):
-        resources = evaluated(template, Secrets=secrets, SecretPrefix="${SecretPrefix}", **vpc)["Resources"]
-        permissions_of(check, resources, expected, secrets, vpc)
+    for secrets, vpc, locked in product(("manager", "sealed"), ({}, VPC), ({}, {"CheckpointBucket": "${CheckpointBucket}"})):
+        resources = evaluated(template, Secrets=secrets, SecretPrefix="${SecretPrefix}", **vpc, **locked)["Resources"]
+        permissions_of(check, resources, expected, secrets, vpc, locked)
     untraced = granted(check, evaluated(template, Tracing="PassThrough")["Resources"])
     actions = {action for statements in untraced.values() for it in statements for action in it["actions"]}
     check("untraced-without-xray", not any(it.startswith("xray:") for it in actions), "PassThrough leaves the permission for traces")
 
 
-def permissions_of(check, resources, expected, secrets, vpc):
+def permissions_of(check, resources, expected, secrets, vpc, locked):
     found = granted(check, resources)
     wanted_of = {**expected["roles"], **expected["policies"]}
     for role in sorted(set(wanted_of) | set(found)):
         wanted = wanted_of.get(role, {}).get("statements", [])
-        wanted = [it for it in wanted if it.get("secrets", secrets) == secrets and (vpc or not it.get("vpc"))]
-        wanted = {it["sid"]: {key: it[key] for key in it if key not in ("for", "secrets", "vpc")} for it in wanted}
+        wanted = [it for it in wanted if it.get("secrets", secrets) == secrets and (vpc or not it.get("vpc")) and (locked or not it.get("locked"))]
+        wanted = {it["sid"]: {key: it[key] for key in it if key not in ("for", "secrets", "vpc", "locked")} for it in wanted}
         there = {it["sid"]: it for it in found.get(role, [])}
         check("sids-unique", len(there) == len(found.get(role, [])), f"{role}: two statements have one Sid")
         for sid in sorted(set(wanted) | set(there)):
@@ -138,6 +138,8 @@ def permissions_of(check, resources, expected, secrets, vpc):
             unscoped = set(it["actions"]) <= set(expected["without_resources"])
             check("resources-named", "*" not in it["resources"] or unscoped, f"{role}/{it['sid']}: allowed on every resource")
             check("actions-named", not any("*" in action for action in it["actions"]), f"{role}/{it['sid']}: more than one action in a word")
+            alone = role == "LogSigningRole" and set(it["actions"]) <= {"kms:GetPublicKey", "kms:Sign"}
+            check("log-key-signs", "LogKey" not in it["resources"] or alone, f"{role}/{it['sid']}: only the signing function uses the key of the log, and only to sign")
     roles = {name: it for name, it in found.items() if name not in expected["policies"]}
     for role, statements in roles.items():
         once(check, role, statements)
@@ -262,10 +264,15 @@ def keeping(check, template):
     dangling = re.findall(r"\$\{(?:Removable)?(?:%s)(?:\.\w+)?\}" % "|".join(STATE), text)
     check("existing-state-only", not dangling, f"over existing state, references to what is not made: {sorted(set(dangling))}")
     for name, it in {**of_type(production, "AWS::KMS::Key"), **of_type(development, "AWS::KMS::Key")}.items():
-        check("keys-rotate", it.get("EnableKeyRotation") is True, f"{name} is not rotated")
+        # KMS rotates no key that signs.
+        check("keys-rotate", it.get("EnableKeyRotation") is True or it.get("KeyUsage") == "SIGN_VERIFY", f"{name} is not rotated")
+    for resources, name in ((production, "LogKey"), (development, "RemovableLogKey")):
+        check("log-key-is-ed25519", resources[name]["Properties"].get("KeySpec") == "ECC_NIST_EDWARDS25519", f"{name}: checkpoints are signed with Ed25519")
     rules = lambda **parameters: only(evaluated(template, **parameters)["Resources"], "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
     check("certificates-end", any(it.get("ExpirationInDays") == "400" for it in rules(CertificateRetentionDays="400")), "certificates do not end")
-    check("certificates-stay", not any("ExpirationInDays" in it for it in rules()), "certificates end by default")
+    ended = [it.get("Prefix") for it in rules(PackRetentionDays="7") if it.get("ExpirationInDays") == "7"]
+    check("packs-end", ended == ["~packs/"], f"what ends as packs do: {ended}")
+    check("certificates-stay", not any("ExpirationInDays" in it and "Prefix" not in it for it in rules()), "certificates end by default")
 
 
 def first_deployment(check, template):
@@ -287,12 +294,13 @@ def triggers(check, template):
     resources = evaluated(template)["Resources"]
     schedules = of_type(resources, "AWS::Scheduler::Schedule")
     daily = {name: it for name, it in schedules.items() if "task" not in it["Target"]["Input"]}
-    check("two-schedules", len(schedules) == 2 and len(daily) == 1, f"{len(schedules)} schedules: one for the day, one for the hour")
+    check("three-schedules", len(schedules) == 3 and len(daily) == 1, f"{len(schedules)} schedules: one for the day, two for the hour")
     for name, it in schedules.items():
         check("schedules-retry", it["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 5, f"{name} is not tried again")
         check("schedules-put-aside", name_of(it["Target"].get("DeadLetterConfig", {}).get("Arn")) == "ScheduleDeadLetters", f"{name}: no dead letters")
         check("schedules-grouped", name_of(it.get("GroupName")) == "ScheduleGroup", f"{name}: its role is for the group of this stack")
-        check("schedules-call-alias", it["Target"]["Arn"] == "${ScheduledSyncAliaslive}", f"{name} calls {it['Target']['Arn']}")
+        called = "LogSigning" if '"task": "sign"' in it["Target"]["Input"] else "ScheduledSync"
+        check("schedules-call-alias", it["Target"]["Arn"] == f"${{{called}Aliaslive}}", f"{name} calls {it['Target']['Arn']}")
     for name, it in daily.items():
         check("daily-zone", it.get("ScheduleExpressionTimezone") == "America/New_York", f"{name} knows no time zone")
         flexible = evaluated(template, ScheduleFlexibleMinutes="20")["Resources"][name]["Properties"]["FlexibleTimeWindow"]
@@ -324,7 +332,7 @@ UNVERSIONED = ("ReservedConcurrentExecutions", "RecursiveLoop", "Tags", "Code")
 # Another value for each parameter that may reach a function.
 OTHER = {
     **EXISTING, **VPC, "Secrets": "sealed", "SecretPrefix": "another", "Architecture": "x86_64", "WorkerMemory": "512", "JitterMinutes": "30",
-    "Tracing": "PassThrough", "ScheduleExpression": "cron(0 9 * * ? *)", "ScheduleTimezone": "Europe/Berlin", "WorkerConcurrency": "7", "LogRetentionDays": "30", "AlarmEmail": "a@example.com", "PeopleScopes": "p:",
+    "Tracing": "PassThrough", "ScheduleExpression": "cron(0 9 * * ? *)", "ScheduleTimezone": "Europe/Berlin", "WorkerConcurrency": "7", "LogRetentionDays": "30", "LogName": "log.example", "CheckpointBucket": "locked", "PackRetentionDays": "7", "AlarmEmail": "a@example.com", "PeopleScopes": "p:",
 }
 
 

@@ -35,8 +35,10 @@ def month(inputs, connections, secrets="manager"):
     asked = runs * assumed["api_requests_a_day"]
     hourly_s = hours * assumed["hourly_milliseconds"] / 1000
     gb_s = runs * worker_s * assumed["worker_memory_mb"] / 1024 + (runs * tick_s + hourly_s) * assumed["other_memory_mb"] / 1024
+    # Each run adds a leaf to a log, which is signed within the hour.
+    gb_s += (runs + hours) * assumed["signing_milliseconds"] / 1000 * assumed["signing_memory_mb"] / 1024
     stored_gb = connections * assumed["days"] * assumed["evidence_months"] * run["stored_bytes"] / GB
-    invocations = 2 * runs + hours + asked
+    invocations = 2 * runs + 2 * hours + asked
     log_gb = (runs * (run["log_bytes"] + tick["log_bytes"]) + invocations * assumed["platform_log_bytes"] + asked * assumed["access_log_bytes"]) / GB
     sqs = runs * (run["sqs_requests"] + tick["sqs_requests"] + 2) + assumed["days"] * assumed["queue_polls_a_day"]
     # The table's key is cached, and a data key of the queue serves an hour: 24 of both a day, and one for each credential, wherever it is.
@@ -49,15 +51,18 @@ def month(inputs, connections, secrets="manager"):
         "API": asked / 1e6 * price["api_million_requests"],
         "DynamoDB, requests": runs
         * (
-            (run["write_units"] + tick["write_units"]) / 1e6 * price["dynamodb_million_write_units"]
-            + reads / 1e6 * price["dynamodb_million_read_units"]
+            (run["write_units"] + tick["write_units"] + assumed["signing_write_units"]) / 1e6 * price["dynamodb_million_write_units"]
+            + (reads + assumed["signing_read_units"]) / 1e6 * price["dynamodb_million_read_units"]
         )
-        + hours * assumed["hourly_read_units"] / 1e6 * price["dynamodb_million_read_units"],
+        + 2 * hours * assumed["hourly_read_units"] / 1e6 * price["dynamodb_million_read_units"],
         "DynamoDB, a year of evidence and its backup": stored_gb
         * (price["dynamodb_gb_month"] + price["dynamodb_backup_gb_month"]),
         "Secrets Manager": (connections * price["secret_month"] if secrets == "manager" else 0)
         + secret_requests / 1e4 * price["secrets_ten_thousand_requests"],
-        "KMS": counted("AWS::KMS::Key") * (price["kms_key_month"] + assumed["key_rotations"] * price["kms_rotation_month"])
+        # The key that signs is not rotated.
+        "KMS": counted("AWS::KMS::Key") * price["kms_key_month"]
+        + (counted("AWS::KMS::Key") - 1) * assumed["key_rotations"] * price["kms_rotation_month"]
+        + runs / 1e4 * price["kms_ten_thousand_signatures"]
         + kms / 1e4 * price["kms_ten_thousand_requests"],
         "SQS": sqs / 1e6 * price["sqs_million_requests"],
         "Logs": log_gb * (price["logs_gb_ingested"] + assumed["log_retention_months"] * price["logs_gb_month"]),

@@ -182,6 +182,9 @@ BREAKS = {
     "existing-state-used": condition("MakeKey", {"Fn::Not": [{"Condition": "Removable"}]}),
     "existing-state-named": condition("KeyExists", {"Fn::Equals": ["a", "b"]}),
     "existing-state-only": put("KeyAlias", "Properties.TargetKeyId", {"Ref": "Key"}),
+    "log-key-signs": more("PacksApiRole", Action="kms:Sign", Resource={"Fn::GetAtt": ["LogKey", "Arn"]}),
+    "log-key-is-ed25519": put("LogKey", "Properties.KeySpec", "ECC_NIST_P256"),
+    "packs-end": put("CertificateBucket", "Properties.LifecycleConfiguration.Rules.2.Prefix", "~other/"),
     "keys-rotate": put("PeopleKey", "Properties.EnableKeyRotation", False),
     "certificates-end": condition("CertificatesEnd", {"Fn::Equals": ["a", "b"]}),
     "certificates-stay": condition("CertificatesEnd", {"Fn::Equals": ["a", "a"]}),
@@ -190,7 +193,7 @@ BREAKS = {
     "workers-leave-room": default("WorkerConcurrency", 10),
     "reserved-by-parameter": put("PeopleApi", "Properties.ReservedConcurrentExecutions", {"Ref": "AWS::NoValue"}),
     # triggers
-    "two-schedules": lambda it: of(it, "ScheduledSync")["Events"].pop("Hourly"),
+    "three-schedules": lambda it: of(it, "ScheduledSync")["Events"].pop("Hourly"),
     "schedules-retry": event("Daily", lambda it: it["RetryPolicy"].update(MaximumRetryAttempts=0)),
     "schedules-put-aside": event("Hourly", lambda it: it.pop("DeadLetterConfig")),
     "schedules-grouped": event("Daily", lambda it: it.pop("GroupName")),

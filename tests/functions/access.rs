@@ -13,6 +13,7 @@ fn function(world: &World, entry: &Entry) -> Router {
         "people-api" => world.people_api(),
         "connections-api" => world.connections_api(),
         "evidence-api" => world.evidence_api(),
+        "packs-api" => world.packs_api(),
         other => panic!("no function {other}"),
     }
 }
@@ -30,6 +31,7 @@ fn event(entry: &Entry, company: &str, claims: &Value) -> Value {
     let path = template.replace("{company}", company).replace("{connection}", "edr-main").replace("{run}", RUN);
     let path =
         path.replace("{person}", PERSON).replace("{client}", "client-acme-corp").replace("{product}", "huntress-edr");
+    let path = path.replace("{pack}", "20260322T110000Z-0").replace("{format}", "oscal");
     let mut event = sample("on-demand-sync/events/sync-now.json");
     event["routeKey"] = json!(key);
     event["rawPath"] = json!(path);

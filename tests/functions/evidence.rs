@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tower::ServiceExt;
 
 /// A world whose one connection was synced on two days.
-async fn world() -> World {
+pub async fn world() -> World {
     let mut world = World::with(&["edr-main"]).await;
     for days in [0, 1] {
         let clock = super::Stopped(tick() + TimeDelta::days(days) + TimeDelta::seconds(5));
@@ -27,11 +27,11 @@ async fn world() -> World {
 }
 
 impl World {
-    async fn read(&self, path: &str) -> (u16, Value) {
+    pub async fn read(&self, path: &str) -> (u16, Value) {
         ask(self.evidence_api(), &event("GET", path, Value::Null)).await
     }
 
-    async fn read_as(&self, path: &str, claims: Value) -> (u16, Value) {
+    pub async fn read_as(&self, path: &str, claims: Value) -> (u16, Value) {
         let mut event = event("GET", path, Value::Null);
         event["requestContext"]["authorizer"]["jwt"]["claims"] = claims;
         ask(self.evidence_api(), &event).await

@@ -14,6 +14,7 @@ mod dispatcher;
 mod events;
 mod evidence;
 mod keyring;
+mod packs;
 mod passing;
 mod people;
 mod permissions;
@@ -21,6 +22,7 @@ mod portfolio;
 mod redrive;
 mod scheduler;
 mod services;
+mod signing;
 mod table;
 mod telemetry;
 

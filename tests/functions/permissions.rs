@@ -487,8 +487,67 @@ async fn evidence_api() {
         let event = super::people::event("GET", path, Value::Null);
         assert_eq!(ask(evidence_api.clone(), &event).await.0, 200, "{path}");
     }
+    // Signed beside the function, so that there is something to read.
+    watched.world.log().sign_all(&super::company()).await.unwrap();
+    for path in
+        ["edr-main/checkpoint", "edr-main/entries", "_company/entries", &format!("edr-main/proof?run={}", runs[0].id)]
+    {
+        let event = super::people::event("GET", &format!("/log/{path}"), Value::Null);
+        assert_eq!(ask(evidence_api.clone(), &event).await.0, 200, "{path}");
+    }
+    let log_key = super::people::event("GET", "/log-key", Value::Null);
+    assert_eq!(ask(evidence_api.clone(), &log_key).await.0, 200);
     let table = watched.table.0.lock().unwrap().clone();
     compare("EvidenceApiRole", "manager", table);
+}
+
+/// Lambda, KMS and S3 have tests of their own: see `signing`.
+#[tokio::test]
+async fn packs_api_and_log_signing() {
+    let mut watched = Watched::over(&["edr-main"]).await;
+    assert_eq!(watched.work("edr-main").await, Processed::AlreadyFinished);
+    let decided = common::app::decisions::Decisions {
+        store: watched.world.store.clone(),
+        clock: watched.world.huntress.clock.clone(),
+    };
+    let client = ClientId::parse("client-acme-corp").unwrap();
+    let alice = common::domain::decisions::Decider { name: "alice".to_owned(), on_this_machine: true };
+    decided.choose(&super::company(), &client, common::domain::policy::baseline(), &alice).await.unwrap();
+    watched.world.huntress.clock = Arc::new(super::Stopped(tick() + TimeDelta::hours(3)));
+    watched.table.0.lock().unwrap().clear();
+    // What `packs-api` asks for, but not what the maker beside it does.
+    let store = Store::new(watched.world._engine.client(), "evidence");
+    let maker = |store: &Store| common::app::packs::PackMaker {
+        reader: common::app::packs::PackReader { store: store.clone(), ..watched.world.pack_reader() },
+        signer: watched.world.signer(),
+    };
+    let packs = common::app::packs::PackService {
+        reader: maker(&watched.store).reader,
+        dispatch: common::app::packs::PackDispatch::Here(Arc::new(maker(&store))),
+        shelf: watched.world.packs().shelf,
+    };
+    let shelf = Arc::clone(&packs.shelf);
+    let packs_api = function(routes::PACKS_API.router(Arc::new(packs)));
+    let days = json!({"from": "2026-03-22", "to": "2026-03-22"});
+    let asked = super::people::event("POST", "/clients/client-acme-corp/packs", days);
+    let (status, pack) = ask(packs_api.clone(), &asked).await;
+    assert_eq!(status, 202);
+    for path in ["packs", &format!("packs/{}", pack["id"].as_str().unwrap()), "export/oscal"] {
+        let event = super::people::event("GET", &format!("/clients/client-acme-corp/{path}"), Value::Null);
+        let status = ask(packs_api.clone(), &event).await.0;
+        assert!([200, 202].contains(&status), "{path}: {status}");
+    }
+    compare("PacksApiRole", "manager", watched.table.heard());
+
+    watched.table.0.lock().unwrap().clear();
+    let maker = maker(&watched.store);
+    let wanted: common::app::packs::PackWanted =
+        serde_json::from_value(json!({"company": "msp-acme", "client": "client-acme-corp", "pack": pack["id"]}))
+            .unwrap();
+    let log = common::app::log::EvidenceLog { store: watched.store.clone(), ..watched.world.log() };
+    assert_eq!(log.sign_grown().await.unwrap().signed, 2, "of the connection and of the company");
+    maker.fulfil(&shelf, &wanted).await.unwrap();
+    compare("LogSigningRole", "manager", watched.table.heard());
 }
 
 #[tokio::test]

@@ -11,12 +11,13 @@ use acceptance::edr::{Scene, as_of};
 use acceptance::engine::Engine;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::app::log::{EvidenceLog, LogSigner};
-use common::app::packs::{PackMaker, PackRequest};
+use common::app::packs::{PackMaker, PackReader, PackRequest};
 use common::domain::connection::Connection;
 use common::domain::edr::bundle::split;
 use common::domain::evidence::EdrBundle;
 use common::domain::failure::{Failure, FailureCode};
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use common::domain::log::LogId;
 use common::domain::log::statement::EvaluationBasis;
 use common::domain::mapping::Mapping;
 use common::domain::policy::{ClientPolicies, InForce, baseline, training};
@@ -82,7 +83,8 @@ impl World {
         store.add_connection(&new).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let signer = Arc::new(LogSigner::of_file(&folder.path().join("log.key")).unwrap());
-        let maker = PackMaker { store: store.clone(), signer, clock: Arc::new(clock.clone()) };
+        let reader = PackReader { store: store.clone(), clock: Arc::new(clock.clone()) };
+        let maker = PackMaker { reader, signer };
         Self { store, clock, bundles, maker, _engine: engine, folder }
     }
 
@@ -264,15 +266,17 @@ async fn a_checkpoint_is_signed_where_the_log_grew() {
     let log = EvidenceLog {
         store: world.store.clone(),
         signer: Arc::clone(&world.maker.signer),
+        archive: None,
         clock: Arc::new(world.clock.clone()),
     };
-    assert_eq!(log.sign(&company(), &connection()).await.unwrap(), None);
+    let id = LogId::of_connection(&company(), &connection());
+    assert_eq!(log.sign(&id).await.unwrap(), None);
     world.succeed(0).await;
-    let one = log.sign(&company(), &connection()).await.unwrap().unwrap();
+    let one = log.sign(&id).await.unwrap().unwrap();
     assert_eq!((one.size, log.sign_all(&company()).await.unwrap()), (1, 0));
     world.succeed(1).await;
     assert_eq!(log.sign_all(&company()).await.unwrap(), 1);
-    let state = log.of_connection(&company(), &connection()).await.unwrap();
+    let state = log.state(&id).await.unwrap();
     assert_eq!((state.leaves.len(), state.checkpoint.unwrap().size), (2, 2));
     // The key stays the same, and a damaged one is not replaced.
     let path = world.folder.path().join("log.key");

@@ -79,6 +79,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", format!("there is no such {what}; check its id"))
     }
 
+    /// It was there.
+    #[must_use]
+    pub fn gone(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "gone", "It is not kept any more", detail)
+    }
+
     /// The path is right, the method is not.
     #[must_use]
     pub fn method_not_allowed() -> Self {

@@ -1,14 +1,16 @@
 //! The evidence log as it is read and signed.
 
+use crate::aws::documents::{DocumentError, Documents};
 use crate::aws::secrets::sealing::write_private;
+use crate::aws::signing::{KmsKey, SigningError};
 use crate::clock::Clock;
-use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::id::CompanyId;
 use crate::domain::log::proof::TreeHead;
-use crate::domain::log::tree::empty_root;
-use crate::domain::log::{Checkpoint, Origin};
+use crate::domain::log::{Checkpoint, LogId};
 use crate::domain::note::{Note, VerifierKey};
-use crate::signing::{LogKey, LogKeyError};
+use crate::signing::{self, LogKey, LogKeyError};
 use crate::store::{KeptCheckpoint, Store, StoreError};
+use futures_util::{StreamExt, stream};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,34 @@ use std::sync::Arc;
 pub enum LogSigner {
     /// A key of this machine.
     Key(LogKey),
+    /// A key of KMS.
+    Kms(Box<KmsKey>),
+}
+
+/// Why a log was not signed.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The bucket under Object Lock.
+    #[error("the checkpoint could not be kept in the bucket under Object Lock")]
+    Archive(#[source] DocumentError),
+    /// What is there is shorter than what was signed before.
+    #[error(
+        "the log {log} has {size} leaves, and a checkpoint was signed over {signed}: the data was put back from an older copy; nothing is signed, so that no log forks. Restore the newest copy"
+    )]
+    Shorter {
+        /// Which log.
+        log: LogId,
+        /// How many leaves there are.
+        size: u64,
+        /// How many were signed.
+        signed: u64,
+    },
 }
 
 /// Why the key of a machine cannot be used.
@@ -68,36 +98,46 @@ impl LogSigner {
     pub fn verifier(&self) -> &VerifierKey {
         match self {
             Self::Key(key) => key.verifier(),
+            Self::Kms(key) => key.verifier(),
         }
     }
 
     /// A note of this text, signed.
-    #[must_use]
-    pub fn note(&self, text: String) -> Note {
+    ///
+    /// # Errors
+    /// [`SigningError`], of a key of KMS.
+    pub async fn note(&self, text: String) -> Result<Note, SigningError> {
         match self {
-            Self::Key(key) => key.note(text),
+            Self::Key(key) => Ok(key.note(text)),
+            Self::Kms(key) => {
+                let signature = key.sign(text.as_bytes()).await?;
+                Note::signed(text, key.verifier(), |_| Ok(signature))
+            }
         }
     }
 
-    /// The signed checkpoint of a connection's log, or of the company's own, at a head.
-    #[must_use]
-    pub fn checkpoint(&self, company: &CompanyId, connection: Option<&ConnectionId>, head: TreeHead) -> Note {
-        let name = self.verifier().name();
-        let origin = match connection {
-            Some(connection) => Origin::of_connection(name, company, connection),
-            None => Origin::of_company(name, company),
-        };
-        self.note(Checkpoint { origin, head }.text())
+    /// The signed checkpoint of a log at a head.
+    ///
+    /// # Errors
+    /// As for [`LogSigner::note`].
+    pub async fn checkpoint(&self, log: &LogId, head: TreeHead) -> Result<Note, SigningError> {
+        let origin = log.origin(self.verifier().name());
+        self.note(Checkpoint { origin, head }.text()).await
     }
 }
 
-/// Reads and signs logs.
+/// Logs that are signed at the same time.
+const CONCURRENCY: usize = 8;
+
+/// Signs logs.
 #[derive(Clone)]
 pub struct EvidenceLog {
     /// The table.
     pub store: Store,
     /// The key.
     pub signer: Arc<LogSigner>,
+    /// A bucket under Object Lock, where each checkpoint is kept for good.
+    pub archive: Option<Arc<Documents>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -113,52 +153,118 @@ pub struct LogState {
     pub checkpoint: Option<KeptCheckpoint>,
 }
 
+/// What came of signing the logs that grew.
+#[derive(Debug, Default)]
+pub struct Signed {
+    /// How many were signed.
+    pub signed: usize,
+    /// Those that could not be, and why.
+    pub failed: Vec<(LogId, LogError)>,
+}
+
+/// Where the checkpoint of a log over so many leaves is kept in a bucket.
+#[must_use]
+pub fn archived(log: &LogId, size: u64) -> String {
+    // In this order, names are in the order of sizes.
+    format!("checkpoints/{log}/{size:020}")
+}
+
 impl EvidenceLog {
-    /// The log of a connection.
+    /// A log.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if its leaves are not those of its head.
-    pub async fn of_connection(&self, company: &CompanyId, connection: &ConnectionId) -> Result<LogState, StoreError> {
-        let head = self.store.log_head(company, connection).await?;
-        let head = head
-            .map_or(TreeHead { size: 0, root: empty_root() }, |head| TreeHead { size: head.size(), root: head.root() });
-        let leaves = self.store.log_leaves(company, connection, 0, head.size).await?;
-        let checkpoint = self.store.kept_checkpoint(company, connection).await?;
+    pub async fn state(&self, log: &LogId) -> Result<LogState, StoreError> {
+        let (head, leaves) = (self.store.tree_head(log).await?, self.store.leaves(log).await?);
+        let checkpoint = self.store.kept_checkpoint(log).await?;
         Ok(LogState { leaves, head, checkpoint })
     }
 
-    /// Signs the log of a connection as it is now and keeps the checkpoint, unless the newest one is of the same size.
+    /// Signs a log as it is now and keeps the checkpoint, unless the newest one is of the same size. `None` for a log without a leaf.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn sign(
-        &self,
-        company: &CompanyId,
-        connection: &ConnectionId,
-    ) -> Result<Option<KeptCheckpoint>, StoreError> {
-        let Some(head) = self.store.log_head(company, connection).await? else { return Ok(None) };
-        let kept = self.store.kept_checkpoint(company, connection).await?;
-        if let Some(kept) = kept.filter(|kept| kept.size == head.size()) {
-            return Ok(Some(kept));
-        }
-        let head = TreeHead { size: head.size(), root: head.root() };
-        let note = self.signer.checkpoint(company, Some(connection), head).to_string();
-        let checkpoint = KeptCheckpoint { size: head.size, note, signed_at: self.clock.now() };
-        self.store.keep_checkpoint(company, connection, &checkpoint).await?;
-        Ok(Some(checkpoint))
+    /// [`LogError`]
+    pub async fn sign(&self, log: &LogId) -> Result<Option<KeptCheckpoint>, LogError> {
+        Ok(self.signed(log).await?.map(|(kept, _)| kept))
     }
 
-    /// Signs every log of a company's connections that grew since its last checkpoint, and says how many there are.
+    /// The checkpoint, and whether it is new.
+    async fn signed(&self, log: &LogId) -> Result<Option<(KeptCheckpoint, bool)>, LogError> {
+        let head = self.store.tree_head(log).await?;
+        if head.size == 0 {
+            return Ok(None);
+        }
+        // By another key it has to be signed anew.
+        let verifier = self.signer.verifier();
+        let by_this_key = |kept: &KeptCheckpoint| {
+            Note::parse(kept.note.as_bytes()).is_ok_and(|note| note.is_signed_by(verifier, signing::verify))
+        };
+        if let Some(kept) = self.store.kept_checkpoint(log).await? {
+            if kept.size > head.size {
+                return Err(LogError::Shorter { log: log.clone(), size: head.size, signed: kept.size });
+            }
+            if kept.size == head.size && by_this_key(&kept) {
+                return Ok(Some((kept, false)));
+            }
+        }
+        let size = head.size;
+        let note = self.signer.checkpoint(log, head).await?.to_string();
+        // Whoever signs says by which key, so that readers can tell it.
+        self.store.keep_log_key(&verifier.to_string(), self.clock.now()).await?;
+        if let Some(archive) = &self.archive {
+            archive.put(&archived(log, size), note.clone().into_bytes()).await.map_err(LogError::Archive)?;
+        }
+        let checkpoint = KeptCheckpoint { size, note, signed_at: self.clock.now() };
+        self.store.keep_checkpoint(log, &checkpoint).await?;
+        Ok(Some((checkpoint, true)))
+    }
+
+    /// Signs every log, of all companies, that grew since its last checkpoint. One that fails is no reason to leave out another; it is tried again in
+    /// the next hour.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn sign_all(&self, company: &CompanyId) -> Result<usize, StoreError> {
-        let mut signed = 0;
-        for connection in self.store.connections(company).await? {
-            let before = self.store.kept_checkpoint(company, &connection.id).await?.map(|kept| kept.size);
-            let after = self.sign(company, &connection.id).await?.map(|kept| kept.size);
-            signed += usize::from(before != after);
+    /// [`StoreError`], where it cannot be told which have grown.
+    pub async fn sign_grown(&self) -> Result<Signed, StoreError> {
+        let grown = self.store.grown_logs().await?;
+        let mut outcome = Signed::default();
+        let mut signing = stream::iter(grown)
+            .map(async |log| {
+                let signed = self.signed(&log).await;
+                // Whoever signed it in between may have been stopped before it was taken off the list.
+                let signed = match signed {
+                    Ok(Some((kept, false))) => match self.store.keep_checkpoint(&log, &kept).await {
+                        Ok(()) => Ok(false),
+                        Err(error) => Err(error.into()),
+                    },
+                    other => other.map(|signed| signed.is_some()),
+                };
+                (log, signed)
+            })
+            .buffer_unordered(CONCURRENCY);
+        while let Some((log, signed)) = signing.next().await {
+            match signed {
+                Ok(is_new) => outcome.signed += usize::from(is_new),
+                Err(error) => outcome.failed.push((log, error)),
+            }
         }
-        Ok(signed)
+        Ok(outcome)
+    }
+
+    /// Signs every log of a company that grew since its last checkpoint, those too that grew under a release that kept no list; says how many there are.
+    ///
+    /// # Errors
+    /// [`LogError`]
+    pub async fn sign_all(&self, company: &CompanyId) -> Result<usize, LogError> {
+        let mut signed = self.sign_grown().await?;
+        if let Some((_, error)) = signed.failed.pop() {
+            return Err(error);
+        }
+        let mut logs = vec![LogId::of_company(company)];
+        let connections = self.store.connections(company).await?;
+        logs.extend(connections.iter().map(|connection| LogId::of_connection(company, &connection.id)));
+        for log in logs {
+            signed.signed += usize::from(self.signed(&log).await?.is_some_and(|(_, is_new)| is_new));
+        }
+        Ok(signed.signed)
     }
 }

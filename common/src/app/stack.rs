@@ -7,6 +7,12 @@ use super::collection::worker::Worker;
 use super::connections::Connections;
 use super::decisions::Decisions;
 use super::evidence::EvidenceReader;
+#[cfg(feature = "pack")]
+use super::log::{EvidenceLog, LogSigner};
+#[cfg(feature = "pack")]
+use super::packs::signing::Signing;
+#[cfg(feature = "pack")]
+use super::packs::{PackDispatch, PackMaker, PackService, Shelf};
 use super::people::{PeopleKeyring, PeopleService};
 use super::runs::plan::Planner;
 use crate::aws::documents::Documents;
@@ -97,6 +103,15 @@ pub trait Stack {
     /// As for [`Stack::store`].
     fn evidence(&self) -> Result<EvidenceReader, Self::Error> {
         Ok(EvidenceReader { store: self.store()?, clock: self.clock() })
+    }
+
+    /// What packs and exports are made of.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    #[cfg(feature = "pack")]
+    fn pack_reader(&self) -> Result<super::packs::PackReader, Self::Error> {
+        Ok(super::packs::PackReader { store: self.store()?, clock: self.clock() })
     }
 
     /// Policies, exceptions and attestations.
@@ -190,6 +205,35 @@ impl Stack for Parts {
 
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.huntress.clock)
+    }
+}
+
+#[cfg(feature = "pack")]
+impl Aws<'_> {
+    /// Packs that are asked for and fetched: what `packs-api` serves. The signing function makes them.
+    ///
+    /// # Errors
+    /// A setting that is missing or wrong.
+    pub fn packs(&self) -> Result<PackService, Box<dyn Error + Send + Sync>> {
+        let (service, function) = self.log_signing()?;
+        let dispatch = PackDispatch::Function { service, function };
+        Ok(PackService { reader: self.pack_reader()?, dispatch, shelf: Arc::new(self.shelf()?) })
+    }
+
+    /// What `log-signing` does.
+    ///
+    /// # Errors
+    /// A setting that is missing or wrong, or a key that cannot be used.
+    pub async fn signing(&self) -> Result<Signing, Box<dyn Error + Send + Sync>> {
+        let signer = Arc::new(LogSigner::Kms(Box::new(self.log_key().await?)));
+        let archive = self.bucket("CHECKPOINT_BUCKET_URL")?.map(|bucket| Arc::new(Documents::Bucket(bucket)));
+        let log = EvidenceLog { store: self.store()?, signer: Arc::clone(&signer), archive, clock: self.clock() };
+        Ok(Signing { log, maker: PackMaker { reader: self.pack_reader()?, signer }, shelf: self.shelf()? })
+    }
+
+    /// Packs lie in the bucket of certificates, under a name that no company has.
+    fn shelf(&self) -> Result<Shelf, Box<dyn Error + Send + Sync>> {
+        Ok(Shelf { documents: Documents::Bucket(self.certificates()?), prefix: "~packs/" })
     }
 }
 

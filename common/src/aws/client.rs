@@ -7,10 +7,11 @@ use crate::clock::Clock;
 use crate::settings::environment;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
-    sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningParams,
+    SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::identity::Identity;
 use chrono::TimeDelta;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -74,6 +75,15 @@ impl ServiceError {
             Self::Refused { status, code, .. } => *status >= 500 || *status == 429 || code.contains("Throttl"),
         }
     }
+}
+
+/// A function of Lambda, by its name and its alias.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// Its alias or version.
+    pub qualifier: String,
 }
 
 /// An operation of a service that speaks JSON.
@@ -154,6 +164,63 @@ impl Service {
         Ok((status, bytes.to_vec()))
     }
 
+    /// Has Lambda run a function with an event, beside the answer. It is asked again where its answer was lost, so the event has to bear being handled twice.
+    ///
+    /// # Errors
+    /// [`ServiceError`], after the last attempt.
+    pub async fn invoke(&self, function: &Function, event: &Value) -> Result<(), ServiceError> {
+        let mut url = self.url.clone();
+        url.set_path(&format!("2015-03-31/functions/{}/invocations", function.name));
+        url.query_pairs_mut().append_pair("Qualifier", &function.qualifier);
+        let headers = [("content-type", "application/json"), ("x-amz-invocation-type", "Event")];
+        let (status, body) = self.send(Method::POST, url, &headers, event.to_string().into_bytes()).await?;
+        if status == StatusCode::ACCEPTED {
+            return Ok(());
+        }
+        let code = code_of(&body).unwrap_or_else(|| "no code".to_owned());
+        Err(ServiceError::Refused { action: "Invoke", code, status: status.as_u16() })
+    }
+
+    /// An address that whoever has it can read an object at, for so long.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoAnswer`] where there are no credentials.
+    pub async fn presigned(&self, mut url: Url, lasts: Duration) -> Result<Url, ServiceError> {
+        let identity = self.credentials.provide_credentials().await.map_err(|error| self.no_answer(error))?.into();
+        let mut settings = s3_settings();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(lasts);
+        // Whoever reads sends no hash of a body.
+        settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
+        let params = self.params(&identity, settings)?;
+        let host = host_of(&url);
+        let headers = std::iter::once(("host", host.as_str()));
+        let body = SignableBody::UnsignedPayload;
+        let signable = SignableRequest::new(Method::GET.as_str(), url.as_str(), headers, body);
+        let signed = sign(signable.map_err(|error| self.no_answer(error))?, &params);
+        let (instructions, _) = signed.map_err(|error| self.no_answer(error))?.into_parts();
+        let (_, query) = instructions.into_parts();
+        for (name, value) in query {
+            url.query_pairs_mut().append_pair(name, &value);
+        }
+        Ok(url)
+    }
+
+    fn params<'a>(
+        &'a self,
+        identity: &'a Identity,
+        settings: SigningSettings,
+    ) -> Result<SigningParams<'a>, ServiceError> {
+        let params = v4::SigningParams::builder()
+            .identity(identity)
+            .region(&self.region)
+            .name(self.name)
+            .time(SystemTime::from(self.clock.now()))
+            .settings(settings)
+            .build();
+        Ok(params.map_err(|error| self.no_answer(error))?.into())
+    }
+
     async fn signature(
         &self,
         method: &Method,
@@ -162,24 +229,9 @@ impl Service {
         body: &[u8],
     ) -> Result<Vec<(String, String)>, ServiceError> {
         let identity = self.credentials.provide_credentials().await.map_err(|error| self.no_answer(error))?.into();
-        let mut settings = SigningSettings::default();
-        if self.name == "s3" {
-            // What S3 asks for, unlike all other services.
-            settings.percent_encoding_mode = PercentEncodingMode::Single;
-            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        }
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name(self.name)
-            .time(SystemTime::from(self.clock.now()))
-            .settings(settings)
-            .build()
-            .map_err(|error| self.no_answer(error))?
-            .into();
-        let host = url.host_str().unwrap_or_default();
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let settings = if self.name == "s3" { s3_settings() } else { SigningSettings::default() };
+        let params = self.params(&identity, settings)?;
+        let host = host_of(url);
         let headers = std::iter::once(("host", host.as_str())).chain(headers.iter().copied());
         let signable = SignableRequest::new(method.as_str(), url.as_str(), headers, SignableBody::Bytes(body));
         let signed = sign(signable.map_err(|error| self.no_answer(error))?, &params);
@@ -191,6 +243,20 @@ impl Service {
     fn no_answer(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ServiceError {
         ServiceError::NoAnswer { service: self.name, source: source.into() }
     }
+}
+
+/// What S3 asks for, unlike all other services.
+fn s3_settings() -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    settings
+}
+
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Whether the same request may be answered otherwise in a moment.

@@ -1,12 +1,13 @@
 //! What every function starts with: its log, its settings and the AWS clients it needs.
 
-use crate::aws::client::Service;
+use crate::aws::client::{Function, Service};
 use crate::aws::dead_letters::DeadLetters;
 use crate::aws::documents::Bucket;
 use crate::aws::queue::Queue;
 use crate::aws::sdk_http::SdkHttp;
 use crate::aws::secrets::wrapping::Wrapping;
 use crate::aws::secrets::{Credentials, SealedTable, SecretsManager};
+use crate::aws::signing::KmsKey;
 use crate::aws::telemetry::Telemetry;
 use crate::clock::{Clock, SystemClock};
 use crate::settings::{Lookup, Origins, SettingsError, required};
@@ -19,6 +20,7 @@ use url::Url;
 
 const SECRET_PREFIX: &str = "SECRET_PREFIX";
 const CREDENTIAL_KEY_ID: &str = "CREDENTIAL_KEY_ID";
+const LOG_KEY_ID: &str = "LOG_KEY_ID";
 
 /// JSON lines on stdout, as Lambda's JSON log format expects them, from the level that the function's own setting `AWS_LAMBDA_LOG_LEVEL` names.
 ///
@@ -121,10 +123,49 @@ impl<'a> Aws<'a> {
     /// Keys wrapped under the key of KMS that a variable names.
     fn wrapping(&self, name: &'static str) -> Result<Wrapping, SettingsError> {
         let key_id = required(self.lookup, name)?;
+        Ok(Wrapping::Kms { service: self.kms()?, key_id })
+    }
+
+    fn kms(&self) -> Result<Service, SettingsError> {
+        let kms = self.regional("kms")?;
+        self.service("kms", kms)
+    }
+
+    /// Where a service of the region is.
+    fn regional(&self, service: &str) -> Result<Url, SettingsError> {
         let region = required(self.lookup, "AWS_REGION")?;
         let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let kms = url_of("AWS_REGION", &format!("https://kms.{region}.{suffix}/"))?;
-        Ok(Wrapping::Kms { service: self.service("kms", kms)?, key_id })
+        url_of("AWS_REGION", &format!("https://{service}.{region}.{suffix}/"))
+    }
+
+    /// The key `LOG_KEY_ID` of KMS that signs checkpoints and packs. Its log is called `LOG_NAME`, or by default after the key.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable, or that the key cannot be used.
+    pub async fn log_key(&self) -> Result<KmsKey, Box<dyn std::error::Error + Send + Sync>> {
+        let key_id = required(self.lookup, LOG_KEY_ID)?;
+        let name = (self.lookup)("LOG_NAME");
+        Ok(KmsKey::open(self.kms()?, key_id, name.as_deref()).await?)
+    }
+
+    /// The bucket that a variable names; `None` where it is not set.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn bucket(&self, name: &'static str) -> Result<Option<Bucket>, SettingsError> {
+        let Some(url) = (self.lookup)(name) else { return Ok(None) };
+        let url = url_of(name, &url)?;
+        Ok(Some(Bucket { service: Service { url: url.clone(), ..self.service("s3", url)? } }))
+    }
+
+    /// Lambda, and the function that `LOG_SIGNING_FUNCTION` names.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable.
+    pub fn log_signing(&self) -> Result<(Service, Function), SettingsError> {
+        let name = required(self.lookup, "LOG_SIGNING_FUNCTION")?;
+        let lambda = self.regional("lambda")?;
+        Ok((self.service("lambda", lambda)?, Function { name, qualifier: "live".to_owned() }))
     }
 
     /// Keys of people, wrapped under the key `PEOPLE_KEY_ID` of KMS.
@@ -141,8 +182,7 @@ impl<'a> Aws<'a> {
     /// [`SettingsError`] naming the variable.
     pub fn certificates(&self) -> Result<Bucket, SettingsError> {
         let name = "CERTIFICATE_BUCKET_URL";
-        let url = url_of(name, &required(self.lookup, name)?)?;
-        Ok(Bucket { service: Service { url: url.clone(), ..self.service("s3", url)? } })
+        self.bucket(name)?.ok_or(SettingsError::Missing(name))
     }
 
     /// A service at `url`, or at the endpoint that stands for all of them.

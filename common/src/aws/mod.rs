@@ -7,4 +7,5 @@ pub mod lambda;
 pub mod queue;
 pub mod sdk_http;
 pub mod secrets;
+pub mod signing;
 pub mod telemetry;

@@ -66,6 +66,10 @@ actions! {
     ProviderNamed = "provider.named",
     /// A client has no provider of training any more.
     ProviderRemoved = "provider.removed",
+    /// A pack of a client's evidence was made, or asked for.
+    PackMade = "pack.made",
+    /// The log signs with another key.
+    LogKeyReplaced = "log-key.replaced",
     /// A token was made.
     TokenAdded = "token.added",
     /// A token was revoked.

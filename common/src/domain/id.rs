@@ -110,6 +110,12 @@ id!(
     "decision id"
 );
 
+id!(
+    /// A pack of evidence that was asked for: its instant, and a hash of what was asked.
+    PackId,
+    "pack id"
+);
+
 /// One connection of one company: what names it in the table, in messages and in the index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionKey {

@@ -286,6 +286,8 @@ pub struct Contents {
     pub decisions: Vec<Decision>,
     /// By time.
     pub events: Vec<PackedEvent>,
+    /// The list of people, where it was asked for. A claim of the operator, made of nothing else that is here.
+    pub people: Option<Vec<u8>>,
     /// What the window is made of.
     pub window: WindowFacts,
     /// The policies that verdicts and decisions name.
@@ -482,6 +484,7 @@ impl Contents {
             files.insert(path, canonical(policy.as_ref())?);
         }
         files.insert(layout::CONTROL_MAP.to_owned(), self.control_map.clone());
+        files.extend(self.people.clone().map(|people| (layout::PEOPLE.to_owned(), people)));
         Ok(files)
     }
 }

@@ -148,6 +148,7 @@ pub(super) fn contents(key: &LogKey) -> Contents {
             reason: None,
             request_id: None,
         }],
+        people: None,
         window: WindowFacts {
             zone: crate::domain::calendar::ZONE.to_owned(),
             ticks: ticks.collect(),

@@ -24,6 +24,8 @@ pub const FACTS_SCHEMA: &str = "facts.schema.json";
 pub const OSCAL: &str = "oscal/assessment-results.json";
 /// OCSF compliance findings.
 pub const OCSF: &str = "ocsf/compliance-findings.json";
+/// The people whose training is tracked.
+pub const PEOPLE: &str = "people.csv";
 /// The company's own log.
 pub const COMPANY_LOG: &str = "log/_company.jsonl";
 /// The checkpoint of the company's own log.
@@ -94,7 +96,7 @@ pub fn is_known(path: &str) -> bool {
         OCSF,
         COMPANY_LOG,
         COMPANY_CHECKPOINT,
-        "people.csv",
+        PEOPLE,
     ];
     let parts: Vec<&str> = path.split('/').collect();
     SINGLE.contains(&path)

@@ -1,17 +1,19 @@
-//! The evidence log of a connection: a head to append to, the leaves, and the newest signed checkpoint.
+//! The evidence log of a connection, and of the company's decisions: a head to append to, and the leaves.
 //!
 //! A leaf and the head after it join the transaction of what they are about, so that the log has neither holes nor forks: of two that append at
 //! the same time, the table refuses one, which reads the head again.
 
 use super::error::StoreError;
 use super::lease::Lease;
+use super::signed::Grown;
 use super::{ATTEMPTS, Store};
 use crate::domain::audit::AuditEvent;
 use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId};
-use crate::domain::log::Hash;
+use crate::domain::log::proof::TreeHead;
 use crate::domain::log::statement::{CompanyStatement, Event, Leaf, Statement};
-use crate::domain::log::tree::{Frontier, Tree, leaf_hash};
+use crate::domain::log::tree::{Frontier, Tree, empty_root, leaf_hash};
+use crate::domain::log::{Hash, LogId};
 use crate::domain::product::Product;
 use crate::store::table::items::{Change, Record, number, put_new};
 use crate::store::table::{Item, keys};
@@ -58,21 +60,6 @@ struct LeafItem {
 
 impl Record for LeafItem {
     const KIND: &'static str = "leaf of the evidence log";
-}
-
-/// A signed checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptCheckpoint {
-    /// The size that it is about.
-    pub size: u64,
-    /// The signed note.
-    pub note: String,
-    /// When it was signed.
-    pub signed_at: DateTime<Utc>,
-}
-
-impl Record for KeptCheckpoint {
-    const KIND: &'static str = "checkpoint of the evidence log";
 }
 
 #[derive(Serialize, Deserialize)]
@@ -132,9 +119,14 @@ impl Store {
         let data = String::from_utf8(data).map_err(|_| StoreError::corrupt(LeafItem::KIND, "it is no text"))?;
         let leaf = put_new(&self.table, LeafItem { data }.to_item(&keys::log_leaf(company, connection, index))?)?;
         let (key, size) = (keys::log_head(company, connection), peaks.size());
+        let grown = Grown::of(&LogId::of_connection(company, connection), statement.ended_at());
         let after = match head {
-            None => put_new(&self.table, LogHead { product: statement.product, size, peaks }.to_item(&key)?)?,
-            Some(_) => Change::of(key)
+            None => {
+                let head = LogHead { product: statement.product, size, peaks };
+                put_new(&self.table, grown.mark(head.to_item(&key)?))?
+            }
+            Some(_) => grown
+                .change(Change::of(key))
                 .only_if("size", number(index))
                 .set("log_product", &statement.product)?
                 .set("size", &size)?
@@ -158,9 +150,11 @@ impl Store {
         peaks.append(leaf_hash(data.as_bytes()));
         let leaf = put_new(&self.table, LeafItem { data }.to_item(&keys::company_log_leaf(company, index))?)?;
         let (key, size) = (keys::company_log_head(company), peaks.size());
+        let grown = Grown::of(&LogId::of_company(company), statement.at);
         let after = match head {
-            None => put_new(&self.table, CompanyLogHead { size, peaks }.to_item(&key)?)?,
-            Some(_) => Change::of(key)
+            None => put_new(&self.table, grown.mark(CompanyLogHead { size, peaks }.to_item(&key)?))?,
+            Some(_) => grown
+                .change(Change::of(key))
                 .only_if("size", number(index))
                 .set("size", &size)?
                 .set("peaks", &peaks)?
@@ -190,6 +184,34 @@ impl Store {
     pub async fn company_log_head(&self, company: &CompanyId) -> Result<Option<Frontier>, StoreError> {
         let head: Option<CompanyLogHead> = self.get(&keys::company_log_head(company)).await?;
         Ok(head.map(|head| head.peaks))
+    }
+
+    /// Size and root of any log; those of nothing before its first leaf.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn tree_head(&self, log: &LogId) -> Result<TreeHead, StoreError> {
+        let head = match &log.connection {
+            Some(connection) => self
+                .log_head(&log.company, connection)
+                .await?
+                .map(|head| TreeHead { size: head.size(), root: head.root() }),
+            None => {
+                self.company_log_head(&log.company).await?.map(|head| TreeHead { size: head.size(), root: head.root() })
+            }
+        };
+        Ok(head.unwrap_or_else(|| TreeHead { size: 0, root: empty_root() }))
+    }
+
+    /// The data of all leaves of any log, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if they are not those of its head.
+    pub async fn leaves(&self, log: &LogId) -> Result<Vec<String>, StoreError> {
+        match &log.connection {
+            Some(connection) => self.log(&log.company, connection).await,
+            None => self.company_log(&log.company).await,
+        }
     }
 
     /// The data of all leaves of the log of a company's decisions, in order.
@@ -249,31 +271,6 @@ impl Store {
             return Err(StoreError::corrupt("evidence log", "a leaf is missing: its size is not the number of leaves"));
         }
         Ok(leaves.into_iter().map(|leaf| leaf.data).collect())
-    }
-
-    /// The newest checkpoint of a log that was kept.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn kept_checkpoint(
-        &self,
-        company: &CompanyId,
-        connection: &ConnectionId,
-    ) -> Result<Option<KeptCheckpoint>, StoreError> {
-        self.get(&keys::log_checkpoint(company, connection)).await
-    }
-
-    /// Keeps a checkpoint in place of an older one.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn keep_checkpoint(
-        &self,
-        company: &CompanyId,
-        connection: &ConnectionId,
-        checkpoint: &KeptCheckpoint,
-    ) -> Result<(), StoreError> {
-        self.put_item(checkpoint.to_item(&keys::log_checkpoint(company, connection))?).await
     }
 
     /// Removes a connection and says so in its log. Its runs, its evidence and its log stay. One that is not there stays away.

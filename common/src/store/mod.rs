@@ -14,12 +14,14 @@ mod error;
 mod evidence;
 mod lease;
 mod log;
+mod packs;
 mod people;
 mod planning;
 mod portfolio;
 mod provider;
 mod request_usage;
 mod runs;
+mod signed;
 mod stalled;
 mod table;
 mod timeline;
@@ -33,7 +35,8 @@ pub use ending::{RunFailure, RunSuccess, TRANSACTION_BYTES, TRANSACTION_RECORDS}
 pub use error::StoreError;
 pub use evidence::{BundlePlace, EvidenceOwner, EvidenceRecord, StoredEvidence};
 pub use lease::{Lease, LeaseOutcome};
-pub use log::{KeptCheckpoint, LogHead};
+pub use log::LogHead;
+pub use packs::{PackRecord, PackState};
 pub use people::{
     Access, LoggedEvent, PeopleKeyRecord, PeopleWritten, PersonRecord, PersonWrite, SealedProfile, StoredPerson,
 };
@@ -41,6 +44,7 @@ pub use planning::PLANNED_TOGETHER;
 pub use portfolio::ConnectionSummary;
 pub use provider::Provider;
 pub use runs::{REQUEST_KEPT, Requested, RunRequest};
+pub use signed::{KeptCheckpoint, KeptLogKey};
 pub use stalled::StalledRun;
 pub use table::items::{BODY_LIMIT, SCHEMA_VERSION};
 pub use table::keys::{DUE_INDEX, DUE_SHARDS};

@@ -11,6 +11,10 @@ const HOUR: TimeDelta = TimeDelta::hours(1);
 /// Signs the logs that grew, at once and then every hour, until it is stopped. A fault is tried again in the next hour: a log that is not signed in time is
 /// signed at its next size.
 pub async fn run(log: EvidenceLog, company: CompanyId, stop: CancellationToken) {
+    // Readers may ask for the key before anything is signed.
+    if let Err(error) = log.store.keep_log_key(&log.signer.verifier().to_string(), log.clock.now()).await {
+        tracing::error!(error = &error as &dyn std::error::Error, "the key of the log was not kept");
+    }
     loop {
         match log.sign_all(&company).await {
             Ok(signed) => tracing::info!(signed, "evidence logs signed"),

@@ -5,14 +5,21 @@ mod audit_log;
 mod clients;
 mod connections;
 mod evidence;
+mod log;
+#[cfg(feature = "pack")]
+mod packs;
 mod people;
 mod portfolio;
 mod root;
 mod runs;
 
-use super::route::{Entry, Group};
+#[cfg(feature = "pack")]
+use super::route::Entry;
+use super::route::Group;
 use crate::app::connections::Connections;
 use crate::app::evidence::EvidenceReader;
+#[cfg(feature = "pack")]
+use crate::app::packs::PackService;
 use crate::app::people::PeopleService;
 use crate::app::runs::plan::Planner;
 use std::sync::Arc;
@@ -29,16 +36,23 @@ pub const CONNECTIONS_API: Group<Arc<Connections>> =
 pub const ON_DEMAND_SYNC: Group<Arc<Planner>> = Group { function: "on-demand-sync", nouns: &[runs::ROUTES] };
 
 /// Evidence, and what stands at the root.
-pub const EVIDENCE_API: Group<Arc<EvidenceReader>> =
-    Group { function: "evidence-api", nouns: &[root::ROUTES, portfolio::ROUTES, evidence::ROUTES, audit_log::ROUTES] };
+pub const EVIDENCE_API: Group<Arc<EvidenceReader>> = Group {
+    function: "evidence-api",
+    nouns: &[root::ROUTES, portfolio::ROUTES, evidence::ROUTES, audit_log::ROUTES, log::ROUTES],
+};
 
 /// People.
 pub const PEOPLE_API: Group<Arc<PeopleService>> =
     Group { function: "people-api", nouns: &[people::ROUTES, clients::ROUTES] };
 
+/// Packs and exports.
+#[cfg(feature = "pack")]
+pub const PACKS_API: Group<Arc<PackService>> = Group { function: "packs-api", nouns: &[packs::ROUTES] };
+
 /// The whole table.
+#[cfg(feature = "pack")]
 #[must_use]
 pub fn table() -> Vec<Entry> {
     let connections = CONNECTION_TEST.entries().chain(CONNECTIONS_API.entries()).chain(ON_DEMAND_SYNC.entries());
-    connections.chain(PEOPLE_API.entries()).chain(EVIDENCE_API.entries()).collect()
+    connections.chain(PEOPLE_API.entries()).chain(EVIDENCE_API.entries()).chain(PACKS_API.entries()).collect()
 }

@@ -7,6 +7,9 @@ mod connections;
 mod evidence;
 mod findings;
 mod known;
+mod log;
+#[cfg(feature = "pack")]
+mod packs;
 mod people;
 mod runs;
 
@@ -19,6 +22,9 @@ pub use findings::{CompletenessList, CompletenessView, EvidenceRef, FindingsList
 pub use known::{
     CredentialSchema, Health, JsonSchema, Me, PropertySchema, SetupAnswer, StepView, TroubleView, WindowView,
 };
+pub use log::{LogEntryList, LogEntryView, LogKeyAnswer, LogProofAnswer};
+#[cfg(feature = "pack")]
+pub use packs::{PackList, PackStatus, PackView};
 pub use people::{
     HistoryEvent, IdentityAnswer, PeoplePage, PeopleReport, PersonAnswer, PersonHistory, PersonView, ProviderAnswer,
 };

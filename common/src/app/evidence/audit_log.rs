@@ -58,7 +58,7 @@ impl EvidenceReader {
         }
     }
 
-    async fn connections_of(
+    pub(super) async fn connections_of(
         &self,
         company: &CompanyId,
         clients: &BTreeSet<ClientId>,

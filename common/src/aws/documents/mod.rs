@@ -13,6 +13,8 @@ use chrono::{DateTime, Utc};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use url::Url;
 
 /// Why a document cannot be kept, read or erased.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +89,17 @@ impl Documents {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error.into()),
             },
+        }
+    }
+
+    /// An address that whoever has it can read a document at, for so long; `None` for a folder.
+    ///
+    /// # Errors
+    /// [`DocumentError`]
+    pub async fn link(&self, key: &str, lasts: Duration) -> Result<Option<Url>, DocumentError> {
+        match self {
+            Self::Bucket(bucket) => bucket.link(key, lasts).await.map(Some),
+            Self::Folder(_) => Ok(None),
         }
     }
 

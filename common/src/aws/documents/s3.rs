@@ -1,9 +1,13 @@
-//! Four requests to S3: put, get, list versions, delete a version.
+//! Four requests to S3: put, get, list versions, delete a version; and an address for others to get at.
 
 use super::DocumentError;
 use super::answer::{Listing, Unreliable, listing, says_no_such_key};
 use crate::aws::client::Service;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
 use url::Url;
 
 /// An S3 bucket.
@@ -14,10 +18,18 @@ pub struct Bucket {
 
 impl Bucket {
     pub(super) async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), DocumentError> {
-        match self.send(Method::PUT, self.object(key), bytes).await? {
+        // A bucket under Object Lock takes nothing without it.
+        let checksum = STANDARD.encode(Sha256::digest(&bytes));
+        let headers = [("x-amz-checksum-sha256", checksum.as_str())];
+        let put = self.service.send(Method::PUT, self.object(key), &headers, bytes).await;
+        match put.map_err(|error| DocumentError(error.into()))? {
             (StatusCode::OK, _) => Ok(()),
             (status, _) => Err(refused("PutObject", status)),
         }
+    }
+
+    pub(super) async fn link(&self, key: &str, lasts: Duration) -> Result<Url, DocumentError> {
+        self.service.presigned(self.object(key), lasts).await.map_err(|error| DocumentError(error.into()))
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, DocumentError> {

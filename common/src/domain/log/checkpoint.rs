@@ -41,6 +41,47 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Which log of a company: a connection's, or its own, of decisions.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogId {
+    /// Whose.
+    pub company: CompanyId,
+    /// Which connection's; `None` for the company's own.
+    pub connection: Option<ConnectionId>,
+}
+
+impl LogId {
+    /// The log of a connection.
+    #[must_use]
+    pub fn of_connection(company: &CompanyId, connection: &ConnectionId) -> Self {
+        Self { company: company.clone(), connection: Some(connection.clone()) }
+    }
+
+    /// The company's own log.
+    #[must_use]
+    pub fn of_company(company: &CompanyId) -> Self {
+        Self { company: company.clone(), connection: None }
+    }
+
+    /// As it stands in checkpoints of the log of this name.
+    #[must_use]
+    pub fn origin(&self, log: &str) -> Origin {
+        match &self.connection {
+            Some(connection) => Origin::of_connection(log, &self.company, connection),
+            None => Origin::of_company(log, &self.company),
+        }
+    }
+}
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.connection {
+            Some(connection) => write!(f, "{}/{connection}", self.company),
+            None => write!(f, "{}/_company", self.company),
+        }
+    }
+}
+
 /// The state of a log: what its signature is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {

@@ -9,5 +9,5 @@ pub mod proof;
 pub mod statement;
 pub mod tree;
 
-pub use checkpoint::{Checkpoint, Origin};
+pub use checkpoint::{Checkpoint, LogId, Origin};
 pub use hash::Hash;

@@ -181,7 +181,8 @@ pub(super) fn contents(manifest: &Manifest, files: &Files) -> Result<Contents, V
         .sort_by(|a: &PackedBundle, b| (&a.connection, a.as_of(), a.run()).cmp(&(&b.connection, b.as_of(), b.run())));
     decisions.sort_by(|a, b| (a.at(), a.id()).cmp(&(b.at(), b.id())));
     let control_map = one(layout::CONTROL_MAP)?.clone();
-    Ok(Contents { scope, bundles, logs, company_log, decisions, events, window, policies, control_map })
+    let people = files.get(layout::PEOPLE).cloned();
+    Ok(Contents { scope, bundles, logs, company_log, decisions, events, people, window, policies, control_map })
 }
 
 /// Lines without their ends; what follows the last end counts as a line.

@@ -2,8 +2,10 @@
 
 use super::Item;
 use crate::domain::decisions::Decision;
-use crate::domain::id::DecisionId;
-use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey, PersonId, PolicyName, RunId};
+use crate::domain::id::{
+    ClientId, CompanyId, ConnectionId, ConnectionKey, DecisionId, PackId, PersonId, PolicyName, RunId,
+};
+use crate::domain::log::LogId;
 use crate::domain::policy::PolicyVersion;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
@@ -202,9 +204,57 @@ pub(in crate::store) fn company_log_leaves(company: &CompanyId, to: u64) -> Rang
     Range { pk, from, to: format!("LOG#LEAF#{:020}", to.saturating_sub(1)) }
 }
 
-/// The newest checkpoint of a log that is kept.
-pub(in crate::store) fn log_checkpoint(company: &CompanyId, connection: &ConnectionId) -> Key {
-    Key { pk: of_connection(company, connection), sk: "LOG#CHECKPOINT".to_owned() }
+/// The head of any log.
+pub(in crate::store) fn head_of_log(log: &LogId) -> Key {
+    match &log.connection {
+        Some(connection) => log_head(&log.company, connection),
+        None => company_log_head(&log.company),
+    }
+}
+
+pub(in crate::store) fn grown_shard(number: u8) -> String {
+    format!("LOG#{number}")
+}
+
+/// The partition of [`DUE_INDEX`] that a log belongs to while it has grown since its last checkpoint.
+pub(in crate::store) fn grown_shard_of(log: &LogId) -> String {
+    let first = Sha256::digest(log.to_string()).first().copied();
+    grown_shard(first.unwrap_or_default() % DUE_SHARDS)
+}
+
+/// The log that the key of a head names.
+pub(in crate::store) fn parse_head(item: &Item) -> Option<LogId> {
+    let pk = item.get("pk")?.as_s().ok()?;
+    let (company, connection) = match pk.strip_prefix("CONNECTION#") {
+        Some(of) => of.split_once('#').map(|(company, connection)| (company, Some(connection)))?,
+        None => (pk.strip_prefix("LOG#")?, None),
+    };
+    let connection = connection.map(ConnectionId::parse).transpose().ok()?;
+    Some(LogId { company: CompanyId::parse(company).ok()?, connection })
+}
+
+/// The newest checkpoint of a log that is kept, apart from the log: who signs appends nothing.
+pub(in crate::store) fn log_checkpoint(log: &LogId) -> Key {
+    let sk = match &log.connection {
+        Some(connection) => format!("CONNECTION#{connection}"),
+        None => "COMPANY".to_owned(),
+    };
+    Key { pk: format!("SIGNED#{}", log.company), sk }
+}
+
+/// The key that checks what this stack signs.
+pub(in crate::store) fn log_key() -> Key {
+    Key { pk: "LOGKEY".to_owned(), sk: "LOGKEY".to_owned() }
+}
+
+/// A pack that was asked for.
+pub(in crate::store) fn pack(company: &CompanyId, client: &ClientId, id: &PackId) -> Key {
+    Key { pk: format!("PACKS#{company}"), sk: format!("CLIENT#{client}#{id}") }
+}
+
+/// The packs of a client, the oldest instant first.
+pub(in crate::store) fn packs(company: &CompanyId, client: &ClientId) -> Range {
+    Range::under(format!("PACKS#{company}"), &format!("CLIENT#{client}#"))
 }
 
 /// One piece of the checkpoint that the worker with a fencing token wrote.

@@ -1,15 +1,14 @@
 //! `export`: one export of a pack alone.
 
-use super::{maker, of_making, write_whole};
-use crate::arguments::StorageArgs;
+use super::{of_making, write_whole};
+use crate::arguments::{StorageArgs, instant};
 use crate::commands::open;
 use crate::outcome::CliError;
+use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
-use common::app::packs::PackRequest;
+use common::app::packs::ExportFormat;
 use common::app::stack::Stack;
-use common::domain::calendar::day_of;
 use common::domain::id::ClientId;
-use common::pack::{layout, zip};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -34,35 +33,27 @@ pub struct Options {
     /// The file to write; stdout when it is not given
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// The instant that it is as of, as in 2026-03-22T12:00:00Z; now when it is not given
+    #[arg(long, value_name = "T", value_parser = instant)]
+    as_of: Option<DateTime<Utc>>,
     #[command(flatten)]
     storage: StorageArgs,
 }
 
-/// How far back an export looks for the newest evidence.
-const DAYS: u64 = 30;
-
 pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
-    let maker = maker(&options.storage, &stack)?;
-    let to = day_of(stack.parts.clock().now());
-    let from = to.checked_sub_days(chrono::Days::new(DAYS)).unwrap_or(to);
-    let request = PackRequest { company: options.storage.company.clone(), client: options.client.clone(), from, to };
-    let files = maker.exports(&request).await;
-    stack.close().await;
-    let files = files.map_err(of_making)?;
-    let one = |path: &str| files.get(path).map(|file| file.bytes.clone()).unwrap_or_default();
-    let bytes = match options.format {
-        Format::Oscal => one(layout::OSCAL),
-        Format::Ocsf => one(layout::OCSF),
-        Format::Csv => {
-            let mut bytes = Vec::new();
-            let tables =
-                files.iter().filter_map(|(path, file)| Some((path.strip_prefix("csv/")?, file.bytes.as_slice())));
-            let written = zip::write(tables, &mut bytes);
-            written.map_err(|error| CliError::other(format!("the tables cannot be written: {error}")))?;
-            bytes
-        }
+    let Ok(reader) = stack.parts.pack_reader();
+    let now = reader.clock.now();
+    let at = options.as_of.map_or(now, |as_of| as_of.min(now));
+    let format = match options.format {
+        Format::Oscal => ExportFormat::Oscal,
+        Format::Ocsf => ExportFormat::Ocsf,
+        Format::Csv => ExportFormat::Csv,
     };
+    let span = (DateTime::<Utc>::MIN_UTC, at);
+    let bytes = reader.export(&options.storage.company, &options.client, format, span).await;
+    stack.close().await;
+    let bytes = bytes.map_err(of_making)?;
     match &options.output {
         Some(path) => write_whole(path, &bytes),
         None => {

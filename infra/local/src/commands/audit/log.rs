@@ -6,8 +6,9 @@ use crate::commands::open;
 use crate::outcome::CliError;
 use crate::render;
 use clap::Args;
-use common::app::log::LogState;
+use common::app::log::{LogError, LogState};
 use common::domain::id::ConnectionId;
+use common::domain::log::LogId;
 use common::domain::log::statement::{Event, Leaf, Statement};
 use common::store::StoreError;
 use serde::Serialize;
@@ -39,11 +40,13 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let (company, connection) = (&options.storage.company, &options.connection);
     let log = evidence_log(&options.storage, &stack)?;
-    let signed = if options.checkpoint { log.sign(company, connection).await } else { Ok(None) };
-    let state = log.of_connection(company, connection).await;
+    let id = LogId::of_connection(company, connection);
+    let state = log.state(&id).await;
+    // What does not agree with itself is not signed.
+    let signed = if options.checkpoint && state.is_ok() { log.sign(&id).await } else { Ok(None) };
     stack.close().await;
-    let of_store = |error: StoreError| CliError::other(error.to_string());
-    let (signed, state) = (signed.map_err(of_store)?, state.map_err(of_store)?);
+    let state = state.map_err(|error: StoreError| CliError::other(error.to_string()))?;
+    let signed = signed.map_err(|error: LogError| CliError::other(error.to_string()))?;
     if state.head.size == 0 {
         return Err(CliError::other(format!(
             "the log of {connection} is empty: it begins with the first run that ends; see: huntress-evidence connections"

@@ -13,8 +13,9 @@ use crate::outcome::CliError;
 use crate::stack::LocalStack;
 use chrono::NaiveDate;
 use common::app::log::{EvidenceLog, LogSigner};
-use common::app::packs::{MakePackError, PackMaker};
+use common::app::packs::{MakePackError, PackDispatch, PackMaker, PackService, Shelf};
 use common::app::stack::Stack;
+use common::aws::documents::Documents;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,13 +33,22 @@ fn signer(storage: &StorageArgs, stack: &LocalStack) -> Result<Arc<LogSigner>, C
 /// The evidence log over a data folder.
 pub fn evidence_log(storage: &StorageArgs, stack: &LocalStack) -> Result<EvidenceLog, CliError> {
     let signer = signer(storage, stack)?;
-    Ok(EvidenceLog { store: stack.parts.store.clone(), signer, clock: stack.parts.clock() })
+    Ok(EvidenceLog { store: stack.parts.store.clone(), signer, archive: None, clock: stack.parts.clock() })
 }
 
 /// The maker of packs over a data folder.
-fn maker(storage: &StorageArgs, stack: &LocalStack) -> Result<PackMaker, CliError> {
+pub fn maker(storage: &StorageArgs, stack: &LocalStack) -> Result<PackMaker, CliError> {
     let signer = signer(storage, stack)?;
-    Ok(PackMaker { store: stack.parts.store.clone(), signer, clock: stack.parts.clock() })
+    let Ok(reader) = stack.parts.pack_reader();
+    Ok(PackMaker { reader, signer })
+}
+
+/// Packs over a data folder, for who asks over HTTP.
+pub fn packs(storage: &StorageArgs, stack: &LocalStack) -> Result<PackService, CliError> {
+    let maker = maker(storage, stack)?;
+    let shelf = Shelf { documents: Documents::Folder(stack.data().join("packs")), prefix: "" };
+    let reader = maker.reader.clone();
+    Ok(PackService { reader, dispatch: PackDispatch::Here(Arc::new(maker)), shelf: Arc::new(shelf) })
 }
 
 fn of_making(error: MakePackError) -> CliError {

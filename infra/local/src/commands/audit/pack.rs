@@ -1,13 +1,13 @@
 //! `pack`: the evidence of a client over some days, for an auditor.
 
 use super::{day, maker, of_making, write_whole};
-use crate::arguments::StorageArgs;
-use crate::commands::open;
+use crate::arguments::{ActorArgs, StorageArgs};
+use crate::commands::{by, open};
 use crate::outcome::CliError;
 use crate::render;
 use chrono::NaiveDate;
 use clap::Args;
-use common::app::packs::PackRequest;
+use common::app::packs::{MakePackError, PackRequest};
 use common::domain::id::ClientId;
 use common::domain::log::Hash;
 use serde::Serialize;
@@ -31,6 +31,8 @@ pub struct Options {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    actor: ActorArgs,
+    #[command(flatten)]
     storage: StorageArgs,
 }
 
@@ -48,8 +50,17 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let company = options.storage.company.clone();
     let request = PackRequest { company, client: options.client, from: options.from, to: options.to };
     let pack = maker.pack(&request).await;
+    let made = match pack {
+        Ok(bytes) => {
+            // It is kept that it was made before the file is there.
+            let (company, days) = (&request.company, (request.from, request.to));
+            let kept = maker.reader.record_pack(company, &request.client, days, &by(&options.actor)).await;
+            kept.map(|()| bytes).map_err(MakePackError::from)
+        }
+        Err(error) => Err(error),
+    };
     stack.close().await;
-    let bytes = pack.map_err(of_making)?;
+    let bytes = made.map_err(of_making)?;
     write_whole(&options.output, &bytes)?;
     let (file, sha256) = (options.output.display().to_string(), Hash::of(&bytes).hex());
     let key = maker.signer.verifier().to_string();

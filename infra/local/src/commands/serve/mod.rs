@@ -13,6 +13,7 @@ use axum::middleware::from_fn_with_state;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use common::api::{host, routes as table};
+use common::app::packs::PackService;
 use common::app::runs::plan::{PlanError, Planner};
 use common::app::stack::Stack;
 use common::aws::queue::{Queued, RunMessage};
@@ -92,13 +93,14 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
         ))
     })?;
     let log = super::audit::evidence_log(&options.storage, &stack)?;
+    let packs = super::audit::packs(&options.storage, &stack)?;
     let address = listener.local_addr().map_err(|error| CliError::other(error.to_string()))?;
     let stop = CancellationToken::new();
     let stack = Arc::new(stack);
     recover(&stack, &options.storage.company).await?;
 
     let caller = LocalCaller { token: token.into(), company: options.storage.company.clone() };
-    let routes = routes(&stack).layer(from_fn_with_state(caller, identify));
+    let routes = routes(&stack, packs).layer(from_fn_with_state(caller, identify));
     let served = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
     let http = tokio::spawn(served.into_future());
     let runs = TaskTracker::new();
@@ -135,7 +137,7 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
 }
 
 /// The routes of all functions, in one process.
-fn routes(stack: &LocalStack) -> Router {
+fn routes(stack: &LocalStack, packs: PackService) -> Router {
     let parts = &stack.parts;
     let (Ok(connections), Ok(planner)) = (parts.connections(), parts.planner());
     let (Ok(people), Ok(evidence)) = (parts.people(), parts.evidence());
@@ -146,7 +148,8 @@ fn routes(stack: &LocalStack) -> Router {
             .merge(table::CONNECTIONS_API.router(connections))
             .merge(table::ON_DEMAND_SYNC.router(Arc::new(planner)))
             .merge(table::PEOPLE_API.router(Arc::new(people)))
-            .merge(table::EVIDENCE_API.router(Arc::new(evidence))),
+            .merge(table::EVIDENCE_API.router(Arc::new(evidence)))
+            .merge(table::PACKS_API.router(Arc::new(packs))),
     )
 }
 

@@ -1,113 +1,32 @@
-//! Packs made from a stack: what was recorded of one client is read, checked against the log, and handed to the pure part.
+//! What a pack is made of, as it was recorded in the stack, checked against the log.
 
-use super::decisions::all_policies;
-use super::log::LogSigner;
-use crate::clock::Clock;
+use super::{MakePackError, PackReader, PackRequest};
+use crate::app::decisions::all_policies;
 use crate::domain::calendar::{ZONE, day_of, end_of, start_of};
 use crate::domain::controls::ControlMap;
 use crate::domain::decisions::Decision;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
-use crate::domain::log::proof::TreeHead;
-use crate::domain::log::statement::{CompanyStatement, InvalidLeaf, Leaf, Statement};
+use crate::domain::log::statement::{CompanyStatement, Leaf, Statement};
 use crate::domain::policy::Policy;
 use crate::domain::product::Product;
 use crate::pack::contents::{
     BundleProof, ConnectionFacts, Contents, PackError, PackedBundle, PackedLog, Scope, WindowFacts,
 };
-use crate::pack::make::prepare;
-use crate::pack::render::{Derived, render};
-use crate::store::{EvidenceOwner, Store, StoreError, StoredEvidence};
-use chrono::{DateTime, DurationRound, NaiveDate, TimeDelta, Utc};
+use crate::store::{EvidenceOwner, StoredEvidence};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Makes packs.
-#[derive(Clone)]
-pub struct PackMaker {
-    /// The table.
-    pub store: Store,
-    /// The key that signs.
-    pub signer: Arc<LogSigner>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-}
-
-/// Why there is no pack.
-#[derive(Debug, thiserror::Error)]
-pub enum MakePackError {
-    /// The table.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// What is there does not make a pack.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-    /// The days cannot be used.
-    #[error("{0}")]
-    Days(String),
-}
-
-impl From<InvalidLeaf> for MakePackError {
-    fn from(error: InvalidLeaf) -> Self {
-        Self::Pack(PackError::Contradiction(format!("a leaf cannot be read: {error}")))
-    }
-}
-
-/// Of whom and when.
-#[derive(Debug, Clone)]
-pub struct PackRequest {
-    /// Who runs the connector.
-    pub company: CompanyId,
-    /// Whose evidence.
-    pub client: ClientId,
-    /// The first day, in the zone of the schedule.
-    pub from: NaiveDate,
-    /// The last day.
-    pub to: NaiveDate,
-}
 
 /// Evidence that lies in a connection's log, before it has a view.
 type Found = BTreeMap<ConnectionId, Vec<StoredEvidence>>;
 
-impl PackMaker {
-    /// The zip file of a pack.
+impl PackReader {
+    /// What was recorded of a client over some days, as of an instant, with no signature yet.
     ///
     /// # Errors
-    /// [`MakePackError`]; [`PackError::NothingToProve`] where no log has a leaf of the window.
-    pub async fn pack(&self, request: &PackRequest) -> Result<Vec<u8>, MakePackError> {
-        let contents = self.contents(request).await?;
-        let unsigned = prepare(&contents)?;
-        let note = self.signer.note(unsigned.text());
-        Ok(unsigned.finish(&note)?)
-    }
-
-    /// The exports of a pack alone, by path.
-    ///
-    /// # Errors
-    /// As for [`PackMaker::pack`].
-    pub async fn exports(&self, request: &PackRequest) -> Result<BTreeMap<String, Derived>, MakePackError> {
-        Ok(render(&self.contents(request).await?)?)
-    }
-
-    /// What the pack is made of.
-    ///
-    /// # Errors
-    /// As for [`PackMaker::pack`].
-    pub async fn contents(&self, request: &PackRequest) -> Result<Contents, MakePackError> {
+    /// [`MakePackError`]; [`PackError::NothingToProve`] where no log has a leaf of the days.
+    pub(super) async fn contents(&self, request: &PackRequest, at: DateTime<Utc>) -> Result<Contents, MakePackError> {
         let PackRequest { company, client, from, to } = request;
-        let now = self.clock.now();
-        if to < from {
-            return Err(MakePackError::Days(format!(
-                "the window ends on {to}, before it begins on {from}: swap --from and --to"
-            )));
-        }
-        if *from > day_of(now) {
-            return Err(MakePackError::Days(format!(
-                "the window begins on {from}, which lies ahead: give days that have begun"
-            )));
-        }
-        let end = end_of(*to);
-        // The full hour of making, so that the same pack can be made again within it; never the newest leaf.
-        let at = if end <= now { end } else { now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now) };
         let owner = EvidenceOwner::Client(client.clone());
         let mut found = Found::new();
         for product in [Product::Edr, Product::Sat] {
@@ -129,9 +48,7 @@ impl PackMaker {
                 }
                 statements.push(statement);
             }
-            let mut log = PackedLog::unsigned(statements)?;
-            let head = TreeHead { size: log.tree.size(), root: log.tree.root() };
-            log.checkpoint = self.signer.checkpoint(company, Some(&connection), head).to_string();
+            let log = PackedLog::unsigned(statements)?;
             for stored in found.remove(&connection).unwrap_or_default() {
                 bundles.extend(bundle(stored, &log, request)?);
             }
@@ -142,7 +59,7 @@ impl PackMaker {
             log.statements.iter().any(in_window)
         });
         if !has_leaf {
-            return Err(PackError::NothingToProve(nothing(client, first_leaf, at)).into());
+            return Err(PackError::NothingToProve(nothing(request, first_leaf, at)).into());
         }
         bundles.sort_by(|a: &PackedBundle, b| {
             (&a.connection, a.as_of(), a.run()).cmp(&(&b.connection, b.as_of(), b.run()))
@@ -150,7 +67,7 @@ impl PackMaker {
         let decisions = self.decisions(company, client, at).await?;
         let known = all_policies(&self.store, company).await?;
         let policies = policies_of(&known, &bundles, &decisions);
-        let verifier = self.signer.verifier();
+        let events = self.events(company, client, &facts, (start_of(*from), at)).await?;
         Ok(Contents {
             scope: Scope {
                 company: company.clone(),
@@ -160,14 +77,15 @@ impl PackMaker {
                 zone: ZONE.to_owned(),
                 at,
                 product_version: env!("CARGO_PKG_VERSION").to_owned(),
-                log: verifier.name().to_owned(),
-                key: verifier.to_string(),
+                log: String::new(),
+                key: String::new(),
             },
             bundles,
             logs,
             company_log: self.company_log(company, at).await?,
             decisions,
-            events: Vec::new(),
+            events,
+            people: None,
             window: facts,
             policies,
             control_map: ControlMap::current_form(),
@@ -251,10 +169,7 @@ impl PackMaker {
             }
             statements.push(statement);
         }
-        let mut log = PackedLog::unsigned(statements)?;
-        let head = TreeHead { size: log.tree.size(), root: log.tree.root() };
-        log.checkpoint = self.signer.checkpoint(company, None, head).to_string();
-        Ok(log)
+        Ok(PackedLog::unsigned(statements)?)
     }
 }
 
@@ -266,11 +181,12 @@ fn next_hour(instant: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// From when on there is something to prove.
-fn nothing(client: &ClientId, first: Option<DateTime<Utc>>, at: DateTime<Utc>) -> String {
+fn nothing(request: &PackRequest, first: Option<DateTime<Utc>>, at: DateTime<Utc>) -> String {
+    let client = &request.client;
     let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     match first {
         // A pack ends with a full hour, so what was logged after it is in the pack of the next one.
-        Some(first) if first > at => format!(
+        Some(first) if first > at && first < end_of(request.to) => format!(
             "the first entry in the logs of {client} is of {}, and a pack made now ends with the last full hour, {}: make it after the next full hour, {}",
             instant(first),
             instant(at),

@@ -1,0 +1,231 @@
+//! Packs and exports: read from a stack, signed, kept for whoever asked for them.
+
+mod contents;
+mod events;
+mod service;
+pub mod signing;
+
+pub use service::{Download, PackDispatch, PackService, PackServiceError, PackWanted, Shelf, ShelfError, pack_id};
+
+use super::log::LogSigner;
+use crate::aws::signing::SigningError;
+use crate::clock::Clock;
+use crate::domain::calendar::{day_of, end_of, start_of};
+use crate::domain::id::{ClientId, CompanyId};
+use crate::domain::log::LogId;
+use crate::domain::log::proof::TreeHead;
+use crate::domain::log::statement::InvalidLeaf;
+use crate::pack::contents::{Contents, PackError, PackedLog};
+use crate::pack::make::prepare;
+use crate::pack::render::{Derived, render};
+use crate::pack::{layout, zip};
+use crate::store::{Store, StoreError};
+use chrono::{DateTime, Days, DurationRound, NaiveDate, TimeDelta, Utc};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Why there is no pack.
+#[derive(Debug, thiserror::Error)]
+pub enum MakePackError {
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is there does not make a pack.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The key.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The days cannot be used.
+    #[error("{0}")]
+    Days(String),
+}
+
+impl From<InvalidLeaf> for MakePackError {
+    fn from(error: InvalidLeaf) -> Self {
+        Self::Pack(PackError::Contradiction(format!("a leaf cannot be read: {error}")))
+    }
+}
+
+impl MakePackError {
+    /// Whether the same request may succeed in a moment.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error, StoreError::Unavailable { .. }),
+            Self::Signing(error) => error.may_pass(),
+            Self::Pack(_) | Self::Days(_) => false,
+        }
+    }
+}
+
+/// Of whom and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackRequest {
+    /// Who runs the connector.
+    pub company: CompanyId,
+    /// Whose evidence.
+    pub client: ClientId,
+    /// The first day, in the zone of the schedule.
+    pub from: NaiveDate,
+    /// The last day.
+    pub to: NaiveDate,
+}
+
+impl PackRequest {
+    /// The one instant of a pack that is made now: the end of its last day; while that lies ahead, the full hour of making, so that the same pack can be made
+    /// again within it. Never the newest leaf: what stopped three weeks ago must read stale.
+    ///
+    /// # Errors
+    /// [`MakePackError::Days`]
+    pub fn instant(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, MakePackError> {
+        let Self { from, to, .. } = self;
+        if to < from {
+            return Err(MakePackError::Days(format!(
+                "the window ends on {to}, before it begins on {from}: swap --from and --to"
+            )));
+        }
+        if *from > day_of(now) {
+            return Err(MakePackError::Days(format!(
+                "the window begins on {from}, which lies ahead: give days that have begun"
+            )));
+        }
+        let end = end_of(*to);
+        Ok(if end <= now { end } else { now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now) })
+    }
+}
+
+/// A form of export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// OSCAL 1.2.1 assessment results.
+    Oscal,
+    /// OCSF 1.6.0 compliance findings.
+    Ocsf,
+    /// All tables, as a zip file.
+    Csv,
+}
+
+/// How far back the tables of an export go.
+const EXPORTED_DAYS: Days = Days::new(30);
+
+/// Reads what packs and exports are made of. It can sign nothing.
+#[derive(Clone)]
+pub struct PackReader {
+    /// The table.
+    pub store: Store,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl PackReader {
+    /// The exports of a client at an instant, by path: the newest evidence of each product, and the tables of the month before it. Nothing of a day
+    /// that began before `earliest` is in them.
+    ///
+    /// # Errors
+    /// As for [`PackMaker::pack`].
+    pub async fn exports(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        (earliest, at): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<BTreeMap<String, Derived>, MakePackError> {
+        let to = day_of(at);
+        let mut from = to.checked_sub_days(EXPORTED_DAYS).unwrap_or(to);
+        // What is older than a month is still the newest.
+        let owner = crate::store::EvidenceOwner::Client(client.clone());
+        for newest in self.store.latest_between(company, &owner, None, earliest, at).await? {
+            from = from.min(day_of(newest.as_of));
+        }
+        if start_of(from) < earliest {
+            from = day_of(earliest).max(from);
+            from = if start_of(from) < earliest { from.succ_opt().unwrap_or(from) } else { from };
+        }
+        let request = PackRequest { company: company.clone(), client: client.clone(), from, to };
+        Ok(render(&self.contents(&request, at).await?)?)
+    }
+
+    /// One export of a client at an instant.
+    ///
+    /// # Errors
+    /// As for [`PackMaker::pack`].
+    pub async fn export(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        format: ExportFormat,
+        span: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Vec<u8>, MakePackError> {
+        let files = self.exports(company, client, span).await?;
+        let one = |path: &str| files.get(path).map(|file| file.bytes.clone()).unwrap_or_default();
+        Ok(match format {
+            ExportFormat::Oscal => one(layout::OSCAL),
+            ExportFormat::Ocsf => one(layout::OCSF),
+            ExportFormat::Csv => {
+                let mut bytes = Vec::new();
+                let tables =
+                    files.iter().filter_map(|(path, file)| Some((path.strip_prefix("csv/")?, file.bytes.as_slice())));
+                zip::write(tables, &mut bytes).map_err(PackError::from)?;
+                bytes
+            }
+        })
+    }
+}
+
+/// Makes packs.
+#[derive(Clone)]
+pub struct PackMaker {
+    /// What they are made of.
+    pub reader: PackReader,
+    /// The key that signs.
+    pub signer: Arc<LogSigner>,
+}
+
+impl PackMaker {
+    /// The zip file of a pack that is made now.
+    ///
+    /// # Errors
+    /// [`MakePackError`]; [`PackError::NothingToProve`] where no log has a leaf of the window.
+    pub async fn pack(&self, request: &PackRequest) -> Result<Vec<u8>, MakePackError> {
+        let at = request.instant(self.reader.clock.now())?;
+        self.pack_at(request, at, None).await
+    }
+
+    /// The zip file of a pack as of an instant, with a list of people if there is one.
+    ///
+    /// # Errors
+    /// As for [`PackMaker::pack`].
+    pub async fn pack_at(
+        &self,
+        request: &PackRequest,
+        at: DateTime<Utc>,
+        people: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, MakePackError> {
+        let mut contents = self.reader.contents(request, at).await?;
+        contents.people = people;
+        self.sign(&mut contents).await?;
+        let unsigned = prepare(&contents)?;
+        let note = self.signer.note(unsigned.text()).await?;
+        Ok(unsigned.finish(&note)?)
+    }
+
+    /// A checkpoint for each log, of exactly its size in the pack.
+    async fn sign(&self, contents: &mut Contents) -> Result<(), MakePackError> {
+        let verifier = self.signer.verifier();
+        contents.scope.log = verifier.name().to_owned();
+        contents.scope.key = verifier.to_string();
+        let company = contents.scope.company.clone();
+        for (connection, log) in &mut contents.logs {
+            let id = LogId::of_connection(&company, connection);
+            log.checkpoint = self.signer.checkpoint(&id, head(log)).await?.to_string();
+        }
+        let own = &mut contents.company_log;
+        own.checkpoint = self.signer.checkpoint(&LogId::of_company(&company), head(own)).await?.to_string();
+        self.reader.store.keep_log_key(&verifier.to_string(), self.reader.clock.now()).await?;
+        Ok(())
+    }
+}
+
+fn head<L>(log: &PackedLog<L>) -> TreeHead {
+    TreeHead { size: log.tree.size(), root: log.tree.root() }
+}
