@@ -11,6 +11,8 @@ pub mod app;
 pub mod aws;
 #[cfg(feature = "runtime")]
 pub mod clock;
+#[cfg(feature = "console")]
+pub mod console;
 pub mod domain;
 #[cfg(feature = "runtime")]
 pub mod huntress;

@@ -65,7 +65,9 @@ fn what_is_not_there_or_not_understood_is_a_problem() {
     }
     assert_problem(&server.get(&format!("{CONNECTION}/runs/019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11")), 404, "not_found");
     assert_problem(&server.get("/v1/companies/local"), 404, "not_found");
-    assert_problem(&server.get("/"), 404, "not_found");
+    // Everywhere else are pages, which a token does not open.
+    let page = server.get("/");
+    assert_eq!((page.status, page.location.as_deref()), (303, Some("/login")));
     assert_problem(&server.get(&format!("{CONNECTION}/sync")), 405, "method_not_allowed");
     assert_problem(&server.post("/v1/companies/local/connections/a%23b/sync"), 400, "bad_request");
     for limit in ["0", "101", "-1", "many"] {

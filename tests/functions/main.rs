@@ -14,7 +14,6 @@ mod dispatcher;
 mod events;
 mod evidence;
 mod keyring;
-mod openapi;
 mod packs;
 mod passing;
 mod people;

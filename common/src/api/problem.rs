@@ -1,7 +1,5 @@
 //! Errors as HTTP tells them: RFC 9457 problem details with a closed code.
 
-pub mod kinds;
-
 use super::caller::UNAUTHENTICATED;
 use super::scope::Scope;
 use crate::app::connections::ConnectionError;
@@ -18,21 +16,11 @@ use serde::Serialize;
 
 /// A problem: what happened, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
-    /// The page that explains the code.
-    #[serde(rename = "type")]
-    #[cfg_attr(feature = "openapi", schema(format = "uri-reference"))]
-    page: String,
-    /// The status of the answer.
     #[serde(serialize_with = "status_number")]
-    #[cfg_attr(feature = "openapi", schema(value_type = u16))]
     status: StatusCode,
-    /// What happened, from a closed list: docs/errors.md explains each.
     code: &'static str,
-    /// The same in a few words.
     title: &'static str,
-    /// What to do. It never quotes what was sent.
     detail: String,
     #[serde(skip)]
     retry_after: Option<u64>,
@@ -47,7 +35,7 @@ fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Re
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { page: format!("/v1/errors#{code}"), status, code, title, detail: detail.into(), retry_after: None }
+        Self { status, code, title, detail: detail.into(), retry_after: None }
     }
 
     /// Nobody has said who calls.
@@ -83,6 +71,57 @@ impl Problem {
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("send at most {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large", detail)
+    }
+
+    /// A form that no page of the caller's session sent.
+    #[must_use]
+    pub fn form_refused() -> Self {
+        let detail = "nothing was changed; open the page again and send the form from there";
+        Self::new(StatusCode::FORBIDDEN, "form_refused", "The form is not of this session", detail)
+    }
+
+    /// The request names a host that is not ours.
+    #[must_use]
+    pub fn foreign_host(ours: &str) -> Self {
+        let detail = format!("open {ours}; where a proxy stands in front, name its address in PUBLIC_URL");
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", "This is not the address of the console", detail)
+    }
+
+    /// A login link that leads nowhere any more.
+    #[must_use]
+    pub fn link_used() -> Self {
+        let detail = "a link works once, within 5 minutes; start `serve` again for a new one, or sign in with a token";
+        Self::new(StatusCode::FORBIDDEN, "link_used", "This login link has been used, or is too old", detail)
+    }
+
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// After how many seconds it is worth another try, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// There is no such thing.
@@ -175,7 +214,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
         let retry_after = self.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
-        let mut response = (self.status, media_type, Json(self)).into_response();
+        let mut response = (self.status, media_type, Json(&self)).into_response();
+        // The console tells it as a page.
+        response.extensions_mut().insert(self);
         if let Some(retry_after) = retry_after {
             response = (retry_after, response).into_response();
         }

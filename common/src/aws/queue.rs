@@ -37,7 +37,7 @@ pub enum Queue {
     /// Amazon SQS.
     Sqs {
         /// SQS.
-        service: Box<Service>,
+        service: Service,
         /// The queue.
         url: String,
     },

@@ -16,7 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A connection. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionView {
     /// Who runs it.
     pub company: CompanyId,
@@ -97,7 +96,6 @@ impl From<Connection> for ConnectionView {
 
 /// One connection.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionAnswer {
     /// As it is now.
     pub connection: ConnectionView,
@@ -117,7 +115,6 @@ impl ConnectionAnswer {
 
 /// A page of connections, by id.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionPage {
     /// Each of them.
     pub items: Vec<ConnectionView>,
@@ -137,7 +134,6 @@ impl ConnectionPage {
 
 /// The settings of a connection, by its product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum SettingsView {
     /// Of the endpoint rules.
@@ -186,7 +182,6 @@ impl From<Connection> for ConnectionAnswer {
 
 /// The connections of a company, by id.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionList {
     /// Each of them.
     pub connections: Vec<ConnectionView>,

@@ -12,7 +12,6 @@ use serde::Serialize;
 
 /// The evidence that an answer is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EvidenceRef {
     /// The connection that it is from.
     pub connection: ConnectionId,
@@ -44,7 +43,6 @@ impl From<&Evidence> for EvidenceRef {
 
 /// The records that pull numbers down, for each connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FindingsList {
     /// Those of each piece of evidence.
     pub findings: Vec<FindingsView>,
@@ -52,7 +50,6 @@ pub struct FindingsList {
 
 /// The findings of one piece of endpoint evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FindingsView {
     /// The evidence.
     #[serde(flatten)]
@@ -76,7 +73,6 @@ impl TryFrom<&[Evidence]> for FindingsList {
 
 /// How completely the lists behind evidence were read, for each connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CompletenessList {
     /// That of each piece of evidence.
     pub completeness: Vec<CompletenessView>,
@@ -84,7 +80,6 @@ pub struct CompletenessList {
 
 /// The lists behind one piece of evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CompletenessView {
     /// The evidence.
     #[serde(flatten)]

@@ -12,7 +12,6 @@ use serde::Serialize;
 
 /// Where a person stands.
 #[derive(Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PersonView {
     /// Their id here.
     pub person: PersonId,
@@ -56,7 +55,6 @@ impl From<PersonRecord> for PersonView {
 
 /// One person.
 #[derive(Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PersonAnswer {
     /// As they stand now.
     pub person: PersonView,
@@ -64,7 +62,6 @@ pub struct PersonAnswer {
 
 /// One person, and what happened to them.
 #[derive(Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PersonHistory {
     /// As they stand now.
     pub person: PersonView,
@@ -82,7 +79,6 @@ impl PersonHistory {
 
 /// What happened to a person.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HistoryEvent {
     /// When.
     pub at: DateTime<Utc>,
@@ -100,7 +96,6 @@ impl From<LoggedEvent> for HistoryEvent {
 
 /// A page of people, by their id.
 #[derive(Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeoplePage {
     /// Each of them.
     pub people: Vec<PersonView>,
@@ -110,7 +105,6 @@ pub struct PeoplePage {
 
 /// All people of a connection, and how many there are of each status.
 #[derive(Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeopleReport {
     /// Each of them.
     pub people: Vec<PersonView>,
@@ -147,7 +141,6 @@ impl PeopleReport {
 
 /// Name and e-mail of a person.
 #[derive(Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct IdentityAnswer {
     /// Their id here.
     pub person: PersonId,
@@ -157,7 +150,6 @@ pub struct IdentityAnswer {
 
 /// The connection that provides a client's training; null when none is named.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProviderAnswer {
     /// The client.
     pub client: ClientId,

@@ -13,7 +13,6 @@ pub const LISTED: usize = 100;
 
 /// What is wrong with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// An agent that is missing.
@@ -61,7 +60,6 @@ impl FindingKind {
 
 /// One record that pulls a number down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
     /// What is wrong.
@@ -80,7 +78,6 @@ pub struct Finding {
 
 /// The findings of one bundle.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Findings {
     /// How many there are of each kind, listed or not. A kind that the source says nothing of is left out.

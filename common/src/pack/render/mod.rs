@@ -6,6 +6,7 @@ mod pages;
 mod status;
 mod tables;
 
+pub use pages::NOT_PROVED;
 pub use status::{EvidenceState, states};
 
 use super::contents::{Contents, PackError};

@@ -1,5 +1,6 @@
 //! `serve`: scheduler, queue, worker and HTTP on one machine.
 
+mod console;
 mod token;
 
 use super::{faults, open, refuse_deployed};
@@ -53,6 +54,9 @@ pub struct Options {
     /// Serve the demonstration: a simulated account with ninety days of history, which is gone afterwards
     #[arg(long, conflicts_with_all = ["data", "aws", "company", "schedule", "zone"])]
     pub demo: bool,
+    /// Open the console in the browser of this machine
+    #[arg(long)]
+    pub open: bool,
     #[command(flatten)]
     pub storage: StorageArgs,
 }
@@ -100,7 +104,10 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
     recover(&stack, &options.storage.company).await?;
 
     let caller = LocalCaller { token: token.into(), company: options.storage.company.clone() };
-    let routes = routes(&stack, packs).layer(from_fn_with_state(caller, identify));
+    let console = console::console(&stack, super::audit::packs(&options.storage, &stack)?, address, caller.clone())?;
+    let link = console::login_link(&console, &caller)?;
+    let api = routes(&stack, packs).layer(from_fn_with_state(caller, identify));
+    let routes = console::beside(api, console.router());
     let served = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
     let http = tokio::spawn(served.into_future());
     let runs = TaskTracker::new();
@@ -113,9 +120,12 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
     let checkpoints = tokio::spawn(checkpoints::run(log, options.storage.company.clone(), stop.clone()));
     tracing::info!(%address, company = %options.storage.company, "listening");
     crate::render::text(&format!(
-        "listening on http://{address} · token in {}\n",
+        "listening on http://{address} · token in {}\nconsole: {link} (works once, within 5 minutes)\n",
         options.storage.data.join("api-token").display()
     ))?;
+    if options.open && !console::open(&link) {
+        crate::render::text("no browser could be started here; open the link above\n")?;
+    }
 
     asked_to_stop().await;
     tracing::info!("stopping");

@@ -1,0 +1,114 @@
+//! Everything that a page about one client shows: its newest evidence, the rules in force and what they said, and the values of the last days.
+
+use super::latest::bundle;
+use super::{Evidence, EvidenceError, EvidenceReader, Span, Statuses};
+use crate::app::decisions::policies_at;
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use crate::domain::policy::InForce;
+use crate::domain::product::Product;
+use crate::domain::sat::signal::Signal;
+use crate::store::{EvidenceOwner, StoredEvidence};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A client at an instant, and what led there.
+pub struct Overview {
+    /// What the rules said of the newest evidence.
+    pub statuses: Statuses,
+    /// The rules in force.
+    pub in_force: InForce,
+    /// The newest evidence of each connection.
+    pub latest: Vec<Evidence>,
+    /// The values of each piece of evidence of the last days, oldest first.
+    pub points: Vec<Point>,
+    /// The instant that it is told for.
+    pub at: DateTime<Utc>,
+}
+
+/// The values of one piece of evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    /// The instant of the evaluation.
+    pub as_of: DateTime<Utc>,
+    /// The product.
+    pub product: Product,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The run.
+    pub run_id: RunId,
+    /// Metrics by key, values of signals as `workforce_coverage.coverage_pct`; those alone that are known.
+    pub values: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct MetricOf {
+    metric_key: String,
+    metric_value: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ValuesOf {
+    #[serde(default)]
+    metrics: Vec<MetricOf>,
+    #[serde(default)]
+    extended_metrics: Vec<MetricOf>,
+    #[serde(default)]
+    signals: Vec<Signal>,
+}
+
+impl Point {
+    /// The values of a piece of evidence.
+    ///
+    /// # Errors
+    /// [`EvidenceError::Unreadable`]
+    pub fn of(stored: &StoredEvidence) -> Result<Self, EvidenceError> {
+        let ValuesOf { metrics, extended_metrics, signals } = bundle(stored)?;
+        let metrics = metrics.into_iter().chain(extended_metrics);
+        let mut values: BTreeMap<String, String> =
+            metrics.filter_map(|metric| Some((metric.metric_key, metric.metric_value?))).collect();
+        for signal in &signals {
+            let Ok(serde_json::Value::Object(of_signal)) = serde_json::to_value(&signal.values) else { continue };
+            for (name, value) in of_signal {
+                let text = match value {
+                    serde_json::Value::Null => continue,
+                    serde_json::Value::String(text) => text,
+                    number => number.to_string(),
+                };
+                values.insert(format!("{}.{name}", signal.signal_key), text);
+            }
+        }
+        let (connection, run_id) = (stored.connection.clone(), stored.run_id.clone());
+        Ok(Self { as_of: stored.as_of, product: stored.product, connection, run_id, values })
+    }
+}
+
+impl EvidenceReader {
+    /// A client at the end of a span, with the values of `days` before it.
+    ///
+    /// # Errors
+    /// [`EvidenceError`]
+    pub async fn overview(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        span: Span,
+        days: u16,
+    ) -> Result<Overview, EvidenceError> {
+        let at = span.to.min(self.clock.now());
+        let owner = EvidenceOwner::Client(client.clone());
+        let until = span.to.min(self.believed_until());
+        let from = at.checked_sub_signed(TimeDelta::days(days.into())).map_or(span.from, |from| from.max(span.from));
+        let mut points = Vec::new();
+        for product in [Product::Edr, Product::Sat] {
+            for stored in self.store.history(company, &owner, product, from, until).await? {
+                points.push(Point::of(&stored)?);
+            }
+        }
+        points.sort_by(|one, other| (one.as_of, &one.connection).cmp(&(other.as_of, &other.connection)));
+        let latest = self.latest(company, &owner, None, span).await?;
+        let statuses = self.statuses(company, client, span).await?;
+        let in_force = policies_at(&self.store, company, at).await?.of(Some(client));
+        Ok(Overview { statuses, in_force, latest, points, at })
+    }
+}

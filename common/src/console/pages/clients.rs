@@ -1,0 +1,119 @@
+//! `/`: the portfolio, worst first.
+
+use crate::api::{Method, Problem, Route, Scope};
+use crate::app::evidence::ClientRow;
+use crate::console::layout::{Frame, State as Mark, name};
+use crate::console::pictures::spark;
+use crate::console::{Console, Viewer, html};
+use crate::domain::evidence::EdrBundle;
+use crate::domain::product::Product;
+use crate::store::EvidenceOwner;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::on;
+use serde::Deserialize;
+use std::sync::Arc;
+
+pub(super) const PAGES: &[Route<Arc<Console>>] =
+    &[Route::new(Method::Get, "/", Scope::EvidenceRead, |method| on(method, list))];
+
+/// Clients on a page; more are behind it.
+const SHOWN: usize = 500;
+
+#[derive(Deserialize)]
+struct Wanted {
+    page: Option<usize>,
+}
+
+#[derive(askama::Template)]
+#[template(path = "clients.html")]
+struct Clients {
+    frame: Frame,
+    rows: Vec<Row>,
+    total: usize,
+    next: Option<usize>,
+    unmapped: Vec<Unmapped>,
+    connected: bool,
+    may_connect: bool,
+}
+
+struct Row {
+    client: String,
+    endpoints: Mark,
+    training: Mark,
+    open_critical: String,
+    coverage: String,
+    due: usize,
+    line: String,
+}
+
+/// Organizations of a connection that are no client's.
+struct Unmapped {
+    connection: String,
+    total: u64,
+    names: Vec<String>,
+}
+
+/// Names of unmapped organizations that are shown; the rest is counted.
+const NAMES_SHOWN: usize = 5;
+
+fn row(row: ClientRow) -> Row {
+    let mark = |product| match row.products.get(&product) {
+        Some(Some(status)) => Mark::of_status(status),
+        _ => Mark::new("none", "not connected"),
+    };
+    Row {
+        endpoints: mark(Product::Edr),
+        training: mark(Product::Sat),
+        open_critical: row.open_critical.map_or_else(|| "–".to_owned(), |count| count.to_string()),
+        coverage: row.coverage_pct.as_ref().map_or_else(|| "–".to_owned(), |coverage| format!("{coverage} %")),
+        due: row.exceptions_due,
+        line: spark(&row.trend),
+        client: row.client.to_string(),
+    }
+}
+
+async fn list(
+    State(console): State<Arc<Console>>,
+    viewer: Viewer,
+    Query(Wanted { page }): Query<Wanted>,
+) -> Result<Response, Problem> {
+    let caller = viewer.caller();
+    let rows = console.evidence.portfolio(viewer.company(), caller.clients.as_ref(), viewer.span()).await?;
+    let connections = console.connections.list(viewer.company()).await?;
+    let (page, total) = (page.unwrap_or(0), rows.len());
+    let first = page.saturating_mul(SHOWN);
+    // Whose clients are not all of them sees no organization of another.
+    let unmapped = if caller.clients.is_none() { unmapped(&console, &viewer).await? } else { Vec::new() };
+    let page = Clients {
+        frame: Frame::new("Clients", Some(&viewer.session), "/"),
+        rows: rows.into_iter().skip(first).take(SHOWN).map(row).collect(),
+        total,
+        next: (first.saturating_add(SHOWN) < total).then_some(page.saturating_add(1)),
+        unmapped,
+        connected: !connections.is_empty(),
+        may_connect: caller.scopes.contains(Scope::ConnectionsWrite),
+    };
+    Ok(html(StatusCode::OK, &page))
+}
+
+/// From the company's own newest evidence, which alone covers them.
+async fn unmapped(console: &Console, viewer: &Viewer) -> Result<Vec<Unmapped>, Problem> {
+    let latest =
+        console.evidence.latest(viewer.company(), &EvidenceOwner::Company, Some(Product::Edr), viewer.span()).await?;
+    let mut found = Vec::new();
+    for evidence in &latest {
+        let bundle: EdrBundle = evidence.bundle()?;
+        let organizations = bundle.metadata.organizations;
+        if organizations.unmapped_total > 0 {
+            let names = organizations.unmapped.iter().take(NAMES_SHOWN);
+            found.push(Unmapped {
+                connection: evidence.stored.connection.to_string(),
+                total: organizations.unmapped_total,
+                names: names.map(|it| it.name.as_deref().map_or_else(|| name(&it.id), name)).collect(),
+            });
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,12 @@
+//! The console over real HTTP: who gets in, what pages show, and what they refuse.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure here is a failed test"
+)]
+
+mod access;
+mod login;
+mod pages;
+mod world;

@@ -1,0 +1,382 @@
+//! A console over a store with a week of evidence of two clients, at an address of its own, and browsers that ask it.
+
+use acceptance::clock::SteppingClock;
+use acceptance::edr::{Scene, as_of};
+use acceptance::engine::{Counted, Engine};
+use chrono::{DateTime, TimeDelta, Utc};
+use common::api::{Caller, Role, Window};
+use common::app::collection::collect::Huntress;
+use common::app::log::LogSigner;
+use common::app::packs::{PackDispatch, PackMaker, PackService, Shelf};
+use common::app::stack::{Parts, Stack};
+use common::aws::documents::Documents;
+use common::aws::queue::Queue;
+use common::aws::secrets::{Credentials, SealedFiles};
+use common::console::{Console, KnownToken, Sessions, Site, Tokens};
+use common::domain::connection::Connection;
+use common::domain::decisions::Decider;
+use common::domain::edr::bundle::split;
+use common::domain::evidence::EdrBundle;
+use common::domain::failure::{Failure, FailureCode};
+use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use common::domain::log::statement::EvaluationBasis;
+use common::domain::mapping::Mapping;
+use common::domain::policy::{ClientPolicies, InForce, baseline, training};
+use common::domain::product::Product;
+use common::domain::run::{RecordCounts, Trigger};
+use common::domain::time::parse;
+use common::huntress::origin::Origin;
+use common::huntress::request::{Timeouts, http_client};
+use common::settings::Origins;
+use common::store::{
+    EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunRequest, RunSuccess, Store, StoreError,
+};
+use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
+use reqwest::{Method, StatusCode};
+use simulator::{Account, List, Simulator};
+use std::collections::BTreeMap;
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+pub const CLIENT: &str = "client-a";
+pub const OTHER: &str = "client-b";
+
+pub fn company() -> CompanyId {
+    CompanyId::parse("msp-acme").unwrap()
+}
+
+pub fn client(name: &str) -> ClientId {
+    ClientId::parse(name).unwrap()
+}
+
+/// 07:05 in New York on the first day.
+pub fn first() -> DateTime<Utc> {
+    parse("2026-03-16T11:05:00Z").unwrap()
+}
+
+/// Each role has a token of its name; an auditor sees one client and five days, `nothing` nothing, and `of-client-b` another client.
+struct RoleTokens;
+
+pub fn caller(token: &str) -> Option<Caller> {
+    let of = |role| Caller::with_role(company(), token, role);
+    let window = Window { from: first() - TimeDelta::hours(8), to: first() + TimeDelta::days(4) };
+    Some(match token {
+        "auditor" => Caller { clients: Some([client(CLIENT)].into()), window: Some(window), ..of(Role::Auditor) },
+        "of-client-b" => Caller { clients: Some([client(OTHER)].into()), ..of(Role::Admin) },
+        "two-companies" => {
+            Caller { companies: [company(), CompanyId::parse("msp-other").unwrap()].into(), ..of(Role::Admin) }
+        }
+        "nothing" => Caller { scopes: Default::default(), ..of(Role::Admin) },
+        role => of(Role::parse(role)?),
+    })
+}
+
+impl Tokens for RoleTokens {
+    fn caller<'a>(
+        &'a self,
+        token: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<KnownToken, StoreError>> + Send + 'a>> {
+        Box::pin(ready(Ok(caller(token).map(|caller| (caller, None)))))
+    }
+}
+
+pub struct World {
+    pub store: Store,
+    pub clock: SteppingClock,
+    pub console: Arc<Console>,
+    pub origin: String,
+    /// What was asked of the table.
+    pub counted: Counted,
+    pub bundles: Vec<EdrBundle>,
+    _simulator: Simulator,
+    _messages: UnboundedReceiver<common::aws::queue::Queued>,
+    _engine: Engine,
+    _folder: TempDir,
+}
+
+impl World {
+    /// Seven days: evidence of both products but on the third, which failed. Now is two hours after the last run.
+    pub async fn new() -> Self {
+        let world = Self::empty().await;
+        world.connect().await;
+        for day in 0..7 {
+            if day == 2 {
+                world.fail(day).await;
+            } else {
+                world.succeed(day).await;
+            }
+            world.succeed_training(day).await;
+        }
+        world.clock.move_to(first() + TimeDelta::days(6) + TimeDelta::hours(2));
+        drop(world.counted.take());
+        world
+    }
+
+    /// Without any connection.
+    pub async fn empty() -> Self {
+        let engine = Engine::memory().await;
+        drop(engine.store().await);
+        let (counting, counted) = engine.client_counting();
+        let store = Store::new(counting, acceptance::engine::TABLE);
+        let clock = SteppingClock::at(first());
+        let folder = TempDir::new().unwrap();
+        let simulator = Simulator::builder(Account::worked_example(as_of())).rate_limit(None).start().await.unwrap();
+        let origin = |product| Origin::parse(&simulator.origin(), product, true).unwrap();
+        let origins = Origins { edr: origin(Product::Edr), sat: origin(Product::Sat) };
+        let clock_of_parts = Arc::new(clock.clone());
+        let (sender, messages) = mpsc::unbounded_channel();
+        let parts = Parts {
+            store: store.clone(),
+            credentials: Arc::new(Credentials::Sealed(SealedFiles::open(folder.path()).unwrap())),
+            huntress: Huntress {
+                http: http_client(Timeouts::default()).unwrap(),
+                clock: clock_of_parts.clone(),
+                origins,
+            },
+            keyring: acceptance::people::keyring(&folder.path().join("people")),
+            queue: Arc::new(Queue::InProcess(sender)),
+            limiters: Arc::default(),
+            jitter: TimeDelta::zero(),
+            schedule: Default::default(),
+        };
+        let signer = Arc::new(LogSigner::of_file(&folder.path().join("log.key")).unwrap());
+        let Ok(reader) = parts.pack_reader();
+        let maker = PackMaker { reader: reader.clone(), signer };
+        let shelf = Shelf { documents: Documents::Folder(folder.path().join("packs")), prefix: "" };
+        let packs = PackService { reader, dispatch: PackDispatch::Here(Arc::new(maker)), shelf: Arc::new(shelf) };
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let site = Site::of_machine(listener.local_addr().unwrap(), None).unwrap();
+        let origin = site.origin().to_owned();
+        let sessions = Sessions::new(clock_of_parts);
+        let Ok(console) = Console::new(&parts, packs, sessions, Arc::new(RoleTokens), site);
+        let console = Arc::new(console);
+        tokio::spawn(axum::serve(listener, Arc::clone(&console).router()).into_future());
+        let outcome = tokio::task::spawn_blocking(|| Scene::of(Account::worked_example(as_of())).collect_blocking());
+        let outcome = outcome.await.unwrap();
+        let (tally, collection) = outcome.result.as_ref().unwrap();
+        let chosen = [(client(CLIENT), InForce::after([baseline()]))];
+        let bundles = split(tally, collection, &company(), &mapping(), &ClientPolicies::new(chosen.into()));
+        Self {
+            store,
+            clock,
+            console,
+            origin,
+            counted,
+            bundles,
+            _simulator: simulator,
+            _messages: messages,
+            _engine: engine,
+            _folder: folder,
+        }
+    }
+
+    async fn connect(&self) {
+        let created = first() - TimeDelta::days(1);
+        let new = Connection::new(company(), ConnectionId::parse("edr").unwrap(), Product::Edr, mapping(), created);
+        self.store.add_connection(&new).await.unwrap();
+        let one = Mapping::OneClient { client: client(CLIENT) };
+        let new = Connection::new(company(), ConnectionId::parse("sat").unwrap(), Product::Sat, one, created);
+        self.store.add_connection(&new).await.unwrap();
+        let by = Decider { name: "somebody".to_owned(), on_this_machine: false };
+        self.console.decisions.choose(&company(), &client(CLIENT), baseline(), &by).await.unwrap();
+    }
+
+    async fn leased(&self, connection: &str, run_id: RunId, day: i64) -> Lease {
+        let now = first() + TimeDelta::days(day);
+        let connection = ConnectionId::parse(connection).unwrap();
+        let request = RunRequest {
+            company: company(),
+            connection: connection.clone(),
+            run_id: run_id.clone(),
+            trigger: Trigger::Schedule,
+            request_key: None,
+            next_run_at: None,
+            not_before: None,
+            now,
+        };
+        assert!(self.store.request_run(request).await.unwrap().new);
+        match self.store.take(&company(), &connection, &run_id, "worker", now, TimeDelta::minutes(15)).await.unwrap() {
+            LeaseOutcome::Acquired { lease, .. } => lease,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn succeed(&self, day: i64) {
+        let lease = self.leased("edr", run(day), day).await;
+        let record = |bundle: &EdrBundle| {
+            let mut bundle = bundle.clone();
+            bundle.tenant.company_id = Some(company());
+            bundle.metadata.as_of = lease.as_of();
+            bundle.metadata.run_id = Some(run(day));
+            let owner = bundle.tenant.client_id.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
+            EvidenceRecord { owner, product: Product::Edr, body: serde_json::to_string(&bundle).unwrap() }
+        };
+        let evidence = self.bundles.iter().map(record).collect();
+        self.store.commit(&lease, ended(&lease), evidence).await.unwrap();
+    }
+
+    pub async fn succeed_training(&self, day: i64) {
+        let id = RunId::parse(format!("run-sat-{day:04}")).unwrap();
+        let lease = self.leased("sat", id.clone(), day).await;
+        let mut bundle: serde_json::Value =
+            serde_json::from_str(include_str!("../samples/bundles/sat-v2.json")).unwrap();
+        bundle["tenant"] = serde_json::json!({"company_id": company(), "client_id": CLIENT});
+        bundle["metadata"]["as_of"] = serde_json::to_value(lease.as_of()).unwrap();
+        bundle["metadata"]["run_id"] = id.as_str().into();
+        let owner = EvidenceOwner::Client(client(CLIENT));
+        let record = EvidenceRecord { owner, product: Product::Sat, body: bundle.to_string() };
+        self.store.commit(&lease, ended(&lease), vec![record]).await.unwrap();
+    }
+
+    pub async fn fail(&self, day: i64) {
+        let lease = self.leased("edr", run(day), day).await;
+        let failed = RunFailure {
+            finished_at: lease.as_of() + TimeDelta::seconds(3),
+            failure: Failure::new(FailureCode::Unavailable, "Huntress said <b>no</b>").at("GET /v1/agents"),
+            api_calls: 2,
+            records: RecordCounts::default(),
+            next_run_at: None,
+        };
+        self.store.fail(&lease, failed).await.unwrap();
+    }
+
+    /// A browser without a session.
+    pub fn stranger(&self) -> Browser {
+        Browser { origin: self.origin.clone(), cookie: None, form_token: String::new() }
+    }
+
+    /// A browser that has signed in with a token.
+    pub async fn browser(&self, token: &str) -> Browser {
+        let mut browser = self.stranger();
+        let page = browser.send(Method::POST, "/login", &[], Some(&[("token", token), ("to", "/settings")])).await;
+        assert_eq!((page.status, page.location.as_deref()), (StatusCode::SEE_OTHER, Some("/settings")), "{page:?}");
+        browser.cookie = page.cookie;
+        browser.remember_form_token().await;
+        browser
+    }
+}
+
+fn mapping() -> Mapping {
+    let organizations: Vec<String> = Account::worked_example(as_of())
+        .records(List::Organizations)
+        .map(|organization| organization["id"].to_string())
+        .collect();
+    let clients = [(organizations[0].clone(), client(CLIENT)), (organizations[1].clone(), client(OTHER))];
+    Mapping::ByOrganization { clients: clients.into(), ignored: [].into() }
+}
+
+fn ended(lease: &Lease) -> RunSuccess {
+    RunSuccess {
+        finished_at: lease.as_of() + TimeDelta::seconds(3),
+        api_calls: 6,
+        records: RecordCounts::default(),
+        pages: RecordCounts::default(),
+        next_run_at: None,
+        basis: EvaluationBasis::new(vec![training().hash(), baseline().hash()]),
+    }
+}
+
+pub fn run(day: i64) -> RunId {
+    RunId::parse(format!("run-{day:04}")).unwrap()
+}
+
+/// A browser, as far as the console sees one.
+pub struct Browser {
+    pub origin: String,
+    pub cookie: Option<String>,
+    pub form_token: String,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Page {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub location: Option<String>,
+    pub cookie: Option<String>,
+    pub body: String,
+}
+
+impl Page {
+    /// Whether it is a page that holds this text.
+    #[track_caller]
+    pub fn has(&self, text: &str) -> &Self {
+        assert!(self.body.contains(text), "no {text:?} in {}", self.body);
+        self
+    }
+
+    #[track_caller]
+    pub fn has_not(&self, text: &str) -> &Self {
+        assert!(!self.body.contains(text), "{text:?} in {}", self.body);
+        self
+    }
+}
+
+impl Browser {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        form: Option<&[(&str, &str)]>,
+    ) -> Page {
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let mut request = client.request(method.clone(), format!("{}{path}", self.origin));
+        if let Some(cookie) = &self.cookie {
+            request = request.header(COOKIE, cookie);
+        }
+        if method == Method::POST && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("origin")) {
+            request = request.header(ORIGIN, &self.origin);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(form) = form {
+            let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        }
+        let answer = request.send().await.unwrap();
+        let header = |name| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (location, cookie) = (header(LOCATION), header(SET_COOKIE));
+        let cookie = cookie.map(|cookie| cookie.split(';').next().unwrap().to_owned());
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        Page { status, headers, location, cookie, body: answer.text().await.unwrap() }
+    }
+
+    pub async fn get(&self, path: &str) -> Page {
+        self.send(Method::GET, path, &[], None).await
+    }
+
+    /// A page that must be there.
+    #[track_caller]
+    pub fn open<'a>(&'a self, path: &'a str) -> impl Future<Output = Page> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            let page = self.get(path).await;
+            assert_eq!(page.status, StatusCode::OK, "{path} at {caller}: {}", page.body);
+            page
+        }
+    }
+
+    /// Sends a form of a page of this session.
+    pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Page {
+        let form = [&[("form_token", self.form_token.as_str())], form].concat();
+        self.send(Method::POST, path, &[], Some(&form)).await
+    }
+
+    async fn remember_form_token(&mut self) {
+        // Any page of a session has it, a refusal too.
+        let page = self.get("/settings").await;
+        let token = page.body.split("name=\"form_token\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        self.form_token = token.unwrap_or_else(|| panic!("no form in {}", page.body)).to_owned();
+    }
+}
+
+/// Counts of requests that read.
+pub fn reads(counts: &BTreeMap<String, u64>) -> u64 {
+    ["GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"].iter().filter_map(|it| counts.get(*it)).sum()
+}
