@@ -203,6 +203,8 @@ def reach(check, roles, secrets):
             check("credentials-read-only", not sealed or role == writer or set(it["actions"]) <= {"dynamodb:GetItem", "kms:Decrypt"}, f"{what} does more than read")
             opens = (managed and "secretsmanager:GetSecretValue" in it["actions"]) or (sealed and {"dynamodb:GetItem", "kms:Decrypt"} & set(it["actions"]))
             check("credentials-write-only", role != writer or not opens, f"{what} reads credentials")
+            # A secret is made with its tags.
+            check("secrets-tagged", "secretsmanager:CreateSecret" not in it["actions"] or "secretsmanager:TagResource" in it["actions"], f"{what} may make no secret that has tags")
             # Any use of a key but through a service or for a purpose would open whatever is under it.
             keyed = {"Key", "CredentialKey", "PeopleKey"} & set(it["resources"])
             check("keys-for-a-purpose", not keyed or it.get("via") or it.get("purposes"), f"{what} uses a key for anything")
@@ -435,6 +437,8 @@ def hardening(check, template):
     for name, it in of_type(resources, "AWS::SQS::Queue").items():
         check("queues-under-key", name_of(it.get("KmsMasterKeyId")) == "Key", f"{name}: not under the key")
     check("topic-under-own-key", name_of(only(resources, "AWS::SNS::Topic").get("KmsMasterKeyId")) == "AlarmKey", "an alarm on a disabled key could not be sent")
+    making = resources["ConnectionsApi"]["Properties"]["Environment"]["Variables"]
+    check("secrets-under-the-key", "CredentialKey" in json.dumps(making.get("SECRET_KEY_ID", "")), "secrets that the API makes are not under the key of the credentials")
     worker = resources["SyncWorker"]["Properties"]["Environment"]["Variables"]
     sealed = evaluated(template, Secrets="sealed")["Resources"]["SyncWorker"]["Properties"]["Environment"]["Variables"]
     check("people-key-apart", name_of(worker["PEOPLE_KEY_ID"]) == "PeopleKey", "people are not under their own key")

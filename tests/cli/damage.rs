@@ -1,6 +1,7 @@
 //! Data that is damaged is named and left as it is.
 
 use super::{Home, files, worked_example};
+use acceptance::engine::Engine;
 use std::fs;
 use std::path::Path;
 
@@ -118,14 +119,14 @@ fn evidence_that_was_changed_is_not_shown() {
     home.connect();
     home.on_data(&["sync", "edr"]).done();
     let path = home.data().join("evidence.db");
-    let (mut bytes, mut changed) = (fs::read(&path).unwrap(), 0);
-    let (old, new) = (br#"\"metric_value\":\"87\""#, br#"\"metric_value\":\"88\""#);
-    while let Some(at) = bytes.windows(old.len()).position(|part| part == old) {
-        bytes[at..at + new.len()].copy_from_slice(new);
-        changed += 1;
-    }
-    assert!(changed > 0, "the evidence is not in the file as text");
-    fs::write(&path, bytes).unwrap();
+    let changed = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let engine = Engine::file(&path).await;
+        let changed =
+            engine.change_bodies("huntress-evidence", r#""metric_value":"87""#, r#""metric_value":"88""#).await;
+        engine.stop().await;
+        changed
+    });
+    assert!(changed > 0, "no evidence says so");
     let line = home.on_data(&["metrics", "acme"]).refused(4);
     assert!(line.contains("SHA-256"), "{line}");
 }

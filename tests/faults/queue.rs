@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use common::aws::client::Service;
+use common::aws::client::{Patience, Service};
 use common::aws::queue::Queue;
 use common::aws::sdk_http::SdkHttp;
 use futures_util::stream;
@@ -54,9 +54,10 @@ impl Queues {
             region: "us-east-1".to_owned(),
             credentials: SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "static")),
             http: self.http.clone(),
+            patience: Patience::WORKER,
             clock: Arc::new(clock.clone()),
         };
-        Queue::Sqs { service, url }
+        Queue::Sqs { service: Box::new(service), url }
     }
 }
 

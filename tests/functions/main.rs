@@ -14,6 +14,7 @@ mod dispatcher;
 mod events;
 mod evidence;
 mod keyring;
+mod openapi;
 mod packs;
 mod passing;
 mod people;

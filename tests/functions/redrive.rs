@@ -103,7 +103,7 @@ impl Scene {
         tokio::spawn(axum::serve(listener, router).into_future());
         let service = || super::services::signed("sqs", &endpoint);
         let dead_letters = DeadLetters { service: service(), url: format!("{endpoint}/1/dead") };
-        let queue = Queue::Sqs { service: service(), url: format!("{endpoint}/1/runs") };
+        let queue = Queue::Sqs { service: Box::new(service()), url: format!("{endpoint}/1/runs") };
         let redriver = Redriver { store: world.store.clone(), dead_letters, queue };
         let scene = Self { world, sqs, redriver };
         for (id, body) in [

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use chrono::TimeDelta;
 use common::app::collection::worker::{Processed, Worker};
 use common::aws::queue::{Queue, QueueError, Queued, RunMessage};
-use common::aws::secrets::{Binding, Credential, Credentials, SecretError, SecretsManager};
+use common::aws::secrets::{Binding, Credential, Credentials, NewSecrets, SecretError, SecretsManager};
 use common::domain::failure::FailureCode;
 use common::domain::id::RunId;
 use common::domain::product::Product;
@@ -32,6 +32,7 @@ pub fn signed(name: &'static str, url: &str) -> common::aws::client::Service {
         region: "eu-central-1".to_owned(),
         credentials: SharedCredentialsProvider::new(credentials),
         http: common::aws::sdk_http::SdkHttp::loopback(),
+        patience: common::aws::client::Patience::WORKER,
         clock: Arc::new(common::clock::SystemClock),
     }
 }
@@ -70,11 +71,16 @@ impl Service {
             .region(Region::from_static("us-east-1"))
             .credentials_provider(AwsCredentials::new("test", "test", None, None, "static"));
         let client = aws_sdk_secretsmanager::Client::from_conf(config.build());
-        Credentials::Manager(SecretsManager::new(client, "huntress-evidence/prod"))
+        let tags = vec![("stage".to_owned(), "prod".to_owned())];
+        let new = NewSecrets { key_id: Some("arn:of-the-key".to_owned()), tags };
+        Credentials::Manager(SecretsManager::new(client, "huntress-evidence/prod").making(new))
     }
 
     pub fn queue(&self) -> Queue {
-        Queue::Sqs { service: signed("sqs", &self.endpoint), url: format!("{}/123456789012/runs", self.endpoint) }
+        Queue::Sqs {
+            service: Box::new(signed("sqs", &self.endpoint)),
+            url: format!("{}/123456789012/runs", self.endpoint),
+        }
     }
 }
 
@@ -187,7 +193,13 @@ async fn a_credential_is_put_and_its_secret_made_on_first_use() {
     put(&new).await;
     let operations: Vec<String> = new.calls().into_iter().map(|(operation, _)| operation).collect();
     assert_eq!(operations, ["secretsmanager.PutSecretValue", "secretsmanager.CreateSecret"]);
-    assert_eq!(new.calls()[1].1["Name"], "huntress-evidence/prod/msp-acme/edr-main");
+    let made = &new.calls()[1].1;
+    assert_eq!(made["Name"], "huntress-evidence/prod/msp-acme/edr-main");
+    // Under the key of the stack, with the tags that were asked for and those that every secret has.
+    let tag = |key: &str, value: &str| json!({"Key": key, "Value": value});
+    let own = [("application", "huntress-evidence"), ("company", "msp-acme"), ("connection", "edr-main")];
+    let tags: Vec<_> = [("stage", "prod")].iter().chain(&own).map(|(key, value)| tag(key, value)).collect();
+    assert_eq!((&made["KmsKeyId"], &made["Tags"]), (&json!("arn:of-the-key"), &json!(tags)));
 }
 
 fn messages(count: usize) -> Vec<RunMessage> {

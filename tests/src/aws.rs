@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::aws::client::Service;
+use common::aws::client::{Patience, Service};
 use common::aws::sdk_http::SdkHttp;
 use common::aws::secrets::wrapping::Wrapping;
 use common::aws::secrets::{Credentials as Secrets, SealedTable, SecretsManager};
@@ -97,9 +97,10 @@ impl Aws {
             region: REGION.to_owned(),
             credentials: self.config().credentials_provider().unwrap(),
             http: SdkHttp::loopback(),
+            patience: Patience::WORKER,
             clock: Arc::new(SystemClock),
         };
-        Wrapping::Kms { service, key_id: KEY_ID.to_owned() }
+        Wrapping::Kms { service: Box::new(service), key_id: KEY_ID.to_owned() }
     }
 
     /// Credentials in its Secrets Manager.

@@ -9,11 +9,16 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Builder, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
 };
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::{Client, Config};
 use common::store::Store;
 use dynoxide::Database;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -107,6 +112,40 @@ impl Engine {
         store
     }
 
+    /// What evidence says, which is compressed in the table, and thus found in none of its files: every body, one below the other.
+    pub async fn bodies(&self) -> String {
+        let mut bodies = String::new();
+        for item in self.evidence(TABLE).await {
+            GzDecoder::new(body(&item)).read_to_string(&mut bodies).unwrap();
+            bodies.push('\n');
+        }
+        bodies
+    }
+
+    /// Replaces a text in the evidence that has it, behind the back of the store; in how many records.
+    pub async fn change_bodies(&self, table: &str, old: &str, new: &str) -> usize {
+        let mut changed = 0;
+        for mut item in self.evidence(table).await {
+            let mut text = String::new();
+            GzDecoder::new(body(&item)).read_to_string(&mut text).unwrap();
+            if text.contains(old) {
+                let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+                gzip.write_all(text.replace(old, new).as_bytes()).unwrap();
+                item.insert("body".to_owned(), AttributeValue::B(gzip.finish().unwrap().into()));
+                self.client().put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+                changed += 1;
+            }
+        }
+        changed
+    }
+
+    async fn evidence(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let scan = self.client().scan().table_name(table).into_paginator().items().send();
+        let mut items = scan.collect::<Result<Vec<_>, _>>().await.unwrap();
+        items.retain(|item| item["pk"].as_s().unwrap().starts_with("EVIDENCE#"));
+        items
+    }
+
     fn config(&self) -> Builder {
         Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -116,6 +155,11 @@ impl Engine {
             .credentials_provider(Credentials::new("test", "test", None, None, "static"))
             .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
     }
+}
+
+/// The gzip of a piece of evidence.
+fn body(item: &HashMap<String, AttributeValue>) -> &[u8] {
+    item["body"].as_b().unwrap().as_ref()
 }
 
 /// The table of [`Engine::store`].

@@ -1,8 +1,12 @@
 //! HTTP in: the table of routes, who calls, what bodies and answers are, and how errors are told.
 
+pub mod answer;
 mod body;
 mod caller;
 mod cursor;
+mod header;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod path;
 mod problem;
 mod revision;
@@ -13,8 +17,10 @@ pub mod views;
 
 pub use body::{Body, Explained, LARGEST_BODY, Parameters};
 pub use caller::{Caller, Claims, Window, lambda_caller};
+pub use header::{IdempotencyKey, IfNoneMatch};
 pub use path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PersonPath, path_params};
-pub use problem::Problem;
+pub use problem::{Problem, kinds};
 pub use revision::IfMatch;
+pub(crate) use route::route;
 pub use route::{Entry, Group, Method, Route, host};
 pub use scope::{Role, Scope, Scopes};

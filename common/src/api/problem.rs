@@ -1,5 +1,7 @@
 //! Errors as HTTP tells them: RFC 9457 problem details with a closed code.
 
+pub mod kinds;
+
 use super::caller::UNAUTHENTICATED;
 use super::scope::Scope;
 use crate::app::connections::ConnectionError;
@@ -16,11 +18,21 @@ use serde::Serialize;
 
 /// A problem: what happened, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
+    /// The page that explains the code.
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(format = "uri-reference"))]
+    page: String,
+    /// The status of the answer.
     #[serde(serialize_with = "status_number")]
+    #[cfg_attr(feature = "openapi", schema(value_type = u16))]
     status: StatusCode,
+    /// What happened, from a closed list: docs/errors.md explains each.
     code: &'static str,
+    /// The same in a few words.
     title: &'static str,
+    /// What to do. It never quotes what was sent.
     detail: String,
     #[serde(skip)]
     retry_after: Option<u64>,
@@ -35,7 +47,7 @@ fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Re
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into(), retry_after: None }
+        Self { page: format!("/v1/errors#{code}"), status, code, title, detail: detail.into(), retry_after: None }
     }
 
     /// Nobody has said who calls.

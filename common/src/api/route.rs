@@ -1,8 +1,30 @@
 //! The table of routes. A route stands once, as data, beside its handler; routers, scopes and documents come from it.
+//!
+//! A row is made by the macro `route!`, in the `ROUTES` of its noun:
+//!
+//! ```ignore
+//! route!(Method::Put, MAPPING, Scope::ConnectionsWrite, map, fails: [REFUSED_MAPPING, CONFLICT]),
+//! ```
+//!
+//! It is described in docs/openapi.json by what it already is: the handler's doc comment, its extractors, its answer (with the feature `openapi`; without it
+//! nothing of this is compiled). What there is to do for a new one:
+//!
+//! 1. Types of bodies, answers and what is in them: `#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]`, with a doc comment on each field; types of
+//!    query strings: `#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]`.
+//! 2. The handler takes the extractors of this module (`ConnectionPath`, `Body`, `Parameters`, `IfMatch`, …), and no `HeaderMap`; it answers
+//!    `Result<_, Problem>` of `Json`, of `StatusCode` for 204, or of a type of `answer.rs` (`Created`, `Accepted`, `Revised`, …). Another kind of
+//!    extractor or answer says in `openapi.rs` what it means.
+//! 3. `fails` names the problems that only the handler knows, from `problem/kinds.rs`; what its extractors and its scope refuse is known.
+//! 4. `UPDATE_OPENAPI=1 cargo test --workspace --test functions openapi` writes the document.
+//!
+//! A row of `Route::new` without the macro serves as well and fails the test that all routes are described.
 
 use super::body::LARGEST_BODY;
 use super::caller::Caller;
+#[cfg(feature = "openapi")]
+use super::openapi::Handler;
 use super::problem::Problem;
+use super::problem::kinds::Kinds;
 use super::scope::Scope;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -75,6 +97,9 @@ pub struct Route<S> {
     path: &'static str,
     access: Access,
     handler: fn(MethodFilter) -> MethodRouter<S>,
+    #[cfg(feature = "openapi")]
+    described: Option<Handler>,
+    fails: &'static [Kinds],
 }
 
 impl<S> Route<S> {
@@ -86,7 +111,39 @@ impl<S> Route<S> {
         scope: Scope,
         handler: fn(MethodFilter) -> MethodRouter<S>,
     ) -> Self {
-        Self { method, path, access: Access::Scope(scope), handler }
+        Self::with(method, path, Access::Scope(scope), handler)
+    }
+
+    const fn with(
+        method: Method,
+        path: &'static str,
+        access: Access,
+        handler: fn(MethodFilter) -> MethodRouter<S>,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            access,
+            handler,
+            #[cfg(feature = "openapi")]
+            described: None,
+            fails: &[],
+        }
+    }
+
+    /// With what describes its handler.
+    #[cfg(feature = "openapi")]
+    #[must_use]
+    pub(super) const fn described(mut self, handler: Handler) -> Self {
+        self.described = Some(handler);
+        self
+    }
+
+    /// With the problems that only its handler knows.
+    #[must_use]
+    pub const fn fails(mut self, kinds: &'static [Kinds]) -> Self {
+        self.fails = kinds;
+        self
     }
 
     /// Its path, with its parameters in braces.
@@ -98,15 +155,39 @@ impl<S> Route<S> {
     /// A route for any caller who is known, whatever they may do.
     #[must_use]
     pub const fn known(method: Method, path: &'static str, handler: fn(MethodFilter) -> MethodRouter<S>) -> Self {
-        Self { method, path, access: Access::Known, handler }
+        Self::with(method, path, Access::Known, handler)
     }
 
     /// A route for everybody.
     #[must_use]
     pub const fn public(method: Method, path: &'static str, handler: fn(MethodFilter) -> MethodRouter<S>) -> Self {
-        Self { method, path, access: Access::Public, handler }
+        Self::with(method, path, Access::Public, handler)
     }
 }
+
+/// A row of the table, with what describes its handler: see the documentation of this module.
+macro_rules! route {
+    ($method:expr, $path:expr, public, $handler:ident $(, fails: [$($kinds:ident),*])?) => {
+        route!(@ $crate::api::Route::public($method, $path, |method| axum::routing::on(method, $handler)), $handler, $($($kinds),*)?)
+    };
+    ($method:expr, $path:expr, known, $handler:ident $(, fails: [$($kinds:ident),*])?) => {
+        route!(@ $crate::api::Route::known($method, $path, |method| axum::routing::on(method, $handler)), $handler, $($($kinds),*)?)
+    };
+    ($method:expr, $path:expr, $scope:expr, $handler:ident $(, fails: [$($kinds:ident),*])?) => {
+        route!(@ $crate::api::Route::new($method, $path, $scope, |method| axum::routing::on(method, $handler)), $handler, $($($kinds),*)?)
+    };
+    (@ $route:expr, $handler:ident, $($kinds:ident),*) => {{
+        let route = $route.fails(&[$($crate::api::kinds::$kinds),*]);
+        #[cfg(feature = "openapi")]
+        let route = route.described($crate::api::openapi::Handler {
+            name: stringify!($handler),
+            file: file!(),
+            describe: $crate::api::openapi::described($handler),
+        });
+        route
+    }};
+}
+pub(crate) use route;
 
 /// The routes that one function serves, by noun, over one use case.
 pub struct Group<S: 'static> {
@@ -117,7 +198,7 @@ pub struct Group<S: 'static> {
 }
 
 /// A row of the table of routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 pub struct Entry {
     /// The path, with its parameters in braces.
     pub path: &'static str,
@@ -129,6 +210,11 @@ pub struct Entry {
     pub is_public: bool,
     /// The Lambda function that serves it.
     pub function: &'static str,
+    /// The problems that only its handler knows.
+    pub fails: &'static [Kinds],
+    /// What describes its handler.
+    #[cfg(feature = "openapi")]
+    pub handler: Option<Handler>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Group<S> {
@@ -157,6 +243,9 @@ impl<S: Clone + Send + Sync + 'static> Group<S> {
             },
             is_public: route.access == Access::Public,
             function,
+            fails: route.fails,
+            #[cfg(feature = "openapi")]
+            handler: route.described,
         })
     }
 }

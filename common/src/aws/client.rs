@@ -22,8 +22,22 @@ use url::Url;
 /// Attempts at one request, the first one included.
 const ATTEMPTS: u32 = 4;
 
-/// The longest that one attempt may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long AWS is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The longest that one attempt may take.
+    pub attempt: Duration,
+    /// After so long no further attempt is begun.
+    pub operation: Duration,
+}
+
+impl Patience {
+    /// Where somebody waits for an answer: API Gateway gives up after 30 s, and some requests are made one after the other.
+    pub const API: Self = Self { attempt: Duration::from_secs(3), operation: Duration::from_secs(8) };
+
+    /// Where nobody does.
+    pub const WORKER: Self = Self { attempt: Duration::from_secs(5), operation: Duration::from_secs(20) };
+}
 
 /// A service in one region, as one caller sees it.
 #[derive(Clone)]
@@ -40,6 +54,8 @@ pub struct Service {
     pub http: SdkHttp,
     /// Time, for signatures and waits between attempts.
     pub clock: Arc<dyn Clock>,
+    /// How long it is waited for.
+    pub patience: Patience,
 }
 
 /// Why there is no answer to go by.
@@ -127,6 +143,8 @@ impl Service {
         body: Vec<u8>,
     ) -> Result<(StatusCode, Vec<u8>), ServiceError> {
         let mut attempt = 1;
+        let operation = TimeDelta::from_std(self.patience.operation).unwrap_or(TimeDelta::MAX);
+        let end = self.clock.now() + operation;
         loop {
             let outcome = self.attempt(&method, &url, headers, body.clone()).await;
             let passing = outcome.as_ref().map_or(true, |(status, body)| may_pass(*status, body));
@@ -135,8 +153,11 @@ impl Service {
             }
             // Up to twice as long, so that clients which failed together do not come back together.
             let wait = 100_i64 << attempt;
-            let wait = TimeDelta::milliseconds(wait + fastrand::i64(0..wait));
-            self.clock.sleep_until(self.clock.now() + wait).await;
+            let resume = self.clock.now() + TimeDelta::milliseconds(wait + fastrand::i64(0..wait));
+            if resume > end {
+                return outcome;
+            }
+            self.clock.sleep_until(resume).await;
             attempt += 1;
         }
     }
@@ -150,7 +171,7 @@ impl Service {
     ) -> Result<(StatusCode, Vec<u8>), ServiceError> {
         let signed = self.signature(method, url, headers, &body).await?;
         let http = self.http.client().map_err(|error| self.no_answer(error))?;
-        let mut request = http.request(method.clone(), url.clone()).timeout(TIMEOUT).body(body);
+        let mut request = http.request(method.clone(), url.clone()).timeout(self.patience.attempt).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

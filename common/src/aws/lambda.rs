@@ -1,12 +1,12 @@
 //! What every function starts with: its log, its settings and the AWS clients it needs.
 
-use crate::aws::client::{Function, Service};
+use crate::aws::client::{Function, Patience, Service};
 use crate::aws::dead_letters::DeadLetters;
 use crate::aws::documents::Bucket;
 use crate::aws::queue::Queue;
-use crate::aws::sdk_http::SdkHttp;
+use crate::aws::sdk_http::{CONNECT_TIMEOUT, SdkHttp};
 use crate::aws::secrets::wrapping::Wrapping;
-use crate::aws::secrets::{Credentials, SealedTable, SecretsManager};
+use crate::aws::secrets::{Credentials, NewSecrets, SealedTable, SecretsManager};
 use crate::aws::signing::KmsKey;
 use crate::aws::telemetry::Telemetry;
 use crate::clock::{Clock, SystemClock};
@@ -14,6 +14,7 @@ use crate::settings::{Lookup, Origins, SettingsError, required};
 use crate::store::Store;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
@@ -37,6 +38,7 @@ pub struct Aws<'a> {
     config: aws_config::SdkConfig,
     http: SdkHttp,
     lookup: Lookup<'a>,
+    patience: Patience,
 }
 
 impl<'a> Aws<'a> {
@@ -45,15 +47,30 @@ impl<'a> Aws<'a> {
     /// The chain of every other place where credentials may be costs start-up time and a sixth of a bootstrap.
     #[must_use]
     pub fn load(lookup: Lookup<'a>) -> Self {
+        Self::with_patience(lookup, Patience::API)
+    }
+
+    /// As [`Aws::load`], and AWS is waited for so long.
+    #[must_use]
+    pub fn with_patience(lookup: Lookup<'a>, patience: Patience) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(patience.attempt)
+            .read_timeout(patience.attempt)
+            .operation_timeout(patience.operation)
+            .build();
         let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
         let http = SdkHttp::https();
         let mut config = aws_config::SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .region(lookup("AWS_REGION").map(aws_config::Region::new))
             .credentials_provider(credentials)
+            .timeout_config(timeouts)
             .http_client(http.clone());
         config.set_endpoint_url(lookup("AWS_ENDPOINT_URL"));
-        Self { config: config.build(), http, lookup }
+        // What Service does for the requests that are signed by hand.
+        config.set_use_fips(Some(uses_fips(lookup)));
+        Self { config: config.build(), http, lookup, patience }
     }
 
     /// The table `TABLE_NAME`.
@@ -70,7 +87,7 @@ impl<'a> Aws<'a> {
     /// [`SettingsError`] naming the variable.
     pub fn run_queue(&self) -> Result<Queue, SettingsError> {
         let (service, url) = self.sqs("QUEUE_URL")?;
-        Ok(Queue::Sqs { service, url })
+        Ok(Queue::Sqs { service: Box::new(service), url })
     }
 
     /// The queue that a variable names, and SQS, which is where the queue is.
@@ -103,13 +120,14 @@ impl<'a> Aws<'a> {
         }))
     }
 
-    /// Secrets below `SECRET_PREFIX`.
+    /// Secrets below `SECRET_PREFIX`. New ones are made under the key `SECRET_KEY_ID` with the tags `SECRET_TAGS`, e.g. `stage=prod owner=security`.
     ///
     /// # Errors
     /// [`SettingsError`] naming the variable.
     pub fn managed(&self) -> Result<Credentials, SettingsError> {
         let client = aws_sdk_secretsmanager::Client::new(&self.config);
-        Ok(Credentials::Manager(SecretsManager::new(client, required(self.lookup, SECRET_PREFIX)?)))
+        let new = NewSecrets { key_id: (self.lookup)("SECRET_KEY_ID"), tags: tags((self.lookup)("SECRET_TAGS"))? };
+        Ok(Credentials::Manager(SecretsManager::new(client, required(self.lookup, SECRET_PREFIX)?).making(new)))
     }
 
     /// Credentials in the table `TABLE_NAME`, sealed under the key `CREDENTIAL_KEY_ID` of KMS.
@@ -123,7 +141,7 @@ impl<'a> Aws<'a> {
     /// Keys wrapped under the key of KMS that a variable names.
     fn wrapping(&self, name: &'static str) -> Result<Wrapping, SettingsError> {
         let key_id = required(self.lookup, name)?;
-        Ok(Wrapping::Kms { service: self.kms()?, key_id })
+        Ok(Wrapping::Kms { service: Box::new(self.kms()?), key_id })
     }
 
     fn kms(&self) -> Result<Service, SettingsError> {
@@ -134,8 +152,8 @@ impl<'a> Aws<'a> {
     /// Where a service of the region is.
     fn regional(&self, service: &str) -> Result<Url, SettingsError> {
         let region = required(self.lookup, "AWS_REGION")?;
-        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        url_of("AWS_REGION", &format!("https://{service}.{region}.{suffix}/"))
+        let fips = if uses_fips(self.lookup) { "-fips" } else { "" };
+        url_of("AWS_REGION", &format!("https://{service}{fips}.{region}.{}/", suffix_of(&region)))
     }
 
     /// The key `LOG_KEY_ID` of KMS that signs checkpoints and packs. Its log is called `LOG_NAME`, or by default after the key.
@@ -198,6 +216,7 @@ impl<'a> Aws<'a> {
             region: required(self.lookup, "AWS_REGION")?,
             credentials: self.config.credentials_provider().ok_or_else(missing)?,
             http: self.http.clone(),
+            patience: self.patience,
             clock: self.system_clock(),
         })
     }
@@ -228,6 +247,68 @@ impl<'a> Aws<'a> {
     }
 }
 
+/// Whether AWS is to be asked at its FIPS endpoints: `AWS_USE_FIPS_ENDPOINT`, as for every other tool.
+fn uses_fips(lookup: Lookup<'_>) -> bool {
+    lookup("AWS_USE_FIPS_ENDPOINT").is_some_and(|text| text.eq_ignore_ascii_case("true"))
+}
+
+/// What the names of hosts end with in the partition of a region.
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
+fn suffix_of(region: &str) -> &'static str {
+    match region {
+        region if region.starts_with("cn-") => "amazonaws.com.cn",
+        region if region.starts_with("us-iso-") => "c2s.ic.gov",
+        region if region.starts_with("us-isob-") => "sc2s.sgov.gov",
+        region if region.starts_with("eusc-") => "amazonaws.eu",
+        _ => "amazonaws.com",
+    }
+}
+
+fn tags(text: Option<String>) -> Result<Vec<(String, String)>, SettingsError> {
+    let tag = |tag: &str| tag.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let tags = text.as_deref().unwrap_or_default().split_whitespace().map(tag).collect::<Option<_>>();
+    tags.ok_or_else(|| SettingsError::Invalid {
+        name: "SECRET_TAGS",
+        why: "write it as key=value, divided by blanks".to_owned(),
+    })
+}
+
 fn url_of(name: &'static str, url: &str) -> Result<Url, SettingsError> {
     url.parse().map_err(|_| SettingsError::Invalid { name, why: "it is no URL".to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host_of_kms(variables: &[(&str, &str)]) -> String {
+        let lookup = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let Wrapping::Kms { service, .. } = Aws::load(&lookup).wrapping("KEY").unwrap() else { unreachable!() };
+        service.url.host_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn each_partition_has_hosts_of_its_own_and_fips_where_it_is_asked_for() {
+        for (region, host) in [
+            ("eu-central-1", "kms.eu-central-1.amazonaws.com"),
+            ("us-gov-west-1", "kms.us-gov-west-1.amazonaws.com"),
+            ("cn-north-1", "kms.cn-north-1.amazonaws.com.cn"),
+            ("us-iso-east-1", "kms.us-iso-east-1.c2s.ic.gov"),
+            ("us-isob-east-1", "kms.us-isob-east-1.sc2s.sgov.gov"),
+            ("eusc-de-east-1", "kms.eusc-de-east-1.amazonaws.eu"),
+        ] {
+            assert_eq!(host_of_kms(&[("KEY", "key"), ("AWS_REGION", region)]), host);
+        }
+        let fips = [("KEY", "key"), ("AWS_REGION", "us-gov-west-1"), ("AWS_USE_FIPS_ENDPOINT", "true")];
+        assert_eq!(host_of_kms(&fips), "kms-fips.us-gov-west-1.amazonaws.com");
+    }
+
+    #[test]
+    fn tags_are_pairs_divided_by_blanks() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let written = "stage=prod  owner=security=team".to_owned();
+        assert_eq!(tags(Some(written)).unwrap(), [pair("stage", "prod"), pair("owner", "security=team")]);
+        assert_eq!(tags(None).unwrap(), []);
+        assert!(tags(Some("stage".to_owned())).is_err());
+    }
 }

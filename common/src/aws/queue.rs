@@ -37,7 +37,7 @@ pub enum Queue {
     /// Amazon SQS.
     Sqs {
         /// SQS.
-        service: Service,
+        service: Box<Service>,
         /// The queue.
         url: String,
     },

@@ -18,7 +18,7 @@ pub struct SdkHttp {
 }
 
 /// The longest that it may take to connect.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 
 impl SdkHttp {
     /// For the endpoints of AWS.

@@ -68,6 +68,7 @@ impl PagesRead {
 
 /// Where a second count comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum OtherSource {
     /// The sum of the organizations' counts of agents.
     #[serde(rename = "organizations.agents_count")]
@@ -85,6 +86,7 @@ pub enum OtherSource {
 
 /// What another source says of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
     /// The other source.
@@ -97,6 +99,7 @@ pub struct Expected {
 
 /// How completely one list was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ListCompleteness {
     /// The list.

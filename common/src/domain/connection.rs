@@ -17,6 +17,7 @@ use std::fmt;
 
 /// How the connection fared last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectionStatus {
     /// No run has ended yet.
@@ -136,6 +137,7 @@ pub struct Connection {
 
 /// The outcome of a connection test, as it is kept on the connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TestOutcome {
     /// When it was tested.
     pub tested_at: DateTime<Utc>,

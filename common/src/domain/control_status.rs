@@ -11,6 +11,7 @@ use std::fmt;
 
 /// How old evidence is, as a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EvidenceAge {
     /// Young enough: at most 26 hours, where no policy says otherwise.
@@ -74,6 +75,7 @@ pub fn age_of(as_of: DateTime<Utc>, now: DateTime<Utc>) -> Option<TimeDelta> {
 
 /// An exception in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Accepted {
     /// The exception.
     pub id: String,
@@ -96,6 +98,7 @@ pub struct RuleState {
 
 /// The status of a control, or of one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ControlStatus {
     /// The worst outcome. It may be long ago, or accepted: see the other fields.
     pub outcome: Outcome,

@@ -19,6 +19,7 @@ pub enum Category {
 
 /// A kind of evidence that the map has rows for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = EvidenceKind))]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// The share of the workforce that completed training.

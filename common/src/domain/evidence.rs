@@ -80,6 +80,7 @@ pub enum MetricType {
 
 /// Why a value is null, or a status not what its numbers alone would give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The source has no such field.

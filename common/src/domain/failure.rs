@@ -6,6 +6,7 @@ use std::fmt;
 
 /// The closed list of ways in which a collection fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     /// Huntress did not accept the credential, or it lacks a permission.
@@ -163,6 +164,7 @@ impl fmt::Display for FailureCode {
 
 /// Why a run ended without evidence, for people. It never holds a secret, a token or a response body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Failure {
     /// The closed code.
     pub code: FailureCode,

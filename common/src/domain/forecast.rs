@@ -21,6 +21,7 @@ pub struct RequestPolicy {
 
 /// Requests of one list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ListForecast {
     /// The list, as in the records of a run; `token` and `account` are what every run of training asks besides.
     pub list: String,
@@ -32,6 +33,7 @@ pub struct ListForecast {
 
 /// Where the numbers of pages come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// The last run counted the pages of each list: the requests are exact while the account is as it was.
@@ -42,6 +44,7 @@ pub enum Basis {
 
 /// The next run, as far as it can be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Forecast {
     /// The run that it is told from.
     pub last_run: RunId,

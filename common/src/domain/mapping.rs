@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How a connection's organizations are divided among clients.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Mapping {
     /// All organizations, and what belongs to none, are one client's. The default.

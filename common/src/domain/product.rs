@@ -5,6 +5,7 @@ use std::fmt;
 
 /// A product of Huntress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Product {
     /// Managed EDR: agents, incidents, organizations.
     #[serde(rename = "huntress-edr")]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whether one permission is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PermissionResult {
     /// What was asked for: `account`, or a list.
     pub permission: String,
@@ -17,6 +18,7 @@ pub struct PermissionResult {
 
 /// The outcome of a connection test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TestReport {
     /// Whether every permission is there.
     pub passed: bool,
@@ -32,6 +34,7 @@ pub struct TestReport {
 
 /// An account that a credential sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TestedAccount {
     /// Its id.
     pub id: String,

@@ -10,20 +10,11 @@ use crate::domain::failure::Failure;
 use crate::domain::log::Hash;
 use crate::domain::log::statement::{EvaluationBasis, Event, EvidenceLeaf, FailureLeaf};
 use crate::domain::run::{RecordCounts, Run, RunStatus};
-use crate::store::table::items::{BODY_LIMIT, Change, Record, number, put, put_new};
+use crate::store::table::items::{Change, Record, number, put, put_new};
 use crate::store::table::keys;
 use crate::store::table::transactions::Outcome;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-
-/// Evidence of at most so many records is written in the transaction that commits it; the table takes 100 actions in one.
-pub const TRANSACTION_RECORDS: usize = 90;
-
-/// Evidence of at most so many bytes is written in the transaction that commits it; the table takes 4 MB in one.
-pub const TRANSACTION_BYTES: usize = 3_500_000;
-
-/// Summaries of at most so many records are written beside evidence in one transaction, which has six actions more.
-const PORTFOLIO_RECORDS: usize = 4;
 
 /// The place of the active run in a transaction that ends it.
 const ACTIVE: usize = 0;
@@ -72,15 +63,11 @@ impl Store {
         evidence: Vec<EvidenceRecord>,
     ) -> Result<(), StoreError> {
         let portfolio = self.next_portfolio(lease, &evidence).await?;
-        let bytes: usize = evidence.iter().map(|record| record.body.len()).sum();
-        let together = evidence.len() <= TRANSACTION_RECORDS
-            && bytes + portfolio.len().saturating_sub(1) * BODY_LIMIT <= TRANSACTION_BYTES
-            && portfolio.len() <= PORTFOLIO_RECORDS
-            && !evidence.iter().any(EvidenceRecord::is_in_pieces);
-        if !together {
+        if !evidence.is_empty() {
             if !self.holds(lease).await? {
                 return self.committed_before(lease).await;
             }
+            // Beside the transaction: in it, each kilobyte would be billed twice.
             self.stage(lease, &evidence).await?;
         }
         let mut commit = Commit {
@@ -92,7 +79,7 @@ impl Store {
             leaf: None,
             bundle_root: None,
         };
-        let (root, places) = places(&evidence);
+        let (root, _) = places(&evidence);
         let event = evidence_leaf(lease, &ended, commit.bundles, root);
         let product = evidence.first().map(|record| record.product);
         for _ in 0..ATTEMPTS {
@@ -118,13 +105,6 @@ impl Store {
             actions.extend(appended.into_iter().flat_map(|leaf| leaf.actions));
             for item in &portfolio {
                 actions.push(put(&self.table, item.clone())?);
-            }
-            if together {
-                for (record, place) in evidence.iter().zip(&places) {
-                    for item in record.to_stored(lease, place.clone())? {
-                        actions.push(put(&self.table, item)?);
-                    }
-                }
             }
             match self.transact(actions).await? {
                 Outcome::Written => {

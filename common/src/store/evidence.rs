@@ -4,6 +4,7 @@
 //! together, and its SHA-256 is that of the whole.
 
 use super::Store;
+use super::body::CompressedText;
 use super::error::StoreError;
 use super::lease::Lease;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
@@ -120,7 +121,7 @@ struct EvidenceItem {
     run_id: RunId,
     token: u64,
     /// The bundle, or its first piece.
-    body: String,
+    body: CompressedText,
     /// How many pieces there are after the first.
     #[serde(default, skip_serializing_if = "is_zero")]
     more_pieces: u32,
@@ -153,7 +154,7 @@ impl EvidenceItem {
 /// A piece after the first.
 #[derive(Serialize, Deserialize)]
 struct EvidencePiece {
-    body: String,
+    body: CompressedText,
 }
 
 impl Record for EvidencePiece {
@@ -174,11 +175,6 @@ pub(super) fn in_pieces(text: &str) -> Vec<&str> {
 }
 
 impl EvidenceRecord {
-    /// Whether it takes more than one record.
-    pub(super) fn is_in_pieces(&self) -> bool {
-        self.body.len() > BODY_LIMIT
-    }
-
     /// The record that readers find, and those of what does not fit into it.
     pub(super) fn to_stored(&self, lease: &Lease, place: BundlePlace) -> Result<Vec<Item>, StoreError> {
         let pieces = in_pieces(&self.body);
@@ -189,7 +185,7 @@ impl EvidenceRecord {
             as_of: lease.as_of,
             run_id: lease.run_id.clone(),
             token: lease.token,
-            body: (*first).to_owned(),
+            body: CompressedText((*first).to_owned()),
             more_pieces: u32::try_from(more.len()).unwrap_or(u32::MAX),
             sha256: keys::sha256(&self.body),
             place: Some(place),
@@ -197,7 +193,10 @@ impl EvidenceRecord {
         let key = record.key(&self.owner.partition(&lease.company));
         let mut items = vec![record.to_item(&key)?];
         for (number, body) in (1..).zip(more) {
-            items.push(EvidencePiece { body: (*body).to_owned() }.to_item(&keys::evidence_piece(&key, number))?);
+            items.push(
+                EvidencePiece { body: CompressedText((*body).to_owned()) }
+                    .to_item(&keys::evidence_piece(&key, number))?,
+            );
         }
         Ok(items)
     }
@@ -330,8 +329,8 @@ impl Store {
                 self.all::<EvidencePiece>(&keys::evidence_pieces(&key)).await?
             }
         };
-        let mut body = record.body;
-        pieces.iter().for_each(|piece| body.push_str(&piece.body));
+        let mut body = record.body.0;
+        pieces.iter().for_each(|piece| body.push_str(&piece.body.0));
         if keys::sha256(&body) != record.sha256 {
             return Err(StoreError::corrupt(EvidenceItem::KIND, "its body does not have its SHA-256"));
         }

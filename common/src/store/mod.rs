@@ -5,6 +5,7 @@
 
 mod active;
 mod audit;
+mod body;
 mod checkpoints;
 mod connections;
 mod credentials;
@@ -31,7 +32,7 @@ pub use audit::PlacedEvent;
 pub use checkpoints::{CHECKPOINT_KEPT, Suspension};
 pub use connections::{ConnectionChange, DueConnection, Scheduling};
 pub use credentials::SealedCredential;
-pub use ending::{RunFailure, RunSuccess, TRANSACTION_BYTES, TRANSACTION_RECORDS};
+pub use ending::{RunFailure, RunSuccess};
 pub use error::StoreError;
 pub use evidence::{BundlePlace, EvidenceOwner, EvidenceRecord, StoredEvidence};
 pub use lease::{Lease, LeaseOutcome};

@@ -4,6 +4,7 @@
 //! its transaction.
 
 use super::Store;
+use super::body::CompressedText;
 use super::error::StoreError;
 use super::evidence::{EvidenceOwner, EvidenceRecord, in_pieces};
 use super::lease::Lease;
@@ -27,7 +28,7 @@ struct PortfolioItem {
     /// How many there are; a later one is left over from a longer list.
     pieces: u32,
     /// A piece of the summaries as JSON.
-    body: String,
+    body: CompressedText,
 }
 
 impl Record for PortfolioItem {
@@ -48,7 +49,7 @@ fn read(items: Vec<PortfolioItem>) -> Result<Vec<ConnectionSummary>, StoreError>
     // In the order of their keys.
     for item in items {
         if item.piece < item.pieces {
-            bodies.entry(item.connection).or_default().push_str(&item.body);
+            bodies.entry(item.connection).or_default().push_str(&item.body.0);
         }
     }
     let of = |(connection, body): (ConnectionId, String)| {
@@ -106,7 +107,8 @@ impl Store {
         let left_over = std::iter::repeat_n("", pieces_before.saturating_sub(bodies.len()));
         let bodies = bodies.iter().copied().chain(left_over);
         let item = |(piece, body): (u32, &str)| {
-            let item = PortfolioItem { connection: connection.clone(), piece, pieces, body: body.to_owned() };
+            let item =
+                PortfolioItem { connection: connection.clone(), piece, pieces, body: CompressedText(body.to_owned()) };
             item.to_item(&keys::portfolio_piece(company, connection, piece))
         };
         (0..).zip(bodies).map(item).collect()

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// The setting of one client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Provider {
     /// The client.
     pub client: ClientId,

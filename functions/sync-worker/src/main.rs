@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use common::app::collection::batch::{self, Batch};
 use common::app::stack::Stack;
+use common::aws::client::Patience;
 use common::aws::lambda::{Aws, start_logging};
 use common::settings::environment;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -11,7 +12,7 @@ use std::convert::Infallible;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logging(&environment);
-    let aws = Aws::load(&environment);
+    let aws = Aws::with_patience(&environment, Patience::WORKER);
     let (worker, telemetry) = (&aws.worker()?, &aws.telemetry());
     let handler = async move |LambdaEvent { payload, context }: LambdaEvent<Batch>| {
         let deadline = i64::try_from(context.deadline).ok().and_then(DateTime::<Utc>::from_timestamp_millis);

@@ -212,10 +212,11 @@ impl World {
         self.simulator.requests().iter().filter(|request| request.list == Some(list)).count()
     }
 
-    /// Every byte below the folder, once the engine has ended.
+    /// What evidence says, and every byte below the folder, once the engine has ended.
     pub async fn end(self) -> Vec<u8> {
+        let bodies = self.engine.bodies().await;
         self.engine.stop().await;
-        bytes_below(self.folder.path())
+        [bodies.into_bytes(), bytes_below(self.folder.path())].concat()
     }
 }
 

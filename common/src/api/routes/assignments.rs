@@ -1,22 +1,21 @@
 //! The assignments that count for the training of people: listed and selected while the caller waits, because a choice is checked at Huntress.
 
 use crate::api::views::{AssignmentList, ConnectionAnswer};
-use crate::api::{Body, ConnectionPath, Method, Problem, Route, Scope};
+use crate::api::{Body, ConnectionPath, Method, Problem, Route, Scope, route};
 use crate::app::assignments::Choice;
 use crate::app::connections::Connections;
 use crate::domain::audit::Actor;
 use crate::domain::people::selection::SelectedAssignments;
 use axum::Json;
 use axum::extract::State;
-use axum::routing::on;
 use serde::Deserialize;
 use std::sync::Arc;
 
 const ASSIGNMENTS: &str = "/v1/companies/{company}/connections/{connection}/assignments";
 
 pub(super) const ROUTES: &[Route<Arc<Connections>>] = &[
-    Route::new(Method::Get, ASSIGNMENTS, Scope::ConnectionsRead, |method| on(method, list)),
-    Route::new(Method::Put, ASSIGNMENTS, Scope::ConnectionsWrite, |method| on(method, select)),
+    route!(Method::Get, ASSIGNMENTS, Scope::ConnectionsRead, list, fails: [OTHER_PRODUCT, UPSTREAM]),
+    route!(Method::Put, ASSIGNMENTS, Scope::ConnectionsWrite, select, fails: [OTHER_PRODUCT, REFUSED_SETTING, UPSTREAM]),
 ];
 
 /// The assignments that can be selected, as Huntress lists them now.
@@ -28,6 +27,7 @@ async fn list(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct Selection {
     assignments: Option<SelectedAssignments>,

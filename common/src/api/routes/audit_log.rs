@@ -2,20 +2,20 @@
 
 use super::evidence::{instant, span};
 use crate::api::views::AuditList;
-use crate::api::{CompanyPath, Explained, Method, Parameters, Problem, Route, Scope};
+use crate::api::{CompanyPath, Explained, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::evidence::{EvidenceReader, Span};
 use crate::domain::id::ClientId;
 use axum::Json;
 use axum::extract::State;
-use axum::routing::on;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
 
 pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] =
-    &[Route::new(Method::Get, "/v1/companies/{company}/audit-log", Scope::AuditLogRead, |method| on(method, list))];
+    &[route!(Method::Get, "/v1/companies/{company}/audit-log", Scope::AuditLogRead, list)];
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     client: Option<ClientId>,

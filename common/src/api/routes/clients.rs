@@ -1,23 +1,22 @@
 //! Clients: who provides their training.
 
 use crate::api::views::ProviderAnswer;
-use crate::api::{Body, ClientPath, Method, Problem, Route, Scope};
+use crate::api::{Body, ClientPath, Method, Problem, Route, Scope, route};
 use crate::app::people::PeopleService;
 use crate::domain::audit::Actor;
 use crate::domain::id::ConnectionId;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::on;
 use serde::Deserialize;
 use std::sync::Arc;
 
 const PROVIDER: &str = "/v1/companies/{company}/clients/{client}/training-provider";
 
 pub(super) const ROUTES: &[Route<Arc<PeopleService>>] = &[
-    Route::new(Method::Get, PROVIDER, Scope::PeopleRead, |method| on(method, provider)),
-    Route::new(Method::Put, PROVIDER, Scope::PeopleChange, |method| on(method, name_provider)),
-    Route::new(Method::Delete, PROVIDER, Scope::PeopleChange, |method| on(method, forget_provider)),
+    route!(Method::Get, PROVIDER, Scope::PeopleRead, provider),
+    route!(Method::Put, PROVIDER, Scope::PeopleChange, name_provider),
+    route!(Method::Delete, PROVIDER, Scope::PeopleChange, forget_provider),
 ];
 
 /// The connection that provides the client's training; null when none is named.
@@ -30,6 +29,7 @@ async fn provider(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct NewProvider {
     connection: ConnectionId,

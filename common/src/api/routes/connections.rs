@@ -1,9 +1,9 @@
 //! Connections: listed, made, changed, tested, removed. A credential goes in and never comes out.
 
-use crate::api::revision::etag;
+use crate::api::answer::{self, Created};
 use crate::api::views::{ConnectionAnswer, ConnectionPage, SetupAnswer};
 use crate::api::{
-    Body, CompanyWidePath, ConnectionPath, Explained, IfMatch, Method, Parameters, Problem, Route, Scope,
+    Body, CompanyWidePath, ConnectionPath, Explained, IfMatch, Method, Parameters, Problem, Route, Scope, route,
 };
 use crate::app::connections::{Check, Connections, SettingsChange};
 use crate::aws::secrets::Credential;
@@ -19,9 +19,7 @@ use crate::huntress::edr::EdrCredential;
 use crate::huntress::sat::SatCredential;
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderName, StatusCode};
-use axum::routing::on;
+use axum::http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,30 +35,30 @@ const SETUP: &str = "/v1/companies/{company}/connections/{connection}/setup";
 const TEST: &str = "/v1/companies/{company}/connections/{connection}/test";
 
 pub(super) const ROUTES: &[Route<Arc<Connections>>] = &[
-    Route::new(Method::Get, CONNECTIONS, Scope::ConnectionsRead, |method| on(method, list)),
-    Route::new(Method::Post, CONNECTIONS, Scope::ConnectionsWrite, |method| on(method, create)),
-    Route::new(Method::Get, CONNECTION, Scope::ConnectionsRead, |method| on(method, get)),
-    Route::new(Method::Patch, CONNECTION, Scope::ConnectionsWrite, |method| on(method, change_settings)),
-    Route::new(Method::Delete, CONNECTION, Scope::ConnectionsWrite, |method| on(method, disconnect)),
-    Route::new(Method::Put, CREDENTIAL, Scope::ConnectionsWrite, |method| on(method, replace_credential)),
-    Route::new(Method::Put, MAPPING, Scope::ConnectionsWrite, |method| on(method, map)),
-    Route::new(Method::Post, PAUSE, Scope::ConnectionsWrite, |method| on(method, pause)),
-    Route::new(Method::Post, RESUME, Scope::ConnectionsWrite, |method| on(method, resume)),
-    Route::new(Method::Get, SETUP, Scope::ConnectionsRead, |method| on(method, setup)),
+    route!(Method::Get, CONNECTIONS, Scope::ConnectionsRead, list),
+    route!(Method::Post, CONNECTIONS, Scope::ConnectionsWrite, create, fails: [CONFLICT, REFUSED_MAPPING, CREDENTIAL_EMPTY, OTHER_PRODUCT, REFUSED_SETTING, UPSTREAM]),
+    route!(Method::Get, CONNECTION, Scope::ConnectionsRead, get),
+    route!(Method::Patch, CONNECTION, Scope::ConnectionsWrite, change_settings, fails: [REFUSED_SETTING, OTHER_PRODUCT]),
+    route!(Method::Delete, CONNECTION, Scope::ConnectionsWrite, disconnect, fails: [CONFLICT]),
+    route!(Method::Put, CREDENTIAL, Scope::ConnectionsWrite, replace_credential, fails: [CREDENTIAL_EMPTY, OTHER_PRODUCT, REFUSED_SETTING, UPSTREAM]),
+    route!(Method::Put, MAPPING, Scope::ConnectionsWrite, map, fails: [REFUSED_MAPPING, REFUSED_SETTING, OTHER_PRODUCT]),
+    route!(Method::Post, PAUSE, Scope::ConnectionsWrite, pause),
+    route!(Method::Post, RESUME, Scope::ConnectionsWrite, resume),
+    route!(Method::Get, SETUP, Scope::ConnectionsRead, setup),
 ];
 
 /// The test, which is served by a function of its own that changes nothing.
-pub(super) const TEST_ROUTES: &[Route<Arc<Connections>>] =
-    &[Route::new(Method::Post, TEST, Scope::SyncRun, |method| on(method, test))];
+pub(super) const TEST_ROUTES: &[Route<Arc<Connections>>] = &[route!(Method::Post, TEST, Scope::SyncRun, test)];
 
 /// A connection with its revision.
-type Revised = ([(HeaderName, String); 1], Json<ConnectionAnswer>);
+type Revised = answer::Revised<ConnectionAnswer>;
 
 fn revised(connection: Connection) -> Revised {
-    (etag(connection.revision), Json(connection.into()))
+    Revised { revision: connection.revision, answer: connection.into() }
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct Page {
     limit: Option<usize>,
@@ -96,6 +94,7 @@ async fn get(
 
 /// What a credential is made of, by its product.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 enum CredentialBody {
     Edr(EdrBody),
@@ -103,16 +102,22 @@ enum CredentialBody {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct EdrBody {
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password))]
     api_key: SecretString,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password))]
     api_secret: SecretString,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct SatBody {
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password))]
     client_id: SecretString,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password))]
     client_secret: SecretString,
     #[expect(dead_code, reason = "the account of a connection is set when it is made")]
     account_id: Option<SatId>,
@@ -148,6 +153,7 @@ impl CredentialBody {
 
 /// Which client each organization's evidence belongs to.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct MappingBody {
     #[serde(default)]
@@ -178,6 +184,7 @@ impl MappingBody {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct NewConnection {
     id: ConnectionId,
@@ -188,6 +195,7 @@ struct NewConnection {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct Testing {
     test: Option<bool>,
@@ -209,7 +217,7 @@ async fn create(
     CompanyWidePath { company, subject, .. }: CompanyWidePath,
     Parameters(testing): Parameters<Testing>,
     Body(NewConnection { id, product, credential, account_id, mapping }): Body<NewConnection>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Revised), Problem> {
+) -> Result<Created<Revised>, Problem> {
     let (credential, trimmed) = credential.credential()?;
     let mapping = match mapping {
         Some(mapping) => mapping.mapping()?,
@@ -220,8 +228,8 @@ async fn create(
     let actor = Actor::api(subject);
     let saved = connections.add(connection, &credential, testing.check(), &actor).await?;
     let location = format!("/v1/companies/{company}/connections/{}", saved.id);
-    let (etag, Json(answer)) = revised(saved);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], (etag, Json(answer.trimmed(trimmed)))))
+    let Revised { revision, answer } = revised(saved);
+    Ok(Created { location, answer: Revised { revision, answer: answer.trimmed(trimmed) } })
 }
 
 /// Gives a connection another credential, which is tested first, unless `test=false`; the earlier one stays if this one does not pass.
@@ -235,8 +243,8 @@ async fn replace_credential(
     let (credential, trimmed) = credential.credential()?;
     let (check, actor) = (testing.check(), Actor::api(subject));
     let saved = connections.replace_credential(&company, &connection, &credential, check, revision, &actor).await?;
-    let (etag, Json(answer)) = revised(saved);
-    Ok((etag, Json(answer.trimmed(trimmed))))
+    let Revised { revision, answer } = revised(saved);
+    Ok(Revised { revision, answer: answer.trimmed(trimmed) })
 }
 
 /// Divides the evidence among clients otherwise, from the next sync on.
@@ -251,6 +259,7 @@ async fn map(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct Settings {
     online_within_hours: Option<u32>,

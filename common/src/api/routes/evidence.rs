@@ -1,7 +1,10 @@
 //! Evidence of a client, and of the company itself.
 
+use crate::api::answer::Committed;
 use crate::api::views::{ControlList, EvidenceList, HistoryList};
-use crate::api::{ClientPath, CompanyWidePath, Explained, Method, Parameters, Problem, Route, Scope, Window};
+use crate::api::{
+    ClientPath, CompanyWidePath, Explained, IfNoneMatch, Method, Parameters, Problem, Route, Scope, Window, route,
+};
 use crate::app::evidence::{EvidenceReader, Span};
 use crate::domain::id::{ClientId, CompanyId, RunId};
 use crate::domain::product::Product;
@@ -9,10 +12,6 @@ use crate::domain::time::parse;
 use crate::store::{EvidenceOwner, StoredEvidence};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::on;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 use std::sync::Arc;
@@ -29,16 +28,16 @@ const COMPANY_METRICS: &str = "/v1/companies/{company}/evidence/metrics";
 const COMPANY_HISTORY: &str = "/v1/companies/{company}/evidence/history";
 
 pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
-    Route::new(Method::Get, OF_CLIENT, Scope::EvidenceRead, |method| on(method, latest)),
-    Route::new(Method::Get, OF_CLIENT_RUN, Scope::EvidenceRead, |method| on(method, of_run)),
-    Route::new(Method::Get, METRICS, Scope::EvidenceRead, |method| on(method, metrics)),
-    Route::new(Method::Get, SIGNALS, Scope::EvidenceRead, |method| on(method, signals)),
-    Route::new(Method::Get, HISTORY, Scope::EvidenceRead, |method| on(method, history)),
-    Route::new(Method::Get, CONTROLS, Scope::EvidenceRead, |method| on(method, controls)),
-    Route::new(Method::Get, OF_COMPANY, Scope::EvidenceRead, |method| on(method, company_latest)),
-    Route::new(Method::Get, OF_COMPANY_RUN, Scope::EvidenceRead, |method| on(method, company_of_run)),
-    Route::new(Method::Get, COMPANY_METRICS, Scope::EvidenceRead, |method| on(method, company_metrics)),
-    Route::new(Method::Get, COMPANY_HISTORY, Scope::EvidenceRead, |method| on(method, company_history)),
+    route!(Method::Get, OF_CLIENT, Scope::EvidenceRead, latest),
+    route!(Method::Get, OF_CLIENT_RUN, Scope::EvidenceRead, of_run),
+    route!(Method::Get, METRICS, Scope::EvidenceRead, metrics),
+    route!(Method::Get, SIGNALS, Scope::EvidenceRead, signals),
+    route!(Method::Get, HISTORY, Scope::EvidenceRead, history),
+    route!(Method::Get, CONTROLS, Scope::EvidenceRead, controls),
+    route!(Method::Get, OF_COMPANY, Scope::EvidenceRead, company_latest),
+    route!(Method::Get, OF_COMPANY_RUN, Scope::EvidenceRead, company_of_run),
+    route!(Method::Get, COMPANY_METRICS, Scope::EvidenceRead, company_metrics),
+    route!(Method::Get, COMPANY_HISTORY, Scope::EvidenceRead, company_history),
 ];
 
 /// An instant of a query string.
@@ -48,6 +47,7 @@ pub(super) fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     product: Option<Product>,
@@ -60,6 +60,7 @@ impl Explained for Wanted {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub(super) struct AsOf {
     #[serde(default, deserialize_with = "instant")]
@@ -71,6 +72,7 @@ impl Explained for AsOf {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct Series {
     key: String,
@@ -85,6 +87,7 @@ impl Explained for Series {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct OfRun {
     product: String,
     run: String,
@@ -140,9 +143,9 @@ async fn of_run(
     State(evidence): State<Arc<EvidenceReader>>,
     ClientPath { company, client, window, .. }: ClientPath,
     Path(OfRun { product, run }): Path<OfRun>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    committed(&evidence, &company, EvidenceOwner::Client(client), (&product, run), span(window), &headers).await
+    known: IfNoneMatch,
+) -> Result<Committed, Problem> {
+    committed(&evidence, &company, EvidenceOwner::Client(client), (&product, run), span(window), known).await
 }
 
 async fn committed(
@@ -151,22 +154,12 @@ async fn committed(
     owner: EvidenceOwner,
     (product, run): (&str, String),
     span: Span,
-    headers: &HeaderMap,
-) -> Result<Response, Problem> {
+    known: IfNoneMatch,
+) -> Result<Committed, Problem> {
     let product = Product::parse(product).ok_or_else(|| Problem::not_found("evidence"))?;
     let run = RunId::parse(run).map_err(|_| Problem::not_found("evidence"))?;
-    Ok(bytes(evidence.of_run(company, &owner, (product, &run), span).await?, headers))
-}
-
-/// Committed bytes, which never change.
-fn bytes(stored: StoredEvidence, headers: &HeaderMap) -> Response {
-    let etag = format!("\"sha256-{}\"", stored.sha256);
-    let fixed = [(ETAG, etag.clone()), (CACHE_CONTROL, "private, max-age=31536000, immutable".to_owned())];
-    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    if known.is_some_and(|known| known.split(',').any(|known| known.trim() == etag || known.trim() == "*")) {
-        return (StatusCode::NOT_MODIFIED, fixed).into_response();
-    }
-    (fixed, [(CONTENT_TYPE, "application/json")], stored.body).into_response()
+    let StoredEvidence { sha256, body, .. } = evidence.of_run(company, &owner, (product, &run), span).await?;
+    Ok(Committed { sha256, body, known })
 }
 
 /// The values of a metric, or of a signal's value, over time.
@@ -224,9 +217,9 @@ async fn company_of_run(
     State(evidence): State<Arc<EvidenceReader>>,
     CompanyWidePath { company, window, .. }: CompanyWidePath,
     Path(OfRun { product, run }): Path<OfRun>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    committed(&evidence, &company, EvidenceOwner::Company, (&product, run), span(window), &headers).await
+    known: IfNoneMatch,
+) -> Result<Committed, Problem> {
+    committed(&evidence, &company, EvidenceOwner::Company, (&product, run), span(window), known).await
 }
 
 /// The values of a metric of the company's own evidence over time.

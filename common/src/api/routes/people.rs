@@ -1,7 +1,8 @@
 //! People, one by one and in pages, and what is kept of them.
 
+use crate::api::answer::{Download, Uncached};
 use crate::api::views::{ConnectionAnswer, IdentityAnswer, PeoplePage, PersonAnswer, PersonHistory};
-use crate::api::{Body, ConnectionPath, Explained, Method, Parameters, PersonPath, Problem, Route, Scope};
+use crate::api::{Body, ConnectionPath, Explained, Method, Parameters, PersonPath, Problem, Route, Scope, route};
 use crate::app::people::PeopleService;
 use crate::domain::audit::Actor;
 use crate::domain::people::person::{OnboardingPrompt, PersonId, PrivacyMode};
@@ -9,10 +10,7 @@ use crate::domain::people::status::PersonStatus;
 use crate::domain::sat::id::SatId;
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderName, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::on;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -26,19 +24,20 @@ const IDENTITY: &str = "/v1/companies/{company}/connections/{connection}/people/
 const CERTIFICATE: &str = "/v1/companies/{company}/connections/{connection}/people/{person}/certificate";
 
 pub(super) const ROUTES: &[Route<Arc<PeopleService>>] = &[
-    Route::new(Method::Put, PRIVACY, Scope::PeopleErase, |method| on(method, set_privacy)),
-    Route::new(Method::Get, PEOPLE, Scope::PeopleRead, |method| on(method, list)),
-    Route::new(Method::Delete, PEOPLE, Scope::PeopleErase, |method| on(method, erase_everybody)),
-    Route::new(Method::Post, LOOKUP, Scope::PeopleRead, |method| on(method, lookup)),
-    Route::new(Method::Get, PERSON, Scope::PeopleRead, |method| on(method, get)),
-    Route::new(Method::Delete, PERSON, Scope::PeopleErase, |method| on(method, erase)),
-    Route::new(Method::Get, ONBOARDING, Scope::PeopleRead, |method| on(method, onboarding)),
-    Route::new(Method::Post, RESET, Scope::PeopleChange, |method| on(method, reset)),
-    Route::new(Method::Post, IDENTITY, Scope::PeopleOpen, |method| on(method, identity)),
-    Route::new(Method::Post, CERTIFICATE, Scope::PeopleOpen, |method| on(method, certificate)),
+    route!(Method::Put, PRIVACY, Scope::PeopleErase, set_privacy, fails: [CONFLICT]),
+    route!(Method::Get, PEOPLE, Scope::PeopleRead, list),
+    route!(Method::Delete, PEOPLE, Scope::PeopleErase, erase_everybody),
+    route!(Method::Post, LOOKUP, Scope::PeopleRead, lookup),
+    route!(Method::Get, PERSON, Scope::PeopleRead, get),
+    route!(Method::Delete, PERSON, Scope::PeopleErase, erase),
+    route!(Method::Get, ONBOARDING, Scope::PeopleRead, onboarding),
+    route!(Method::Post, RESET, Scope::PeopleChange, reset),
+    route!(Method::Post, IDENTITY, Scope::PeopleOpen, identity, fails: [CONFLICT]),
+    route!(Method::Post, CERTIFICATE, Scope::PeopleOpen, certificate, fails: [CONFLICT, UPSTREAM]),
 ];
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct Privacy {
     mode: PrivacyMode,
@@ -62,6 +61,7 @@ async fn set_privacy(
 const LARGEST_PAGE: usize = 500;
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 struct Listing {
     status: Option<PersonStatus>,
     limit: Option<usize>,
@@ -105,6 +105,7 @@ async fn onboarding(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct Learner {
     learner_id: String,
@@ -121,6 +122,7 @@ async fn lookup(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct WithReason {
     reason: String,
@@ -136,21 +138,19 @@ async fn reset(
     Ok(Json(PersonAnswer { person: reset.into() }))
 }
 
-/// What must not stay anywhere on the way.
-const UNCACHED: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
-
 /// Opens name and e-mail of a person. The caller and the reason are kept.
 async fn identity(
     State(people): State<Arc<PeopleService>>,
     PersonPath { company, connection, person, subject }: PersonPath,
     Body(WithReason { reason }): Body<WithReason>,
-) -> Result<([(HeaderName, &'static str); 1], Json<IdentityAnswer>), Problem> {
+) -> Result<Uncached<Json<IdentityAnswer>>, Problem> {
     let found = people.person(&company, &connection, person.as_str()).await?;
     let identity = people.identity(&company, &connection, &found, &Actor::api(subject), &reason).await?;
-    Ok((UNCACHED, Json(IdentityAnswer { person: found.person, identity })))
+    Ok(Uncached(Json(IdentityAnswer { person: found.person, identity })))
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct OfAssignment {
     reason: String,
@@ -162,18 +162,12 @@ async fn certificate(
     State(people): State<Arc<PeopleService>>,
     PersonPath { company, connection, person, subject }: PersonPath,
     Body(OfAssignment { reason, assignment }): Body<OfAssignment>,
-) -> Result<Response, Problem> {
+) -> Result<Download, Problem> {
     let actor = Actor::api(subject);
     let who = (&actor, reason.as_str());
     let opened = people.certificate(&company, &connection, person.as_str(), assignment.as_ref(), who).await?;
-    // Whatever the source called it, a browser is to keep it and not to show it.
-    let headers = [
-        (CONTENT_TYPE, opened.stored.content_type),
-        (CONTENT_DISPOSITION, "attachment; filename=\"certificate\"".to_owned()),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (ETAG, format!("\"{}\"", opened.stored.sha256)),
-    ];
-    Ok((UNCACHED, headers, opened.bytes).into_response())
+    let (media_type, sha256) = (opened.stored.content_type, opened.stored.sha256);
+    Ok(Download { media_type, name: "certificate", sha256, bytes: opened.bytes })
 }
 
 /// Erases a person.

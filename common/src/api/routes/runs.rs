@@ -1,67 +1,39 @@
 //! Sync Now, the state of runs, and what the next one will ask.
 
+use crate::api::answer::Accepted;
 use crate::api::views::{ForecastAnswer, RunAnswer, RunList, SyncAnswer};
-use crate::api::{ConnectionPath, Explained, Method, Parameters, Problem, Route, Scope};
+use crate::api::{ConnectionPath, Explained, IdempotencyKey, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::collection::collect::RateLimiters;
 use crate::app::runs::plan::Planner;
 use crate::domain::audit::Actor;
 use crate::domain::id::RunId;
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
-use axum::routing::on;
 use serde::Deserialize;
 use std::sync::Arc;
 
 pub(super) const ROUTES: &[Route<Arc<Planner>>] = &[
-    Route::new(Method::Post, "/v1/companies/{company}/connections/{connection}/sync", Scope::SyncRun, |method| {
-        on(method, sync_now)
-    }),
-    Route::new(
-        Method::Get,
-        "/v1/companies/{company}/connections/{connection}/runs",
-        Scope::ConnectionsRead,
-        |method| on(method, list),
-    ),
-    Route::new(
-        Method::Get,
-        "/v1/companies/{company}/connections/{connection}/runs/{run}",
-        Scope::ConnectionsRead,
-        |method| on(method, get),
-    ),
-    Route::new(
-        Method::Get,
-        "/v1/companies/{company}/connections/{connection}/forecast",
-        Scope::ConnectionsRead,
-        |method| on(method, forecast),
-    ),
+    route!(Method::Post, "/v1/companies/{company}/connections/{connection}/sync", Scope::SyncRun, sync_now),
+    route!(Method::Get, "/v1/companies/{company}/connections/{connection}/runs", Scope::ConnectionsRead, list),
+    route!(Method::Get, "/v1/companies/{company}/connections/{connection}/runs/{run}", Scope::ConnectionsRead, get),
+    route!(Method::Get, "/v1/companies/{company}/connections/{connection}/forecast", Scope::ConnectionsRead, forecast),
 ];
 
 /// Asks for a run at once and answers 202 with its id. An `Idempotency-Key` makes a repeated request the same run.
 async fn sync_now(
     State(planner): State<Arc<Planner>>,
     ConnectionPath { company, connection, subject }: ConnectionPath,
-    headers: HeaderMap,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<SyncAnswer>), Problem> {
+    IdempotencyKey(key): IdempotencyKey,
+) -> Result<Accepted<Json<SyncAnswer>>, Problem> {
     let actor = Actor::api(subject);
-    let asked = planner.sync_now_as(&company, &connection, idempotency_key(&headers)?, &actor).await?;
+    let asked = planner.sync_now_as(&company, &connection, key, &actor).await?;
     tracing::info!(%company, %connection, run = %asked.run.id, subject = actor.name, joined = asked.joined, "sync asked for");
     let location = format!("/v1/companies/{company}/connections/{connection}/runs/{}", asked.run.id);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(asked.into())))
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(key) = headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    match key.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
-        _ => Err(Problem::bad_request("Idempotency-Key must be 1 to 255 visible ASCII characters")),
-    }
+    Ok(Accepted { location, answer: Json(asked.into()) })
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 struct Paging {
     limit: Option<u32>,
 }
@@ -82,6 +54,7 @@ async fn list(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct Named {
     run: String,
 }

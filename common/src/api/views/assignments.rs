@@ -6,6 +6,7 @@ use serde::Serialize;
 
 /// The assignments of an account.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AssignmentList {
     /// Those that can be selected.
     pub assignments: Vec<SelectableAssignment>,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 /// A page of the audit log, oldest first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditList {
     /// The events.
     pub items: Vec<AuditEventView>,
@@ -18,6 +19,7 @@ pub struct AuditList {
 
 /// What somebody did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditEventView {
     /// When.
     pub at: DateTime<Utc>,

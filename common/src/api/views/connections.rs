@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A connection. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionView {
     /// Who runs it.
     pub company: CompanyId,
@@ -96,6 +97,7 @@ impl From<Connection> for ConnectionView {
 
 /// One connection.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionAnswer {
     /// As it is now.
     pub connection: ConnectionView,
@@ -115,6 +117,7 @@ impl ConnectionAnswer {
 
 /// A page of connections, by id.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionPage {
     /// Each of them.
     pub items: Vec<ConnectionView>,
@@ -134,6 +137,7 @@ impl ConnectionPage {
 
 /// The settings of a connection, by its product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum SettingsView {
     /// Of the endpoint rules.
@@ -182,6 +186,7 @@ impl From<Connection> for ConnectionAnswer {
 
 /// The connections of a company, by id.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionList {
     /// Each of them.
     pub connections: Vec<ConnectionView>,

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 /// The latest evidence of an owner.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EvidenceList {
     /// A piece for each connection that has given some.
     pub evidence: Vec<EvidenceView>,
@@ -19,6 +20,7 @@ pub struct EvidenceList {
 
 /// A piece of evidence.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EvidenceView {
     /// The connection that it is from.
     pub connection: ConnectionId,
@@ -48,6 +50,7 @@ pub struct EvidenceView {
     /// The SHA-256 of the committed bytes in hexadecimal.
     pub sha256: String,
     /// The bundle, its bytes as they were committed.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub bundle: Box<RawValue>,
 }
 
@@ -89,6 +92,7 @@ impl TryFrom<Vec<Evidence>> for EvidenceList {
 
 /// The values of a number, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HistoryList {
     /// The metric, or the value of a signal.
     pub metric_key: String,
@@ -100,6 +104,7 @@ pub struct HistoryList {
 
 /// A value, and the evidence that it is from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HistoryValueView {
     /// The instant of the evaluation.
     pub as_of: DateTime<Utc>,
@@ -129,6 +134,7 @@ impl HistoryList {
 
 /// The controls that a client's evidence supports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ControlList {
     /// The client.
     pub client_id: ClientId,
@@ -140,6 +146,7 @@ pub struct ControlList {
 
 /// A control, and what supports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ControlView {
     /// The framework.
     pub framework: String,
@@ -157,6 +164,7 @@ pub struct ControlView {
 
 /// Evidence that supports a control.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SupportView {
     /// Which evidence.
     pub evidence: String,

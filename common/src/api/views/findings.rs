@@ -12,6 +12,7 @@ use serde::Serialize;
 
 /// The evidence that an answer is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EvidenceRef {
     /// The connection that it is from.
     pub connection: ConnectionId,
@@ -43,6 +44,7 @@ impl From<&Evidence> for EvidenceRef {
 
 /// The records that pull numbers down, for each connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FindingsList {
     /// Those of each piece of evidence.
     pub findings: Vec<FindingsView>,
@@ -50,6 +52,7 @@ pub struct FindingsList {
 
 /// The findings of one piece of endpoint evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FindingsView {
     /// The evidence.
     #[serde(flatten)]
@@ -73,6 +76,7 @@ impl TryFrom<&[Evidence]> for FindingsList {
 
 /// How completely the lists behind evidence were read, for each connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CompletenessList {
     /// That of each piece of evidence.
     pub completeness: Vec<CompletenessView>,
@@ -80,6 +84,7 @@ pub struct CompletenessList {
 
 /// The lists behind one piece of evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CompletenessView {
     /// The evidence.
     #[serde(flatten)]

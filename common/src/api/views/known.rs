@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A caller, as this service understands the token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Me {
     /// Who it is.
     pub subject: String,
@@ -25,6 +26,7 @@ pub struct Me {
 
 /// A window of time, both ends among it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WindowView {
     /// Its first instant.
     pub from: DateTime<Utc>,
@@ -42,6 +44,7 @@ impl From<Caller> for Me {
 
 /// That the process answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
     /// `ok`.
     pub status: &'static str,
@@ -51,6 +54,7 @@ pub struct Health {
 
 /// What a credential of a product is made of, and how to get one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CredentialSchema {
     /// A JSON Schema of the credential.
     pub schema: JsonSchema,
@@ -60,6 +64,7 @@ pub struct CredentialSchema {
 
 /// A step of the setup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StepView {
     /// What, in a few words.
     pub title: &'static str,
@@ -69,6 +74,7 @@ pub struct StepView {
 
 /// The steps to a credential, and what to do about its troubles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SetupAnswer {
     /// The product.
     pub product: Product,
@@ -80,6 +86,7 @@ pub struct SetupAnswer {
 
 /// Something that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TroubleView {
     /// What people see.
     pub symptom: &'static str,
@@ -108,6 +115,7 @@ fn steps(product: Product) -> Vec<StepView> {
 
 /// A JSON Schema of an object with text fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JsonSchema {
     /// The dialect.
     #[serde(rename = "$schema")]
@@ -123,6 +131,7 @@ pub struct JsonSchema {
 
 /// A text field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PropertySchema {
     /// `string`.
     #[serde(rename = "type")]

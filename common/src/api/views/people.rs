@@ -12,6 +12,7 @@ use serde::Serialize;
 
 /// Where a person stands.
 #[derive(Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PersonView {
     /// Their id here.
     pub person: PersonId,
@@ -55,6 +56,7 @@ impl From<PersonRecord> for PersonView {
 
 /// One person.
 #[derive(Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PersonAnswer {
     /// As they stand now.
     pub person: PersonView,
@@ -62,6 +64,7 @@ pub struct PersonAnswer {
 
 /// One person, and what happened to them.
 #[derive(Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PersonHistory {
     /// As they stand now.
     pub person: PersonView,
@@ -79,6 +82,7 @@ impl PersonHistory {
 
 /// What happened to a person.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HistoryEvent {
     /// When.
     pub at: DateTime<Utc>,
@@ -96,6 +100,7 @@ impl From<LoggedEvent> for HistoryEvent {
 
 /// A page of people, by their id.
 #[derive(Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeoplePage {
     /// Each of them.
     pub people: Vec<PersonView>,
@@ -105,6 +110,7 @@ pub struct PeoplePage {
 
 /// All people of a connection, and how many there are of each status.
 #[derive(Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeopleReport {
     /// Each of them.
     pub people: Vec<PersonView>,
@@ -141,6 +147,7 @@ impl PeopleReport {
 
 /// Name and e-mail of a person.
 #[derive(Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct IdentityAnswer {
     /// Their id here.
     pub person: PersonId,
@@ -150,6 +157,7 @@ pub struct IdentityAnswer {
 
 /// The connection that provides a client's training; null when none is named.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProviderAnswer {
     /// The client.
     pub client: ClientId,

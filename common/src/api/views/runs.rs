@@ -10,6 +10,7 @@ use serde::Serialize;
 
 /// One sync of one connection.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunView {
     /// Its id.
     pub id: RunId,
@@ -66,6 +67,7 @@ impl From<Run> for RunView {
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunAnswer {
     /// As it is now.
     pub run: RunView,
@@ -73,6 +75,7 @@ pub struct RunAnswer {
 
 /// Runs, newest first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunList {
     /// Each of them.
     pub runs: Vec<RunView>,
@@ -86,6 +89,7 @@ impl From<Vec<Run>> for RunList {
 
 /// A run that was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SyncAnswer {
     /// Its id.
     pub run_id: RunId,
@@ -103,6 +107,7 @@ impl From<Asked> for SyncAnswer {
 
 /// What the next run will ask of Huntress; null if none has succeeded lately.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ForecastAnswer {
     /// Told from the last run.
     pub forecast: Option<Forecast>,

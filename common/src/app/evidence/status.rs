@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 /// What one rule said of the newest evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RuleResult {
     /// What it is about.
     pub evidence: EvidenceKind,

@@ -61,6 +61,7 @@ pub struct Opening<'a> {
 
 /// A person's name and address in the clear.
 #[derive(Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Identity {
     /// First and last name.
     pub name: Option<String>,

@@ -5,19 +5,47 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretError;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
+use aws_sdk_secretsmanager::types::Tag;
 use secrecy::{ExposeSecret, SecretString};
 
 /// Secrets named `{prefix}/{company}/{connection}`.
 pub struct SecretsManager {
     client: Client,
     prefix: String,
+    new: NewSecrets,
+}
+
+/// How secrets are made.
+#[derive(Debug, Clone, Default)]
+pub struct NewSecrets {
+    /// The key of KMS that they are under; `None` leaves them under the one that AWS manages.
+    pub key_id: Option<String>,
+    /// Their tags, beside those that every secret has.
+    pub tags: Vec<(String, String)>,
 }
 
 impl SecretsManager {
     /// Secrets whose names begin with `prefix`.
     #[must_use]
     pub fn new(client: Client, prefix: impl Into<String>) -> Self {
-        Self { client, prefix: prefix.into() }
+        Self { client, prefix: prefix.into(), new: NewSecrets::default() }
+    }
+
+    /// New secrets are made so.
+    #[must_use]
+    pub fn making(self, new: NewSecrets) -> Self {
+        Self { new, ..self }
+    }
+
+    fn tags(&self, binding: Binding<'_>) -> Vec<Tag> {
+        let own = [
+            ("application", "huntress-evidence".to_owned()),
+            ("company", binding.company.to_string()),
+            ("connection", binding.connection.to_string()),
+        ];
+        let own = own.map(|(key, value)| (key.to_owned(), value));
+        let tag = |(key, value)| Tag::builder().key(key).value(value).build();
+        self.new.tags.iter().cloned().chain(own).map(tag).collect()
     }
 
     fn name(&self, binding: Binding<'_>) -> String {
@@ -39,8 +67,13 @@ impl SecretsManager {
         match put.map_err(aws_sdk_secretsmanager::error::SdkError::into_service_error) {
             Ok(_) => Ok(()),
             Err(PutSecretValueError::ResourceNotFoundException(_)) => {
-                let create = self.client.create_secret().name(name).secret_string(content.expose_secret()).send().await;
-                create.map(|_| ()).map_err(|error| SecretError::Unavailable(error.into_service_error().into()))
+                let create = self.client.create_secret().name(name).secret_string(content.expose_secret());
+                let create = create.set_kms_key_id(self.new.key_id.clone()).set_tags(Some(self.tags(binding)));
+                create
+                    .send()
+                    .await
+                    .map(|_| ())
+                    .map_err(|error| SecretError::Unavailable(error.into_service_error().into()))
             }
             Err(error) => Err(SecretError::Unavailable(error.into())),
         }

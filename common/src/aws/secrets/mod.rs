@@ -6,7 +6,7 @@ pub mod sealing;
 mod table;
 pub mod wrapping;
 
-pub use manager::SecretsManager;
+pub use manager::{NewSecrets, SecretsManager};
 pub use sealed::SealedFiles;
 pub use sealing::SealingError;
 pub use table::SealedTable;

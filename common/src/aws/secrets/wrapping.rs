@@ -71,7 +71,7 @@ pub enum Wrapping {
     /// A key of AWS KMS, which never leaves it.
     Kms {
         /// KMS.
-        service: Service,
+        service: Box<Service>,
         /// The key's id, ARN or alias.
         key_id: String,
     },

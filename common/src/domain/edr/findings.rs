@@ -13,6 +13,7 @@ pub const LISTED: usize = 100;
 
 /// What is wrong with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// An agent that is missing.
@@ -60,6 +61,7 @@ impl FindingKind {
 
 /// One record that pulls a number down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
     /// What is wrong.
@@ -78,6 +80,7 @@ pub struct Finding {
 
 /// The findings of one bundle.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Findings {
     /// How many there are of each kind, listed or not. A kind that the source says nothing of is left out.

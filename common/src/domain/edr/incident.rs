@@ -115,6 +115,7 @@ pub fn classify(status: Option<&str>) -> (IncidentState, bool) {
 
 /// The severities of the vendor, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Critical.

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 /// Settings of the endpoint rules, recorded in the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(try_from = "RawSettings", into = "RawSettings")]
 pub struct EdrSettings {
     online_within_hours: u32,

@@ -12,6 +12,7 @@ use std::fmt;
 
 /// What a connection keeps of people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PrivacyMode {
     /// Nothing: only counts.
@@ -50,6 +51,7 @@ impl fmt::Display for PrivacyMode {
 /// assert!(serde_json::from_str::<PeopleSettings>(r#"{"recertify_after_days": 0}"#).is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct PeopleSettings {
     /// What is kept of people.
@@ -106,6 +108,7 @@ impl fmt::Display for Column {
 
 /// A completion certificate, or that there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Certificate {
     /// The assignment that it is about.
     pub assignment: SatId,
@@ -118,6 +121,7 @@ pub struct Certificate {
 
 /// What came of asking for a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum CertificateOutcome {
     /// It is to be fetched by the next run: this one had no requests left for it, or the source did not answer.
@@ -135,6 +139,7 @@ pub enum CertificateOutcome {
 
 /// A certificate that is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StoredCertificate {
     /// When it was fetched.
     pub fetched_at: DateTime<Utc>,
@@ -207,6 +212,7 @@ impl PersonState {
 
 /// What happened to a person: appended, never changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum PersonEvent {
     /// A run found another status, or this one anew.
@@ -241,6 +247,7 @@ pub enum PersonEvent {
 
 /// How many people there are of each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeopleSummary {
     /// Done with everything that they are enrolled in.
     pub compliant: u64,
@@ -294,6 +301,7 @@ pub const TRAINING_URL: &str = "https://mycurricula.com/";
 
 /// What a page tells a person who has to be trained, as data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OnboardingPrompt {
     /// Who.
     pub person: PersonId,

@@ -32,6 +32,7 @@ pub struct DescribedAssignment<'a> {
 
 /// An assignment that may be selected, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SelectableAssignment {
     /// Its id.
     pub id: SatId,

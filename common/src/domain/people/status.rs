@@ -6,6 +6,7 @@ use std::fmt;
 
 /// Whether a person completed the assignments that count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PersonStatus {
     /// Enrolled in at least one of them, and done with every one that they are enrolled in.
@@ -40,6 +41,7 @@ pub struct ComplianceStatus {
 
 /// Who reset a person, when and why; kept for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reset {
     /// Who.
     pub by: String,

@@ -17,6 +17,8 @@ pub struct InvalidSatId;
 /// assert!(SatId::parse("../users").is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(pattern = "^[A-Za-z0-9_-]{1,64}$"))]
 #[serde(try_from = "String", into = "String")]
 pub struct SatId(String);
 

@@ -21,6 +21,7 @@ pub const SCOPES: [&str; 5] =
 
 /// How many records of a list are read at most. At a cap the run goes on with what it has and says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Caps {
     /// Activity records of one assignment.
@@ -49,6 +50,7 @@ pub const MAX_CAP: u64 = 1_000_000;
 /// assert!(SatSettings::new(Caps { campaigns: 0, ..Caps::default() }, false).is_err());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(try_from = "RawSettings", into = "RawSettings")]
 pub struct SatSettings {
     caps: Caps,

@@ -1,0 +1,128 @@
+//! Answers that have more than a body: their status and headers stand in their type, so that the description of a route has them too.
+
+use super::header::IfNoneMatch;
+use super::revision::etag;
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// Something with a revision, which is its `ETag`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revised<T> {
+    /// Its revision.
+    pub revision: u64,
+    /// What it is now.
+    pub answer: T,
+}
+
+impl<T: Serialize> IntoResponse for Revised<T> {
+    fn into_response(self) -> Response {
+        (etag(self.revision), Json(self.answer)).into_response()
+    }
+}
+
+/// 201: something that was made, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created<A> {
+    /// Its path.
+    pub location: String,
+    /// What it is.
+    pub answer: A,
+}
+
+impl<A: IntoResponse> IntoResponse for Created<A> {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, [(LOCATION, self.location)], self.answer).into_response()
+    }
+}
+
+/// 202: something that goes on, and where to see how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted<A> {
+    /// Its path.
+    pub location: String,
+    /// What it is now.
+    pub answer: A,
+}
+
+impl<A: IntoResponse> IntoResponse for Accepted<A> {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, [(LOCATION, self.location)], self.answer).into_response()
+    }
+}
+
+/// What must stay nowhere on the way.
+pub struct Uncached<A>(pub A);
+
+impl<A: IntoResponse> IntoResponse for Uncached<A> {
+    fn into_response(self) -> Response {
+        ([(CACHE_CONTROL, "no-store")], self.0).into_response()
+    }
+}
+
+/// Bytes that never change once they are committed, and need not be sent to who has them.
+pub struct Committed {
+    /// The SHA-256 of the bytes in hexadecimal.
+    pub sha256: String,
+    /// The bytes, which are JSON.
+    pub body: String,
+    /// What the caller has.
+    pub known: IfNoneMatch,
+}
+
+impl IntoResponse for Committed {
+    fn into_response(self) -> Response {
+        let etag = format!("\"sha256-{}\"", self.sha256);
+        let fixed = [(ETAG, etag.clone()), (CACHE_CONTROL, "private, max-age=31536000, immutable".to_owned())];
+        if self.known.contains(&etag) {
+            return (StatusCode::NOT_MODIFIED, fixed).into_response();
+        }
+        (fixed, [(CONTENT_TYPE, "application/json")], self.body).into_response()
+    }
+}
+
+/// A document in JSON that is the same for everybody until the next release.
+pub struct Document(pub &'static str);
+
+/// A page of the documentation, as it is written.
+pub struct Page(pub &'static str);
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, "text/markdown; charset=utf-8"), (CACHE_CONTROL, "public, max-age=300")], self.0)
+            .into_response()
+    }
+}
+
+impl IntoResponse for Document {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], self.0).into_response()
+    }
+}
+
+/// A file that a browser is to keep and not to show, whatever it is, and that stays nowhere on the way.
+pub struct Download {
+    /// Its media type.
+    pub media_type: String,
+    /// A name for it.
+    pub name: &'static str,
+    /// The SHA-256 of the bytes in hexadecimal.
+    pub sha256: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl IntoResponse for Download {
+    fn into_response(self) -> Response {
+        let headers = [
+            (CACHE_CONTROL, "no-store".to_owned()),
+            (CONTENT_TYPE, self.media_type),
+            (CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", self.name)),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+            (ETAG, format!("\"{}\"", self.sha256)),
+        ];
+        (headers, self.bytes).into_response()
+    }
+}
