@@ -68,6 +68,10 @@ bench-cold:
 bench-many:
     cargo bench --bench many
 
+# A year of evidence as a pack: made, checked, and how large, beside sha256sum and zip over the same files
+bench-packs:
+    cargo bench --bench packs
+
 # What one run uses of AWS, for infra/cost.toml
 bench-usage:
     bash .ci/run bench-usage

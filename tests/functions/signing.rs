@@ -97,7 +97,8 @@ impl Aws {
     /// Packs as `packs-api` has them.
     fn packs(&self, world: &World) -> PackService {
         let function = Function { name: "stack-LogSigning-1".to_owned(), qualifier: "live".to_owned() };
-        let dispatch = PackDispatch::Function { service: services::signed("lambda", &self.endpoint), function };
+        let dispatch =
+            PackDispatch::Function { service: Box::new(services::signed("lambda", &self.endpoint)), function };
         PackService { reader: world.pack_reader(), dispatch, shelf: Arc::new(self.shelf()) }
     }
 }

@@ -6,13 +6,18 @@
     reason = "helpers of tests: a failure here is a failed test"
 )]
 
+mod golden;
+
 use acceptance::clock::SteppingClock;
 use acceptance::edr::{Scene, as_of};
 use acceptance::engine::Engine;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::app::log::{EvidenceLog, LogSigner};
+use common::app::decisions::Decisions;
+use common::app::log::{EvidenceLog, LogSigner, LogState};
 use common::app::packs::{PackMaker, PackReader, PackRequest};
+use common::domain::audit::{Actor, AuditAction, AuditEvent};
 use common::domain::connection::Connection;
+use common::domain::decisions::Decider;
 use common::domain::edr::bundle::split;
 use common::domain::evidence::EdrBundle;
 use common::domain::failure::{Failure, FailureCode};
@@ -81,6 +86,12 @@ impl World {
         let training = ConnectionId::parse("sat").unwrap();
         let new = Connection::new(company(), training, Product::Sat, mapping, first() - TimeDelta::days(1));
         store.add_connection(&new).await.unwrap();
+        // Chosen before the first run, as the verdicts of the bundles say.
+        clock.move_to(first() - TimeDelta::hours(1));
+        let decisions = Decisions { store: store.clone(), clock: Arc::new(clock.clone()) };
+        let alice = Decider { name: "alice".to_owned(), on_this_machine: true };
+        decisions.choose(&company(), &client("client-a"), baseline(), &alice).await.unwrap();
+        clock.move_to(first());
         let folder = tempfile::tempdir().unwrap();
         let signer = Arc::new(LogSigner::of_file(&folder.path().join("log.key")).unwrap());
         let reader = PackReader { store: store.clone(), clock: Arc::new(clock.clone()) };
@@ -273,10 +284,12 @@ async fn a_checkpoint_is_signed_where_the_log_grew() {
     assert_eq!(log.sign(&id).await.unwrap(), None);
     world.succeed(0).await;
     let one = log.sign(&id).await.unwrap().unwrap();
-    assert_eq!((one.size, log.sign_all(&company()).await.unwrap()), (1, 0));
+    // The company's own has grown, too: by the choice of a policy.
+    assert_eq!((one.size, log.sign_all(&company()).await.unwrap()), (1, 1));
+    assert_eq!(log.sign_all(&company()).await.unwrap(), 0);
     world.succeed(1).await;
     assert_eq!(log.sign_all(&company()).await.unwrap(), 1);
-    let state = log.state(&id).await.unwrap();
+    let state = LogState::read(&world.store, &id).await.unwrap();
     assert_eq!((state.leaves.len(), state.checkpoint.unwrap().size), (2, 2));
     // The key stays the same, and a damaged one is not replaced.
     let path = world.folder.path().join("log.key");
@@ -396,5 +409,166 @@ async fn exports_are_what_their_schemas_say() {
             assert!(expected.contains(&id.as_u64().unwrap()), "{finding}");
             assert!(name == "fresh" || detail.starts_with(&format!("{name} (was ")), "{detail}");
         }
+    }
+}
+
+/// A pack says what was done about the client, and nothing of another.
+#[tokio::test]
+async fn a_pack_has_the_audit_events_of_its_client_cut_to_it() {
+    let world = World::new().await;
+    world.succeed(0).await;
+    let at = |hours| first() + TimeDelta::hours(hours);
+    let actor = Actor::cli("alice");
+    let event = |action, hours| AuditEvent::of_connection(&actor, action, (&company(), &connection()), at(hours));
+    let mapping =
+        |clients: serde_json::Value| serde_json::json!({"kind": "by_organization", "clients": clients, "ignored": []});
+    let both = mapping(serde_json::json!({"1": "client-a", "2": "client-b"}));
+    let events = [
+        event(AuditAction::MappingChanged, 1).changing(&mapping(serde_json::json!({"2": "client-b"})), &both),
+        event(AuditAction::ConnectionPaused, 2).because("until client-b has paid"),
+        AuditEvent { client: Some(client("client-b")), ..event(AuditAction::ProviderNamed, 2) },
+        AuditEvent { client: Some(client("client-a")), ..event(AuditAction::PackMade, 2) },
+        // After the pack.
+        event(AuditAction::ConnectionResumed, 30),
+    ];
+    for event in &events {
+        world.store.add_audit_event(event).await.unwrap();
+    }
+    world.clock.move_to(at(24));
+    let bytes = world.pack("client-a").await;
+    assert!(world.checked(&bytes).is_good(), "{:?}", world.checked(&bytes).failure());
+    let files = files(&bytes);
+    let told: Vec<serde_json::Value> =
+        files["audit/events.jsonl"].lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let actions: Vec<&str> = told.iter().map(|event| event["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["mapping.changed", "connection.paused"]);
+    assert_eq!(told[0]["after"]["clients"], serde_json::json!({"1": "client-a"}));
+    assert_eq!(told[1]["reason"], serde_json::Value::Null);
+    assert!(files["csv/audit-log.csv"].contains("mapping.changed,edr"), "{}", files["csv/audit-log.csv"]);
+    for (path, text) in &files {
+        assert!(!text.contains("client-b"), "{path} names another client");
+    }
+}
+
+/// Verdicts are those of the policies that the client had chosen, as its own decisions say.
+#[tokio::test]
+async fn verdicts_by_a_policy_that_nobody_chose_are_found() {
+    let world = World::new().await;
+    world.succeed(0).await;
+    world.clock.move_to(first() + TimeDelta::hours(4));
+    assert!(world.checked(&world.pack("client-a").await).is_good());
+    // From now on another one is in force; what is committed is still by the first.
+    let decisions = Decisions { store: world.store.clone(), clock: Arc::new(world.clock.clone()) };
+    let alice = Decider { name: "alice".to_owned(), on_this_machine: true };
+    let strict = common::domain::policy::presets().iter().find(|policy| policy.name().as_str() == "strict").unwrap();
+    decisions.choose(&company(), &client("client-a"), strict, &alice).await.unwrap();
+    world.succeed(1).await;
+    world.clock.move_to(first() + TimeDelta::hours(30));
+    let report = world.checked(&world.pack("client-a").await);
+    let (step, failed) = report.failure().unwrap();
+    assert_eq!(step, Step::Numbers);
+    assert!(failed.to_string().contains("run-0001.json: its verdicts are not by the policies"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_log_goes_on_under_another_key_that_the_old_one_announces() {
+    let world = World::new().await;
+    world.succeed(0).await;
+    world.clock.move_to(first() + TimeDelta::hours(2));
+    let earlier = world.pack("client-a").await;
+    let old = world.maker.signer.verifier().clone();
+    let path = world.folder.path().join("log.key");
+    let actor = Actor::cli("alice");
+    let now = first() + TimeDelta::hours(2);
+    let new = LogSigner::replace_file(&path, &world.store, &company(), &actor, now).await.unwrap();
+    assert_eq!((new.verifier().name(), new.verifier() == &old), (old.name(), false));
+    assert_eq!(LogSigner::of_file(&path).unwrap().verifier(), new.verifier());
+    // The old key is kept, readable by its owner alone.
+    let kept = world.folder.path().join(format!("log.key.{:08x}", old.id()));
+    assert_eq!(LogSigner::of_file(&kept).unwrap().verifier(), &old);
+    world.succeed(1).await;
+    world.clock.move_to(first() + TimeDelta::hours(30));
+    let key = new.verifier().clone();
+    let maker = PackMaker { signer: Arc::new(new), ..world.maker.clone() };
+    let later = maker.pack(&World::request("client-a")).await.unwrap();
+    // Who knows the old key alone can follow, and compare with what it signed.
+    let report = verify(&later, &Known { keys: vec![old.clone()], older: vec![("earlier".to_owned(), &earlier)] });
+    assert!(report.is_good(), "{:?}", report.failure());
+    let signature = report.steps.iter().find(|step| step.step == Step::Signature).unwrap();
+    assert!(signature.detail.contains("announced by a key that was given (1 followed)"), "{}", signature.detail);
+    assert!(verify(&later, &Known { keys: vec![key], older: Vec::new() }).is_good());
+    // Stopped after the announcement, a repetition goes on with the same key.
+    let leaves = world.store.company_log(&company()).await.unwrap().len();
+    let text = std::fs::read(&path).unwrap();
+    std::fs::rename(&path, world.folder.path().join("log.key.next")).unwrap();
+    std::fs::copy(&kept, &path).unwrap();
+    LogSigner::replace_file(&path, &world.store, &company(), &actor, now).await.unwrap();
+    assert_eq!(
+        (std::fs::read(&path).unwrap(), world.store.company_log(&company()).await.unwrap().len()),
+        (text, leaves)
+    );
+}
+
+/// Whoever changes a folder so that evidence and log disagree gets nothing that counts as proved: every read says so.
+#[tokio::test]
+async fn evidence_that_its_log_contradicts_is_not_shown() {
+    use aws_sdk_dynamodb::types::AttributeValue;
+    for change in ["leaf", "no leaf", "commit", "stripped"] {
+        let world = World::new().await;
+        for day in 0..2 {
+            world.succeed(day).await;
+        }
+        world.clock.move_to(first() + TimeDelta::days(3));
+        let dynamo = world._engine.client();
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let pk = text("CONNECTION#msp-acme#edr");
+        let of = |sk: &str| [("pk".to_owned(), pk.clone()), ("sk".to_owned(), text(sk))];
+        let leaf = of("LOG#LEAF#00000000000000000001");
+        let commit = of("COMMIT#2026-03-17T11:05:00.000Z#run-0001");
+        let get = async |key: [(String, AttributeValue); 2]| {
+            let found = dynamo.get_item().table_name(acceptance::engine::TABLE).set_key(Some(key.into())).send().await;
+            found.unwrap().item.unwrap()
+        };
+        match change {
+            "no leaf" => {
+                let gone = dynamo.delete_item().table_name(acceptance::engine::TABLE).set_key(Some(leaf.into()));
+                gone.send().await.unwrap();
+            }
+            _ => {
+                let mut item = get(if change == "leaf" { leaf } else { commit }).await;
+                match change {
+                    "leaf" => {
+                        let data = item["data"].as_s().unwrap().replace("\"bundles\":3", "\"bundles\":4");
+                        item.insert("data".to_owned(), AttributeValue::S(data));
+                    }
+                    "commit" => {
+                        item.insert("bundles".to_owned(), AttributeValue::N("4".to_owned()));
+                    }
+                    _ => {
+                        item.remove("leaf");
+                        item.remove("bundle_root");
+                    }
+                }
+                dynamo.put_item().table_name(acceptance::engine::TABLE).set_item(Some(item)).send().await.unwrap();
+            }
+        }
+        let owner = EvidenceOwner::Client(client("client-a"));
+        let (from, to) = (first(), first() + TimeDelta::days(3));
+        let reads = [
+            world.store.latest(&company(), &owner).await.map(drop),
+            world.store.evidence_of_run(&company(), &owner, Product::Edr, &run(1)).await.map(drop),
+            world.store.history(&company(), &owner, Product::Edr, from, to).await.map(drop),
+            world.maker.pack(&World::request("client-a")).await.map(drop).map_err(|error| match error {
+                common::app::packs::MakePackError::Store(error) => error,
+                other => panic!("{change}: {other}"),
+            }),
+        ];
+        for (place, read) in reads.into_iter().enumerate() {
+            let said = read.unwrap_err().to_string();
+            assert!(said.contains("log") && said.contains("cannot be used"), "{change}, read {place}: {said}");
+        }
+        // The day before is still what its leaf says.
+        let before = world.store.latest_between(&company(), &owner, None, first(), first() + TimeDelta::hours(1)).await;
+        assert_eq!(before.unwrap().len(), 1, "{change}");
     }
 }

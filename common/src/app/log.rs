@@ -4,12 +4,17 @@ use crate::aws::documents::{DocumentError, Documents};
 use crate::aws::secrets::sealing::write_private;
 use crate::aws::signing::{KmsKey, SigningError};
 use crate::clock::Clock;
+use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::id::CompanyId;
 use crate::domain::log::proof::TreeHead;
+use crate::domain::log::statement::{CompanyEvent, CompanyStatement, VERSION};
 use crate::domain::log::{Checkpoint, LogId};
 use crate::domain::note::{Note, VerifierKey};
 use crate::signing::{self, LogKey, LogKeyError};
 use crate::store::{KeptCheckpoint, Store, StoreError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, SubsecRound, Utc};
 use futures_util::{StreamExt, stream};
 use std::fs;
 use std::io;
@@ -22,6 +27,17 @@ pub enum LogSigner {
     Key(LogKey),
     /// A key of KMS.
     Kms(Box<KmsKey>),
+}
+
+/// Why a log does not go on under another key.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplaceKeyError {
+    /// The key files.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Why a log was not signed.
@@ -93,6 +109,47 @@ impl LogSigner {
         }
     }
 
+    /// Has a log go on under another key, which the old one announces in the company's own log: whoever has the old key's verifier can follow. The old
+    /// key file stays, under the id of its key. Stopped in between, a repetition goes on with the same new key.
+    ///
+    /// # Errors
+    /// [`ReplaceKeyError`]; then the old key is still in use.
+    pub async fn replace_file(
+        path: &Path,
+        store: &Store,
+        company: &CompanyId,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<Self, ReplaceKeyError> {
+        let io = |source| KeyFileError::Io { path: path.to_owned(), source };
+        let old_text = fs::read_to_string(path).map_err(io)?;
+        let damaged = |problem| KeyFileError::Damaged { path: path.to_owned(), problem };
+        let old = LogKey::parse(&old_text).map_err(damaged)?;
+        let next = path.with_extension("key.next");
+        if !next.exists() {
+            let (_, text) = LogKey::generate(Some(old.verifier().name())).map_err(damaged)?;
+            write_private(&next, text.as_bytes()).map_err(io)?;
+        }
+        let new = LogKey::parse(&fs::read_to_string(&next).map_err(io)?).map_err(damaged)?;
+        let key = new.verifier().to_string();
+        let announced = store.company_log(company).await?.iter().any(|leaf| leaf.contains(&key));
+        if !announced {
+            let event = AuditEvent::new(actor, AuditAction::LogKeyReplaced, company.clone(), company.as_str(), now);
+            store.add_audit_event(&event.changing(&old.verifier().to_string(), &key)).await?;
+            let event = CompanyEvent::Key { key: key.clone(), signature: String::new() };
+            let at = now.trunc_subsecs(3);
+            let mut leaf = CompanyStatement { v: VERSION, company: company.clone(), at, event };
+            let form = leaf.signed_form().unwrap_or_default();
+            leaf.event = CompanyEvent::Key { key: key.clone(), signature: STANDARD.encode(old.sign(&form)) };
+            store.append_to_company_log(&leaf).await?;
+        }
+        let kept = path.with_extension(format!("key.{:08x}", old.verifier().id()));
+        write_private(&kept, old_text.as_bytes()).map_err(io)?;
+        fs::rename(&next, path).map_err(io)?;
+        store.keep_log_key(&key, now).await?;
+        Ok(Self::Key(new))
+    }
+
     /// The key that checks its signatures. Its name is the log's.
     #[must_use]
     pub fn verifier(&self) -> &VerifierKey {
@@ -153,6 +210,17 @@ pub struct LogState {
     pub checkpoint: Option<KeptCheckpoint>,
 }
 
+impl LogState {
+    /// A log as it is, which takes no key.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if its leaves are not those of its head.
+    pub async fn read(store: &Store, log: &LogId) -> Result<Self, StoreError> {
+        let (head, leaves) = (store.tree_head(log).await?, store.leaves(log).await?);
+        Ok(Self { leaves, head, checkpoint: store.kept_checkpoint(log).await? })
+    }
+}
+
 /// What came of signing the logs that grew.
 #[derive(Debug, Default)]
 pub struct Signed {
@@ -170,16 +238,6 @@ pub fn archived(log: &LogId, size: u64) -> String {
 }
 
 impl EvidenceLog {
-    /// A log.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] if its leaves are not those of its head.
-    pub async fn state(&self, log: &LogId) -> Result<LogState, StoreError> {
-        let (head, leaves) = (self.store.tree_head(log).await?, self.store.leaves(log).await?);
-        let checkpoint = self.store.kept_checkpoint(log).await?;
-        Ok(LogState { leaves, head, checkpoint })
-    }
-
     /// Signs a log as it is now and keeps the checkpoint, unless the newest one is of the same size. `None` for a log without a leaf.
     ///
     /// # Errors

@@ -216,7 +216,7 @@ impl Aws<'_> {
     /// A setting that is missing or wrong.
     pub fn packs(&self) -> Result<PackService, Box<dyn Error + Send + Sync>> {
         let (service, function) = self.log_signing()?;
-        let dispatch = PackDispatch::Function { service, function };
+        let dispatch = PackDispatch::Function { service: Box::new(service), function };
         Ok(PackService { reader: self.pack_reader()?, dispatch, shelf: Arc::new(self.shelf()?) })
     }
 

@@ -244,6 +244,14 @@ impl ControlMap {
         super::log::jcs::to_bytes(&file).unwrap_or_default()
     }
 
+    /// The canonical form whose hash this is, of the versions that this program knows.
+    #[must_use]
+    pub fn form_of(hash: &super::log::Hash) -> Option<Vec<u8>> {
+        let form = |file: &str| super::log::jcs::to_bytes(&serde_json::from_str::<serde_json::Value>(file).ok()?).ok();
+        let mut forms = std::iter::once(FILE).chain(EARLIER).filter_map(form);
+        forms.find(|form| super::log::Hash::of(form) == *hash)
+    }
+
     /// Reads and checks a data file.
     ///
     /// # Errors

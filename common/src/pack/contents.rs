@@ -358,6 +358,17 @@ impl Contents {
         self.control_rows().into_iter().filter(|row| row.only_if.is_none() || named(row)).collect()
     }
 
+    /// The control map that was in force when the newest logged evidence was made, by the hash in its leaf.
+    #[must_use]
+    pub fn logged_control_map(&self) -> Option<Hash> {
+        let logged = self.bundles.iter().filter_map(|bundle| {
+            let index = usize::try_from(bundle.proof.as_ref()?.leaf_index).ok()?;
+            let leaf = self.logs.get(&bundle.connection)?.statements.get(index)?.evidence()?;
+            Some((bundle.as_of(), bundle.run(), leaf.control_map))
+        });
+        logged.max_by_key(|(as_of, run, _)| (*as_of, *run)).map(|(_, _, hash)| hash)
+    }
+
     /// The newest bundle of a product.
     #[must_use]
     pub fn newest(&self, product: Product) -> Option<&PackedBundle> {

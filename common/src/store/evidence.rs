@@ -284,6 +284,7 @@ impl Store {
             };
             for record in records {
                 if let Some(visible) = self.visible(record, company, owner, &commit).await? {
+                    self.check_logged(company, &series.connection, &commit).await?;
                     return Ok(Some(visible));
                 }
             }
@@ -305,6 +306,7 @@ impl Store {
             if let Some(commit) = self.get::<Commit>(&key).await?
                 && let Some(visible) = self.visible(record, company, owner, &commit).await?
             {
+                self.check_logged(company, &visible.connection, &commit).await?;
                 return Ok(Some(visible));
             }
         }
@@ -377,6 +379,7 @@ impl Store {
             // In this order: what is committed in between has its commit read, or its evidence not.
             let records: Vec<EvidenceItem> = self.all(&series.between(&partition, from, to)).await?;
             let commits: Vec<Commit> = self.all(&keys::commits(company, &series.connection, from, to)).await?;
+            self.check_all_logged(company, &series.connection, &commits).await?;
             let commits: HashMap<_, _> = commits.iter().map(|commit| (&commit.run_id, commit)).collect();
             for record in records {
                 // Keys have whole milliseconds.

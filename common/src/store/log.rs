@@ -53,9 +53,9 @@ impl LogHead {
 }
 
 #[derive(Serialize, Deserialize)]
-struct LeafItem {
+pub(super) struct LeafItem {
     /// The leaf's data, a JCS text.
-    data: String,
+    pub data: String,
 }
 
 impl Record for LeafItem {

@@ -15,6 +15,7 @@ mod error;
 mod evidence;
 mod lease;
 mod log;
+mod logged;
 mod packs;
 mod people;
 mod planning;

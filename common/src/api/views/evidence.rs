@@ -32,6 +32,9 @@ pub struct EvidenceView {
     pub as_of: DateTime<Utc>,
     /// When it became visible.
     pub committed_at: DateTime<Utc>,
+    /// Whether it is from before the evidence log: then nothing proves it. Absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unlogged: bool,
     /// How old it is, in seconds since `as_of`.
     pub age_seconds: i64,
     /// Whether that is more than 26 hours.
@@ -69,6 +72,7 @@ impl TryFrom<Evidence> for EvidenceView {
             run_id: stored.run_id,
             as_of: stored.as_of,
             committed_at: stored.committed_at,
+            unlogged: stored.leaf.is_none(),
             age_seconds: age.age.num_seconds(),
             stale: age.stale,
             dated_ahead,
@@ -118,16 +122,26 @@ pub struct HistoryValueView {
     pub connection: ConnectionId,
     /// The run.
     pub run_id: RunId,
+    /// Whether it is from before the evidence log. Absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unlogged: bool,
 }
 
 impl HistoryList {
     /// The values of a metric.
     #[must_use]
     pub fn of(metric: String, client: Option<ClientId>, history: History) -> Self {
-        let values =
-            history.values.into_iter().map(|HistoryValue { as_of, value, reason, unit, connection, run_id }| {
-                HistoryValueView { as_of, metric_value: value, reason, unit, connection, run_id }
-            });
+        let values = history.values.into_iter().map(
+            |HistoryValue { as_of, value, reason, unit, connection, run_id, unlogged }| HistoryValueView {
+                as_of,
+                metric_value: value,
+                reason,
+                unit,
+                connection,
+                run_id,
+                unlogged,
+            },
+        );
         Self { metric_key: metric, client_id: client, values: values.collect() }
     }
 }

@@ -26,6 +26,9 @@ pub struct EvidenceRef {
     pub age_seconds: i64,
     /// Whether that is more than 26 hours.
     pub stale: bool,
+    /// Whether it is from before the evidence log. Absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unlogged: bool,
 }
 
 impl From<&Evidence> for EvidenceRef {
@@ -38,6 +41,7 @@ impl From<&Evidence> for EvidenceRef {
             as_of: evidence.stored.as_of,
             age_seconds: age.age.num_seconds(),
             stale: age.stale,
+            unlogged: evidence.stored.leaf.is_none(),
         }
     }
 }

@@ -90,6 +90,11 @@ fn add(supports: &mut Supports, evidence: String, control: &ControlRef) {
     supports.entry(key).or_default().push(Support { evidence, strength: control.strength.to_string() });
 }
 
+/// The name of evidence, with a mark where it is from before the log.
+fn marked(evidence: &StoredEvidence, name: String) -> String {
+    if evidence.leaf.is_none() { format!("{name}, unlogged") } else { name }
+}
+
 fn of_endpoints(
     evidence: &StoredEvidence,
     supports: &mut Supports,
@@ -98,7 +103,8 @@ fn of_endpoints(
     let bundle: EdrBundle = bundle(evidence)?;
     versions.insert(bundle.metadata.control_map_version);
     for (category, controls) in &bundle.metadata.controls {
-        controls.iter().for_each(|control| add(supports, category.as_str().to_owned(), control));
+        let name = marked(evidence, category.as_str().to_owned());
+        controls.iter().for_each(|control| add(supports, name.clone(), control));
     }
     Ok(())
 }
@@ -111,13 +117,14 @@ fn of_training(
     let bundle: SatBundle = bundle(evidence)?;
     for signal in &bundle.signals {
         versions.insert(signal.metadata.control_map_version.clone());
-        let name = format!("{} ({})", signal.signal_key, signal.status);
+        let name = marked(evidence, format!("{} ({})", signal.signal_key, signal.status));
         signal.controls.iter().for_each(|control| add(supports, name.clone(), control));
     }
     if let Some(people) = &bundle.people {
         versions.insert(people.control_map_version.clone());
         let summary = people.summary;
-        let name = format!("training of people ({} of {} compliant)", summary.compliant, summary.total());
+        let name =
+            marked(evidence, format!("training of people ({} of {} compliant)", summary.compliant, summary.total()));
         people.controls.iter().for_each(|control| add(supports, name.clone(), control));
     }
     Ok(())

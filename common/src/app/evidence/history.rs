@@ -37,6 +37,8 @@ pub struct HistoryValue {
     pub connection: ConnectionId,
     /// The run.
     pub run_id: RunId,
+    /// Whether it is from before the evidence log.
+    pub unlogged: bool,
 }
 
 impl EvidenceReader {
@@ -78,6 +80,7 @@ fn of_metric(evidence: &StoredEvidence, key: &str) -> Result<Option<HistoryValue
         unit: unit.clone(),
         connection: evidence.connection.clone(),
         run_id: evidence.run_id.clone(),
+        unlogged: evidence.leaf.is_none(),
     }))
 }
 
@@ -93,6 +96,7 @@ fn of_signal(evidence: &StoredEvidence, key: &str, name: &str) -> Result<Option<
             unit: if name.ends_with("_pct") { "%".to_owned() } else { String::new() },
             connection: evidence.connection.clone(),
             run_id: evidence.run_id.clone(),
+            unlogged: evidence.leaf.is_none(),
         })
     }))
 }

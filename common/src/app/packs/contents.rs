@@ -68,7 +68,7 @@ impl PackReader {
         let known = all_policies(&self.store, company).await?;
         let policies = policies_of(&known, &bundles, &decisions);
         let events = self.events(company, client, &facts, (start_of(*from), at)).await?;
-        Ok(Contents {
+        let mut contents = Contents {
             scope: Scope {
                 company: company.clone(),
                 client: client.clone(),
@@ -89,7 +89,12 @@ impl PackReader {
             window: facts,
             policies,
             control_map: ControlMap::current_form(),
-        })
+        };
+        // A release between the evidence and the pack may have brought another map.
+        if let Some(form) = contents.logged_control_map().and_then(|hash| ControlMap::form_of(&hash)) {
+            contents.control_map = form;
+        }
+        Ok(contents)
     }
 
     /// What is claimed of the client's connections: those that are mapped to it, and those that have given evidence of it.

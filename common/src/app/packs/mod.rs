@@ -2,9 +2,11 @@
 
 mod contents;
 mod events;
+mod people;
 mod service;
 pub mod signing;
 
+pub use people::people_csv;
 pub use service::{Download, PackDispatch, PackService, PackServiceError, PackWanted, Shelf, ShelfError, pack_id};
 
 use super::log::LogSigner;

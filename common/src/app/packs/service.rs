@@ -54,7 +54,7 @@ pub enum PackDispatch {
     /// The signing function, which alone may use the key.
     Function {
         /// Lambda.
-        service: Service,
+        service: Box<Service>,
         /// Which function.
         function: Function,
     },

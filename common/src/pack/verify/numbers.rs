@@ -2,19 +2,23 @@
 
 use super::Failed;
 use crate::domain::controls::Evidence;
+use crate::domain::decisions::Decision;
 use crate::domain::edr::EdrSettings;
 use crate::domain::edr::facts::EdrFacts;
 use crate::domain::edr::measures::measures as edr_measures;
 use crate::domain::edr::metrics::{EdrRules, extended_metrics, metrics};
 use crate::domain::evidence::{Metric, Reason};
 use crate::domain::log::Hash;
-use crate::domain::policy::{InForce, Measures, Policy, PolicyRef, Verdict, evaluate};
+use crate::domain::policy::{InForce, Measures, Policy, PolicyChoice, PolicyRef, Verdict, evaluate};
 use crate::domain::product::Product;
 use crate::domain::sat::facts::SatFacts;
 use crate::domain::sat::measures::{SatRules, measures as sat_measures};
 use crate::domain::sat::{coverage, phishing};
 use crate::pack::contents::{Contents, PackedBundle, policies_of};
+use crate::pack::layout;
+use chrono::SubsecRound;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What was computed again.
@@ -31,8 +35,14 @@ pub(super) fn check(contents: &Contents) -> Result<String, Vec<Failed>> {
     let mut failed = Vec::new();
     let mut counted = Counted::default();
     for bundle in &contents.bundles {
-        let problem = check_policies(contents, bundle).and_then(|()| check_bundle(contents, bundle, &mut counted));
+        let problem = check_policies(contents, bundle)
+            .and_then(|()| check_choices(contents, bundle))
+            .and_then(|()| check_bundle(contents, bundle, &mut counted));
         failed.extend(problem.err().map(|problem| Failed::of(&bundle.path(), problem)));
+    }
+    if contents.logged_control_map().is_some_and(|hash| hash != Hash::of(&contents.control_map)) {
+        let problem = "it is not the one that the log says was in force for the newest evidence";
+        failed.push(Failed::of(layout::CONTROL_MAP, problem));
     }
     if !failed.is_empty() {
         return Err(failed);
@@ -65,6 +75,44 @@ fn check_policies(contents: &Contents, bundle: &PackedBundle) -> Result<(), Stri
         }
     }
     Ok(())
+}
+
+/// The policies in force at an instant: the presets, and what the client had chosen by then.
+fn in_force(contents: &Contents, chosen: impl Fn(&PolicyChoice) -> bool) -> Result<InForce, String> {
+    let choices = contents.decisions.iter().filter_map(|decision| match decision {
+        Decision::Policy(choice) if chosen(choice) => Some(choice),
+        _ => None,
+    });
+    let policy = |choice: &PolicyChoice| {
+        let named = format!("{} {}", choice.chosen.policy, choice.chosen.version);
+        let policy = contents.policy(&choice.chosen).filter(|policy| policy.sha256() == choice.chosen.sha256);
+        policy.ok_or_else(|| format!("the policy {named} that the client chose is not here, or is another one"))
+    };
+    let policies: Result<Vec<_>, String> = choices.map(policy).collect();
+    Ok(InForce::after(policies?))
+}
+
+/// The verdicts are by the policies that the client had chosen, for each evidence that these have rules for.
+fn check_choices(contents: &Contents, bundle: &PackedBundle) -> Result<(), String> {
+    // The first version of bundles has no verdicts.
+    if bundle.view.facts.is_null() {
+        return Ok(());
+    }
+    let as_of = bundle.as_of();
+    // Runs are evaluated at whole seconds: of a choice in that very second nobody can tell whether the run had seen it.
+    let before = in_force(contents, |choice| choice.at <= as_of)?;
+    let within = in_force(contents, |choice| choice.at.trunc_subsecs(0) <= as_of)?;
+    let used: BTreeSet<(Evidence, String)> =
+        bundle.view.verdicts.iter().map(|verdict| (verdict.evidence, verdict.policy_sha256.clone())).collect();
+    let wanted = |in_force: &InForce| -> BTreeSet<(Evidence, String)> {
+        let of = |evidence: Evidence| Some((evidence, in_force.policy_for(evidence)?.sha256()));
+        let own = |evidence: &Evidence| evidence.product() == Some(bundle.product);
+        Evidence::ALL.into_iter().filter(own).filter_map(of).collect()
+    };
+    if used == wanted(&before) || used == wanted(&within) {
+        return Ok(());
+    }
+    Err("its verdicts are not by the policies that the client had chosen".to_owned())
 }
 
 fn check_bundle(contents: &Contents, bundle: &PackedBundle, counted: &mut Counted) -> Result<(), String> {

@@ -105,7 +105,7 @@ pub enum Command {
     /// Print the newest evidence of a client as OSCAL, OCSF or tables
     Export(audit::export::Options),
     /// Print the key that checks packs and checkpoints
-    LogKey(Listing),
+    LogKey(audit::log_key::Options),
     /// Show the evidence log of a connection, or sign it
     Log(audit::log::Options),
     /// List the policies that a client can be measured by

@@ -10,7 +10,10 @@ use common::api::views::AuditList;
 use common::app::evidence::{AuditPage, Span};
 use common::app::stack::Stack;
 use common::domain::id::ClientId;
+use common::pack::csv::Table;
+use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::Write;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -24,8 +27,11 @@ pub struct Options {
     #[arg(long, value_name = "T", value_parser = instant)]
     pub to: Option<DateTime<Utc>>,
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "csv")]
     pub json: bool,
+    /// Print a table as CSV (RFC 4180)
+    #[arg(long)]
+    pub csv: bool,
     #[command(flatten)]
     pub storage: StorageArgs,
 }
@@ -53,6 +59,11 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     if options.json {
         return render::json(&AuditList::from(all));
     }
+    if options.csv {
+        let bytes = csv(&AuditList::from(all));
+        let written = std::io::stdout().lock().write_all(&bytes);
+        return written.map_err(|error| CliError::other(format!("stdout cannot be written: {error}")));
+    }
     let mut table = render::table(&["at", "who", "what", "to", "why"]);
     for event in &all.events {
         table.add_row([
@@ -64,4 +75,20 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         ]);
     }
     render::text(&format!("{table}\n"))
+}
+
+const COLUMNS: [&str; 11] =
+    ["at", "company", "actor", "actor_kind", "action", "subject", "connection", "client", "before", "after", "reason"];
+
+fn csv(list: &AuditList) -> Vec<u8> {
+    let mut table = Table::new(&COLUMNS);
+    for event in &list.items {
+        let event = serde_json::to_value(event).unwrap_or_default();
+        table.row(&COLUMNS.map(|name| match event.get(name) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        }));
+    }
+    table.into_bytes()
 }

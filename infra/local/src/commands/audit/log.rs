@@ -39,11 +39,14 @@ struct LogView {
 pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let (company, connection) = (&options.storage.company, &options.connection);
-    let log = evidence_log(&options.storage, &stack)?;
     let id = LogId::of_connection(company, connection);
-    let state = log.state(&id).await;
+    let state = LogState::read(&stack.parts.store, &id).await;
     // What does not agree with itself is not signed.
-    let signed = if options.checkpoint && state.is_ok() { log.sign(&id).await } else { Ok(None) };
+    let signed = if options.checkpoint && state.is_ok() {
+        evidence_log(&options.storage, &stack)?.sign(&id).await
+    } else {
+        Ok(None)
+    };
     stack.close().await;
     let state = state.map_err(|error: StoreError| CliError::other(error.to_string()))?;
     let signed = signed.map_err(|error: LogError| CliError::other(error.to_string()))?;

@@ -7,7 +7,8 @@ use crate::outcome::CliError;
 use crate::render;
 use chrono::NaiveDate;
 use clap::Args;
-use common::app::packs::{MakePackError, PackRequest};
+use common::app::packs::{MakePackError, PackRequest, people_csv};
+use common::app::stack::Stack;
 use common::domain::id::ClientId;
 use common::domain::log::Hash;
 use serde::Serialize;
@@ -27,6 +28,15 @@ pub struct Options {
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Add the tracked people of the client, by their hash
+    #[arg(long)]
+    people: bool,
+    /// Add them with names and e-mail addresses, in the privacy mode full; that is kept, with the reason
+    #[arg(long, requires = "reason", conflicts_with = "people")]
+    names: bool,
+    /// Why names are opened
+    #[arg(long, value_name = "TEXT", requires = "names")]
+    reason: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -49,12 +59,22 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let maker = maker(&options.storage, &stack)?;
     let company = options.storage.company.clone();
     let request = PackRequest { company, client: options.client, from: options.from, to: options.to };
-    let pack = maker.pack(&request).await;
-    let made = match pack {
+    let at = request.instant(maker.reader.clock.now()).map_err(of_making)?;
+    let actor = by(&options.actor);
+    let people = match (&options.reason, options.people) {
+        (None, false) => None,
+        (reason, _) => {
+            let Ok(service) = stack.parts.people();
+            let names = reason.as_deref().map(|reason| (&actor, reason));
+            let table = people_csv(&service, &request.company, &request.client, names).await;
+            Some(table.map_err(|error| CliError::other(error.to_string()))?)
+        }
+    };
+    let made = match maker.pack_at(&request, at, people).await {
         Ok(bytes) => {
             // It is kept that it was made before the file is there.
             let (company, days) = (&request.company, (request.from, request.to));
-            let kept = maker.reader.record_pack(company, &request.client, days, &by(&options.actor)).await;
+            let kept = maker.reader.record_pack(company, &request.client, days, &actor).await;
             kept.map(|()| bytes).map_err(MakePackError::from)
         }
         Err(error) => Err(error),

@@ -10,6 +10,7 @@ use common::app::evidence::WindowError;
 use common::app::stack::Stack;
 use common::domain::id::ClientId;
 use common::domain::window::{AuditWindow, WindowRow};
+use common::pack::csv::Table;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -50,7 +51,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     })?;
     stack.close().await;
     let mut written = Vec::new();
-    let files = [(options.csv, csv(&window)), (options.html, html(&options.client, &window))];
+    let files = [(options.csv, csv(&window)), (options.html, html(&options.client, &window).into_bytes())];
     for (file, content) in files {
         let Some(file) = file else { continue };
         std::fs::write(&file, content).map_err(|error| CliError::other(format!("{}: {error}", file.display())))?;
@@ -85,17 +86,10 @@ fn cells(row: &WindowRow) -> [String; 9] {
 const HEADER: [&str; 9] =
     ["day", "connection", "product", "as_of", "run", "outcome", "reason", "failure_code", "failure_request"];
 
-/// RFC 4180. No cell holds what people typed: ids, times, closed words and paths.
-fn csv(window: &AuditWindow) -> String {
-    let line = |cells: &[String]| {
-        let quoted = |cell: &String| {
-            let plain = !cell.contains(['"', ',', '\r', '\n']);
-            if plain { cell.clone() } else { format!("\"{}\"", cell.replace('"', "\"\"")) }
-        };
-        cells.iter().map(quoted).collect::<Vec<_>>().join(",") + "\r\n"
-    };
-    let header = HEADER.map(str::to_owned);
-    window.rows.iter().map(|row| line(&cells(row))).fold(line(&header), |text, line| text + &line)
+fn csv(window: &AuditWindow) -> Vec<u8> {
+    let mut table = Table::new(&HEADER);
+    window.rows.iter().for_each(|row| table.row(&cells(row)));
+    table.into_bytes()
 }
 
 fn html(client: &ClientId, window: &AuditWindow) -> String {

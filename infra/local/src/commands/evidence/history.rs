@@ -54,7 +54,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
             render::time(value.as_of),
             render::measured(value.value.as_deref(), value.reason.as_deref(), &value.unit),
             value.connection.to_string(),
-            value.run_id.to_string(),
+            if value.unlogged { format!("{} (unlogged)", value.run_id) } else { value.run_id.to_string() },
         ]);
     }
     render::text(&format!("{table}\n"))

@@ -72,6 +72,9 @@ fn heading(evidence: &Evidence) -> String {
             text += &format!("\nthe last run failed: {}", line(&failure.to_string()));
         }
     }
+    if stored.leaf.is_none() {
+        text += "\nunlogged: it is from before the evidence log, so nothing proves it";
+    }
     if let Some(ahead) = evidence.dated_ahead {
         text += &format!("\n{}", passed_over(ahead));
     }

@@ -1,0 +1,96 @@
+//! Evidence against its log: what is shown is what the log says was committed, or nothing is shown.
+
+use super::Store;
+use super::error::StoreError;
+use super::evidence::Commit;
+use super::log::LeafItem;
+use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::log::statement::{EvidenceLeaf, Leaf, Statement};
+use crate::store::table::keys;
+use chrono::SubsecRound;
+
+/// Leaves at the beginning of a log among which its first evidence is looked for.
+const FIRST_LEAVES: u64 = 50;
+
+fn disagree(reason: &str) -> StoreError {
+    let what = "restore the data, nothing of it is proved as it is";
+    StoreError::corrupt("piece of evidence", format!("it and the evidence log disagree: {reason}; {what}"))
+}
+
+/// The evidence that a leaf is about.
+fn evidence_of(data: &str) -> Result<Option<EvidenceLeaf>, StoreError> {
+    let statement = Statement::parse(data.as_bytes()).map_err(|_| disagree("a leaf is no statement"))?;
+    Ok(statement.evidence().cloned())
+}
+
+/// Whether a leaf is about the run of a commit, and says what that says.
+fn check_leaf(commit: &Commit, data: &str) -> Result<(), StoreError> {
+    let leaf = evidence_of(data)?.ok_or_else(|| disagree("its leaf is about no evidence"))?;
+    // Bundles, and so leaves, are of whole seconds.
+    let agrees = leaf.run_id == commit.run_id
+        && leaf.as_of == commit.as_of.trunc_subsecs(0)
+        && leaf.bundles == commit.bundles
+        && Some(leaf.bundle_root) == commit.bundle_root;
+    if agrees { Ok(()) } else { Err(disagree("its leaf says something else of the run")) }
+}
+
+/// Whether a commit without a leaf is from before the log.
+fn check_unlogged(commit: &Commit, first: Option<&EvidenceLeaf>) -> Result<(), StoreError> {
+    match first {
+        Some(first) if first.as_of <= commit.as_of => Err(disagree("it has no leaf, and the log had begun")),
+        _ => Ok(()),
+    }
+}
+
+impl Store {
+    /// Refuses a commit that its own leaf contradicts, or that has none although the log had begun.
+    pub(super) async fn check_logged(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        commit: &Commit,
+    ) -> Result<(), StoreError> {
+        if let Some(index) = commit.leaf {
+            let leaf: Option<LeafItem> = self.get(&keys::log_leaf(company, connection, index)).await?;
+            let leaf = leaf.ok_or_else(|| disagree("its leaf is missing"))?;
+            return check_leaf(commit, &leaf.data);
+        }
+        let leaves: Vec<LeafItem> = self.all(&keys::log_leaves(company, connection, 0, FIRST_LEAVES)).await?;
+        for leaf in &leaves {
+            if let Some(first) = evidence_of(&leaf.data)? {
+                return check_unlogged(commit, Some(&first));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same of many commits of a connection, against its whole log, whose leaves have to be those of its head.
+    pub(super) async fn check_all_logged(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        commits: &[Commit],
+    ) -> Result<(), StoreError> {
+        if commits.is_empty() {
+            return Ok(());
+        }
+        let leaves = self.log(company, connection).await?;
+        let mut first = None;
+        for data in &leaves {
+            first = evidence_of(data)?;
+            if first.is_some() {
+                break;
+            }
+        }
+        for commit in commits {
+            match commit.leaf {
+                None => check_unlogged(commit, first.as_ref())?,
+                Some(index) => {
+                    let data = usize::try_from(index).ok().and_then(|index| leaves.get(index));
+                    check_leaf(commit, data.ok_or_else(|| disagree("its leaf is missing"))?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
