@@ -14,6 +14,7 @@ fn function(world: &World, entry: &Entry) -> Router {
         "connections-api" => world.connections_api(),
         "evidence-api" => world.evidence_api(),
         "packs-api" => world.packs_api(),
+        routes::SERVE => world.serve(),
         other => panic!("no function {other}"),
     }
 }
@@ -32,6 +33,11 @@ fn event(entry: &Entry, company: &str, claims: &Value) -> Value {
     let path =
         path.replace("{person}", PERSON).replace("{client}", "client-acme-corp").replace("{product}", "huntress-edr");
     let path = path.replace("{pack}", "20260322T110000Z-0").replace("{format}", "oscal");
+    let path = path
+        .replace("{person}", PERSON)
+        .replace("{client}", "client-acme-corp")
+        .replace("{product}", "huntress-edr")
+        .replace("{id}", "ci");
     let mut event = sample("on-demand-sync/events/sync-now.json");
     event["routeKey"] = json!(key);
     event["rawPath"] = json!(path);
@@ -124,7 +130,10 @@ async fn who_is_bound_to_clients_sees_no_other() {
         let (status, body) = ask(function(&world, entry), &event(entry, "msp-acme", &claims)).await;
         let expected = match entry.path {
             path if path.contains("/clients/{client}") => (404, json!("not_found")),
-            path if path.contains("/connections") || path.contains("{company}/evidence") => {
+            path if path.contains("/connections")
+                || path.contains("{company}/evidence")
+                || path.contains("/tokens") =>
+            {
                 (403, json!("clients_only"))
             }
             _ => continue,

@@ -222,6 +222,12 @@ impl World {
         function(routes::EVIDENCE_API.router(Arc::new(evidence)))
     }
 
+    /// What `serve` alone has.
+    fn serve(&self) -> Router {
+        let Ok(tokens) = self.parts().tokens();
+        function(routes::TOKENS.router(Arc::new(tokens)))
+    }
+
     /// `people-api` as its `main` puts it together.
     fn people_api(&self) -> Router {
         function(routes::PEOPLE_API.router(Arc::new(self.service())))

@@ -71,6 +71,11 @@ fn resource_of(function: &str) -> String {
     function.split('-').map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect()
 }
 
+/// The routes of the functions, without those that `serve` alone has.
+fn deployed() -> impl Iterator<Item = Entry> {
+    routes::table().into_iter().filter(|entry| entry.function != routes::SERVE)
+}
+
 fn template(part: &str) -> String {
     let mut known = BTreeMap::new();
     let mut name = "";
@@ -85,7 +90,7 @@ fn template(part: &str) -> String {
         }
     }
     let mut text = "\n".to_owned();
-    for entry in routes::table() {
+    for entry in deployed() {
         let (id, function) = (logical_id(&entry, &known), resource_of(entry.function));
         write!(text, "  {id}:\n    Type: AWS::ApiGatewayV2::Route\n    Properties:\n      ApiId: !Ref Api\n").unwrap();
         writeln!(text, "      RouteKey: {} {}", entry.method, entry.path).unwrap();
@@ -114,7 +119,7 @@ fn the_template_has_the_routes_of_the_table() {
         !before.contains("AWS::ApiGatewayV2::Route\n") && !after.contains("AWS::ApiGatewayV2::Route\n"),
         "a route of its own"
     );
-    for function in routes::table().iter().map(|entry| resource_of(entry.function)).collect::<BTreeSet<_>>() {
+    for function in deployed().map(|entry| resource_of(entry.function)).collect::<BTreeSet<_>>() {
         for resource in
             [format!("  {function}:\n"), format!("  {function}Integration:\n"), format!("  {function}Permission:\n")]
         {
@@ -125,7 +130,7 @@ fn the_template_has_the_routes_of_the_table() {
 
 #[test]
 fn the_watch_map_has_the_paths_of_the_table() {
-    let paths: BTreeMap<&str, &str> = routes::table().iter().map(|entry| (entry.path, entry.function)).collect();
+    let paths: BTreeMap<&str, &str> = deployed().map(|entry| (entry.path, entry.function)).collect();
     let line = |(path, function): (&&str, &&str)| format!("\"{path}\" = \"{function}\"\n");
     let expected: String = paths.iter().map(line).collect();
     WATCH.compare(|_| format!("{expected}\n"));

@@ -1,9 +1,10 @@
 //! Who calls: a person or program, of which companies, and what of them it may see.
 
 use super::problem::Problem;
-use super::scope::{Role, Scope, Scopes};
 use crate::domain::id::{ClientId, CompanyId};
+use crate::domain::scope::{Role, Scope, Scopes};
 use crate::domain::time::parse;
+use crate::domain::token::AccessToken;
 use crate::settings::Lookup;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::StatusCode;
@@ -64,6 +65,14 @@ impl Caller {
     pub fn with_role(company: CompanyId, subject: impl Into<String>, role: Role) -> Self {
         let (subject, scopes) = (subject.into(), role.scopes());
         Self { companies: [company].into(), subject, scopes, clients: None, window: None }
+    }
+
+    /// Who calls with a token of this machine.
+    #[must_use]
+    pub fn with_token(company: CompanyId, token: &AccessToken) -> Self {
+        let window = token.window.map(|(from, to)| Window { from, to });
+        let (scopes, subject) = (token.granted(), token.name.to_string());
+        Self { companies: [company].into(), subject, scopes, clients: token.clients.clone(), window }
     }
 
     /// Lets the caller act for its own companies only. Whether another company exists is not told.

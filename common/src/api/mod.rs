@@ -12,9 +12,10 @@ mod problem;
 mod revision;
 mod route;
 pub mod routes;
-mod scope;
+
 pub mod views;
 
+pub use crate::domain::scope::{Role, Scope, Scopes};
 pub use body::{Body, Explained, LARGEST_BODY, Parameters};
 pub use caller::{Caller, Claims, Window, lambda_caller};
 pub use header::{IdempotencyKey, IfNoneMatch};
@@ -23,4 +24,3 @@ pub use problem::{Problem, kinds};
 pub use revision::IfMatch;
 pub(crate) use route::route;
 pub use route::{Entry, Group, Method, Route, host};
-pub use scope::{Role, Scope, Scopes};

@@ -3,13 +3,14 @@
 pub mod kinds;
 
 use super::caller::UNAUTHENTICATED;
-use super::scope::Scope;
 use crate::app::connections::ConnectionError;
 use crate::app::evidence::EvidenceError;
 use crate::app::people::{KeyringError, PeopleError};
 use crate::app::runs::plan::PlanError;
+use crate::app::tokens::TokenError;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::InvalidId;
+use crate::domain::scope::Scope;
 use crate::store::StoreError;
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -286,6 +287,18 @@ impl From<PlanError> for Problem {
         match error {
             PlanError::Store(error) => error.into(),
             error @ PlanError::Queue(_) => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Store(error) => error.into(),
+            TokenError::Invalid(error) => Self::unprocessable("refused_token", error.to_string()),
+            error @ TokenError::Exists(_) => Self::conflict(error.to_string()),
+            TokenError::Unknown(_) => Self::not_found("token"),
+            error @ TokenError::Random => Self::unavailable(&error),
         }
     }
 }

@@ -25,7 +25,7 @@ use super::caller::Caller;
 use super::openapi::Handler;
 use super::problem::Problem;
 use super::problem::kinds::Kinds;
-use super::scope::Scope;
+use crate::domain::scope::Scope;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::HeaderValue;

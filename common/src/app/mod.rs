@@ -11,3 +11,4 @@ pub mod packs;
 pub mod people;
 pub mod runs;
 pub mod stack;
+pub mod tokens;

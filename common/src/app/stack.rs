@@ -15,6 +15,7 @@ use super::packs::signing::Signing;
 use super::packs::{PackDispatch, PackMaker, PackService, Shelf};
 use super::people::{PeopleKeyring, PeopleService};
 use super::runs::plan::Planner;
+use super::tokens::Tokens;
 use crate::aws::documents::Documents;
 use crate::aws::lambda::Aws;
 use crate::aws::queue::Queue;
@@ -112,6 +113,12 @@ pub trait Stack {
     #[cfg(feature = "pack")]
     fn pack_reader(&self) -> Result<super::packs::PackReader, Self::Error> {
         Ok(super::packs::PackReader { store: self.store()?, clock: self.clock() })
+    /// Access tokens, which one machine alone has.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn tokens(&self) -> Result<Tokens, Self::Error> {
+        Ok(Tokens { store: self.store()?, clock: self.clock() })
     }
 
     /// Policies, exceptions and attestations.

@@ -96,6 +96,11 @@ id!(
 );
 
 id!(
+    /// The name of an access token, which is also who calls with it.
+    TokenName,
+    "token name"
+);
+id!(
     /// The name of a policy, e.g. `baseline`.
     PolicyName,
     "policy name"

@@ -27,6 +27,7 @@ mod signed;
 mod stalled;
 mod table;
 mod timeline;
+mod tokens;
 
 pub use active::{ActiveRun, CheckpointRef, MESSAGE_LOST_AFTER};
 pub use audit::PlacedEvent;

@@ -12,6 +12,7 @@ mod outcome;
 mod progress;
 mod render;
 pub mod scheduler;
+mod serving;
 pub mod stack;
 pub mod storage;
 

@@ -50,6 +50,8 @@ kinds! {
     REFUSED_MAPPING = [422 "refused_mapping"];
     /// A part of the credential is empty.
     CREDENTIAL_EMPTY = [422 "credential_missing"];
+    /// A token that cannot be.
+    REFUSED_TOKEN = [422 "refused_token"];
     /// A change without `If-Match`.
     REVISION_NEEDED = [428 "revision_needed"];
     /// Huntress was asked, and could not be, or does not allow it.

@@ -12,6 +12,7 @@ mod people;
 mod portfolio;
 mod root;
 mod runs;
+mod tokens;
 
 #[cfg(feature = "pack")]
 use super::route::Entry;
@@ -22,6 +23,7 @@ use crate::app::evidence::EvidenceReader;
 use crate::app::packs::PackService;
 use crate::app::people::PeopleService;
 use crate::app::runs::plan::Planner;
+use crate::app::tokens::Tokens;
 use std::sync::Arc;
 
 /// The test of a connection, and the assignments that count: what asks Huntress and changes little.
@@ -48,11 +50,17 @@ pub const PEOPLE_API: Group<Arc<PeopleService>> =
 /// Packs and exports.
 #[cfg(feature = "pack")]
 pub const PACKS_API: Group<Arc<PackService>> = Group { function: "packs-api", nouns: &[packs::ROUTES] };
+/// Access tokens, on one machine alone.
+pub const TOKENS: Group<Arc<Tokens>> = Group { function: SERVE, nouns: &[tokens::ROUTES] };
+
+/// What stands for a function where `serve` alone answers.
+pub const SERVE: &str = "serve";
 
 /// The whole table.
 #[cfg(feature = "pack")]
 #[must_use]
 pub fn table() -> Vec<Entry> {
     let connections = CONNECTION_TEST.entries().chain(CONNECTIONS_API.entries()).chain(ON_DEMAND_SYNC.entries());
-    connections.chain(PEOPLE_API.entries()).chain(EVIDENCE_API.entries()).chain(PACKS_API.entries()).collect()
+    let evidence = EVIDENCE_API.entries().chain(PACKS_API.entries());
+    connections.chain(PEOPLE_API.entries()).chain(evidence).chain(TOKENS.entries()).collect()
 }

@@ -5,7 +5,7 @@ use crate::domain::guidance;
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::product::Product;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A caller, as this service understands the token.
@@ -25,7 +25,7 @@ pub struct Me {
 }
 
 /// A window of time, both ends among it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WindowView {
     /// Its first instant.

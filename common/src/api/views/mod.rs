@@ -12,6 +12,7 @@ mod log;
 mod packs;
 mod people;
 mod runs;
+mod tokens;
 
 pub use assignments::AssignmentList;
 pub use audit::{AuditEventView, AuditList};
@@ -29,3 +30,4 @@ pub use people::{
     HistoryEvent, IdentityAnswer, PeoplePage, PeopleReport, PersonAnswer, PersonHistory, PersonView, ProviderAnswer,
 };
 pub use runs::{ForecastAnswer, RunAnswer, RunList, RunView, SyncAnswer};
+pub use tokens::{NewToken, TokenList, TokenView};

@@ -6,6 +6,8 @@ use crate::domain::id::{
     ClientId, CompanyId, ConnectionId, ConnectionKey, DecisionId, PackId, PersonId, PolicyName, RunId,
 };
 use crate::domain::log::LogId;
+use crate::domain::id::DecisionId;
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey, PersonId, PolicyName, RunId, TokenName};
 use crate::domain::policy::PolicyVersion;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
@@ -149,6 +151,16 @@ pub(in crate::store) fn commits(
         from: format!("COMMIT#{}", instant(from)),
         to: format!("COMMIT#{}#~", instant(to)),
     }
+}
+
+/// The access tokens of one machine.
+pub(in crate::store) fn tokens(company: &CompanyId) -> Range {
+    Range::under(format!("TOKENS#{company}"), "TOKEN#")
+}
+
+pub(in crate::store) fn token(company: &CompanyId, name: &TokenName) -> Key {
+    let Range { pk, from, .. } = tokens(company);
+    Key { pk, sk: format!("{from}{name}") }
 }
 
 /// What somebody did, apart from the connections: who writes it reaches nothing else.

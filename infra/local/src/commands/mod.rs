@@ -13,6 +13,7 @@ mod given;
 mod people;
 mod runs;
 mod serve;
+mod tokens;
 
 use crate::arguments::{ActorArgs, Arguments, Listing, OfClient, OfClientAsOf, OfConnection, OfPerson, StorageArgs};
 use crate::outcome::CliError;
@@ -119,6 +120,9 @@ pub enum Command {
     Attest(decisions::attest::Options),
     /// Show what there is for each day and connection of a client, or why there is nothing
     Window(audit::window::Options),
+    /// Access tokens of this machine: who may do what over HTTP
+    #[command(subcommand)]
+    Token(tokens::Token),
     /// Run scheduler, queue, worker and HTTP on this machine
     Serve(serve::Options),
 }
@@ -169,6 +173,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Exception(command) => decisions::exception::run(command).await,
         Command::Attest(options) => decisions::attest::run(options).await,
         Command::Window(options) => audit::window::run(options).await,
+        Command::Token(command) => tokens::run(command).await,
         Command::Serve(options) => serve::run(options).await,
     }
 }

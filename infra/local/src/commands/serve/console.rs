@@ -9,20 +9,19 @@ use common::app::packs::PackService;
 use common::console::{Console, KnownToken, Sessions, Site, Tokens};
 use common::settings::environment;
 use common::store::StoreError;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use tower::ServiceExt;
 
-/// The token of the folder opens the console, too.
+/// What opens the API opens the console, too.
 impl Tokens for LocalCaller {
     fn caller<'a>(
         &'a self,
         token: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<KnownToken, StoreError>> + Send + 'a>> {
-        let known = self.is_token(token).then(|| (self.caller(), None));
-        Box::pin(ready(Ok(known)))
+        Box::pin(self.of(token))
     }
 }
 

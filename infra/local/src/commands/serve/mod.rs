@@ -7,6 +7,7 @@ use super::{faults, open, refuse_deployed};
 use crate::arguments::StorageArgs;
 use crate::demo::{COMPANY, Demo};
 use crate::outcome::CliError;
+use crate::serving::Serving;
 use crate::stack::LocalStack;
 use crate::{checkpoints, dispatcher, scheduler};
 use axum::Router;
@@ -99,11 +100,15 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
     let log = super::audit::evidence_log(&options.storage, &stack)?;
     let packs = super::audit::packs(&options.storage, &stack)?;
     let address = listener.local_addr().map_err(|error| CliError::other(error.to_string()))?;
+    let address_file = Serving::announce(&options.storage.data, address)
+        .map_err(|error| CliError::other(format!("the data folder cannot be written to: {error}")))?;
     let stop = CancellationToken::new();
     let stack = Arc::new(stack);
     recover(&stack, &options.storage.company).await?;
 
-    let caller = LocalCaller { token: token.into(), company: options.storage.company.clone() };
+    let Ok(tokens) = stack.parts.tokens();
+    let company = options.storage.company.clone();
+    let caller = LocalCaller { token: token.into(), company, tokens: Arc::new(tokens) };
     let console = console::console(&stack, super::audit::packs(&options.storage, &stack)?, address, caller.clone())?;
     let link = console::login_link(&console, &caller)?;
     let api = routes(&stack, packs).layer(from_fn_with_state(caller, identify));
@@ -133,6 +138,8 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
     runs.close();
     // What is not done by then is taken up at the next start: it stands in the table.
     let grace = Duration::from_secs(u64::from(options.grace_seconds));
+    // It may be gone with the folder.
+    drop(std::fs::remove_file(address_file));
     drop(
         tokio::time::timeout(grace, async { tokio::join!(http, dispatcher, scheduler, checkpoints, runs.wait()) })
             .await,
@@ -150,7 +157,7 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
 fn routes(stack: &LocalStack, packs: PackService) -> Router {
     let parts = &stack.parts;
     let (Ok(connections), Ok(planner)) = (parts.connections(), parts.planner());
-    let (Ok(people), Ok(evidence)) = (parts.people(), parts.evidence());
+    let (Ok(people), Ok(evidence), Ok(tokens)) = (parts.people(), parts.evidence(), parts.tokens());
     let connections = Arc::new(connections);
     host(
         table::CONNECTION_TEST
@@ -159,7 +166,8 @@ fn routes(stack: &LocalStack, packs: PackService) -> Router {
             .merge(table::ON_DEMAND_SYNC.router(Arc::new(planner)))
             .merge(table::PEOPLE_API.router(Arc::new(people)))
             .merge(table::EVIDENCE_API.router(Arc::new(evidence)))
-            .merge(table::PACKS_API.router(Arc::new(packs))),
+            .merge(table::PACKS_API.router(Arc::new(packs)))
+            .merge(table::TOKENS.router(Arc::new(tokens))),
     )
 }
 

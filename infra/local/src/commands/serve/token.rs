@@ -3,9 +3,13 @@
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
-use axum::response::Response;
-use common::api::{Caller, Role};
+use axum::response::{IntoResponse, Response};
+use common::api::{Caller, Problem, Role};
+use common::app::tokens::Tokens;
+use common::console::KnownToken;
 use common::domain::id::CompanyId;
+use common::domain::token::OWN;
+use common::store::StoreError;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,28 +18,41 @@ use std::sync::Arc;
 pub struct LocalCaller {
     pub token: Arc<str>,
     pub company: CompanyId,
+    pub tokens: Arc<Tokens>,
 }
 
 impl LocalCaller {
+    /// Who calls with a token, and until when it is good: the folder's own is Admin, another may what it was made for.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the tokens cannot be read.
+    pub async fn of(&self, token: &str) -> Result<KnownToken, StoreError> {
+        if self.is_token(token) {
+            return Ok(Some((self.caller(), None)));
+        }
+        let known = self.tokens.known(&self.company, token).await?;
+        Ok(known.map(|known| (Caller::with_token(self.company.clone(), &known), Some(known.expires_at))))
+    }
+
     /// Whether this is the folder's token. The time that it takes does not tell how much of it is right.
-    pub fn is_token(&self, given: &str) -> bool {
+    fn is_token(&self, given: &str) -> bool {
         aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), self.token.as_bytes()).is_ok()
     }
 
     /// Who has it.
     pub fn caller(&self) -> Caller {
-        Caller::with_role(self.company.clone(), "local", Role::Admin)
+        Caller::with_role(self.company.clone(), OWN, Role::Admin)
     }
 }
 
 pub async fn identify(State(local): State<LocalCaller>, mut request: Request, next: Next) -> Response {
-    let given = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    if given.is_some_and(|given| local.is_token(given)) {
-        request.extensions_mut().insert(local.caller());
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some(token) = given.and_then(|value| value.strip_prefix("Bearer ")) {
+        match local.of(token).await {
+            Ok(Some((caller, _))) => drop(request.extensions_mut().insert(caller)),
+            Ok(None) => {}
+            Err(error) => return Problem::from(error).into_response(),
+        }
     }
     next.run(request).await
 }

@@ -1,13 +1,14 @@
 //! What a caller may do: scopes, and the roles that are sets of them.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! scopes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// What a route asks of its caller.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Scope {
-            $($(#[$doc])* $variant,)*
+            $($(#[$doc])* #[serde(rename = $name)] $variant,)*
         }
 
         impl Scope {
@@ -116,13 +117,15 @@ impl FromIterator<Scope> for Scopes {
 }
 
 /// A role, as compliance platforms name them: a set of scopes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// May everything.
     Admin,
     /// Runs the evidence of a company, people among it.
     WorkspaceManager,
     /// Runs the connections.
+    #[serde(rename = "devops-engineer")]
     DevOpsEngineer,
     /// Reads everything, and changes nothing.
     AccessReviewer,
@@ -206,9 +209,11 @@ mod tests {
     fn names_are_read_back() {
         for scope in Scope::ALL {
             assert_eq!(Scope::parse(scope.as_str()), Some(*scope));
+            assert_eq!(serde_json::to_value(scope).unwrap(), scope.as_str());
         }
         for role in Role::ALL {
             assert_eq!(Role::parse(role.as_str()), Some(role));
+            assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
         }
         for (name, role) in [
             ("Workspace Manager", Some(Role::WorkspaceManager)),

@@ -1,0 +1,110 @@
+//! Access tokens of one machine. On AWS there are none: tokens are the issuer's.
+
+use crate::api::views::{NewToken, TokenList};
+use crate::api::{Body, Caller, CompanyWidePath, Method, Problem, Route, Scope, Window, path_params};
+use crate::app::tokens::Tokens;
+use crate::domain::audit::Actor;
+use crate::domain::id::{ClientId, CompanyId, TokenName};
+use crate::domain::token::TokenRequest;
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::routing::on;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const TOKENS: &str = "/v1/companies/{company}/tokens";
+const TOKEN: &str = "/v1/companies/{company}/tokens/{id}";
+
+pub(super) const ROUTES: &[Route<Arc<Tokens>>] = &[
+    Route::new(Method::Get, TOKENS, Scope::TokensWrite, |method| on(method, list)),
+    Route::new(Method::Post, TOKENS, Scope::TokensWrite, |method| on(method, add)),
+    Route::new(Method::Delete, TOKEN, Scope::TokensWrite, |method| on(method, revoke)),
+];
+
+/// The tokens of the company.
+async fn list(
+    State(tokens): State<Arc<Tokens>>,
+    CompanyWidePath { company, .. }: CompanyWidePath,
+) -> Result<Json<TokenList>, Problem> {
+    Ok(Json(tokens.list(&company).await?.into()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    name: TokenName,
+    role: Option<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    clients: BTreeSet<ClientId>,
+    from: Option<String>,
+    to: Option<String>,
+    expires_in_days: Option<u16>,
+}
+
+/// Makes a token, which this answer shows and no other.
+async fn add(
+    State(tokens): State<Arc<Tokens>>,
+    caller: Caller,
+    CompanyWidePath { company, subject, .. }: CompanyWidePath,
+    Body(wanted): Body<Wanted>,
+) -> Result<(StatusCode, Json<NewToken>), Problem> {
+    let window = match (wanted.from, wanted.to) {
+        (None, None) => None,
+        (Some(from), Some(to)) => {
+            let window = Window::parse(&format!("{from}/{to}"));
+            let wrong = "from and to must be days as 2026-01-01, or instants, the first one first";
+            let Window { from, to } = window.ok_or_else(|| Problem::unprocessable("refused_token", wrong))?;
+            Some((from, to))
+        }
+        _ => return Err(Problem::unprocessable("refused_token", "give both from and to, or neither")),
+    };
+    let request = TokenRequest {
+        name: wanted.name,
+        role: wanted.role,
+        scopes: wanted.scopes,
+        clients: wanted.clients,
+        window,
+        days: wanted.expires_in_days.unwrap_or(90),
+    };
+    // Nobody makes a token that may do more than they.
+    if let Some(more) = request.asks_for().iter().find(|scope| !caller.scopes.contains(*scope)) {
+        return Err(Problem::scope_missing(more));
+    }
+    let (token, kept) = tokens.add(&company, request, &Actor::api(subject)).await?;
+    Ok((StatusCode::CREATED, Json(NewToken::of(&token, kept))))
+}
+
+struct TokenPath {
+    company: CompanyId,
+    token: TokenName,
+    subject: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct Named {
+            id: String,
+        }
+        let CompanyWidePath { company, subject, .. } = CompanyWidePath::from_request_parts(parts, state).await?;
+        let Named { id } = path_params(parts, state).await?;
+        let token = TokenName::parse(id).map_err(|_| Problem::not_found("token"))?;
+        Ok(Self { company, token, subject })
+    }
+}
+
+/// Revokes a token: from now on it is good for nothing.
+async fn revoke(
+    State(tokens): State<Arc<Tokens>>,
+    TokenPath { company, token, subject }: TokenPath,
+) -> Result<StatusCode, Problem> {
+    tokens.revoke(&company, &token, &Actor::api(subject)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
