@@ -22,6 +22,7 @@ mod serve;
 mod server;
 mod stored;
 mod terminal;
+mod tokens;
 mod training;
 
 use chrono::{DateTime, Utc};

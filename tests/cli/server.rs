@@ -64,8 +64,13 @@ impl Server {
     }
 
     pub fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(method, path, headers, String::new())
+    }
+
+    /// With a body.
+    pub fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
         wait(async {
-            let mut request = client().request(method, format!("{}{path}", self.origin));
+            let mut request = client().request(method, format!("{}{path}", self.origin)).body(body);
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }

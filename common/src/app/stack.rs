@@ -113,6 +113,8 @@ pub trait Stack {
     #[cfg(feature = "pack")]
     fn pack_reader(&self) -> Result<super::packs::PackReader, Self::Error> {
         Ok(super::packs::PackReader { store: self.store()?, clock: self.clock() })
+    }
+
     /// Access tokens, which one machine alone has.
     ///
     /// # Errors

@@ -1,16 +1,15 @@
 //! Access tokens of one machine. On AWS there are none: tokens are the issuer's.
 
 use crate::api::views::{NewToken, TokenList};
-use crate::api::{Body, Caller, CompanyWidePath, Method, Problem, Route, Scope, Window, path_params};
+use crate::api::answer::Created;
+use crate::api::{Body, Caller, CompanyWidePath, Method, Problem, Route, Scope, Window, route};
 use crate::app::tokens::Tokens;
 use crate::domain::audit::Actor;
-use crate::domain::id::{ClientId, CompanyId, TokenName};
+use crate::domain::id::{ClientId, TokenName};
 use crate::domain::token::TokenRequest;
 use axum::Json;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::http::request::Parts;
-use axum::routing::on;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,9 +18,9 @@ const TOKENS: &str = "/v1/companies/{company}/tokens";
 const TOKEN: &str = "/v1/companies/{company}/tokens/{id}";
 
 pub(super) const ROUTES: &[Route<Arc<Tokens>>] = &[
-    Route::new(Method::Get, TOKENS, Scope::TokensWrite, |method| on(method, list)),
-    Route::new(Method::Post, TOKENS, Scope::TokensWrite, |method| on(method, add)),
-    Route::new(Method::Delete, TOKEN, Scope::TokensWrite, |method| on(method, revoke)),
+    route!(Method::Get, TOKENS, Scope::TokensWrite, list),
+    route!(Method::Post, TOKENS, Scope::TokensWrite, add, fails: [REFUSED_TOKEN, CONFLICT]),
+    route!(Method::Delete, TOKEN, Scope::TokensWrite, revoke, fails: [NOT_FOUND]),
 ];
 
 /// The tokens of the company.
@@ -33,6 +32,7 @@ async fn list(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TokenRequest))]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     name: TokenName,
@@ -52,7 +52,7 @@ async fn add(
     caller: Caller,
     CompanyWidePath { company, subject, .. }: CompanyWidePath,
     Body(wanted): Body<Wanted>,
-) -> Result<(StatusCode, Json<NewToken>), Problem> {
+) -> Result<Created<Json<NewToken>>, Problem> {
     let window = match (wanted.from, wanted.to) {
         (None, None) => None,
         (Some(from), Some(to)) => {
@@ -76,35 +76,22 @@ async fn add(
         return Err(Problem::scope_missing(more));
     }
     let (token, kept) = tokens.add(&company, request, &Actor::api(subject)).await?;
-    Ok((StatusCode::CREATED, Json(NewToken::of(&token, kept))))
+    let location = format!("/v1/companies/{company}/tokens/{}", kept.name);
+    Ok(Created { location, answer: Json(NewToken::of(&token, kept)) })
 }
 
-struct TokenPath {
-    company: CompanyId,
-    token: TokenName,
-    subject: String,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        #[derive(Deserialize)]
-        struct Named {
-            id: String,
-        }
-        let CompanyWidePath { company, subject, .. } = CompanyWidePath::from_request_parts(parts, state).await?;
-        let Named { id } = path_params(parts, state).await?;
-        let token = TokenName::parse(id).map_err(|_| Problem::not_found("token"))?;
-        Ok(Self { company, token, subject })
-    }
+#[derive(Deserialize)]
+struct OfToken {
+    id: String,
 }
 
 /// Revokes a token: from now on it is good for nothing.
 async fn revoke(
     State(tokens): State<Arc<Tokens>>,
-    TokenPath { company, token, subject }: TokenPath,
+    CompanyWidePath { company, subject, .. }: CompanyWidePath,
+    Path(OfToken { id }): Path<OfToken>,
 ) -> Result<StatusCode, Problem> {
+    let token = TokenName::parse(id).map_err(|_| Problem::not_found("token"))?;
     tokens.revoke(&company, &token, &Actor::api(subject)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

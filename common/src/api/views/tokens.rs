@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 /// The tokens of a company, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenList {
     /// All of them.
     pub items: Vec<TokenView>,
@@ -20,6 +21,7 @@ pub struct TokenList {
 
 /// A token, without what lets in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenView {
     /// Its name, which is also its id.
     pub id: TokenName,
@@ -65,6 +67,7 @@ impl From<Vec<AccessToken>> for TokenList {
 
 /// A new token: the one answer that shows it.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewToken {
     /// The token, for `Authorization: Bearer`.
     pub token: String,

@@ -3,11 +3,9 @@
 use super::Item;
 use crate::domain::decisions::Decision;
 use crate::domain::id::{
-    ClientId, CompanyId, ConnectionId, ConnectionKey, DecisionId, PackId, PersonId, PolicyName, RunId,
+    ClientId, CompanyId, ConnectionId, ConnectionKey, DecisionId, PackId, PersonId, PolicyName, RunId, TokenName,
 };
 use crate::domain::log::LogId;
-use crate::domain::id::DecisionId;
-use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey, PersonId, PolicyName, RunId, TokenName};
 use crate::domain::policy::PolicyVersion;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
