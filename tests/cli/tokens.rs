@@ -112,8 +112,7 @@ fn an_auditor_sees_the_own_clients_and_nothing_of_the_company() {
     home.on_data(&["sync", "edr"]).done();
     let server = Server::start(&home, &[]);
     let year = ["--from", "2020-01-01", "--to", "2099-12-31"];
-    let auditor =
-        secret(&made(&home, &[&["kpmg", "--role", "auditor", "--client", "acme"], &year[..]].concat()));
+    let auditor = secret(&made(&home, &[&["kpmg", "--role", "auditor", "--client", "acme"], &year[..]].concat()));
     let other = secret(&made(&home, &[&["pwc", "--role", "auditor", "--client", "other"], &year[..]].concat()));
     let past = secret(&made(
         &home,

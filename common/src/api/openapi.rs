@@ -544,6 +544,7 @@ fn parameter(name: &str) -> Option<Parameter> {
         "client" => ("The tenant whose compliance is measured.", ID),
         "connection" => ("One credential of the company at Huntress, for one product.", ID),
         "run" => ("One sync of one connection.", ID),
+        "id" => ("What was made, by the id that its answer has.", ID),
         "person" => ("A person, by the hash that stands for them.", "^[0-9a-f]{32}$"),
         "product" => ("The product.", "^huntress-(edr|sat)$"),
         _ => return None,

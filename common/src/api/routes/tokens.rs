@@ -1,7 +1,7 @@
 //! Access tokens of one machine. On AWS there are none: tokens are the issuer's.
 
-use crate::api::views::{NewToken, TokenList};
 use crate::api::answer::Created;
+use crate::api::views::{NewToken, TokenList};
 use crate::api::{Body, Caller, CompanyWidePath, Method, Problem, Route, Scope, Window, route};
 use crate::app::tokens::Tokens;
 use crate::domain::audit::Actor;
