@@ -193,6 +193,7 @@ impl Quality {
 /// ```
 /// use common::domain::quality::normalized;
 /// assert_eq!(normalized(" In-Progress "), "in_progress");
+/// assert_eq!(normalized("À\u{a0}Jour"), "à_jour");
 /// ```
 #[must_use]
 pub fn normalized(word: &str) -> std::borrow::Cow<'_, str> {
@@ -202,6 +203,25 @@ pub fn normalized(word: &str) -> std::borrow::Cow<'_, str> {
     }
     let form = |c: char| if c == '-' || c.is_whitespace() { '_' } else { c };
     word.to_lowercase().chars().map(form).collect::<String>().into()
+}
+
+/// Whether the [`normalized`] form of a word is this one, without making it: every agent has two such words.
+///
+/// ```
+/// use common::domain::quality::is_word;
+/// assert!(is_word(" In-Progress ", "in_progress") && is_word("OK", "ok") && is_word("o\u{212a}", "ok"));
+/// assert!(!is_word("in progress!", "in_progress") && !is_word("", "ok"));
+/// ```
+#[must_use]
+pub fn is_word(word: &str, form: &str) -> bool {
+    if !word.is_ascii() {
+        return normalized(word) == form;
+    }
+    let letters = word.trim().bytes().map(|byte| match byte {
+        b'-' | b' ' | b'\t'..=b'\r' => b'_',
+        other => other.to_ascii_lowercase(),
+    });
+    letters.eq(form.bytes())
 }
 
 #[cfg(test)]

@@ -73,7 +73,8 @@ impl Inflater {
                 continue;
             };
             if out.len() == out.capacity() {
-                out.reserve(STEP);
+                // In small steps: three lists are read at a time, and each keeps its buffer from page to page.
+                out.reserve_exact(STEP);
             }
             let before = (member.total_in(), member.total_out());
             let status = member.decompress_vec(piece, out, FlushDecompress::None).map_err(|_| BodyProblem::Damaged)?;
@@ -101,7 +102,7 @@ impl Inflater {
             if out.len() < out.capacity() {
                 return Ok(());
             }
-            out.reserve(STEP);
+            out.reserve_exact(STEP);
             let status = member.decompress_vec(&[], out, FlushDecompress::None).map_err(|_| BodyProblem::Damaged)?;
             if out.len() > most {
                 return Err(BodyProblem::TooLarge);

@@ -34,7 +34,7 @@ impl Scalar<'_> {
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
-            Self::Text(text) if !text.trim().is_empty() => Some(text),
+            Self::Text(text) if text.contains(|c: char| !c.is_whitespace()) => Some(text),
             _ => None,
         }
     }

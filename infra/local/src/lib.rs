@@ -35,7 +35,13 @@ pub fn main() -> ExitCode {
     }
     let serves = matches!(arguments.command, Some(commands::Command::Serve(_)));
     outcome::start_logging(arguments.verbose, serves);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // What does one thing at a time is faster on one thread: nothing is handed from one to another and back.
+    let mut builder = if serves {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             return outcome::report(&outcome::CliError::other(format!("the runtime does not start: {error}")));

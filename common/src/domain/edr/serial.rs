@@ -44,17 +44,25 @@ pub fn is_junk(serial_number: &str) -> bool {
         "filled", "default", "serial", "system", "none", "not ", "not_", "unknown", "invalid", "oem", "o.e.m",
         "chassis", "empty",
     ];
-    let signs = || serial_number.bytes().filter(u8::is_ascii_alphanumeric);
-    let one_sign = signs().next().is_none_or(|first| signs().all(|sign| sign == first));
-    if one_sign || signs().count() < 4 {
+    // In one pass: there is one for each of a large account's agents.
+    let mut signs = serial_number.bytes().filter(u8::is_ascii_alphanumeric);
+    let Some(mut last) = signs.next() else { return true };
+    let (mut count, mut digits) = (1, usize::from(last.is_ascii_digit()));
+    let (mut one_sign, mut counts_up) = (true, true);
+    for sign in signs {
+        one_sign &= sign == last;
+        counts_up &= sign == if last == b'9' { b'0' } else { last + 1 };
+        digits += usize::from(sign.is_ascii_digit());
+        (last, count) = (sign, count + 1);
+    }
+    if one_sign || count < 4 {
         return true;
     }
-    if signs().all(|sign| sign.is_ascii_digit()) {
-        return signs().zip(signs().skip(1)).all(|(one, next)| (one - b'0' + 1) % 10 == next - b'0');
+    if digits == count {
+        return counts_up;
     }
     // Real numbers have digits, phrases have none.
-    let has_digit = signs().any(|sign| sign.is_ascii_digit());
-    !has_digit && {
+    digits == 0 && {
         let lower = serial_number.to_lowercase();
         PHRASES.iter().any(|phrase| lower.contains(phrase))
     }

@@ -11,12 +11,13 @@ use crate::domain::evidence::RecordsRead;
 use crate::domain::facts::ended::{EndedTally, day_since};
 use crate::domain::facts::{Histogram, Seconds};
 use crate::domain::id::RecordKey;
-use crate::domain::quality::{Quality, QualityCode, normalized};
+use crate::domain::quality::{Quality, QualityCode, is_word, normalized};
 use crate::domain::seen::SeenIds;
 use crate::domain::text;
 use crate::domain::time::{ParsedTimestamp, is_future, nanos_between};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 /// What the source says of one organization.
@@ -259,16 +260,15 @@ impl Counts {
             found(FindingKind::AgentWithoutEdr, None);
         }
         if let Some(word) = agent.defender_status {
-            let healthy = matches!(normalized(word).as_ref(), "healthy" | "protected");
+            let healthy = is_word(word, "healthy") || is_word(word, "protected");
             agents.defender.note(healthy);
             if !healthy {
                 found(FindingKind::AgentDefenderUnhealthy, None);
             }
         }
         if let Some(word) = agent.firewall_status {
-            let word = normalized(word);
-            agents.firewall.note(word != "disabled");
-            if word == "isolated" {
+            agents.firewall.note(!is_word(word, "disabled"));
+            if is_word(word, "isolated") {
                 agents.isolated += 1;
                 found(FindingKind::AgentIsolated, None);
             }
@@ -451,7 +451,8 @@ pub struct EdrTally {
     organizations: BTreeMap<RecordKey, Organization>,
     seen_agents: SeenIds,
     seen_incidents: SeenIds,
-    counts: HashMap<Option<RecordKey>, Counts>,
+    /// Apart from the table, whose empty places would otherwise be as large as counts.
+    counts: HashMap<Option<RecordKey>, Box<Counts>>,
     read: RecordsRead,
     /// Organizations, agents, incident reports.
     lists: [ListRead; 3],
@@ -558,7 +559,7 @@ impl EdrTally {
             let sum = listed.map(count).try_fold(0_u64, |sum, count| Some(sum.saturating_add(count?)));
             sum.filter(|_| !self.organizations.is_empty())
         };
-        let counted = self.counts.values().map(Counts::agents).sum();
+        let counted = self.counts.values().map(|counts| counts.agents()).sum();
         let incidents = list("incident_reports", incident_reports, self.read.incident_reports);
         let different = incidents.unique;
         vec![
@@ -588,9 +589,15 @@ impl EdrTally {
             }
         }
         for (organization, counts) in other.counts {
-            let mine = self.counts.entry(organization).or_default();
-            mine.add(&counts);
-            mine.candidates.append(&counts.candidates);
+            match self.counts.entry(organization) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(counts);
+                }
+                Entry::Occupied(mut mine) => {
+                    mine.get_mut().add(&counts);
+                    mine.get_mut().candidates.append(&counts.candidates);
+                }
+            }
         }
         for (mine, theirs) in self.lists.iter_mut().zip(&other.lists) {
             mine.pages.join(&theirs.pages, theirs.pages.request());
@@ -668,6 +675,6 @@ impl EdrTally {
 
     /// The counts of one organization, listed or not; `None` for what belongs to none.
     pub(super) fn counts(&self) -> impl Iterator<Item = (Option<RecordKey>, &Counts)> {
-        self.counts.iter().map(|(key, counts)| (*key, counts))
+        self.counts.iter().map(|(key, counts)| (*key, &**counts))
     }
 }
