@@ -13,7 +13,7 @@ use common::domain::mapping::Mapping;
 use common::domain::policy::ClientPolicies;
 use common::domain::product::Product;
 use common::domain::quality::QualityCode;
-use common::huntress::collection::{Collected, Instants};
+use common::huntress::collection::{Instants, PartOutcome};
 use common::huntress::edr::{EdrClient, EdrCredential, EdrState};
 use common::huntress::origin::Origin;
 use common::huntress::progress::Progress;
@@ -130,7 +130,7 @@ impl Collector {
         );
         let client = EdrClient::new(&transport, &credential).with_max_pages(max_pages);
         let state = EdrState::new(self.limits.clone(), job.as_of);
-        let Collected::Complete(tally) = client.collect(state, instants).await? else { panic!("a pause") };
+        let PartOutcome::Complete(tally) = client.collect(state, instants).await? else { panic!("a pause") };
         let api_calls = self.progress.requests();
         Ok((tally, Collection { collected_at: as_of(), duration_ms: 0, api_calls, run: None }))
     }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fmt;
 
 /// A text that cannot be used as an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +17,38 @@ fn check(text: &str, kind: &'static str) -> Result<(), InvalidId> {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     if good { Ok(()) } else { Err(InvalidId { kind }) }
 }
+
+/// Lets a text with a parsing constructor be shown, read and stored as that text.
+macro_rules! as_text {
+    ($name:ident, $error:ident) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $error;
+            fn from_str(text: &str) -> Result<Self, $error> {
+                Self::parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $error;
+            fn try_from(text: String) -> Result<Self, $error> {
+                Self::parse(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+    };
+}
+pub(in crate::domain) use as_text;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
@@ -46,31 +77,7 @@ macro_rules! id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = InvalidId;
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
-                Self::parse(text)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = InvalidId;
-            fn try_from(text: String) -> Result<Self, InvalidId> {
-                Self::parse(text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(id: $name) -> String {
-                id.0
-            }
-        }
+        as_text!($name, InvalidId);
     };
 }
 
@@ -167,31 +174,7 @@ impl PersonId {
     }
 }
 
-impl fmt::Display for PersonId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::str::FromStr for PersonId {
-    type Err = InvalidPersonId;
-    fn from_str(text: &str) -> Result<Self, InvalidPersonId> {
-        Self::parse(text)
-    }
-}
-
-impl TryFrom<String> for PersonId {
-    type Error = InvalidPersonId;
-    fn try_from(text: String) -> Result<Self, InvalidPersonId> {
-        Self::parse(text)
-    }
-}
-
-impl From<PersonId> for String {
-    fn from(id: PersonId) -> String {
-        id.0
-    }
-}
+as_text!(PersonId, InvalidPersonId);
 
 /// The id of a vendor record, in a fixed size, for comparing only.
 ///

@@ -21,26 +21,26 @@ impl Instants {
     }
 }
 
-/// How a part of a collection ended that did not fail.
+/// How a part of a collection ended that did not fail; `State` is what it goes on from.
 #[derive(Debug)]
-pub enum Collected<Whole, State> {
+pub enum PartOutcome<Whole, State> {
     /// Everything is read.
     Complete(Whole),
     /// It may go on later, from where it is.
     Paused {
         /// How far it has come.
-        state: Box<State>,
+        state: State,
         /// From when on it may.
         until: DateTime<Utc>,
     },
 }
 
-impl<Whole, State> Collected<Whole, State> {
+impl<Whole, State> PartOutcome<Whole, State> {
     /// The same with something made of the whole.
-    pub fn map<T>(self, make: impl FnOnce(Whole) -> T) -> Collected<T, State> {
+    pub fn map<T>(self, make: impl FnOnce(Whole) -> T) -> PartOutcome<T, State> {
         match self {
-            Self::Complete(whole) => Collected::Complete(make(whole)),
-            Self::Paused { state, until } => Collected::Paused { state, until },
+            Self::Complete(whole) => PartOutcome::Complete(make(whole)),
+            Self::Paused { state, until } => PartOutcome::Paused { state, until },
         }
     }
 }

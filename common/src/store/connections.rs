@@ -12,7 +12,7 @@ use crate::domain::sat::SatSettings;
 use crate::domain::sat::id::SatId;
 use crate::domain::time::parse;
 use crate::store::table::Item;
-use crate::store::table::items::{Change, Record, put_new, text};
+use crate::store::table::items::{Applied, Change, Record, put_new, text};
 use crate::store::table::keys::{self, DUE_INDEX, DUE_SHARDS};
 use crate::store::table::queries::Consistency;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -268,10 +268,12 @@ impl Store {
 
     async fn change_existing(&self, change: Change) -> Result<Item, StoreError> {
         match change.apply(&self.client, &self.table).await? {
-            Ok(changed) => Ok(changed),
-            Err(None) => Err(StoreError::NotFound { record: Connection::KIND }),
+            Applied::Changed(changed) => Ok(changed),
+            Applied::Missing => Err(StoreError::NotFound { record: Connection::KIND }),
             // The only condition is a known version, and reading says so.
-            Err(Some(item)) => Connection::from_item(item).and(Err(StoreError::Conflict { record: Connection::KIND })),
+            Applied::Refused(item) => {
+                Connection::from_item(item).and(Err(StoreError::Conflict { record: Connection::KIND }))
+            }
         }
     }
 
@@ -289,25 +291,36 @@ impl Store {
     }
 
     async fn due_in(&self, shard: u8, now: DateTime<Utc>) -> Result<Vec<DueConnection>, StoreError> {
+        self.index_entries(keys::shard(shard), now, |item| {
+            let ConnectionKey { company, connection } = keys::parse_connection(item)?;
+            Some(DueConnection { due_at: parse(item.get("due_at")?.as_s().ok()?)?, company, connection })
+        })
+        .await
+    }
+
+    /// The entries of a shard of the index that are due by an instant, earliest first.
+    pub(super) async fn index_entries<T>(
+        &self,
+        shard: String,
+        due_by: DateTime<Utc>,
+        read: impl Fn(&Item) -> Option<T>,
+    ) -> Result<Vec<T>, StoreError> {
         let mut items = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(DUE_INDEX)
-            .key_condition_expression("due_shard = :shard AND due_at <= :now")
-            .expression_attribute_values(":shard", text(keys::shard(shard)))
-            .expression_attribute_values(":now", text(keys::instant(now)))
+            .key_condition_expression("due_shard = :shard AND due_at <= :by")
+            .expression_attribute_values(":shard", text(shard))
+            .expression_attribute_values(":by", text(keys::instant(due_by)))
             .set_limit(self.page_size)
             .into_paginator()
             .items()
             .send();
-        let mut due = Vec::new();
+        let mut entries = Vec::new();
         while let Some(item) = items.try_next().await? {
-            let entry = keys::parse_connection(&item).and_then(|ConnectionKey { company, connection }| {
-                Some(DueConnection { due_at: parse(item.get("due_at")?.as_s().ok()?)?, company, connection })
-            });
-            due.push(entry.ok_or_else(|| StoreError::corrupt("entry of the index due", "at its keys"))?);
+            entries.push(read(&item).ok_or_else(|| StoreError::corrupt("entry of the index due", "at its keys"))?);
         }
-        Ok(due)
+        Ok(entries)
     }
 }

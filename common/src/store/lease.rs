@@ -5,7 +5,7 @@ use super::error::StoreError;
 use super::{ATTEMPTS, Store};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::run::{Run, RunStatus};
-use crate::store::table::items::{Change, Record, number, text};
+use crate::store::table::items::{Applied, Change, Record, number, text};
 use crate::store::table::keys;
 use crate::store::table::transactions::Outcome;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
@@ -200,10 +200,10 @@ impl Store {
         let renewed = Lease { until: now + lease_for, ..lease.clone() };
         let change = lease.change().set("lease_until", &renewed.until)?;
         match change.apply(&self.client, &self.table).await? {
-            Ok(_) => Ok(renewed),
-            Err(None) => Err(StoreError::LeaseLost),
+            Applied::Changed(_) => Ok(renewed),
+            Applied::Missing => Err(StoreError::LeaseLost),
             // Reading names a version that is not known.
-            Err(Some(item)) => ActiveRun::from_item(item).and(Err(StoreError::LeaseLost)),
+            Applied::Refused(item) => ActiveRun::from_item(item).and(Err(StoreError::LeaseLost)),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::domain::id::{CompanyId, ConnectionId, ConnectionKey};
 use crate::domain::run::Run;
 use crate::domain::stalled::RunProgress;
 use crate::store::table::items::{Change, Record, number, text};
-use crate::store::table::keys::{self, DUE_INDEX, DUE_SHARDS};
+use crate::store::table::keys::{self, DUE_SHARDS};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 
@@ -58,29 +58,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub async fn active_since(&self, due_by: DateTime<Utc>) -> Result<Vec<ConnectionKey>, StoreError> {
-        let shards = (0..DUE_SHARDS).map(|shard| self.active_in(shard, due_by));
+        let shards =
+            (0..DUE_SHARDS).map(|shard| self.index_entries(keys::active_shard(shard), due_by, keys::parse_active));
         Ok(try_join_all(shards).await?.into_iter().flatten().collect())
-    }
-
-    async fn active_in(&self, shard: u8, due_by: DateTime<Utc>) -> Result<Vec<ConnectionKey>, StoreError> {
-        let mut items = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(DUE_INDEX)
-            .key_condition_expression("due_shard = :shard AND due_at <= :by")
-            .expression_attribute_values(":shard", text(keys::active_shard(shard)))
-            .expression_attribute_values(":by", text(keys::instant(due_by)))
-            .set_limit(self.page_size)
-            .into_paginator()
-            .items()
-            .send();
-        let mut found = Vec::new();
-        while let Some(item) = items.try_next().await? {
-            let of = keys::parse_active(&item);
-            found.push(of.ok_or_else(|| StoreError::corrupt("entry of the index due", "at its keys"))?);
-        }
-        Ok(found)
     }
 
     /// The run of a connection that has not ended, if there is one.
@@ -107,7 +87,7 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn note_resent(&self, found: &StalledRun, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let change = found.unchanged()?.set("resent", &(found.active.resent + 1))?.set("resent_at", &now)?;
-        Ok(change.apply(&self.client, &self.table).await?.is_ok())
+        Ok(change.apply(&self.client, &self.table).await?.is_changed())
     }
 
     /// Takes a run that is to be given up, so that no worker gets it any more: what it wants to write is refused by the table. `None` if the run is not as
@@ -138,6 +118,6 @@ impl Store {
             .set("owner", &lease.owner)?
             .set("lease_until", &lease.until)?
             .remove("continue_at");
-        Ok(change.apply(&self.client, &self.table).await?.is_ok().then_some(lease))
+        Ok(change.apply(&self.client, &self.table).await?.is_changed().then_some(lease))
     }
 }

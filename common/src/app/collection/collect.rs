@@ -9,7 +9,7 @@ use crate::domain::failure::Failure;
 use crate::domain::id::RunId;
 use crate::domain::sat::SatSettings;
 use crate::domain::sat::bundle::{RateLimitWarning, SatCollection, SatTally};
-use crate::huntress::collection::{Collected, Instants};
+use crate::huntress::collection::{Instants, PartOutcome};
 use crate::huntress::connection_test::TestReport;
 use crate::huntress::edr::{EdrClient, EdrCredential, EdrState};
 use crate::huntress::error::used_up;
@@ -120,10 +120,10 @@ pub struct Job {
 }
 
 /// What a run that cannot be continued has read.
-fn whole<W, S>(collected: Collected<W, S>) -> Result<W, Failure> {
+fn whole<W, S>(collected: PartOutcome<W, S>) -> Result<W, Failure> {
     match collected {
-        Collected::Complete(whole) => Ok(whole),
-        Collected::Paused { until, .. } => Err(used_up(until)),
+        PartOutcome::Complete(whole) => Ok(whole),
+        PartOutcome::Paused { until, .. } => Err(used_up(until)),
     }
 }
 
@@ -168,7 +168,7 @@ impl Huntress {
         state: EdrState,
         started_at: DateTime<Utc>,
         job: Job,
-    ) -> Result<Collected<(EdrTally, Collection), EdrState>, Failure> {
+    ) -> Result<PartOutcome<(EdrTally, Collection), Box<EdrState>>, Failure> {
         let transport = self.transport(&self.origins.edr, job.limiter, job.wait_policy, Arc::clone(&job.progress));
         let instants = Instants { as_of: job.as_of, observed_at: job.as_of_given.then_some(job.as_of) };
         let collected = EdrClient::new(&transport, credential).collect(state, instants).await?;
@@ -219,7 +219,7 @@ impl Huntress {
         started_at: DateTime<Utc>,
         configured: Option<&str>,
         job: Job,
-    ) -> Result<Collected<(SatState, SatCollection), SatState>, Failure> {
+    ) -> Result<PartOutcome<(SatState, SatCollection), Box<SatState>>, Failure> {
         let instants = Instants { as_of: job.as_of, observed_at: job.as_of_given.then_some(job.as_of) };
         // Learners are told apart by hashes that no other run can be compared with.
         let seed = job.run.as_ref().map_or_else(|| format!("{:032x}", fastrand::u128(..)), ToString::to_string);

@@ -23,7 +23,7 @@ use crate::domain::sat::bundle::bundle_of;
 use crate::domain::sat::id::SatId;
 use crate::domain::schedule::Schedule;
 use crate::domain::time::is_ahead;
-use crate::huntress::collection::Collected;
+use crate::huntress::collection::PartOutcome;
 use crate::huntress::edr::{EdrCredential, EdrState};
 use crate::huntress::progress::Progress;
 use crate::huntress::retry::WaitPolicy;
@@ -160,11 +160,11 @@ impl Worker {
             Box::pin(self.collect(&lease, &message.run, deadline, &progress)).await
         };
         let processed = match collected {
-            Ok(Part::Last(collected)) => match self.commit(&lease, collected, &progress).await {
+            Ok(PartOutcome::Complete(collected)) => match self.commit(&lease, collected, &progress).await {
                 Err(error) if will_never_be_stored(&error) => self.fail(&lease, not_stored(&error), &progress).await,
                 committed => committed,
             },
-            Ok(Part::Paused { state, until }) => self.suspend(&lease, &state, until, &progress).await,
+            Ok(PartOutcome::Paused { state, until }) => self.suspend(&lease, &state, until, &progress).await,
             Err(AttemptError::Permanent(failure)) => self.fail(&lease, failure, &progress).await,
             Err(AttemptError::Transient(error)) => return Err(error),
         };
@@ -248,7 +248,7 @@ impl Worker {
         run: &RunId,
         deadline: DateTime<Utc>,
         progress: &Arc<Progress>,
-    ) -> Result<Part, AttemptError> {
+    ) -> Result<PartOutcome<CollectedEvidence, Vec<u8>>, AttemptError> {
         let (company, id) = (lease.company(), lease.connection());
         let Some(connection) = self.store.connection(company, id).await? else {
             let message = "the connection was removed while its run was waiting";
@@ -292,13 +292,14 @@ impl Worker {
             tracing::warn!(connection = %connection.id, %error, "other workers do not know what this one sent");
         }
         let collected = match collected? {
-            Collected::Complete(collected) => collected,
-            Collected::Paused { state, until } => {
+            PartOutcome::Complete(collected) => collected,
+            PartOutcome::Paused { state, until } => {
                 let done = progress.done();
                 checkpoint.idle = if done.pages == checkpoint.done.pages { checkpoint.idle + 1 } else { 0 };
-                (checkpoint.done, checkpoint.lists) = (done, *state);
-                let paused = pause(&checkpoint, lease.as_of(), until);
-                return Ok(paused.map_err(|failure| failure.about(connection.product))?);
+                (checkpoint.done, checkpoint.lists) = (done, state);
+                let state = kept_until(until, &checkpoint, lease.as_of());
+                let state = state.map_err(|failure| failure.about(connection.product))?;
+                return Ok(PartOutcome::Paused { state, until });
             }
         };
         if let Some(account) = &collected.account
@@ -307,7 +308,7 @@ impl Worker {
             let found = ConnectionChange { account_id: Some(account.clone()), ..Default::default() };
             self.store.change_connection(company, id, found).await?;
         }
-        Ok(Part::Last(collected))
+        Ok(PartOutcome::Complete(collected))
     }
 
     async fn collect_edr(
@@ -317,19 +318,19 @@ impl Worker {
         state: EdrState,
         started_at: DateTime<Utc>,
         job: Job,
-    ) -> Result<Collected<CollectedEvidence, Lists>, AttemptError> {
+    ) -> Result<PartOutcome<CollectedEvidence, Lists>, AttemptError> {
         let as_of = job.as_of;
         let collected = self.huntress.continue_edr(credential, state, started_at, job).await?;
         let (tally, collection) = match collected {
-            Collected::Complete(whole) => whole,
-            Collected::Paused { state, until } => {
-                return Ok(Collected::Paused { state: Box::new(Lists::Edr(state)), until });
+            PartOutcome::Complete(whole) => whole,
+            PartOutcome::Paused { state, until } => {
+                return Ok(PartOutcome::Paused { state: Lists::Edr(state), until });
             }
         };
         let policies = self.policies(connection, as_of).await?;
         let bundles = split(&tally, &collection, &connection.company, &connection.mapping, &policies);
         let evidence = bundles.iter().map(|bundle| record(Product::Edr, bundle.tenant.client_id.as_ref(), bundle));
-        Ok(Collected::Complete(CollectedEvidence {
+        Ok(PartOutcome::Complete(CollectedEvidence {
             evidence: evidence.collect::<Result<_, _>>()?,
             records: tally.records_read().into(),
             policies: policies.hashes(bundles.iter().map(|bundle| bundle.tenant.client_id.as_ref())),
@@ -346,10 +347,9 @@ impl Worker {
         (state, people): (SatState, Option<Vec<u8>>),
         started_at: DateTime<Utc>,
         job: Job,
-    ) -> Result<Collected<CollectedEvidence, Lists>, AttemptError> {
-        let paused = |state, people, until| {
-            Ok(Collected::Paused { state: Box::new(Lists::Sat(Box::new(state), people)), until })
-        };
+    ) -> Result<PartOutcome<CollectedEvidence, Lists>, AttemptError> {
+        let paused =
+            |state, people, until| Ok(PartOutcome::Paused { state: Lists::Sat(Box::new(state), people), until });
         let (as_of, progress) = (job.as_of, Arc::clone(&job.progress));
         let transport = self.huntress.sat_transport(&job);
         let client = match SatClient::open(&transport, credential).await {
@@ -365,8 +365,8 @@ impl Worker {
         let configured = connection.account_id.as_ref().map(SatId::as_str);
         let collected = self.huntress.continue_sat(&client, state, tracked, started_at, configured, job).await?;
         let (state, mut collection) = match collected {
-            Collected::Complete(whole) => whole,
-            Collected::Paused { state, until } => {
+            PartOutcome::Complete(whole) => whole,
+            PartOutcome::Paused { state, until } => {
                 let people = tracking.map(|tracking| tracking.seal(lease.run())).transpose()?;
                 return paused(*state, people, until);
             }
@@ -388,7 +388,7 @@ impl Worker {
             };
             record(Product::Sat, Some(client), &bundle)
         });
-        Ok(Collected::Complete(CollectedEvidence {
+        Ok(PartOutcome::Complete(CollectedEvidence {
             evidence: evidence.collect::<Result<_, _>>()?,
             records: tally.records_read().into(),
             policies: policies.hashes(connection.mapping.clients().into_iter().map(Some)),
@@ -431,14 +431,8 @@ fn will_never_be_stored(error: &StoreError) -> bool {
     }
 }
 
-/// How a part of a run ends that does not fail.
-enum Part {
-    Last(CollectedEvidence),
-    Paused { state: Vec<u8>, until: DateTime<Utc> },
-}
-
 /// What is kept of a run that goes on at `until`; it fails if there is no sense in that.
-fn pause(checkpoint: &Checkpoint, as_of: DateTime<Utc>, until: DateTime<Utc>) -> Result<Part, Failure> {
+fn kept_until(until: DateTime<Utc>, checkpoint: &Checkpoint, as_of: DateTime<Utc>) -> Result<Vec<u8>, Failure> {
     if checkpoint.idle > IDLE_PARTS {
         let message =
             "the request limit of the account, or its server, let no page through in several parts of the run";
@@ -448,9 +442,7 @@ fn pause(checkpoint: &Checkpoint, as_of: DateTime<Utc>, until: DateTime<Utc>) ->
         let message = "the request limit of the account does not allow to read its lists within a day";
         return Err(Failure::new(FailureCode::RateLimited, message));
     }
-    let state = checkpoint.encode();
-    let state = state.ok_or_else(|| Failure::new(FailureCode::Storage, "the checkpoint cannot be written"))?;
-    Ok(Part::Paused { state, until })
+    checkpoint.encode().ok_or_else(|| Failure::new(FailureCode::Storage, "the checkpoint cannot be written"))
 }
 
 /// What a collection brings to the commit.

@@ -1,5 +1,6 @@
 //! Ids of training records: those that become part of a path, and those of people, which are never kept as they are.
 
+use crate::domain::id::as_text;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -41,31 +42,7 @@ impl SatId {
     }
 }
 
-impl fmt::Display for SatId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::str::FromStr for SatId {
-    type Err = InvalidSatId;
-    fn from_str(text: &str) -> Result<Self, InvalidSatId> {
-        Self::parse(text)
-    }
-}
-
-impl TryFrom<String> for SatId {
-    type Error = InvalidSatId;
-    fn try_from(text: String) -> Result<Self, InvalidSatId> {
-        Self::parse(text)
-    }
-}
-
-impl From<SatId> for String {
-    fn from(id: SatId) -> String {
-        id.0
-    }
-}
+as_text!(SatId, InvalidSatId);
 
 /// A learner, as 16 bytes for comparing within one run: the first 128 bits of the SHA-256 of the run and the learner's id.
 ///

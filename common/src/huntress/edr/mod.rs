@@ -3,7 +3,7 @@
 mod records;
 mod test;
 
-use super::collection::{Collected, Instants, MAX_PAGES};
+use super::collection::{Instants, MAX_PAGES, PartOutcome};
 use super::error::FetchError;
 use super::pagination::Cursor;
 use super::request::{Auth, Get, Response};
@@ -91,19 +91,19 @@ impl<'a> EdrClient<'a> {
         &self,
         mut state: EdrState,
         instants: Instants,
-    ) -> Result<Collected<EdrTally, EdrState>, Failure> {
+    ) -> Result<PartOutcome<EdrTally, Box<EdrState>>, Failure> {
         let paused = tokio::try_join!(
             self.read_list(EdrList::Organizations, &mut state.organizations, instants),
             self.read_list(EdrList::Agents, &mut state.agents, instants),
             self.read_list(EdrList::IncidentReports, &mut state.incident_reports, instants),
         )?;
         if let Some(until) = <[_; 3]>::from(paused).into_iter().flatten().max() {
-            return Ok(Collected::Paused { state: Box::new(state), until });
+            return Ok(PartOutcome::Paused { state: Box::new(state), until });
         }
         state.agents.tally.note_reinstalls();
         let tally = state.organizations.tally.and(state.agents.tally).and(state.incident_reports.tally);
         tally.check().map_err(|error| inconsistent(&error))?;
-        Ok(Collected::Complete(tally))
+        Ok(PartOutcome::Complete(tally))
     }
 
     /// Reads a list on from where it is; with the instant from which on it may be gone on with, if it has to pause.

@@ -49,6 +49,8 @@ enum Answer {
     Document(String),
     Address(String),
     Nothing(&'static str),
+    /// The source answered that there is none; in short how.
+    Refused(String),
 }
 
 impl SatClient<'_> {
@@ -68,12 +70,12 @@ impl SatClient<'_> {
         let got = self.get(&path, &query, ACCEPT, &mut buffer, &mut read).await;
         let answer = got.map(|()| answer);
         let address = match none_or(answer)? {
-            Err(answer) => return Ok(Fetched::NoneAvailable { answer }),
-            Ok(Answer::Document(content_type)) => {
+            Answer::Refused(answer) => return Ok(Fetched::NoneAvailable { answer }),
+            Answer::Document(content_type) => {
                 return Ok(Fetched::Document { bytes: buffer, content_type, source: format!("GET {path}") });
             }
-            Ok(Answer::Nothing(why)) => return Ok(Fetched::NoneAvailable { answer: why.to_owned() }),
-            Ok(Answer::Address(address)) => address,
+            Answer::Nothing(why) => return Ok(Fetched::NoneAvailable { answer: why.to_owned() }),
+            Answer::Address(address) => address,
         };
         let Some((path, query)) = self.transport.origin().below(&address) else {
             let answer = "a link to a host that is not allowed, which is not followed".to_owned();
@@ -89,13 +91,13 @@ impl SatClient<'_> {
         let got = self.transport.get(get, &mut buffer, &mut read).await;
         let answer = got.map(|()| answer);
         Ok(match none_or(answer)? {
-            Err(answer) => Fetched::NoneAvailable { answer: format!("{answer} at the link") },
-            Ok(Answer::Document(content_type)) => {
+            Answer::Refused(answer) => Fetched::NoneAvailable { answer: format!("{answer} at the link") },
+            Answer::Document(content_type) => {
                 // The name of the file may be the learner's.
                 let source = "GET, at the link in the answer of completion-certificate".to_owned();
                 Fetched::Document { bytes: buffer, content_type, source }
             }
-            Ok(Answer::Address(_) | Answer::Nothing(_)) => {
+            Answer::Address(_) | Answer::Nothing(_) => {
                 Fetched::NoneAvailable { answer: "no document at the link".to_owned() }
             }
         })
@@ -103,14 +105,13 @@ impl SatClient<'_> {
 }
 
 /// A refusal says that there is none. A 403 does not: it may be the credential's, so it is left for later.
-fn none_or(answer: Result<Answer, FetchError>) -> Result<Result<Answer, String>, FetchError> {
-    match answer {
-        Ok(answer) => Ok(Ok(answer)),
-        Err(FetchError::NotFound) => Ok(Err("status 404".to_owned())),
-        Err(FetchError::Refused { status }) => Ok(Err(format!("status {status}"))),
-        Err(FetchError::Malformed { what, .. }) => Ok(Err(what)),
-        Err(error) => Err(error),
-    }
+fn none_or(answer: Result<Answer, FetchError>) -> Result<Answer, FetchError> {
+    answer.or_else(|error| match error {
+        FetchError::NotFound => Ok(Answer::Refused("status 404".to_owned())),
+        FetchError::Refused { status } => Ok(Answer::Refused(format!("status {status}"))),
+        FetchError::Malformed { what, .. } => Ok(Answer::Refused(what)),
+        error => Err(error),
+    })
 }
 
 /// What an answer of this media type is.
@@ -151,6 +152,7 @@ mod tests {
             Ok(Answer::Document(kind)) => format!("document {kind}"),
             Ok(Answer::Address(address)) => format!("at {address}"),
             Ok(Answer::Nothing(why)) => why.to_owned(),
+            Ok(Answer::Refused(how)) => how,
             Err(_) => "an error".to_owned(),
         }
     }

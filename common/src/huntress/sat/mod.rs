@@ -26,7 +26,7 @@ use crate::domain::sat::activity::ActivityTally;
 use crate::domain::sat::bundle::SatTally;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::list::Inconsistent;
-use crate::huntress::collection::{Collected, Instants};
+use crate::huntress::collection::{Instants, PartOutcome};
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lists::{ActivityOf, Folds, Signals, dynamic};
@@ -154,13 +154,13 @@ impl<'a> SatClient<'a> {
         instants: Instants,
         configured: Option<&str>,
         seed: &str,
-    ) -> Result<Collected<(SatState, MeasuredAccount), SatState>, Failure> {
+    ) -> Result<PartOutcome<(SatState, MeasuredAccount), Box<SatState>>, Failure> {
         self.page_size.store(state.page_size, Ordering::Relaxed);
         let account = match &state.account {
             Some(account) => account.clone(),
             None => match self.account(configured, &mut state.tally).await? {
-                Ok(account) => state.account.insert(account).clone(),
-                Err(until) => return Ok(Collected::Paused { state: Box::new(state), until }),
+                PartOutcome::Complete(account) => state.account.insert(account).clone(),
+                PartOutcome::Paused { until, .. } => return Ok(PartOutcome::Paused { state: Box::new(state), until }),
             },
         };
         let state = Mutex::new(state);
@@ -174,10 +174,10 @@ impl<'a> SatClient<'a> {
         let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         state.page_size = self.page_size.load(Ordering::Relaxed);
         if let Some(until) = paused {
-            return Ok(Collected::Paused { state: Box::new(state), until });
+            return Ok(PartOutcome::Paused { state: Box::new(state), until });
         }
         state.tally.check().map_err(|error| inconsistent(&error))?;
-        Ok(Collected::Complete((state, account)))
+        Ok(PartOutcome::Complete((state, account)))
     }
 
     /// Reads what does not depend on whom the run tracks: the account's own lists, and the activity of the assignments that are not selected.
@@ -229,18 +229,18 @@ impl<'a> SatClient<'a> {
         &self,
         configured: Option<&str>,
         tally: &mut SatTally,
-    ) -> Result<Result<MeasuredAccount, DateTime<Utc>>, Failure> {
+    ) -> Result<PartOutcome<MeasuredAccount, ()>, Failure> {
         let listed = match self.accounts().await? {
-            Ok(listed) => listed,
-            Err(until) => return Ok(Err(until)),
+            PartOutcome::Complete(listed) => listed,
+            PartOutcome::Paused { state, until } => return Ok(PartOutcome::Paused { state, until }),
         };
         tally.accounts_read = listed.accounts.len() as u64;
         tally.accounts_pages = listed.pages;
-        chosen(&listed.accounts, configured).map(Ok)
+        chosen(&listed.accounts, configured).map(PartOutcome::Complete)
     }
 
     /// Every visible account: id, name and kind; unless the run has to pause before they are all known.
-    async fn accounts(&self) -> Result<Result<Listed, DateTime<Utc>>, Failure> {
+    async fn accounts(&self) -> Result<PartOutcome<Listed, ()>, Failure> {
         let list = Listing { path: "/api/v1/accounts", noun: "accounts", scope: "account:read" };
         let read = Mutex::new((Listed::default(), Cursor::default()));
         let to_accounts = fold::<Accounts, _>(
@@ -255,7 +255,10 @@ impl<'a> SatClient<'a> {
         let paused = self.read_list(&list, Instants::live(), [Some(&to_accounts as _)]).await?;
         drop(to_accounts);
         let (listed, _) = read.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(paused.map_or(Ok(listed), Err))
+        Ok(match paused {
+            None => PartOutcome::Complete(listed),
+            Some(until) => PartOutcome::Paused { state: (), until },
+        })
     }
 
     async fn read_counts(&self, account: &str, signals: Option<Signals<'_>>) -> Result<Paused, Failure> {

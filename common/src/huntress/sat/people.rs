@@ -12,7 +12,7 @@ use crate::domain::sat::account::MeasuredAccount;
 use crate::domain::sat::assignment::AssignmentFacts;
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::list::Inconsistent;
-use crate::huntress::collection::Instants;
+use crate::huntress::collection::{Instants, PartOutcome};
 use crate::huntress::error::used_up;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -149,7 +149,10 @@ impl SatClient<'_> {
     /// # Errors
     /// The [`Failure`] of the list, or of the choice.
     pub async fn chosen_account(&self, configured: Option<&str>) -> Result<MeasuredAccount, Failure> {
-        chosen(&self.accounts().await?.map_err(used_up)?.accounts, configured)
+        match self.accounts().await? {
+            PartOutcome::Complete(listed) => chosen(&listed.accounts, configured),
+            PartOutcome::Paused { until, .. } => Err(used_up(until)),
+        }
     }
 
     /// The assignments of an account, up to `cap`, as they are shown to who selects some.

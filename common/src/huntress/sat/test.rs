@@ -9,6 +9,7 @@ use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::sat::SCOPES;
 use crate::domain::sat::account::{AccountFacts, choose};
 use crate::domain::sat::id::SatId;
+use crate::huntress::collection::PartOutcome;
 use crate::huntress::request::Response;
 use crate::huntress::retry::Transport;
 use crate::huntress::wire::read_json;
@@ -33,8 +34,9 @@ impl SatClient<'_> {
 
     async fn test_lists(&self, configured: Option<&str>) -> TestReport {
         let accounts = match self.accounts().await {
+            Ok(PartOutcome::Complete(listed)) => listed.accounts,
             // A test does not pause.
-            Ok(listed) => listed.unwrap_or_default().accounts,
+            Ok(PartOutcome::Paused { .. }) => Vec::new(),
             Err(failure) => return all_fail(&failure),
         };
         let facts: Vec<AccountFacts<'_>> = accounts.iter().map(AccountFields::facts).collect();

@@ -85,6 +85,22 @@ pub(in crate::store) struct Change {
     values: HashMap<String, AttributeValue>,
 }
 
+/// What became of a change of one record.
+pub(in crate::store) enum Applied {
+    /// It was made; the record after it.
+    Changed(Item),
+    /// The conditions do not hold for this record.
+    Refused(Item),
+    /// There is no record.
+    Missing,
+}
+
+impl Applied {
+    pub fn is_changed(&self) -> bool {
+        matches!(self, Self::Changed(_))
+    }
+}
+
 impl Change {
     pub fn of(key: Key) -> Self {
         Self {
@@ -206,12 +222,8 @@ impl Change {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// Makes the change: the record after it, or the one that did not allow it, if there is one.
-    pub async fn apply(
-        self,
-        client: &aws_sdk_dynamodb::Client,
-        table: &str,
-    ) -> Result<Result<Item, Option<Item>>, StoreError> {
+    /// Makes the change, unless its conditions do not hold.
+    pub async fn apply(self, client: &aws_sdk_dynamodb::Client, table: &str) -> Result<Applied, StoreError> {
         use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
         let answer = client
             .update_item()
@@ -226,9 +238,12 @@ impl Change {
             .send()
             .await;
         match answer {
-            Ok(changed) => Ok(Ok(changed.attributes.unwrap_or_default())),
+            Ok(changed) => Ok(Applied::Changed(changed.attributes.unwrap_or_default())),
             Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => Ok(Err(refused.item.clone())),
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => Ok(match &refused.item {
+                    Some(item) => Applied::Refused(item.clone()),
+                    None => Applied::Missing,
+                }),
                 _ => Err(error.into()),
             },
         }
