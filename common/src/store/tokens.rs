@@ -56,6 +56,7 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn token_used(&self, company: &CompanyId, name: &TokenName, at: DateTime<Utc>) -> Result<(), StoreError> {
         let change = Change::of(keys::token(company, name)).set("last_used_at", &at)?;
-        change.apply(&self.client, &self.table).await?.map_or(Ok(()), |_| Ok(()))
+        change.apply(&self.client, &self.table).await?;
+        Ok(())
     }
 }
