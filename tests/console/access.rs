@@ -11,6 +11,7 @@ fn path_of(entry: &Entry, client: &str) -> String {
         .replace("{link}", "nothing")
         .replace("{file}", "nothing")
         .replace("{id}", "0123456789ab")
+        .replace("{connection}", "edr")
 }
 
 fn method(entry: &Entry) -> reqwest::Method {
@@ -91,7 +92,7 @@ async fn who_is_bound_to_clients_sees_no_other() {
         theirs.has_not(CLIENT);
     }
     bound.open("/").await.has(OTHER).has_not(CLIENT);
-    for path in ["/runs"] {
+    for path in ["/runs", "/integrations", "/integrations/edr"] {
         assert_eq!(bound.get(path).await.status, StatusCode::FORBIDDEN, "{path}");
     }
 }

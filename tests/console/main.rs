@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod integrations;
 mod login;
 mod pages;
 mod world;

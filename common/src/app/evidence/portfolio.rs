@@ -118,7 +118,7 @@ impl EvidenceReader {
         }
         // Not shown among the others any more, but what was proved stays.
         let around = self.surroundings(company, span).await?;
-        let of = self.from_evidence(company, client, span, around.at).await?;
+        let of = self.read_evidence(company, client, span, around.at).await?;
         let row = if of.is_empty() { None } else { around.row_of(client.clone(), of) };
         row.ok_or_else(|| StoreError::NotFound { record: "client" }.into())
     }
@@ -175,7 +175,7 @@ impl EvidenceReader {
         }
         let read = stream::iter(unknown)
             .map(async |client| {
-                let of = self.from_evidence(company, &client, span, now).await?;
+                let of = self.read_evidence(company, &client, span, now).await?;
                 Ok::<_, EvidenceError>((client, of))
             })
             .buffer_unordered(READ_TOGETHER);
@@ -184,7 +184,7 @@ impl EvidenceReader {
     }
 
     /// The same from the committed evidence of a client itself, as it was at the end of a span.
-    async fn from_evidence(
+    async fn read_evidence(
         &self,
         company: &CompanyId,
         client: &ClientId,

@@ -93,7 +93,7 @@ async fn list(
     let to = day(&wanted.to, today);
     let from = day(&wanted.from, to.checked_sub_signed(TimeDelta::days(DAYS)).unwrap_or(to));
     let given = wanted.client.as_deref().map(str::trim).filter(|client| !client.is_empty());
-    let clients = match given.map(|client| ClientId::parse(client)) {
+    let clients = match given.map(ClientId::parse) {
         None => viewer.caller().clients.clone(),
         Some(Ok(client)) => {
             viewer.caller().see_client(&client)?;

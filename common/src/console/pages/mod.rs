@@ -7,6 +7,7 @@ mod controls;
 mod evidence;
 mod exceptions;
 mod findings;
+mod integrations;
 mod login;
 mod packs;
 pub(super) mod refusal;
@@ -38,6 +39,7 @@ pub const PAGES: Group<Arc<Console>> = Group {
         what_if::PAGES,
         training::PAGES,
         runs::PAGES,
+        integrations::PAGES,
         exceptions::PAGES,
         audit_log::PAGES,
         packs::PAGES,

@@ -1,0 +1,211 @@
+//! The cards of the products, each with its set-up guide, its connections, and the form that makes one.
+
+use super::credential::{Part, parts, typed};
+use super::shown::{ConnectionCard, Trouble};
+use crate::api::Problem;
+use crate::app::connections::{Check, ConnectionError};
+use crate::console::layout::{Frame, product};
+use crate::console::{Console, Fields, SignedForm, Viewer, html, see_other};
+use crate::domain::audit::Actor;
+use crate::domain::connection::Connection;
+use crate::domain::guidance::{self, Step};
+use crate::domain::id::{ClientId, ConnectionId};
+use crate::domain::mapping::Mapping;
+use crate::domain::product::Product;
+use crate::domain::sat::id::SatId;
+use crate::domain::text::pasted;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+
+#[derive(askama::Template)]
+#[template(path = "integrations/cards.html")]
+struct Cards {
+    frame: Frame,
+    form_token: String,
+    cards: Vec<Card>,
+    may_connect: bool,
+    /// Whether nothing is connected yet, so that the page says where to begin.
+    first: bool,
+}
+
+struct Card {
+    key: &'static str,
+    title: &'static str,
+    what: &'static str,
+    connections: Vec<ConnectionCard>,
+    steps: &'static [Step],
+    troubles: &'static [guidance::Trouble],
+    form: ConnectForm,
+}
+
+/// What stands in the form: what was typed, but for the secrets.
+struct ConnectForm {
+    parts: &'static [Part],
+    takes_account: bool,
+    id: String,
+    client: String,
+    account: String,
+    client_id: String,
+    wrong: Option<Wrong>,
+}
+
+struct Wrong {
+    text: String,
+    trouble: Option<Trouble>,
+}
+
+fn what(product: Product) -> &'static str {
+    match product {
+        Product::Edr => {
+            "Endpoints that are protected, and incidents that are handled: 18 metrics and those of the last days, by client."
+        }
+        Product::Sat => {
+            "People who are trained, and how they met phishing simulations: two signals, and the training of each person."
+        }
+    }
+}
+
+fn card(product_: Product, connections: &[Connection], company: &str, typed: Option<(&Fields, Wrong)>) -> Card {
+    let own = || connections.iter().filter(|connection| connection.product == product_);
+    let key = match product_ {
+        Product::Edr => "huntress-edr",
+        Product::Sat => "huntress-sat",
+    };
+    let free = match own().count() {
+        0 => key.to_owned(),
+        more => format!("{key}-{}", more + 1),
+    };
+    let (fields, wrong) = typed.unzip();
+    let of =
+        |name: &str, otherwise: &str| fields.map_or_else(|| otherwise.to_owned(), |fields| fields.get(name).to_owned());
+    Card {
+        key,
+        title: product(product_),
+        what: what(product_),
+        connections: own().map(ConnectionCard::from).collect(),
+        steps: guidance::setup(product_),
+        troubles: guidance::troubles(product_),
+        form: ConnectForm {
+            parts: parts(product_),
+            takes_account: product_ == Product::Sat,
+            id: of("id", &free),
+            client: of("client", company),
+            account: of("accountId", ""),
+            client_id: of("clientId", ""),
+            wrong,
+        },
+    }
+}
+
+async fn page(
+    console: &Console,
+    viewer: &Viewer,
+    mut typed: Option<(Product, &Fields, Wrong)>,
+) -> Result<Cards, Problem> {
+    viewer.caller().see_company()?;
+    let connections = console.connections.list(viewer.company()).await?;
+    let mut of = |product: Product| {
+        let typed = typed.take_if(|(of, ..)| *of == product).map(|(_, fields, wrong)| (fields, wrong));
+        card(product, &connections, viewer.company().as_str(), typed)
+    };
+    Ok(Cards {
+        frame: Frame::new("Integrations", Some(&viewer.session), "/integrations"),
+        form_token: viewer.session.form_token.clone(),
+        cards: vec![of(Product::Edr), of(Product::Sat)],
+        may_connect: viewer.caller().scopes.contains(crate::api::Scope::ConnectionsWrite),
+        first: connections.is_empty(),
+    })
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    done: Option<String>,
+}
+
+pub(super) async fn show(
+    State(console): State<Arc<Console>>,
+    viewer: Viewer,
+    Query(Wanted { done }): Query<Wanted>,
+) -> Result<Response, Problem> {
+    let mut page = page(&console, &viewer, None).await?;
+    if done.as_deref() == Some("disconnected") {
+        let told = "The connection and its credential are removed. Its runs and what it has proved stay.";
+        page.frame = page.frame.with_notice(true, told);
+    }
+    Ok(html(StatusCode::OK, &page))
+}
+
+/// What a form asks for, or what is wrong with it.
+fn request(
+    viewer: &Viewer,
+    product: Product,
+    fields: &Fields,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<Connection, String> {
+    let id = fields.typed("id").ok_or("give the connection a name")?;
+    let id = ConnectionId::parse(id.to_owned()).map_err(|error| format!("the name of the connection: {error}"))?;
+    let client = fields.typed("client").ok_or("name the client whose evidence it is")?;
+    let client = ClientId::parse(client.to_owned()).map_err(|error| format!("the client: {error}"))?;
+    let account = match fields.typed("accountId").map(pasted).filter(|account| !account.is_empty()) {
+        Some(account) => Some(SatId::parse(account).map_err(|error| format!("the account id: {error}"))?),
+        None => None,
+    };
+    let mapping = Mapping::OneClient { client };
+    let connection = Connection::new(viewer.company().clone(), id, product, mapping, now);
+    Ok(Connection { account_id: account, ..connection })
+}
+
+/// Makes a connection, once its credential has passed its test.
+pub(super) async fn connect(
+    State(console): State<Arc<Console>>,
+    SignedForm { viewer, fields }: SignedForm,
+) -> Response {
+    match connected(&console, &viewer, &fields).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn connected(console: &Console, viewer: &Viewer, fields: &Fields) -> Result<Response, Problem> {
+    viewer.caller().see_company()?;
+    let product: Product = match fields.get("product") {
+        "huntress-edr" => Product::Edr,
+        "huntress-sat" => Product::Sat,
+        _ => return Err(Problem::form_refused()),
+    };
+    let now = console.connections.huntress.instant();
+    let read = request(viewer, product, fields, now).and_then(|connection| Ok((connection, typed(product, fields)?)));
+    let wrong = match read {
+        Ok((connection, (credential, trimmed))) => {
+            let actor = Actor::api(viewer.caller().subject.clone());
+            match console.connections.add(connection, &credential, Check::Test, &actor).await {
+                Ok(saved) => {
+                    let done = if trimmed { "connected-trimmed" } else { "connected" };
+                    return Ok(see_other(&format!("/integrations/{}?done={done}", saved.id)));
+                }
+                Err(error) => refusal(product, error)?,
+            }
+        }
+        Err(text) => Wrong { text, trouble: None },
+    };
+    let page = page(console, viewer, Some((product, &fields.without_secrets(), wrong))).await?;
+    Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page))
+}
+
+/// Why nothing was connected, where people can put it right.
+fn refusal(product: Product, error: ConnectionError) -> Result<Wrong, Problem> {
+    match error {
+        ConnectionError::Failed(failure) => Ok(Wrong {
+            text: "Huntress was asked, and the test did not pass".to_owned(),
+            trouble: Some(Trouble::of(product, &failure)),
+        }),
+        ConnectionError::Exists(id) => {
+            Ok(Wrong { text: format!("there is a connection {id} already; give this one another name"), trouble: None })
+        }
+        ConnectionError::Refused(text) => Ok(Wrong { text, trouble: None }),
+        other => Err(other.into()),
+    }
+}
