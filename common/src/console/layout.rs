@@ -2,14 +2,13 @@
 
 use super::{Session, assets, words};
 use crate::api::Scope;
-use crate::domain::calendar::ZONE;
+use crate::domain::calendar::{self, ZONE};
 use crate::domain::control_status::{ControlStatus, EvidenceAge, age_of};
 use crate::domain::id::ClientId;
 use crate::domain::policy::Outcome;
 use crate::domain::text;
 use askama::filters::HtmlSafe;
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::America::New_York;
 use std::fmt;
 
 /// What stands around a page.
@@ -180,11 +179,11 @@ impl HtmlSafe for At {}
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(at) = self;
-        let there = at.with_timezone(&New_York);
+        let there = calendar::local(*at);
         let iso = at.format("%Y-%m-%dT%H:%M:%SZ");
         let utc = at.format("%Y-%m-%d %H:%M");
         // The day stands there only where it is another one.
-        let day = if there.date_naive() == at.date_naive() { "" } else { "%m-%d " };
+        let day = if there.date() == at.date_naive() { "" } else { "%m-%d " };
         let local = there.format(&format!("{day}%H:%M")).to_string();
         write!(f, r#"<time datetime="{iso}">{utc} UTC <span class="zone">({local} {ZONE})</span></time>"#)
     }

@@ -1,10 +1,20 @@
 //! Days as people mean them, in the zone that records name.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
-use chrono_tz::America::New_York;
+use super::zone::Zone;
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use std::sync::LazyLock;
 
 /// The zone's name, as it stands in records.
 pub const ZONE: &str = "America/New_York";
+
+/// Read once in a process. The database has it: that it is not universal time, the examples below show.
+static NEW_YORK: LazyLock<Zone> = LazyLock::new(|| Zone::named(ZONE).unwrap_or(Zone::UTC));
+
+/// What clocks show there at an instant.
+#[must_use]
+pub fn local(instant: DateTime<Utc>) -> NaiveDateTime {
+    NEW_YORK.local(instant)
+}
 
 /// The hour by which a day is measured in windows that people are shown, whatever the schedule.
 const DAILY_HOUR: u32 = 7;
@@ -18,7 +28,7 @@ const DAILY_HOUR: u32 = 7;
 /// ```
 #[must_use]
 pub fn day_of(instant: DateTime<Utc>) -> NaiveDate {
-    instant.with_timezone(&New_York).date_naive()
+    local(instant).date()
 }
 
 /// The first instant of a day. Midnight exists exactly once on every day there: clocks change at 02:00.
@@ -71,7 +81,7 @@ pub fn days_after(day: NaiveDate, days: u64) -> NaiveDate {
 fn at(day: NaiveDate, hour: u32) -> DateTime<Utc> {
     let time = NaiveTime::from_hms_opt(hour, 0, 0).unwrap_or_default();
     // Only outside the calendar is there none.
-    New_York.from_local_datetime(&day.and_time(time)).earliest().map_or(DateTime::<Utc>::MAX_UTC, |it| it.to_utc())
+    NEW_YORK.earliest(day.and_time(time)).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 #[cfg(test)]

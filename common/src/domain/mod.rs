@@ -35,3 +35,4 @@ pub mod text;
 pub mod time;
 pub mod token;
 pub mod window;
+pub mod zone;

@@ -3,8 +3,8 @@
 mod cron;
 
 use super::id::{CompanyId, ConnectionId};
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, TimeZone, Utc};
-use chrono_tz::Tz;
+use super::zone::Zone;
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use cron::Cron;
 use sha2::{Digest, Sha256};
 
@@ -27,7 +27,7 @@ const HORIZON_DAYS: u64 = 366 * 9;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     rule: Rule,
-    zone: Tz,
+    zone: Zone,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Default for Schedule {
     fn default() -> Self {
         // Both are checked by a test.
         Self::parse(DEFAULT_EXPRESSION, DEFAULT_ZONE)
-            .unwrap_or(Self { rule: Rule::Rate(TimeDelta::days(1)), zone: Tz::UTC })
+            .unwrap_or(Self { rule: Rule::Rate(TimeDelta::days(1)), zone: Zone::UTC })
     }
 }
 
@@ -72,7 +72,7 @@ impl Schedule {
     /// # Errors
     /// [`ScheduleError`]
     pub fn parse(expression: &str, zone: &str) -> Result<Self, ScheduleError> {
-        let zone = zone.parse().map_err(|_| ScheduleError::Zone(zone.to_owned()))?;
+        let zone = Zone::named(zone).ok_or_else(|| ScheduleError::Zone(zone.to_owned()))?;
         let inside = |name: &str| expression.trim().strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
         let rule = if let Some(fields) = inside("cron") {
             Rule::Cron(Box::new(Cron::parse(fields).map_err(ScheduleError::Expression)?))
@@ -101,7 +101,7 @@ impl Schedule {
             Rule::Rate(every) => return multiple(instant, *every) + *every,
             Rule::Cron(cron) => cron,
         };
-        let first = instant.with_timezone(&self.zone).date_naive();
+        let first = self.zone.local(instant).date();
         (0..HORIZON_DAYS)
             .filter_map(|days| first.checked_add_days(Days::new(days)))
             .filter(|date| cron.is_on(*date))
@@ -117,7 +117,7 @@ impl Schedule {
             Rule::Rate(every) => return multiple(instant, *every),
             Rule::Cron(cron) => cron,
         };
-        let last = instant.with_timezone(&self.zone).date_naive();
+        let last = self.zone.local(instant).date();
         (0..HORIZON_DAYS)
             .filter_map(|days| last.checked_sub_days(Days::new(days)))
             .filter(|date| cron.is_on(*date))
@@ -126,8 +126,7 @@ impl Schedule {
     }
 
     fn ticks_on<'a>(&'a self, cron: &'a Cron, date: NaiveDate) -> impl Iterator<Item = DateTime<Utc>> + 'a {
-        let local = move |time| self.zone.from_local_datetime(&date.and_time(time)).earliest();
-        cron.times().filter_map(local).map(|tick| tick.to_utc())
+        cron.times().filter_map(move |time| self.zone.earliest(date.and_time(time)))
     }
 
     /// The tick to plan once `planned` is: the next one, or the last of those that were missed since. A tick takes all that is due, so the others would add nothing.
