@@ -354,7 +354,9 @@ async fn the_script_and_the_commands_of_the_docs_check_a_pack_without_this_progr
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     std::fs::write(at.join("pack.zip"), &bytes).unwrap();
-    std::fs::write(at.join("verify.py"), shown("python", "import")).unwrap();
+    let script = shown("python", "import");
+    assert!(script.lines().count() <= 60, "it is to be read in one sitting");
+    std::fs::write(at.join("verify.py"), script).unwrap();
     let key = world.maker.signer.verifier().to_string();
     let (good, said) = ran(at, "python3", &["verify.py", "pack.zip", &key]);
     assert!(good && said.starts_with("good: "), "{said}");
@@ -571,4 +573,20 @@ async fn evidence_that_its_log_contradicts_is_not_shown() {
         let before = world.store.latest_between(&company(), &owner, None, first(), first() + TimeDelta::hours(1)).await;
         assert_eq!(before.unwrap().len(), 1, "{change}");
     }
+}
+
+/// A folder that was put back from an older copy is signed no more: a log that was signed once may not fork.
+#[tokio::test]
+async fn a_log_that_is_shorter_than_its_checkpoint_makes_no_pack() {
+    let world = World::new().await;
+    world.succeed(0).await;
+    world.clock.move_to(first() + TimeDelta::hours(2));
+    world.pack("client-a").await;
+    // What is in a pack is covered by a checkpoint that is kept.
+    let id = LogId::of_connection(&company(), &connection());
+    let kept = world.store.kept_checkpoint(&id).await.unwrap().unwrap();
+    assert_eq!(kept.size, 1);
+    world.store.keep_checkpoint(&id, &common::store::KeptCheckpoint { size: 2, ..kept }).await.unwrap();
+    let line = world.maker.pack(&World::request("client-a")).await.unwrap_err().to_string();
+    assert!(line.contains("the log msp-acme/edr has 1 leaves, and a checkpoint was signed over 2"), "{line}");
 }

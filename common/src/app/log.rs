@@ -183,6 +183,19 @@ impl LogSigner {
     }
 }
 
+impl LogError {
+    /// Whether it may pass by itself.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error, StoreError::Unavailable { .. }),
+            Self::Signing(error) => error.may_pass(),
+            Self::Archive(_) => true,
+            Self::Shorter { .. } => false,
+        }
+    }
+}
+
 /// Logs that are signed at the same time.
 const CONCURRENCY: usize = 8;
 

@@ -55,39 +55,55 @@ impl Store {
             let leaf = leaf.ok_or_else(|| disagree("its leaf is missing"))?;
             return check_leaf(commit, &leaf.data);
         }
+        check_unlogged(commit, self.first_evidence(company, connection).await?.as_ref())
+    }
+
+    /// The first evidence that a log has.
+    async fn first_evidence(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+    ) -> Result<Option<EvidenceLeaf>, StoreError> {
         let leaves: Vec<LeafItem> = self.all(&keys::log_leaves(company, connection, 0, FIRST_LEAVES)).await?;
         for leaf in &leaves {
             if let Some(first) = evidence_of(&leaf.data)? {
-                return check_unlogged(commit, Some(&first));
+                return Ok(Some(first));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// The same of many commits of a connection, against its whole log, whose leaves have to be those of its head.
+    /// The same of many commits of a connection, whose leaves are read in one range.
     pub(super) async fn check_all_logged(
         &self,
         company: &CompanyId,
         connection: &ConnectionId,
         commits: &[Commit],
     ) -> Result<(), StoreError> {
-        if commits.is_empty() {
-            return Ok(());
+        let indexes = || commits.iter().filter_map(|commit| commit.leaf);
+        let from = indexes().min().unwrap_or_default();
+        let to = indexes().max().map_or(from, |last| last.saturating_add(1));
+        let leaves: Vec<LeafItem> = if from < to {
+            self.all(&keys::log_leaves(company, connection, from, to)).await?
+        } else {
+            Vec::new()
+        };
+        // One that is missing would shift those after it.
+        if leaves.len() as u64 != to - from {
+            return Err(disagree("a leaf is missing"));
         }
-        let leaves = self.log(company, connection).await?;
         let mut first = None;
-        for data in &leaves {
-            first = evidence_of(data)?;
-            if first.is_some() {
-                break;
-            }
-        }
         for commit in commits {
             match commit.leaf {
-                None => check_unlogged(commit, first.as_ref())?,
+                None => {
+                    if first.is_none() {
+                        first = Some(self.first_evidence(company, connection).await?);
+                    }
+                    check_unlogged(commit, first.as_ref().and_then(Option::as_ref))?;
+                }
                 Some(index) => {
-                    let data = usize::try_from(index).ok().and_then(|index| leaves.get(index));
-                    check_leaf(commit, data.ok_or_else(|| disagree("its leaf is missing"))?)?;
+                    let leaf = usize::try_from(index - from).ok().and_then(|place| leaves.get(place));
+                    check_leaf(commit, &leaf.ok_or_else(|| disagree("its leaf is missing"))?.data)?;
                 }
             }
         }

@@ -41,7 +41,9 @@ impl From<MakePackError> for Problem {
             error @ MakePackError::Pack(PackError::NothingToProve(_)) => {
                 Self::unprocessable("nothing_to_prove", error.to_string())
             }
-            error @ (MakePackError::Pack(_) | MakePackError::Signing(_)) => Self::unavailable(&error),
+            error @ (MakePackError::Pack(_) | MakePackError::Signing(_) | MakePackError::Log(_)) => {
+                Self::unavailable(&error)
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ pub mod signing;
 pub use people::people_csv;
 pub use service::{Download, PackDispatch, PackService, PackServiceError, PackWanted, Shelf, ShelfError, pack_id};
 
-use super::log::LogSigner;
+use super::log::{EvidenceLog, LogError, LogSigner};
 use crate::aws::signing::SigningError;
 use crate::clock::Clock;
 use crate::domain::calendar::{day_of, end_of, start_of};
@@ -38,6 +38,9 @@ pub enum MakePackError {
     /// The key.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// A log that cannot be signed.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The days cannot be used.
     #[error("{0}")]
     Days(String),
@@ -56,6 +59,7 @@ impl MakePackError {
         match self {
             Self::Store(error) => matches!(error, StoreError::Unavailable { .. }),
             Self::Signing(error) => error.may_pass(),
+            Self::Log(error) => error.may_pass(),
             Self::Pack(_) | Self::Days(_) => false,
         }
     }
@@ -211,14 +215,19 @@ impl PackMaker {
         Ok(unsigned.finish(&note)?)
     }
 
-    /// A checkpoint for each log, of exactly its size in the pack.
+    /// A checkpoint for each log, of exactly its size in the pack. The log as it is now is signed as well, so that what is in a pack is covered by a
+    /// checkpoint that is kept; one that is shorter than its newest checkpoint makes no pack.
     async fn sign(&self, contents: &mut Contents) -> Result<(), MakePackError> {
         let verifier = self.signer.verifier();
         contents.scope.log = verifier.name().to_owned();
         contents.scope.key = verifier.to_string();
         let company = contents.scope.company.clone();
+        let (store, clock) = (self.reader.store.clone(), Arc::clone(&self.reader.clock));
+        let logs = EvidenceLog { store, signer: Arc::clone(&self.signer), archive: None, clock };
+        logs.sign(&LogId::of_company(&company)).await?;
         for (connection, log) in &mut contents.logs {
             let id = LogId::of_connection(&company, connection);
+            logs.sign(&id).await?;
             log.checkpoint = self.signer.checkpoint(&id, head(log)).await?.to_string();
         }
         let own = &mut contents.company_log;

@@ -73,6 +73,10 @@ pub struct Done {
 pub async fn handle(signing: &Signing, event: Event) -> Result<Done, SigningFailed> {
     match event {
         Event::Pack { pack } => {
+            // What is in a pack is locked away at once, and not in an hour. What cannot be now, is then.
+            for (log, error) in signing.log.sign_grown().await?.failed {
+                tracing::error!(%log, error = &error as &dyn std::error::Error, "a log was not signed");
+            }
             signing.maker.fulfil(&signing.shelf, &pack).await?;
             Ok(Done { signed: 0, packs: 1 })
         }

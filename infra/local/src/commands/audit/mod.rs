@@ -23,7 +23,7 @@ use std::sync::Arc;
 fn signer(storage: &StorageArgs, stack: &LocalStack) -> Result<Arc<LogSigner>, CliError> {
     if storage.aws {
         return Err(CliError::usage(
-            "--aws cannot sign here: only the signing function of the deployed stack may use its key",
+            "--aws cannot sign here: only the signing function of the deployed stack may use its key; ask for packs over HTTP (docs/http.md)",
         ));
     }
     let signer = LogSigner::of_file(&stack.data().join("log.key"));
