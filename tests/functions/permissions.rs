@@ -539,6 +539,16 @@ async fn packs_api_and_log_signing() {
     }
     compare("PacksApiRole", "manager", watched.table.heard());
 
+    // Once the maker beside is through, which signs as well, both logs grow again.
+    let path = format!("/clients/client-acme-corp/packs/{}", pack["id"].as_str().unwrap());
+    let fetch = super::people::event("GET", &path, Value::Null);
+    while ask(packs_api.clone(), &fetch).await.0 == 202 {
+        tokio::task::yield_now().await;
+    }
+    let now = watched.world.huntress.clock.now();
+    watched.world.store.remove_connection(&super::company(), &connection("edr-main"), now).await.unwrap();
+    let strict = common::domain::policy::presets().iter().find(|policy| policy.name().as_str() == "strict").unwrap();
+    decided.choose(&super::company(), &client, strict, &alice).await.unwrap();
     watched.table.0.lock().unwrap().clear();
     let maker = maker(&watched.store);
     let wanted: common::app::packs::PackWanted =

@@ -241,6 +241,10 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { record } => Self::not_found(record),
+            error @ StoreError::Corrupt { .. } => {
+                let detail = "a stored record is damaged, or evidence and its log disagree: nothing of it is shown; the log of the service says which it is";
+                Self { detail: detail.to_owned(), ..Self::unavailable(&error) }
+            }
             error => Self::unavailable(&error),
         }
     }

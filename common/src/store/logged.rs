@@ -83,11 +83,8 @@ impl Store {
         let indexes = || commits.iter().filter_map(|commit| commit.leaf);
         let from = indexes().min().unwrap_or_default();
         let to = indexes().max().map_or(from, |last| last.saturating_add(1));
-        let leaves: Vec<LeafItem> = if from < to {
-            self.all(&keys::log_leaves(company, connection, from, to)).await?
-        } else {
-            Vec::new()
-        };
+        let leaves: Vec<LeafItem> =
+            if from < to { self.all(&keys::log_leaves(company, connection, from, to)).await? } else { Vec::new() };
         // One that is missing would shift those after it.
         if leaves.len() as u64 != to - from {
             return Err(disagree("a leaf is missing"));
