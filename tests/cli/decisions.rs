@@ -164,6 +164,44 @@ fn a_number_of_devices_is_attested() {
     }
     let said = attest("90").done().stdout;
     assert!(said.contains("alice states expected_devices = 90 for acme, from RMM export"), "{said}");
+    // 85 of the 87 agents are online.
+    let metrics = home.on_data(&["metrics", "acme", "--json"]).json();
+    assert_eq!(metrics["endpoint_coverage"]["endpoint_coverage_pct"], "94.4", "{metrics}");
+    for command in ["metrics", "controls"] {
+        let shown = home.on_data(&[command, "acme"]).done().stdout;
+        assert!(
+            shown.contains("endpoint_coverage_pct 94.4 %: 85 agents online of 90 devices, as alice attested"),
+            "{shown}"
+        );
+    }
+    attest("80").done();
+    let shown = home.on_data(&["metrics", "acme"]).done().stdout;
+    assert!(shown.contains("endpoint_coverage_pct 106.3 %") && shown.contains("5 more than expected"), "{shown}");
+    let before = (now() - TimeDelta::days(1)).to_rfc3339();
+    home.on_data(&["metrics", "acme", "--as-of", &before]).refused(4);
+    home.on_data(&["controls", "acme", "--as-of", &before]).refused(4);
+}
+
+#[test]
+fn what_a_rule_said_and_how_a_control_stood_is_read_over_time() {
+    let home = Home::new(worked_example());
+    home.connect();
+    home.on_data(&["sync", "edr"]).done();
+    home.on_data(&["policy", "acme", "--set", "baseline"]).done();
+    home.on_data(&["sync", "edr"]).done();
+    let history = |key: &str| {
+        let history = home.on_data(&["history", key, "--client", "acme", "--json"]).json();
+        let values = history["values"].as_array().unwrap().iter();
+        values.map(|it| it["metric_value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // The rule was in force at the second sync alone.
+    assert_eq!(history("edr-online"), ["pass"]);
+    assert_eq!(history("agents_total"), ["87", "87"]);
+    let control = history("SOC 2 CC6.8");
+    assert_eq!(control, ["not evaluated", "warning"]);
+    assert_eq!(history("tsc-cc6.8"), control);
+    let line = home.on_data(&["history", "edr-nothing", "--client", "acme"]).refused(4);
+    assert!(line.contains("no values of edr-nothing"), "{line}");
 }
 
 #[test]

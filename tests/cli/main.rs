@@ -17,6 +17,7 @@ mod failures;
 mod packs;
 mod pasted;
 mod people;
+mod questions;
 mod recovery;
 mod serve;
 mod server;

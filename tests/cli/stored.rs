@@ -453,3 +453,30 @@ fn findings_and_completeness_are_printed_for_people_and_for_programs() {
     assert!(line.contains("until 2020-01-01"), "{line}");
     home.on_data(&["findings", "acme", "--as-of", "yesterday"]).refused(2);
 }
+
+#[test]
+fn a_client_gets_limits_of_agent_age_of_its_own_and_loses_them_again() {
+    let home = Home::new(super::worked_example());
+    home.connect();
+    let settings = |more: &[&str]| home.on_data(&[&["settings", "edr"][..], more].concat());
+    let changed = settings(&["--client", "acme", "--missing-after-days", "40", "--json"]).json();
+    let own = serde_json::json!({"acme": {"online_within_hours": 24, "missing_after_days": 40}});
+    assert_eq!(changed["edr_clients"], own, "{changed}");
+    assert_eq!(changed["edr"]["missing_after_days"], 21);
+    home.on_data(&["sync", "edr"]).done();
+    let explained = home.on_data(&["explain", "acme", "agents_missing"]).done().stdout;
+    assert!(explained.contains("missing after 40 days"), "{explained}");
+    for (more, says) in [
+        (&["--client", "acme"][..], "--client needs a limit"),
+        (
+            &["--client", "globex", "--missing-after-days", "40"],
+            "no organization of connection edr belongs to a client globex",
+        ),
+        (&["--client", "acme", "--online-within-hours", "0"], "client acme: online-within-hours must be at least 1"),
+    ] {
+        let line = settings(more).refused(2);
+        assert!(line.contains(says), "{line}");
+    }
+    let changed = settings(&["--client", "acme", "--as-others", "--json"]).json();
+    assert_eq!(changed["edr_clients"], serde_json::json!({}));
+}

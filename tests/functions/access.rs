@@ -30,6 +30,8 @@ const PERSON: &str = "0123456789abcdef0123456789abcdef";
 fn event(entry: &Entry, company: &str, claims: &Value) -> Value {
     let (method, template, key) = (entry.method.as_str(), entry.path, key(entry));
     let path = template.replace("{company}", company).replace("{connection}", "edr-main").replace("{run}", RUN);
+    let path = path.replace("{rule}", "edr-online").replace("{name}", "baseline").replace("{version}", "1.0.0");
+    let path = path.replace("{key}", "expected_devices").replace("{id}", "0123456789ab");
     let path =
         path.replace("{person}", PERSON).replace("{client}", "client-acme-corp").replace("{product}", "huntress-edr");
     let path = path.replace("{pack}", "20260322T110000Z-0").replace("{format}", "oscal");
@@ -132,6 +134,7 @@ async fn who_is_bound_to_clients_sees_no_other() {
             path if path.contains("/clients/{client}") => (404, json!("not_found")),
             path if path.contains("/connections")
                 || path.contains("{company}/evidence")
+                || path.contains("/policies")
                 || path.contains("/tokens") =>
             {
                 (403, json!("clients_only"))

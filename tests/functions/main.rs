@@ -10,6 +10,7 @@ mod access;
 mod answers;
 mod connections;
 mod credentials;
+mod decisions;
 mod dispatcher;
 mod events;
 mod evidence;
@@ -213,7 +214,9 @@ impl World {
 
     /// `connections-api` as its `main` puts it together.
     fn connections_api(&self) -> Router {
-        function(routes::CONNECTIONS_API.router(Arc::new(self.connection_service())))
+        let Ok(decisions) = self.parts().decisions();
+        let connections = routes::CONNECTIONS_API.router(Arc::new(self.connection_service()));
+        function(connections.merge(routes::DECISIONS_API.router(Arc::new(decisions))))
     }
 
     /// `evidence-api` as its `main` puts it together.

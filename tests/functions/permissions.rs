@@ -479,7 +479,17 @@ async fn evidence_api() {
     let Ok(evidence) = parts.evidence();
     let evidence_api = function(routes::EVIDENCE_API.router(Arc::new(evidence)));
     let of_run = format!("evidence/huntress-edr/{}", runs[0].id);
-    for path in ["evidence", "metrics", "signals", "history?key=agents_total", "controls", &of_run] {
+    let window = "window?from=2026-03-21&to=2026-03-22";
+    for path in [
+        "evidence",
+        "metrics",
+        "signals",
+        "history?key=agents_total",
+        "controls",
+        "explain/agents_total",
+        window,
+        &of_run,
+    ] {
         let event = super::people::event("GET", &format!("/clients/client-acme-corp/{path}"), Value::Null);
         assert_eq!(ask(evidence_api.clone(), &event).await.0, 200, "{path}");
     }
@@ -566,7 +576,14 @@ async fn connections_api() {
     // Credentials are in files here: what is asked of their services has tests of its own.
     let parts = Parts { store: watched.store.clone(), ..watched.world.parts() };
     let Ok(connections) = parts.connections();
-    let connections_api = function(routes::CONNECTIONS_API.router(Arc::new(connections)));
+    let Ok(decisions) = parts.decisions();
+    let decisions = routes::DECISIONS_API.router(Arc::new(decisions));
+    let connections_api = function(routes::CONNECTIONS_API.router(Arc::new(connections)).merge(decisions));
+    let policy = json!({"policy": "ours", "version": "1.0.0", "rules": [{"id": "few", "evidence": "endpoint_protection",
+        "metric": "agents_missing", "pass": {"at_most": "3"}}]});
+    let reason = "The laptops of the sales team are replaced in May.";
+    let exception = json!({"rule": "few", "reason": reason, "until": "2026-06-01"});
+    let attestation = json!({"value": 3, "source": "RMM export", "dated": "2026-03-20", "until": "2026-12-31"});
     let provider = "/clients/client-acme-corp/training-provider";
     let named = json!({"connection": "edr-new"});
     let new =
@@ -579,6 +596,13 @@ async fn connections_api() {
         ("PUT", "/connections/edr-new/credential", new["credential"].clone(), 200),
         ("PUT", "/connections/edr-new/mapping", json!({"default_client": "client-acme-corp"}), 200),
         ("PUT", provider, named, 400),
+        ("PUT", "/policies/ours/1.0.0", policy, 200),
+        ("PUT", "/clients/client-acme-corp/policy", json!({"policy": "ours"}), 200),
+        ("GET", "/clients/client-acme-corp/policy", Value::Null, 200),
+        ("POST", "/clients/client-acme-corp/exceptions", exception, 201),
+        ("GET", "/clients/client-acme-corp/exceptions", Value::Null, 200),
+        ("PUT", "/clients/client-acme-corp/attestations/expected_devices", attestation.clone(), 200),
+        ("PUT", "/clients/nobody/attestations/expected_devices", attestation, 404),
         ("POST", "/connections/edr-new/pause", Value::Null, 200),
         ("DELETE", "/connections/edr-new", Value::Null, 204),
         // Its id has a log by now.

@@ -14,6 +14,7 @@ mod runs;
 mod stalled;
 mod upgrade;
 mod versions;
+mod year;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::domain::connection::{Connection, ConnectionStatus};

@@ -4,7 +4,8 @@ pub mod kinds;
 
 use super::caller::UNAUTHENTICATED;
 use crate::app::connections::ConnectionError;
-use crate::app::evidence::EvidenceError;
+use crate::app::decisions::DecisionError;
+use crate::app::evidence::{EvidenceError, QuestionError, WindowError};
 use crate::app::people::{KeyringError, PeopleError};
 use crate::app::runs::plan::PlanError;
 use crate::app::tokens::TokenError;
@@ -188,6 +189,15 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "It cannot be done as it was asked", detail)
     }
 
+    /// What a body names is not there: the path is right, and the body is not.
+    #[must_use]
+    pub fn of_named(error: DecisionError) -> Self {
+        match error {
+            DecisionError::UnknownPolicy { .. } => Self::unprocessable("refused_policy", error.to_string()),
+            error => error.into(),
+        }
+    }
+
     /// Huntress could not be asked, or does not allow what was asked for. Whatever it is, it is no fault of this service.
     #[must_use]
     pub fn upstream(failure: &Failure) -> Self {
@@ -282,6 +292,59 @@ impl From<EvidenceError> for Problem {
         match error {
             EvidenceError::Store(error) => error.into(),
             error @ EvidenceError::Unreadable { .. } => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<QuestionError> for Problem {
+    fn from(error: QuestionError) -> Self {
+        let detail = error.to_string();
+        match error {
+            QuestionError::Evidence(error) => error.into(),
+            QuestionError::NoEvidence { .. } => Self::not_found("evidence"),
+            QuestionError::UnknownKey { .. } => Self::not_found("rule or metric"),
+            QuestionError::NoFacts(_) => Self::unprocessable("no_facts", detail),
+            QuestionError::Days(_) => Self::unprocessable("window_refused", detail),
+            QuestionError::Agents(_) => Self::unprocessable("refused_setting", detail),
+            QuestionError::UnknownRule { .. }
+            | QuestionError::NothingDifferent
+            | QuestionError::Setting(_)
+            | QuestionError::Policy(_)
+            | QuestionError::RuleInUse(_) => Self::unprocessable("refused_policy", detail),
+        }
+    }
+}
+
+impl From<WindowError> for Problem {
+    fn from(error: WindowError) -> Self {
+        match error {
+            WindowError::Evidence(error) => error.into(),
+            WindowError::Days(error) => Self::unprocessable("window_refused", error.to_string()),
+            WindowError::UnknownClient(_) => Self::not_found("client"),
+        }
+    }
+}
+
+impl From<DecisionError> for Problem {
+    fn from(error: DecisionError) -> Self {
+        let detail = error.to_string();
+        match error {
+            DecisionError::Store(StoreError::Conflict { .. }) => {
+                Self::conflict("somebody else has decided it in between; read it again")
+            }
+            DecisionError::Store(error) => error.into(),
+            DecisionError::Random => Self::unavailable(&error),
+            DecisionError::UnknownClient(_) => Self::not_found("client"),
+            DecisionError::UnknownPolicy { .. } => Self::not_found("policy"),
+            DecisionError::UnknownException(_) => Self::not_found("exception"),
+            DecisionError::VersionChanged(_) => Self::conflict(detail),
+            DecisionError::Policy(_) | DecisionError::RuleInUse(_) => Self::unprocessable("refused_policy", detail),
+            DecisionError::UnknownRule { .. }
+            | DecisionError::UnknownControl(_)
+            | DecisionError::UnknownPerson { .. }
+            | DecisionError::Exception(_)
+            | DecisionError::Review(_) => Self::unprocessable("refused_exception", detail),
+            DecisionError::Attestation(_) => Self::unprocessable("refused_attestation", detail),
         }
     }
 }

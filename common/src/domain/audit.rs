@@ -71,6 +71,20 @@ actions! {
     PackMade = "pack.made",
     /// The log signs with another key.
     LogKeyReplaced = "log-key.replaced",
+    /// A policy was imported.
+    PolicyImported = "policy.imported",
+    /// A client is measured by a policy.
+    PolicyChosen = "policy.chosen",
+    /// An exception was proposed.
+    ExceptionProposed = "exception.proposed",
+    /// It was approved.
+    ExceptionApproved = "exception.approved",
+    /// It was refused.
+    ExceptionRejected = "exception.rejected",
+    /// It was ended before its time.
+    ExceptionRevoked = "exception.revoked",
+    /// A number was stated that Huntress cannot know.
+    AttestationMade = "attestation.made",
     /// A token was made.
     TokenAdded = "token.added",
     /// A token was revoked.

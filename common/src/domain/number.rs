@@ -59,6 +59,18 @@ impl Ratio {
         value.cmp(&units.saturating_mul(self.denominator))
     }
 
+    /// Whether the exact value is greater than another.
+    ///
+    /// ```
+    /// use common::domain::number::Ratio;
+    /// assert!(Ratio::percent(2, 3).unwrap().exceeds(Ratio::percent(3, 5).unwrap()));
+    /// assert!(!Ratio::percent(1, 2).unwrap().exceeds(Ratio::percent(2, 4).unwrap()));
+    /// ```
+    #[must_use]
+    pub fn exceeds(self, other: Self) -> bool {
+        self.numerator.saturating_mul(other.denominator) > other.numerator.saturating_mul(self.denominator)
+    }
+
     /// Rounds to `decimals` places, half away from zero.
     ///
     /// ```

@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::error::StoreError;
+use super::timeline::Timeline;
 use crate::domain::audit::AuditEvent;
 use crate::domain::connection::{Connection, TestOutcome};
 use crate::domain::edr::EdrSettings;
@@ -16,7 +17,7 @@ use crate::store::table::items::{Applied, Change, Record, put_new, text};
 use crate::store::table::keys::{self, DUE_INDEX, DUE_SHARDS};
 use crate::store::table::queries::Consistency;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use std::collections::BTreeMap;
@@ -123,18 +124,30 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] if the company has one of that id.
     pub async fn add_connection(&self, connection: &Connection) -> Result<(), StoreError> {
-        self.insert_connection(connection, None).await
+        self.insert_connection(connection, Vec::new()).await
     }
 
     /// The same for somebody, who is recorded in the same transaction.
     ///
     /// # Errors
     /// As [`Store::add_connection`].
-    pub async fn add_connection_as(&self, connection: &Connection, event: &AuditEvent) -> Result<(), StoreError> {
-        self.insert_connection(connection, Some(event)).await
+    pub async fn add_connection_as(
+        &self,
+        connection: &Connection,
+        event: &AuditEvent,
+        timeline: Option<&Timeline>,
+    ) -> Result<(), StoreError> {
+        let timeline = timeline.map(|timeline| self.kept_timeline(&connection.company, timeline)).transpose()?;
+        let beside = [Some(self.audited(event)?), timeline];
+        self.insert_connection(connection, beside.into_iter().flatten().collect()).await
     }
 
-    async fn insert_connection(&self, connection: &Connection, event: Option<&AuditEvent>) -> Result<(), StoreError> {
+    /// Stores a new connection, with what else is written in its transaction.
+    async fn insert_connection(
+        &self,
+        connection: &Connection,
+        beside: Vec<TransactWriteItem>,
+    ) -> Result<(), StoreError> {
         let mut item = connection.to_item(&keys::connection(&connection.company, &connection.id))?;
         if let Some(at) = connection.next_run_at
             && !connection.paused
@@ -146,12 +159,11 @@ impl Store {
         // Tells our own write, repeated after a lost answer, from somebody else's.
         let write_id = text(format!("{:032x}", fastrand::u128(..)));
         item.insert("write_id".to_owned(), write_id.clone());
-        let event = event.map(|event| self.audited(event)).transpose()?;
-        if self.reconnect(connection, item.clone(), event.as_ref()).await? {
+        if self.reconnect(connection, item.clone(), &beside).await? {
             return Ok(());
         }
-        if let Some(event) = event {
-            let outcome = self.transact(vec![put_new(&self.table, item)?, event]).await?;
+        if !beside.is_empty() {
+            let outcome = self.transact([vec![put_new(&self.table, item)?], beside].concat()).await?;
             let conflict = StoreError::Conflict { record: Connection::KIND };
             return if outcome.is_written() { Ok(()) } else { Err(conflict) };
         }
@@ -223,8 +235,8 @@ impl Store {
         Connection::from_item(self.change_existing(change).await?)
     }
 
-    /// The same for somebody, who is recorded in the same transaction; the connection has the next revision then. With `if_revision` only if it has that
-    /// one now.
+    /// The same for somebody, who is recorded in the same transaction, with what explains days without evidence later; the connection has the next revision
+    /// then. With `if_revision` only if it has that one now.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and [`StoreError::Conflict`] where it has another revision.
@@ -235,13 +247,16 @@ impl Store {
         wanted: ConnectionChange,
         if_revision: Option<u64>,
         event: &AuditEvent,
+        timeline: Option<&Timeline>,
     ) -> Result<Connection, StoreError> {
         let change = wanted.change(company, id)?.increment("revision");
         let change = match if_revision {
             Some(revision) => change.only_if_count("revision", revision),
             None => change,
         };
-        let written = self.transact(vec![change.update(&self.table)?, self.audited(event)?]).await?.is_written();
+        let mut actions = vec![change.update(&self.table)?, self.audited(event)?];
+        actions.extend(timeline.map(|timeline| self.kept_timeline(company, timeline)).transpose()?);
+        let written = self.transact(actions).await?.is_written();
         let connection =
             self.connection(company, id).await?.ok_or(StoreError::NotFound { record: Connection::KIND })?;
         if written { Ok(connection) } else { Err(StoreError::Conflict { record: Connection::KIND }) }

@@ -4,6 +4,7 @@
 
 use super::error::StoreError;
 use super::{ATTEMPTS, Store};
+use crate::domain::audit::AuditEvent;
 use crate::domain::decisions::{Decision, ReviewKind};
 use crate::domain::id::DecisionId;
 use crate::domain::id::{ClientId, CompanyId, PolicyName};
@@ -68,14 +69,19 @@ fn canonical(value: &impl Serialize, kind: &'static str) -> Result<String, Store
 }
 
 impl Store {
-    /// Keeps an imported policy. The same content again changes nothing.
+    /// Keeps a policy that somebody imports, who is recorded in the same transaction. The same content again changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where the version is there with other content; [`Store::imported_policy`] tells which.
-    pub async fn keep_policy(&self, company: &CompanyId, policy: &Policy) -> Result<(), StoreError> {
+    pub async fn keep_policy(
+        &self,
+        company: &CompanyId,
+        policy: &Policy,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
         let key = keys::policy(company, policy.name(), policy.version());
         let item = PolicyItem { body: canonical(policy, PolicyItem::KIND)? }.to_item(&key)?;
-        if self.transact(vec![put_new(&self.table, item)?]).await?.is_written() {
+        if self.transact(vec![put_new(&self.table, item)?, self.audited(event)?]).await?.is_written() {
             return Ok(());
         }
         match self.imported_policy(company, policy.name(), policy.version()).await? {
@@ -107,7 +113,7 @@ impl Store {
         items.iter().map(PolicyItem::read).collect()
     }
 
-    /// Keeps a decision, with its leaf in the company's log. A repetition changes nothing.
+    /// Keeps a decision, with its leaf in the company's log and its event in the audit log. A repetition changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where the same was decided by another record: an exception is approved or rejected once, and revoked once.
@@ -122,12 +128,14 @@ impl Store {
             let guard = keys::review_of(company, &review.exception, review.decision == ReviewKind::Revoked);
             own.push(put_new(&self.table, place.to_item(&guard)?)?);
         }
+        // The last one: its place is random, so it is never what refuses the others.
+        let event = self.audited(&decision.event(company))?;
         let (id, at) = (decision.id().as_str(), decision.at());
         let statement = CompanyStatement::decision(company.clone(), id, at, decision)
             .map_err(|error| StoreError::corrupt(DecisionItem::KIND, error.to_string()))?;
         for _ in 0..ATTEMPTS {
             let leaf = self.append_company(&statement).await?;
-            let outcome = self.transact([own.clone(), leaf.to_vec()].concat()).await?;
+            let outcome = self.transact([own.clone(), leaf.to_vec(), vec![event.clone()]].concat()).await?;
             if outcome.is_written() {
                 return Ok(());
             }

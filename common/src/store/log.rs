@@ -6,6 +6,7 @@
 use super::error::StoreError;
 use super::lease::Lease;
 use super::signed::Grown;
+use super::timeline::Timeline;
 use super::{ATTEMPTS, Store};
 use crate::domain::audit::AuditEvent;
 use crate::domain::connection::Connection;
@@ -283,10 +284,10 @@ impl Store {
         id: &ConnectionId,
         at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.drop_connection(company, id, at, None, None).await
+        self.drop_connection(company, id, at, None, Vec::new()).await
     }
 
-    /// The same for somebody, who is recorded in the same transaction; with `if_revision` only if the connection has that revision.
+    /// The same for somebody, who is recorded in the same transaction, with what explains the days without it; with `if_revision` only if the connection has that revision.
     ///
     /// # Errors
     /// As [`Store::remove_connection`], and [`StoreError::Conflict`] where it has another revision.
@@ -296,8 +297,10 @@ impl Store {
         id: &ConnectionId,
         if_revision: Option<u64>,
         event: &AuditEvent,
+        timeline: &Timeline,
     ) -> Result<(), StoreError> {
-        self.drop_connection(company, id, event.at, if_revision, Some(event)).await
+        let beside = vec![self.audited(event)?, self.kept_timeline(company, timeline)?];
+        self.drop_connection(company, id, event.at, if_revision, beside).await
     }
 
     async fn drop_connection(
@@ -306,9 +309,8 @@ impl Store {
         id: &ConnectionId,
         at: DateTime<Utc>,
         if_revision: Option<u64>,
-        event: Option<&AuditEvent>,
+        beside: Vec<TransactWriteItem>,
     ) -> Result<(), StoreError> {
-        let audited = event.map(|event| self.audited(event)).transpose()?;
         for _ in 0..ATTEMPTS {
             let Some(connection) = self.connection(company, id).await? else { return Ok(()) };
             if if_revision.is_some_and(|revision| revision != connection.revision) {
@@ -320,7 +322,7 @@ impl Store {
             let [leaf, after] = self.append(head.as_ref(), &statement)?.actions;
             let removed = Change::of(keys::connection(company, id)).only_if_count("revision", connection.revision);
             let mut actions = vec![removed.delete(&self.table)?, leaf, after];
-            actions.extend(audited.clone());
+            actions.extend(beside.clone());
             if self.transact(actions).await?.is_written() {
                 return Ok(());
             }
@@ -333,7 +335,7 @@ impl Store {
         &self,
         connection: &Connection,
         item: Item,
-        audited: Option<&TransactWriteItem>,
+        beside: &[TransactWriteItem],
     ) -> Result<bool, StoreError> {
         for _ in 0..ATTEMPTS {
             let Some(head) = self.log_head(&connection.company, &connection.id).await? else { return Ok(false) };
@@ -342,7 +344,7 @@ impl Store {
             let statement = Statement::new(company, id, connection.product, event);
             let [leaf, after] = self.append(Some(&head), &statement)?.actions;
             let mut actions = vec![put_new(&self.table, item.clone())?, leaf, after];
-            actions.extend(audited.cloned());
+            actions.extend(beside.iter().cloned());
             let outcome = self.transact(actions).await?;
             if outcome.is_written() {
                 return Ok(true);

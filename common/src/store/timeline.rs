@@ -7,9 +7,10 @@ use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::product::Product;
 use crate::domain::run::Run;
 use crate::domain::window::{Period, Tick};
-use crate::store::table::items::Record;
+use crate::store::table::items::{Record, put};
 use crate::store::table::keys;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +118,15 @@ impl Store {
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub async fn timeline(&self, company: &CompanyId, id: &ConnectionId) -> Result<Option<Timeline>, StoreError> {
         self.get(&keys::timeline(company, id)).await
+    }
+
+    /// The same as a part of a transaction: what explains a pause is written with the pause.
+    pub(super) fn kept_timeline(
+        &self,
+        company: &CompanyId,
+        timeline: &Timeline,
+    ) -> Result<TransactWriteItem, StoreError> {
+        put(&self.table, timeline.to_item(&keys::timeline(company, &timeline.connection))?)
     }
 
     /// Keeps a timeline in place of what it was.

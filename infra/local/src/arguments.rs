@@ -60,17 +60,6 @@ pub struct OfConnection {
 }
 
 #[derive(Debug, Args)]
-pub struct OfClient {
-    /// The client
-    pub client: ClientId,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub storage: StorageArgs,
-}
-
-#[derive(Debug, Args)]
 pub struct OfClientAsOf {
     /// The client
     pub client: ClientId,

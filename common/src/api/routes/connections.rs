@@ -5,7 +5,7 @@ use crate::api::views::{ConnectionAnswer, ConnectionPage, SetupAnswer};
 use crate::api::{
     Body, CompanyWidePath, ConnectionPath, Explained, IfMatch, Method, Parameters, Problem, Route, Scope, route,
 };
-use crate::app::connections::{Check, Connections, SettingsChange};
+use crate::app::connections::{Check, ClientLimits, Connections, SettingsChange};
 use crate::aws::secrets::Credential;
 use crate::domain::audit::Actor;
 use crate::domain::connection::Connection;
@@ -268,6 +268,18 @@ struct Settings {
     max_activity: Option<u64>,
     max_campaigns: Option<u64>,
     training_covers_privacy_policies: Option<bool>,
+    /// Limits of agent age of single clients; null gives a client those of all others again.
+    #[serde(default)]
+    clients: BTreeMap<ClientId, Option<ClientLimitsBody>>,
+}
+
+/// Limits of agent age of one client; what is not given stays, or is as all others have it.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+struct ClientLimitsBody {
+    online_within_hours: Option<u32>,
+    missing_after_days: Option<u32>,
 }
 
 /// Changes limits and caps; what is not given stays.
@@ -277,6 +289,11 @@ async fn change_settings(
     IfMatch(revision): IfMatch,
     Body(settings): Body<Settings>,
 ) -> Result<Revised, Problem> {
+    let limits = |body: ClientLimitsBody| ClientLimits {
+        online_within_hours: body.online_within_hours,
+        missing_after_days: body.missing_after_days,
+    };
+    let clients = settings.clients.into_iter().map(|(client, body)| (client, body.map(limits))).collect();
     let change = SettingsChange {
         online_within_hours: settings.online_within_hours,
         missing_after_days: settings.missing_after_days,
@@ -284,6 +301,7 @@ async fn change_settings(
         max_activity: settings.max_activity,
         max_campaigns: settings.max_campaigns,
         training_covers_privacy_policies: settings.training_covers_privacy_policies,
+        clients,
     };
     let actor = Actor::api(subject);
     Ok(revised(connections.change_settings(&company, &connection, change, revision, &actor).await?))

@@ -113,8 +113,10 @@ async fn metrics(
     ClientPath { company, client, window, .. }: ClientPath,
     Parameters(AsOf { as_of }): Parameters<AsOf>,
 ) -> Result<Json<EvidenceList>, Problem> {
-    let owner = EvidenceOwner::Client(client);
-    list(&evidence, &company, owner, Some(Product::Edr), span(window).until(as_of)).await
+    let span = span(window).until(as_of);
+    let coverage = evidence.endpoint_coverage(&company, &client, span).await?;
+    let Json(list) = list(&evidence, &company, EvidenceOwner::Client(client), Some(Product::Edr), span).await?;
+    Ok(Json(EvidenceList { endpoint_coverage: coverage, ..list }))
 }
 
 /// The latest training evidence of a client.

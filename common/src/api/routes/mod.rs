@@ -4,12 +4,14 @@ mod assignments;
 mod audit_log;
 mod clients;
 mod connections;
+mod decisions;
 mod evidence;
 mod log;
 #[cfg(feature = "pack")]
 mod packs;
 mod people;
 mod portfolio;
+mod questions;
 mod root;
 mod runs;
 mod tokens;
@@ -18,6 +20,7 @@ mod tokens;
 use super::route::Entry;
 use super::route::Group;
 use crate::app::connections::Connections;
+use crate::app::decisions::Decisions;
 use crate::app::evidence::EvidenceReader;
 #[cfg(feature = "pack")]
 use crate::app::packs::PackService;
@@ -34,13 +37,16 @@ pub const CONNECTION_TEST: Group<Arc<Connections>> =
 pub const CONNECTIONS_API: Group<Arc<Connections>> =
     Group { function: "connections-api", nouns: &[connections::ROUTES] };
 
+/// Policies, exceptions and attestations. They are written by the function that writes connections.
+pub const DECISIONS_API: Group<Arc<Decisions>> = Group { function: "connections-api", nouns: &[decisions::ROUTES] };
+
 /// Runs.
 pub const ON_DEMAND_SYNC: Group<Arc<Planner>> = Group { function: "on-demand-sync", nouns: &[runs::ROUTES] };
 
 /// Evidence, and what stands at the root.
 pub const EVIDENCE_API: Group<Arc<EvidenceReader>> = Group {
     function: "evidence-api",
-    nouns: &[root::ROUTES, portfolio::ROUTES, evidence::ROUTES, audit_log::ROUTES, log::ROUTES],
+    nouns: &[root::ROUTES, portfolio::ROUTES, evidence::ROUTES, questions::ROUTES, audit_log::ROUTES, log::ROUTES],
 };
 
 /// People.
@@ -61,6 +67,7 @@ pub const SERVE: &str = "serve";
 #[must_use]
 pub fn table() -> Vec<Entry> {
     let connections = CONNECTION_TEST.entries().chain(CONNECTIONS_API.entries()).chain(ON_DEMAND_SYNC.entries());
+    let connections = connections.chain(DECISIONS_API.entries());
     let evidence = EVIDENCE_API.entries().chain(PACKS_API.entries());
     connections.chain(PEOPLE_API.entries()).chain(evidence).chain(TOKENS.entries()).collect()
 }

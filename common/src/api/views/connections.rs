@@ -40,6 +40,8 @@ pub struct ConnectionView {
     pub mapping: Mapping,
     /// Settings of the endpoint rules.
     pub edr: EdrSettings,
+    /// Clients whose agents have limits of age of their own.
+    pub edr_clients: BTreeMap<ClientId, EdrSettings>,
     /// Settings of the training rules.
     pub sat: SatSettings,
     /// What is kept of people, and the assignments that count.
@@ -81,6 +83,7 @@ impl From<Connection> for ConnectionView {
             default_client,
             mapping: connection.mapping,
             edr: connection.edr,
+            edr_clients: connection.edr_clients,
             sat: connection.sat,
             people: connection.people,
             account_id: connection.account_id,

@@ -1,6 +1,6 @@
 //! Evidence: the bundle as it was committed, with its age.
 
-use crate::app::evidence::{Controls, Evidence, EvidenceError, History, HistoryValue, RuleResult};
+use crate::app::evidence::{AttestedCoverage, Controls, Evidence, EvidenceError, History, HistoryValue, RuleResult};
 use crate::domain::control_status::ControlStatus;
 use crate::domain::failure::Failure;
 use crate::domain::id::{ClientId, ConnectionId, RunId};
@@ -16,6 +16,9 @@ use std::collections::BTreeSet;
 pub struct EvidenceList {
     /// A piece for each connection that has given some.
     pub evidence: Vec<EvidenceView>,
+    /// Agents online against the devices that somebody attested; absent where nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint_coverage: Option<AttestedCoverage>,
 }
 
 /// A piece of evidence.
@@ -90,7 +93,7 @@ impl TryFrom<Vec<Evidence>> for EvidenceList {
 
     fn try_from(evidence: Vec<Evidence>) -> Result<Self, EvidenceError> {
         let evidence: Result<_, _> = evidence.into_iter().map(EvidenceView::try_from).collect();
-        Ok(Self { evidence: evidence? })
+        Ok(Self { evidence: evidence?, endpoint_coverage: None })
     }
 }
 
@@ -156,6 +159,9 @@ pub struct ControlList {
     pub control_map_versions: BTreeSet<String>,
     /// Each control once.
     pub controls: Vec<ControlView>,
+    /// Agents online against the devices that somebody attested; absent where nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint_coverage: Option<AttestedCoverage>,
 }
 
 /// A control, and what supports it.
@@ -206,6 +212,7 @@ impl ControlList {
             client_id: client,
             control_map_versions: controls.map_versions,
             controls: controls.controls.into_iter().map(view).collect(),
+            endpoint_coverage: controls.endpoint_coverage,
         }
     }
 }

@@ -4,6 +4,7 @@ mod assignments;
 mod audit;
 mod clients;
 mod connections;
+mod decisions;
 mod evidence;
 mod findings;
 mod known;
@@ -18,6 +19,7 @@ pub use assignments::AssignmentList;
 pub use audit::{AuditEventView, AuditList};
 pub use clients::ClientList;
 pub use connections::{ConnectionAnswer, ConnectionList, ConnectionPage, ConnectionView, SettingsView};
+pub use decisions::{ClientPolicyView, ExceptionList, PolicyList, PolicyView, RuleInForceView};
 pub use evidence::{ControlList, ControlView, EvidenceList, EvidenceView, HistoryList, HistoryValueView, SupportView};
 pub use findings::{CompletenessList, CompletenessView, EvidenceRef, FindingsList, FindingsView};
 pub use known::{

@@ -110,6 +110,6 @@ impl Connections {
         let event = self.event(actor, AuditAction::AssignmentsSelected, company, id);
         let event = event.changing(&connection.people, &people);
         let change = ConnectionChange { people: Some(people), sat, ..Default::default() };
-        Ok(self.store.change_connection_as(company, id, change, None, &event).await?)
+        Ok(self.store.change_connection_as(company, id, change, None, &event, None).await?)
     }
 }

@@ -38,17 +38,15 @@ impl Connections {
         self.credentials.put(binding(&connection), credential).await?;
         let event = self.event(actor, AuditAction::ConnectionCreated, &company, &id);
         let event = AuditEvent { after: serde_json::to_value(&connection.mapping).ok(), ..event };
-        match self.store.add_connection_as(&connection, &event).await {
-            Ok(()) => {
-                // It had been there before, or another one of its id.
-                if let Some(mut timeline) = self.store.timeline(&company, &id).await? {
-                    Timeline::end(&mut timeline.pauses, connection.created_at);
-                    Timeline::end(&mut timeline.removed, connection.created_at);
-                    timeline.product = connection.product;
-                    self.store.keep_timeline(&company, &timeline).await?;
-                }
-                Ok(connection)
-            }
+        // It may have been there before, or another one of its id.
+        let mut timeline = self.store.timeline(&company, &id).await?;
+        if let Some(timeline) = &mut timeline {
+            Timeline::end(&mut timeline.pauses, connection.created_at);
+            Timeline::end(&mut timeline.removed, connection.created_at);
+            timeline.product = connection.product;
+        }
+        match self.store.add_connection_as(&connection, &event, timeline.as_ref()).await {
+            Ok(()) => Ok(connection),
             Err(StoreError::Conflict { .. }) => Err(ConnectionError::Exists(id)),
             Err(error) => Err(error.into()),
         }

@@ -4,14 +4,24 @@ use super::{ConnectionError, Connections};
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::connection::Connection;
 use crate::domain::edr::EdrSettings;
-use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
 use crate::domain::sat::{Caps, SatSettings};
 use crate::store::{ConnectionChange, Scheduling, StoreError, Timeline};
+use std::collections::BTreeMap;
+
+/// Limits of agent age of one client; what is `None` stays as it is, or as all others have it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// An agent is online up to so many hours after its last call.
+    pub online_within_hours: Option<u32>,
+    /// An agent is missing so many days after its last call.
+    pub missing_after_days: Option<u32>,
+}
 
 /// Settings that are changed; what is `None` stays as it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SettingsChange {
     /// An agent is online up to so many hours after its last call.
     pub online_within_hours: Option<u32>,
@@ -25,14 +35,16 @@ pub struct SettingsChange {
     pub max_campaigns: Option<u64>,
     /// Whether the training covers the tenant's privacy policies and procedures.
     pub training_covers_privacy_policies: Option<bool>,
+    /// Clients that get limits of agent age of their own, or, with `None`, those of all others again.
+    pub clients: BTreeMap<ClientId, Option<ClientLimits>>,
 }
 
 impl SettingsChange {
-    fn of_endpoints(self) -> bool {
-        self.online_within_hours.is_some() || self.missing_after_days.is_some()
+    fn of_endpoints(&self) -> bool {
+        self.online_within_hours.is_some() || self.missing_after_days.is_some() || !self.clients.is_empty()
     }
 
-    fn of_training(self) -> bool {
+    fn of_training(&self) -> bool {
         let caps = self.max_assignments.or(self.max_activity).or(self.max_campaigns);
         caps.is_some() || self.training_covers_privacy_policies.is_some()
     }
@@ -54,7 +66,8 @@ impl SettingsChange {
                 let missing = self.missing_after_days.unwrap_or(known.missing_after_days());
                 let edr = EdrSettings::new(online, missing);
                 let edr = edr.map_err(|error| ConnectionError::Refused(error.to_string()))?;
-                Ok(ConnectionChange { edr: Some(edr), ..Default::default() })
+                let edr_clients = self.of_clients(connection, edr)?;
+                Ok(ConnectionChange { edr: Some(edr), edr_clients, ..Default::default() })
             }
             Product::Sat => {
                 let known = connection.sat;
@@ -69,6 +82,33 @@ impl SettingsChange {
                 Ok(ConnectionChange { sat: Some(sat), ..Default::default() })
             }
         }
+    }
+}
+
+impl SettingsChange {
+    /// All limits of clients that have their own, if they change.
+    fn of_clients(
+        &self,
+        connection: &Connection,
+        others: EdrSettings,
+    ) -> Result<Option<BTreeMap<ClientId, EdrSettings>>, ConnectionError> {
+        let mut clients = connection.edr_clients.clone();
+        for (client, limits) in &self.clients {
+            let Some(limits) = limits else {
+                clients.remove(client);
+                continue;
+            };
+            if !connection.mapping.clients().contains(&client) {
+                let line = format!("no organization of connection {} belongs to a client {client}", connection.id);
+                return Err(ConnectionError::Refused(line));
+            }
+            let known = clients.get(client).copied().unwrap_or(others);
+            let online = limits.online_within_hours.unwrap_or(known.online_within_hours());
+            let changed = EdrSettings::new(online, limits.missing_after_days.unwrap_or(known.missing_after_days()));
+            let changed = changed.map_err(|error| ConnectionError::Refused(format!("client {client}: {error}")))?;
+            clients.insert(client.clone(), changed);
+        }
+        Ok((!self.clients.is_empty()).then_some(clients))
     }
 }
 
@@ -107,6 +147,9 @@ impl Connections {
         let change = settings.change(&before)?;
         let event = self.event(actor, AuditAction::SettingsChanged, company, id);
         let event = match before.product {
+            Product::Edr if change.edr_clients.is_some() => {
+                event.changing(&(before.edr, &before.edr_clients), &(change.edr, &change.edr_clients))
+            }
             Product::Edr => event.changing(&before.edr, &change.edr),
             Product::Sat => event.changing(&before.sat, &change.sat),
         };
@@ -123,11 +166,11 @@ impl Connections {
         id: &ConnectionId,
         actor: &Actor,
     ) -> Result<Connection, ConnectionError> {
-        let now = self.huntress.instant();
-        self.keep_time(company, id, |timeline| Timeline::begin(&mut timeline.pauses, now)).await?;
+        let mut timeline = self.timeline_of(&self.get(company, id).await?).await?;
+        Timeline::begin(&mut timeline.pauses, self.huntress.instant());
         let paused = ConnectionChange { scheduling: Some(Scheduling::Pause), ..Default::default() };
         let event = self.event(actor, AuditAction::ConnectionPaused, company, id);
-        self.change(company, id, paused, None, &event).await
+        self.change_with(company, id, paused, (None, Some(&timeline)), &event).await
     }
 
     /// Has the daily tick take the connection again.
@@ -142,10 +185,10 @@ impl Connections {
     ) -> Result<Connection, ConnectionError> {
         let resume = Scheduling::Resume { next_run_at: self.schedule.next_after(self.huntress.clock.now()) };
         let resumed = ConnectionChange { scheduling: Some(resume), ..Default::default() };
-        let now = self.huntress.instant();
-        self.keep_time(company, id, |timeline| Timeline::end(&mut timeline.pauses, now)).await?;
+        let mut timeline = self.timeline_of(&self.get(company, id).await?).await?;
+        Timeline::end(&mut timeline.pauses, self.huntress.instant());
         let event = self.event(actor, AuditAction::ConnectionResumed, company, id);
-        self.change(company, id, resumed, None, &event).await
+        self.change_with(company, id, resumed, (None, Some(&timeline)), &event).await
     }
 
     pub(in crate::app) async fn change(
@@ -156,7 +199,19 @@ impl Connections {
         if_revision: Option<u64>,
         event: &AuditEvent,
     ) -> Result<Connection, ConnectionError> {
-        let changed = self.store.change_connection_as(company, id, change, if_revision, event).await;
+        self.change_with(company, id, change, (if_revision, None), event).await
+    }
+
+    /// The same, with what explains days without evidence later, in one transaction.
+    async fn change_with(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        change: ConnectionChange,
+        (if_revision, timeline): (Option<u64>, Option<&Timeline>),
+        event: &AuditEvent,
+    ) -> Result<Connection, ConnectionError> {
+        let changed = self.store.change_connection_as(company, id, change, if_revision, event, timeline).await;
         changed.map_err(|error| match error {
             StoreError::Conflict { .. } => ConnectionError::Stale,
             error => error.into(),
@@ -174,19 +229,9 @@ impl Connections {
         AuditEvent::of_connection(actor, action, (company, id), self.huntress.clock.now())
     }
 
-    /// Changes what is kept of when a connection was there and when it was paused. It is written before the change itself, so that a repetition after
-    /// an interruption finds it done.
-    pub(super) async fn keep_time(
-        &self,
-        company: &CompanyId,
-        id: &ConnectionId,
-        change: impl FnOnce(&mut Timeline),
-    ) -> Result<(), StoreError> {
-        let mut timeline = match self.store.timeline(company, id).await? {
-            Some(timeline) => timeline,
-            None => Timeline::of(&self.get(company, id).await?),
-        };
-        change(&mut timeline);
-        self.store.keep_timeline(company, &timeline).await
+    /// When a connection was there and when it was paused, so far.
+    pub(super) async fn timeline_of(&self, connection: &Connection) -> Result<Timeline, StoreError> {
+        let kept = self.store.timeline(&connection.company, &connection.id).await?;
+        Ok(kept.unwrap_or_else(|| Timeline::of(connection)))
     }
 }

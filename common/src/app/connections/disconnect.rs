@@ -35,9 +35,10 @@ impl Connections {
         // The record last: as long as it is there, the command finds what is left to do.
         self.credentials.remove(Binding { company, connection: id, product: connection.product }).await?;
         let now = self.huntress.instant();
-        self.keep_time(company, id, |timeline| Timeline::begin(&mut timeline.removed, now)).await?;
+        let mut timeline = self.timeline_of(&connection).await?;
+        Timeline::begin(&mut timeline.removed, now);
         let event = self.event(actor, AuditAction::ConnectionRemoved, company, id);
-        match self.store.remove_connection_as(company, id, if_revision, &event).await {
+        match self.store.remove_connection_as(company, id, if_revision, &event, &timeline).await {
             Ok(()) => Ok(connection),
             Err(StoreError::Conflict { .. }) => Err(ConnectionError::Stale),
             Err(error) => Err(error.into()),

@@ -7,7 +7,7 @@ mod list;
 mod test;
 
 pub use add::Check;
-pub use change::SettingsChange;
+pub use change::{ClientLimits, SettingsChange};
 pub use test::TEST_TIME;
 
 use crate::app::collection::collect::{Huntress, RateLimiters};

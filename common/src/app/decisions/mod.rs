@@ -7,7 +7,7 @@ mod policies;
 pub(crate) use exceptions::sorted;
 pub use exceptions::{ExceptionSpec, ExceptionView};
 pub use policies::PolicySummary;
-pub(crate) use policies::{all_policies, policies_at};
+pub(crate) use policies::{PolicyHistory, all_policies, policies_at};
 
 use crate::clock::Clock;
 use crate::domain::decisions::{InvalidAttestation, InvalidException, InvalidReview, NewRecord, Nonce};

@@ -1,6 +1,7 @@
 //! Policies: which there are, and which count for a client.
 
 use super::{DecisionError, Decisions};
+use crate::domain::audit::{AuditAction, AuditEvent};
 use crate::domain::decisions::{Decider, Decision};
 use crate::domain::id::{ClientId, CompanyId, PolicyName};
 use crate::domain::policy::{ClientPolicies, InForce, Policy, PolicyChoice, PolicyRef, PolicyVersion, presets};
@@ -31,36 +32,54 @@ pub(crate) async fn all_policies(store: &Store, company: &CompanyId) -> Result<V
     Ok(presets().iter().cloned().chain(imported.into_iter().map(Arc::new)).collect())
 }
 
+/// Every choice of policies of a company, or of one client, and the policies that were chosen: what is in force at whatever instant.
+pub(crate) struct PolicyHistory {
+    /// Oldest first for each client.
+    choices: Vec<PolicyChoice>,
+    known: BTreeMap<PolicyRef, Arc<Policy>>,
+}
+
+impl PolicyHistory {
+    /// Reads it.
+    pub(crate) async fn read(
+        store: &Store,
+        company: &CompanyId,
+        client: Option<&ClientId>,
+    ) -> Result<Self, StoreError> {
+        let choices = store.policy_choices(company, client).await?.into_iter();
+        let choices = choices.filter_map(|decision| match decision {
+            Decision::Policy(choice) => Some(choice),
+            Decision::Exception(_) | Decision::Review(_) | Decision::Attestation(_) => None,
+        });
+        let choices: Vec<PolicyChoice> = choices.collect();
+        // Most clients never chose, and then no policy needs to be read.
+        let known = if choices.is_empty() { Vec::new() } else { all_policies(store, company).await? };
+        let known = known.into_iter().map(|policy| (PolicyRef::from(policy.as_ref()), policy)).collect();
+        Ok(Self { choices, known })
+    }
+
+    /// The policies in force for each client at an instant.
+    pub(crate) fn at(&self, at: DateTime<Utc>) -> Result<ClientPolicies, StoreError> {
+        let mut chosen: BTreeMap<ClientId, Vec<&Arc<Policy>>> = BTreeMap::new();
+        // Runs are evaluated at whole seconds: a choice is in force from the second on that it was made in.
+        for choice in self.choices.iter().filter(|choice| choice.at.trunc_subsecs(0) <= at) {
+            let missing =
+                || StoreError::Corrupt { record: "policy", reason: "a policy that was chosen is missing".to_owned() };
+            let policy = self.known.get(&choice.chosen).ok_or_else(missing)?;
+            chosen.entry(choice.client.clone()).or_default().push(policy);
+        }
+        let in_force = chosen.into_iter().map(|(client, policies)| (client, InForce::after(policies)));
+        Ok(ClientPolicies::new(in_force.collect()))
+    }
+}
+
 /// The policies in force for each client at an instant.
 pub(crate) async fn policies_at(
     store: &Store,
     company: &CompanyId,
     at: DateTime<Utc>,
 ) -> Result<ClientPolicies, StoreError> {
-    let mut chosen: BTreeMap<ClientId, Vec<PolicyRef>> = BTreeMap::new();
-    for decision in store.policy_choices(company, None).await? {
-        if let Decision::Policy(choice) = decision
-            // Runs are evaluated at whole seconds: a choice is in force from the second on that it was made in.
-            && choice.at.trunc_subsecs(0) <= at
-        {
-            chosen.entry(choice.client).or_default().push(choice.chosen);
-        }
-    }
-    if chosen.is_empty() {
-        return Ok(ClientPolicies::default());
-    }
-    let known = all_policies(store, company).await?;
-    let known: BTreeMap<PolicyRef, &Arc<Policy>> =
-        known.iter().map(|policy| (PolicyRef::from(policy.as_ref()), policy)).collect();
-    let mut in_force = BTreeMap::new();
-    for (client, references) in chosen {
-        let missing =
-            || StoreError::Corrupt { record: "policy", reason: "a policy that was chosen is missing".to_owned() };
-        let policies = references.iter().map(|reference| known.get(reference).copied().ok_or_else(missing));
-        let policies = policies.collect::<Result<Vec<_>, _>>()?;
-        in_force.insert(client, InForce::after(policies));
-    }
-    Ok(ClientPolicies::new(in_force))
+    PolicyHistory::read(store, company, None).await?.at(at)
 }
 
 impl Decisions {
@@ -103,7 +122,7 @@ impl Decisions {
     ///
     /// # Errors
     /// [`DecisionError::Policy`], and [`DecisionError::VersionChanged`] where the version is there with other content.
-    pub async fn import(&self, company: &CompanyId, text: &str) -> Result<Arc<Policy>, DecisionError> {
+    pub async fn import(&self, company: &CompanyId, text: &str, by: &Decider) -> Result<Arc<Policy>, DecisionError> {
         let policy = Policy::parse(text)?;
         for known in all_policies(&self.store, company).await? {
             policy.check_against(&known)?;
@@ -111,7 +130,15 @@ impl Decisions {
                 return Ok(known);
             }
         }
-        self.store.keep_policy(company, &policy).await?;
+        let named = serde_json::to_value(PolicyRef::from(&policy)).ok();
+        let event = AuditEvent::new(
+            &by.actor(),
+            AuditAction::PolicyImported,
+            company.clone(),
+            policy.to_string(),
+            self.clock.now(),
+        );
+        self.store.keep_policy(company, &policy, &AuditEvent { after: named, ..event }).await?;
         Ok(Arc::new(policy))
     }
 

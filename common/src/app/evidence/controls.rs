@@ -2,7 +2,7 @@
 
 use super::latest::bundle;
 use super::status::RuleResult;
-use super::{EvidenceError, EvidenceReader, Span};
+use super::{AttestedCoverage, EvidenceError, EvidenceReader, Span};
 use crate::domain::control_status::ControlStatus;
 use crate::domain::controls::ControlRef;
 use crate::domain::evidence::EdrBundle;
@@ -19,6 +19,8 @@ pub struct Controls {
     pub map_versions: BTreeSet<String>,
     /// Each control once, by framework and id.
     pub controls: Vec<SupportedControl>,
+    /// Agents online against the devices that somebody attested.
+    pub endpoint_coverage: Option<AttestedCoverage>,
 }
 
 /// A control, and what supports it.
@@ -81,7 +83,8 @@ impl EvidenceReader {
             let (status, rules) = status.map_or((None, Vec::new()), |(status, rules)| (Some(status), rules));
             SupportedControl { framework, version, id, evidence, status, rules }
         });
-        Ok(Some(Controls { map_versions, controls: controls.collect() }))
+        let endpoint_coverage = self.endpoint_coverage(company, client, span).await?;
+        Ok(Some(Controls { map_versions, controls: controls.collect(), endpoint_coverage }))
     }
 }
 

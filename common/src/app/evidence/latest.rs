@@ -138,7 +138,7 @@ impl EvidenceReader {
         Ok(ahead.into_iter().map(|stored| stored.as_of).max())
     }
 
-    /// The latest evidence that a name stands for, and whether it is the name of a connection: that of the company itself for a connection, else that of
+    /// The latest evidence in a span that a name stands for, and whether it is the name of a connection: that of the company itself for a connection, else that of
     /// the client, or of the company for a connection that was removed.
     ///
     /// # Errors
@@ -148,19 +148,19 @@ impl EvidenceReader {
         company: &CompanyId,
         name: &str,
         product: Product,
+        span: Span,
     ) -> Result<(Vec<Evidence>, bool), StoreError> {
         let connections = self.store.connections(company).await?;
         let id = ConnectionId::parse(name).ok();
         let is_connection = id.as_ref().is_some_and(|id| connections.iter().any(|connection| connection.id == *id));
         if !is_connection && let Ok(client) = ClientId::parse(name) {
             let owner = EvidenceOwner::Client(client);
-            let latest = self.latest_among(company, &owner, Some(product), Span::ALL, &connections).await?;
+            let latest = self.latest_among(company, &owner, Some(product), span, &connections).await?;
             if !latest.is_empty() {
                 return Ok((latest, false));
             }
         }
-        let mut latest =
-            self.latest_among(company, &EvidenceOwner::Company, Some(product), Span::ALL, &connections).await?;
+        let mut latest = self.latest_among(company, &EvidenceOwner::Company, Some(product), span, &connections).await?;
         latest.retain(|evidence| id.as_ref() == Some(&evidence.stored.connection));
         Ok((latest, is_connection))
     }

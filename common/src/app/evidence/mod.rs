@@ -2,22 +2,32 @@
 
 mod audit_log;
 mod controls;
+mod coverage;
+mod explain;
+mod facts_used;
+mod forecast;
 mod history;
 mod latest;
 mod log;
 mod overview;
 mod portfolio;
 mod status;
+mod what_if;
 mod window;
 
 pub use audit_log::AuditPage;
 pub use controls::{Controls, Support, SupportedControl};
+pub use coverage::AttestedCoverage;
+pub use explain::{AgentLimitsUsed, ExplainedEvidence};
+pub use facts_used::QuestionError;
+pub use forecast::ForecastAnswer;
 pub use history::{History, HistoryValue};
 pub use latest::Evidence;
 pub use log::{LEAVES_TOGETHER, LogEntries, LogProof, Proved};
 pub use overview::{Overview, Point};
 pub use portfolio::{ClientRow, Urgency};
 pub use status::{RuleResult, Statuses};
+pub use what_if::{WhatIf, WhatIfAnswer, WhatIfRow, WhatIfSide};
 pub use window::WindowError;
 
 use crate::clock::Clock;

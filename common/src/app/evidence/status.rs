@@ -88,7 +88,7 @@ impl EvidenceReader {
         let of = |stored: &StoredEvidence| (stored.product, stored.connection.clone(), stored.as_of);
         let latest = counting(latest, of, &present);
         for stored in latest.iter().filter(|stored| age_of(stored.as_of, at).is_some()) {
-            statuses.add_evidence(stored, &in_force)?;
+            statuses.add_evidence(stored.product, stored.as_of, verdicts_of(stored)?, &in_force);
         }
         for connection in &connections {
             let has_some = latest.iter().any(|stored| stored.product == connection.product);
@@ -123,24 +123,29 @@ impl Statuses {
         control_status(&states, self.at)
     }
 
-    fn add_evidence(&mut self, stored: &StoredEvidence, in_force: &InForce) -> Result<(), EvidenceError> {
-        let verdicts = verdicts_of(stored)?;
+    /// Adds what the rules said of a piece of evidence.
+    pub(super) fn add_evidence(
+        &mut self,
+        product: Product,
+        as_of: DateTime<Utc>,
+        verdicts: Vec<Verdict>,
+        in_force: &InForce,
+    ) {
         let mut by_kind: BTreeMap<EvidenceKind, Vec<Verdict>> = BTreeMap::new();
         for verdict in verdicts {
             by_kind.entry(verdict.evidence).or_default().push(verdict);
         }
         for kind in EvidenceKind::ALL {
-            if kind.product() != Some(stored.product) || kind == EvidenceKind::PersonTraining {
+            if kind.product() != Some(product) || kind == EvidenceKind::PersonTraining {
                 continue;
             }
             match by_kind.remove(&kind) {
                 Some(verdicts) => verdicts.into_iter().for_each(|verdict| {
-                    self.add(kind, Some(verdict.into()), Some(stored.as_of), in_force);
+                    self.add(kind, Some(verdict.into()), Some(as_of), in_force);
                 }),
-                None => self.add(kind, None, Some(stored.as_of), in_force),
+                None => self.add(kind, None, Some(as_of), in_force),
             }
         }
-        Ok(())
     }
 
     /// A product that a connection is there for, and that has given no evidence yet.

@@ -1,8 +1,9 @@
 //! The audit window of a client, from what the stack recorded.
 
 use super::status::verdicts_of;
-use super::{EvidenceError, EvidenceReader};
+use super::{EvidenceError, EvidenceReader, Span};
 use crate::app::decisions::sorted;
+use crate::domain::calendar::day_of;
 use crate::domain::decisions::Exception;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::policy::{Outcome, PolicyRef, Verdict};
@@ -41,6 +42,26 @@ impl From<crate::store::StoreError> for WindowError {
 }
 
 impl EvidenceReader {
+    /// The same for a reader who sees evidence of a span alone: its days, as they stood at its end.
+    ///
+    /// # Errors
+    /// [`WindowError`], which says what to do.
+    pub async fn window_within(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        (from, to): (NaiveDate, NaiveDate),
+        at: Option<DateTime<Utc>>,
+        span: Span,
+    ) -> Result<AuditWindow, WindowError> {
+        if span == Span::ALL {
+            return self.window(company, client, (from, to), at).await;
+        }
+        let days = (from.max(day_of(span.from)), to.min(day_of(span.to)));
+        let at = span.until(at).to.min(self.clock.now());
+        self.window(company, client, days, Some(at)).await
+    }
+
     /// A row for each day and connection of a client, as it stands now or stood at `at`.
     ///
     /// # Errors

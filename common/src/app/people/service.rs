@@ -121,7 +121,7 @@ impl PeopleService {
         let event = self.event(actor, AuditAction::PrivacyChanged, company, id);
         let event = event.changing(&connection.people.mode, &mode);
         let change = ConnectionChange { people: Some(people), ..Default::default() };
-        let changed = self.store.change_connection_as(company, id, change, None, &event).await?;
+        let changed = self.store.change_connection_as(company, id, change, None, &event, None).await?;
         match mode {
             PrivacyMode::Aggregate if less => {
                 self.keyring.erase_people(&self.store, company, id).await?;

@@ -14,7 +14,8 @@ pub use exception::{
     Review, ReviewKind, SHORTEST_REASON, exception_in_force, exceptions_at,
 };
 
-use super::id::{ClientId, DecisionId};
+use super::audit::{Actor, AuditAction, AuditEvent};
+use super::id::{ClientId, CompanyId, DecisionId};
 use super::policy::PolicyChoice;
 use super::text::is_hidden;
 use chrono::{DateTime, Utc};
@@ -143,6 +144,57 @@ impl Decision {
     }
 }
 
+impl Decision {
+    /// What the audit log says of it. An exception for a person names nobody, not even by their hash.
+    #[must_use]
+    pub fn event(&self, company: &CompanyId) -> AuditEvent {
+        let (action, subject, after, reason) = match self {
+            Self::Policy(it) => {
+                (AuditAction::PolicyChosen, it.client.as_str(), serde_json::to_value(&it.chosen), it.reason.clone())
+            }
+            Self::Exception(it) => {
+                let names_nobody = !matches!(it.subject, ExceptionSubject::Person(_));
+                let of = names_nobody.then_some(&it.subject);
+                let reason = names_nobody.then(|| it.reason.clone());
+                (AuditAction::ExceptionProposed, it.id.as_str(), serde_json::to_value(of), reason)
+            }
+            Self::Review(it) => {
+                let action = match it.decision {
+                    ReviewKind::Approved => AuditAction::ExceptionApproved,
+                    ReviewKind::Rejected => AuditAction::ExceptionRejected,
+                    ReviewKind::Revoked => AuditAction::ExceptionRevoked,
+                };
+                (action, it.exception.as_str(), Ok(serde_json::Value::Null), None)
+            }
+            Self::Attestation(it) => {
+                let stated = Stated { key: it.key, value: it.value, source: &it.source };
+                (AuditAction::AttestationMade, it.client.as_str(), serde_json::to_value(stated), None)
+            }
+        };
+        let by = Decider { name: self.by().to_owned(), on_this_machine: self.is_of_this_machine() };
+        let event = AuditEvent::new(&by.actor(), action, company.clone(), subject, self.at());
+        let after = after.ok().filter(|after| !after.is_null());
+        AuditEvent { client: Some(self.client().clone()), after, reason, ..event }
+    }
+
+    fn is_of_this_machine(&self) -> bool {
+        match self {
+            Self::Policy(it) => it.on_this_machine,
+            Self::Exception(it) => it.on_this_machine,
+            Self::Review(it) => it.on_this_machine,
+            Self::Attestation(it) => it.on_this_machine,
+        }
+    }
+}
+
+/// What an attestation states, as the audit log has it.
+#[derive(Serialize)]
+struct Stated<'a> {
+    key: AttestationKey,
+    value: u64,
+    source: &'a str,
+}
+
 /// Who decides, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decider {
@@ -150,6 +202,14 @@ pub struct Decider {
     pub name: String,
     /// Whether it was said on the machine that keeps the records, where names are claims.
     pub on_this_machine: bool,
+}
+
+impl Decider {
+    /// The same as the audit log names them.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        if self.on_this_machine { Actor::cli(&self.name) } else { Actor::api(&self.name) }
+    }
 }
 
 /// A text that cannot be kept.

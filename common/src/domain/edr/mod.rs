@@ -38,6 +38,23 @@ struct RawSettings {
 pub struct InvalidSettings;
 
 impl EdrSettings {
+    /// The limits that the numbers of a bundle came about under, as its derivation says.
+    ///
+    /// ```
+    /// use common::domain::edr::EdrSettings;
+    /// let derivation = serde_json::json!({"agent_state": {"online_within_hours": 48, "missing_after_days": 30}});
+    /// assert_eq!(EdrSettings::of_derivation(&derivation), EdrSettings::new(48, 30).ok());
+    /// assert_eq!(EdrSettings::of_derivation(&serde_json::json!({})), None);
+    /// ```
+    #[must_use]
+    pub fn of_derivation(derivation: &serde_json::Value) -> Option<Self> {
+        let number = |name: &str| {
+            let value = derivation.get("agent_state")?.get(name)?.as_u64()?;
+            u32::try_from(value).ok()
+        };
+        Self::new(number("online_within_hours")?, number("missing_after_days")?).ok()
+    }
+
     /// An agent is online up to `online_within_hours` after its last call, missing `missing_after_days` after it, offline between.
     ///
     /// # Errors

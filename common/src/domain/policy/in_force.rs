@@ -1,6 +1,6 @@
 //! Which rules count for a client.
 
-use super::{Freshness, Policy, PolicyVersion, Rule, training};
+use super::{Freshness, Limits, Policy, PolicyVersion, Rule, training};
 use crate::domain::controls::Evidence;
 use crate::domain::decisions::Nonce;
 use crate::domain::id::DecisionId;
@@ -140,6 +140,20 @@ impl InForce {
             by_evidence.insert(rule.evidence, (reference.clone(), Arc::clone(policy)));
         }
         Self { by_evidence }
+    }
+
+    /// The same with other limits for one rule, for trying them out.
+    #[must_use]
+    pub fn with_limits(&self, rule: &RuleId, limits: &Limits) -> Self {
+        let changed = |(reference, policy): &(PolicyRef, Arc<Policy>)| {
+            let policy = if policy.rule(rule).is_some() {
+                Arc::new(policy.with_limits(rule, limits))
+            } else {
+                Arc::clone(policy)
+            };
+            (reference.clone(), policy)
+        };
+        Self { by_evidence: self.by_evidence.iter().map(|(evidence, it)| (*evidence, changed(it))).collect() }
     }
 
     /// The rules in force, with the policy of each, in the order of the evidence and of the policy.

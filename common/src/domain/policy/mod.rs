@@ -1,20 +1,24 @@
 //! Policies: limits on metrics, as data. A version of a policy never changes, and there is no language of expressions.
 
 mod catalog;
+mod explain;
 mod in_force;
 mod limit;
 mod measure;
+mod other_limits;
 mod outcome;
 mod parse;
 mod presets;
 
 pub use catalog::{CATALOG, MetricDefinition, ValueKind};
+pub use explain::{Explanation, FormulaNumber, NeedExplanation, OutcomeChange, RuleExplanation};
 pub use in_force::{ClientPolicies, InForce, PolicyChoice, PolicyRef, RuleInUse};
 pub use limit::{DecimalText, Limit, Limits, NoDecimal};
 pub use measure::{Doubt, Measure, Measures, Reading};
+pub use other_limits::{InvalidSetting, LimitChange, LimitChanges, limit_changes};
 pub use outcome::{Evaluation, Outcome, Verdict, evaluate};
 pub use parse::{InvalidPolicy, MOST_RULES};
-pub use presets::{baseline, preset, presets, strict, training};
+pub use presets::{baseline, preset, presets, strict, training, training_limits};
 
 use super::controls::Evidence;
 use super::id::{PolicyName, RuleId};

@@ -102,7 +102,7 @@ impl Evaluation {
 
 /// Which end of a measure a reading is; where it is open, it goes on for ever in that direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Least,
     Greatest,
 }
@@ -125,7 +125,7 @@ impl Limits {
         if self.pass.is_at_least() == (end == End::Greatest) { Outcome::Pass } else { Outcome::Fail }
     }
 
-    fn outcome_of_reading(&self, reading: Reading, end: End, if_nothing_to_measure: Outcome) -> Outcome {
+    pub(super) fn outcome_of_reading(&self, reading: Reading, end: End, if_nothing_to_measure: Outcome) -> Outcome {
         match reading {
             Reading::At(value) => self.outcome_of(value),
             Reading::Open => self.open(end),

@@ -210,17 +210,7 @@ impl Rule {
         }
         let pass = limit(&text.pass, "pass", metric.kind)?;
         let warning = text.warning.as_ref().map(|warning| limit(warning, "warning", metric.kind)).transpose()?;
-        if let Some(warning) = &warning {
-            let shown = || (pass.to_string(), warning.to_string());
-            if pass.is_at_least() != warning.is_at_least() {
-                let (pass, warning) = shown();
-                return Err(InvalidRule::Directions { pass, warning });
-            }
-            if warning.is_stricter_than(&pass) {
-                let (pass, warning) = shown();
-                return Err(InvalidRule::StricterWarning { pass, warning });
-            }
-        }
+        let limits = Limits { pass, warning }.checked(metric.key)?;
         for needed in text.needs.keys() {
             let product = find(needed)?.product();
             if product != metric.product() {
@@ -235,9 +225,38 @@ impl Rule {
                 Ok(outcome) => Some(outcome),
             },
         };
-        let limits = Limits { pass, warning };
         Ok(Self { id, evidence, metric: text.metric, limits, needs: text.needs, if_nothing_to_measure })
     }
+}
+
+impl Limits {
+    /// These limits, if a policy may have them for this metric.
+    pub(super) fn checked(self, metric: &str) -> Result<Self, InvalidRule> {
+        let kind = find(metric)?.kind;
+        within_hundred(self.pass.decimal(), "pass", kind)?;
+        if let Some(warning) = &self.warning {
+            within_hundred(warning.decimal(), "warning", kind)?;
+            let shown = || (self.pass.to_string(), warning.to_string());
+            if self.pass.is_at_least() != warning.is_at_least() {
+                let (pass, warning) = shown();
+                return Err(InvalidRule::Directions { pass, warning });
+            }
+            if warning.is_stricter_than(&self.pass) {
+                let (pass, warning) = shown();
+                return Err(InvalidRule::StricterWarning { pass, warning });
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// A share of more than the whole is a slip.
+fn within_hundred(limit: &DecimalText, field: &'static str, kind: ValueKind) -> Result<(), InvalidRule> {
+    let above = limit.ratio().is_some_and(|limit| !limit.at_most(100));
+    if kind == ValueKind::Percentage && above {
+        return Err(InvalidRule::Percentage { field, limit: limit.to_string() });
+    }
+    Ok(())
 }
 
 fn find(key: &str) -> Result<&'static MetricDefinition, InvalidRule> {
@@ -252,10 +271,7 @@ fn limit(value: &Value, field: &'static str, kind: ValueKind) -> Result<Limit, I
     // A JSON number is refused: 95.10 and 95.1 would have one canonical form, and 0.1 none that is exact.
     let decimal = if number.is_string() { DecimalText::parse(text) } else { Err(NoDecimal(text)) };
     let decimal = decimal.map_err(|source| InvalidRule::Limit { field, source })?;
-    let above = decimal.ratio().is_some_and(|limit| !limit.at_most(100));
-    if kind == ValueKind::Percentage && above {
-        return Err(InvalidRule::Percentage { field, limit: decimal.to_string() });
-    }
+    within_hundred(&decimal, field, kind)?;
     match direction.as_str() {
         "at_least" => Ok(Limit::AtLeast(decimal)),
         "at_most" => Ok(Limit::AtMost(decimal)),

@@ -1,6 +1,8 @@
 //! The policies that the product ships. No standard gives their numbers: they are where many begin.
 
-use super::Policy;
+use super::{Limit, Policy, Rule};
+use crate::domain::controls::Evidence;
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 const FILES: [&str; 3] =
@@ -21,6 +23,23 @@ pub fn presets() -> &'static [Arc<Policy>] {
 #[must_use]
 pub fn preset(name: &str) -> Option<&'static Arc<Policy>> {
     presets().iter().find(|policy| policy.name().as_str() == name)
+}
+
+/// The limits of the training preset's rule about this evidence in whole percent: what passes, and what warns.
+///
+/// ```
+/// use common::domain::{controls::Evidence, policy::training_limits};
+/// assert_eq!(training_limits(Evidence::WorkforceCoverage), (90, 70));
+/// assert_eq!(training_limits(Evidence::PhishingSimulation), (5, 15));
+/// ```
+#[must_use]
+pub fn training_limits(evidence: Evidence) -> (u32, u32) {
+    static LIMITS: LazyLock<BTreeMap<Evidence, (u32, u32)>> = LazyLock::new(|| {
+        let percent = |limit: &Limit| limit.decimal().to_string().parse().unwrap_or_default();
+        let limits = |rule: &Rule| (percent(&rule.limits.pass), rule.limits.warning.as_ref().map_or(0, percent));
+        training().rules().iter().map(|rule| (rule.evidence, limits(rule))).collect()
+    });
+    LIMITS.get(&evidence).copied().unwrap_or_default()
 }
 
 macro_rules! presets {

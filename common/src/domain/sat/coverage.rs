@@ -7,8 +7,10 @@ use super::id::LearnerKey;
 use super::list::{Inconsistent, SatList, TruncatedList};
 use super::status::Status;
 use crate::domain::completeness::{Dropped, PagesRead};
+use crate::domain::controls::Evidence;
 use crate::domain::evidence::Reason;
 use crate::domain::number::Ratio;
+use crate::domain::policy::training_limits;
 use crate::domain::quality::{Quality, QualityCode, normalized};
 use crate::domain::time::Window;
 use chrono::{DateTime, Utc};
@@ -18,11 +20,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Completions count for this many days.
 pub const WINDOW_DAYS: u32 = 365;
 
-/// From this coverage on, in percent, the signal passes.
-pub const PASS_FROM: u32 = 90;
-
-/// From this coverage on, in percent, it warns; below, it fails.
-pub const WARNING_FROM: u32 = 70;
+/// From which coverage on, in percent, the signal passes and from which on it warns: the limits of the training preset.
+#[must_use]
+pub fn limits() -> (u32, u32) {
+    training_limits(Evidence::WorkforceCoverage)
+}
 
 /// What a coverage alone means; `None` without a workforce. The exact value is compared, not the rounded one.
 ///
@@ -37,9 +39,10 @@ pub const WARNING_FROM: u32 = 70;
 #[must_use]
 pub fn band(trained: u64, workforce: u64) -> Option<Status> {
     let rate = Ratio::percent(trained, workforce)?;
-    Some(if rate.at_least(i128::from(PASS_FROM)) {
+    let (pass_from, warning_from) = limits();
+    Some(if rate.at_least(i128::from(pass_from)) {
         Status::Pass
-    } else if rate.at_least(i128::from(WARNING_FROM)) {
+    } else if rate.at_least(i128::from(warning_from)) {
         Status::Warning
     } else {
         Status::Fail

@@ -6,6 +6,7 @@ pub mod assignment;
 pub mod bundle;
 pub mod coverage;
 pub mod facts;
+pub mod forecast;
 pub mod id;
 pub mod list;
 pub mod measures;

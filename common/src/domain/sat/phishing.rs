@@ -4,10 +4,12 @@ use super::facts::{Campaign, Campaigns};
 use super::list::{Capped, Inconsistent, SatList};
 use super::status::Status;
 use crate::domain::completeness::PagesRead;
+use crate::domain::controls::Evidence;
 use crate::domain::evidence::Reason;
 use crate::domain::facts::ended::day_since;
 use crate::domain::id::RecordKey;
 use crate::domain::number::Ratio;
+use crate::domain::policy::training_limits;
 use crate::domain::quality::{Quality, QualityCode, normalized};
 use crate::domain::seen::SeenIds;
 use crate::domain::time::{ParsedTimestamp, RawTimestamp, Window, is_future};
@@ -17,11 +19,11 @@ use serde::{Deserialize, Serialize};
 /// Campaigns count for this many days after their end.
 pub const WINDOW_DAYS: u32 = 90;
 
-/// Up to this compromise rate, in percent, the signal passes.
-pub const PASS_UP_TO: u32 = 5;
-
-/// Up to this compromise rate, in percent, it warns; above, it fails.
-pub const WARNING_UP_TO: u32 = 15;
+/// Up to which compromise rate, in percent, the signal passes and up to which it warns: the limits of the training preset.
+#[must_use]
+pub fn limits() -> (u32, u32) {
+    training_limits(Evidence::PhishingSimulation)
+}
 
 /// Whether a campaign is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,7 +246,8 @@ impl InWindow {
             let decidable = !self.certain.is_empty() && !self.is_unbounded();
             decidable.then(|| self.excess(limit).within()).flatten()
         };
-        match (within(PASS_UP_TO), within(WARNING_UP_TO)) {
+        let (pass_up_to, warning_up_to) = limits();
+        match (within(pass_up_to), within(warning_up_to)) {
             (Some(true), _) => (Status::Pass, None),
             (_, Some(false)) => (Status::Fail, None),
             (Some(false), Some(true)) => (Status::Warning, None),

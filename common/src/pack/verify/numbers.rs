@@ -125,7 +125,9 @@ fn check_bundle(contents: &Contents, bundle: &PackedBundle, counted: &mut Counte
     let (measured, doubt) = match bundle.product {
         Product::Edr => {
             let facts: EdrFacts = serde_json::from_value(bundle.view.facts.clone()).map_err(unreadable)?;
-            let rules = EdrRules::from(limits(&bundle.view.metadata.derivation)?);
+            let limits = EdrSettings::of_derivation(&bundle.view.metadata.derivation);
+            let limits = limits.ok_or("it does not say under which limits of agent age its numbers came about")?;
+            let rules = EdrRules::from(limits);
             let committed = bundle.view.metrics.iter().chain(&bundle.view.extended_metrics);
             let computed: Vec<Metric> =
                 metrics(&facts, rules).into_iter().chain(extended_metrics(&facts, rules)).map(Into::into).collect();
@@ -167,17 +169,6 @@ fn check_bundle(contents: &Contents, bundle: &PackedBundle, counted: &mut Counte
     counted.bundles += 1;
     counted.verdicts += verdicts.len() as u64;
     Ok(())
-}
-
-/// The limits of agent age that the numbers depend on.
-fn limits(derivation: &Value) -> Result<EdrSettings, String> {
-    let number = |name: &str| {
-        let value = derivation.get("agent_state")?.get(name)?.as_u64()?;
-        u32::try_from(value).ok()
-    };
-    let limits = number("online_within_hours").zip(number("missing_after_days"));
-    let (hours, days) = limits.ok_or("it does not say under which limits of agent age its numbers came about")?;
-    EdrSettings::new(hours, days).map_err(|error| error.to_string())
 }
 
 /// What the policies behind the verdicts say of these measures, evidence by evidence.

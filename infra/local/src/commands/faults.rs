@@ -3,7 +3,7 @@
 use crate::outcome::CliError;
 use crate::storage::trouble_in;
 use common::app::connections::ConnectionError;
-use common::app::evidence::EvidenceError;
+use common::app::evidence::{EvidenceError, QuestionError};
 use common::app::people::{KeyringError, PeopleError};
 use common::app::runs::plan::PlanError;
 use common::domain::id::ConnectionId;
@@ -51,6 +51,15 @@ pub fn of_evidence(error: EvidenceError) -> CliError {
     match error {
         EvidenceError::Store(error) => unusable(&error),
         error @ EvidenceError::Unreadable { .. } => CliError::other(error.to_string()),
+    }
+}
+
+/// What was asked of evidence has no answer: what was asked for is wrong, or there is nothing to answer from.
+pub fn of_question(error: QuestionError) -> CliError {
+    match error {
+        QuestionError::Evidence(error) => of_evidence(error),
+        error @ (QuestionError::NoEvidence { .. } | QuestionError::NoFacts(_)) => CliError::other(error.to_string()),
+        error => CliError::usage(error.to_string()),
     }
 }
 

@@ -15,7 +15,7 @@ mod runs;
 mod serve;
 mod tokens;
 
-use crate::arguments::{ActorArgs, Arguments, Listing, OfClient, OfClientAsOf, OfConnection, OfPerson, StorageArgs};
+use crate::arguments::{ActorArgs, Arguments, Listing, OfClientAsOf, OfConnection, OfPerson, StorageArgs};
 use crate::outcome::CliError;
 use crate::stack::LocalStack;
 use clap::Subcommand;
@@ -60,16 +60,23 @@ pub enum Command {
     Runs(OfConnection),
     /// Print the latest evidence of a connection's company, or of a client
     Metrics(evidence::metrics::Options),
-    /// Print the values of one metric over time
+    /// Print the values of one metric, the outcomes of a rule or the statuses of a control over time
     History(evidence::history::Options),
     /// Print the latest training signals of a client
-    Signals(OfClient),
+    Signals(OfClientAsOf),
     /// Print the controls that a client's evidence supports
-    Controls(OfClient),
+    Controls(OfClientAsOf),
     /// Print which agents, incidents and organizations pull a client's numbers down
     Findings(OfClientAsOf),
     /// Print how completely the lists behind a client's evidence were read
     Completeness(OfClientAsOf),
+    /// Say how a number came about, what a rule said of it, and what would change that
+    Explain(evidence::explain::Options),
+    /// Try other limits out on the evidence that is there; store nothing
+    WhatIf(evidence::what_if::Options),
+    /// Say what becomes of a number if nothing is done
+    #[command(subcommand)]
+    Forecast(evidence::forecast::Forecast),
     /// List the training assignments that can be selected
     Assignments(OfConnection),
     /// Select the assignments that count for each person's training
@@ -153,6 +160,9 @@ pub async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Controls(options) => evidence::controls::run(options).await,
         Command::Findings(options) => evidence::findings::run(options).await,
         Command::Completeness(options) => evidence::completeness::run(options).await,
+        Command::Explain(options) => evidence::explain::run(options).await,
+        Command::WhatIf(options) => evidence::what_if::run(options).await,
+        Command::Forecast(command) => evidence::forecast::run(command).await,
         Command::Assignments(options) => assignments::list::run(options).await,
         Command::Select(options) => assignments::select::run(options).await,
         Command::Privacy(options) => people::privacy::run(options).await,

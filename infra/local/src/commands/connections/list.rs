@@ -24,7 +24,10 @@ pub async fn run(options: Listing) -> Result<(), CliError> {
     for connection in &connections {
         let clients = match &connection.mapping {
             Mapping::OneClient { client } => client.to_string(),
-            mapping @ Mapping::ByOrganization { .. } => format!("{} clients", mapping.clients().len()),
+            mapping @ Mapping::ByOrganization { .. } => match mapping.clients().len() {
+                1 => "1 client".to_owned(),
+                number => format!("{number} clients"),
+            },
         };
         let next = if connection.paused { "paused".to_owned() } else { render::time_or_dash(connection.next_run_at) };
         table.add_row([

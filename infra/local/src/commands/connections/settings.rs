@@ -5,9 +5,9 @@ use crate::arguments::{ActorArgs, StorageArgs};
 use crate::commands::{by, faults, open};
 use crate::outcome::CliError;
 use clap::Args;
-use common::app::connections::SettingsChange;
+use common::app::connections::{ClientLimits, SettingsChange};
 use common::app::stack::Stack;
-use common::domain::id::ConnectionId;
+use common::domain::id::{ClientId, ConnectionId};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -31,6 +31,12 @@ pub struct Options {
     /// Whether the training covers the tenant's privacy policies and procedures
     #[arg(long, value_name = "BOOL")]
     pub training_covers_privacy_policies: Option<bool>,
+    /// Give this client limits of agent age of its own: --online-within-hours and --missing-after-days are for it alone then
+    #[arg(long, value_name = "ID", conflicts_with_all = ["max_assignments", "max_activity", "max_campaigns", "training_covers_privacy_policies"])]
+    pub client: Option<ClientId>,
+    /// Give the client of --client the limits of all others again
+    #[arg(long, requires = "client", conflicts_with_all = ["online_within_hours", "missing_after_days"])]
+    pub as_others: bool,
     #[command(flatten)]
     pub actor: ActorArgs,
     /// Print the connection as JSON
@@ -41,9 +47,21 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> Result<(), CliError> {
-    let change = SettingsChange {
+    let own = ClientLimits {
         online_within_hours: options.online_within_hours,
         missing_after_days: options.missing_after_days,
+    };
+    if options.client.is_some() && !options.as_others && own == ClientLimits::default() {
+        return Err(CliError::usage(
+            "--client needs a limit: --online-within-hours, --missing-after-days or --as-others",
+        ));
+    }
+    let limits = if options.client.is_some() { ClientLimits::default() } else { own };
+    let own = (!options.as_others).then_some(own);
+    let change = SettingsChange {
+        online_within_hours: limits.online_within_hours,
+        missing_after_days: limits.missing_after_days,
+        clients: options.client.map(|client| (client, own)).into_iter().collect(),
         max_assignments: options.max_assignments,
         max_activity: options.max_activity,
         max_campaigns: options.max_campaigns,

@@ -12,6 +12,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use common::app::decisions::DecisionError;
 use common::domain::calendar::end_of;
 use common::domain::decisions::Decider;
+use std::path::Path;
 
 /// Who decides, on this machine.
 fn decider(actor: &ActorArgs) -> Decider {
@@ -19,12 +20,25 @@ fn decider(actor: &ActorArgs) -> Decider {
 }
 
 /// What was not decided: what was asked for is wrong, or the data file.
-fn fault(error: DecisionError) -> CliError {
+pub fn fault(error: DecisionError) -> CliError {
     match error {
         DecisionError::Store(error) => faults::unusable(&error),
         error if error.is_refusal() => CliError::usage(error.to_string()),
         error => CliError::other(error.to_string()),
     }
+}
+
+/// The longest policy file, in bytes.
+const LONGEST_FILE: u64 = 256 * 1024;
+
+/// The text of a file with a policy.
+pub fn policy_file(file: &Path) -> Result<String, CliError> {
+    let shown = file.display();
+    let length = std::fs::metadata(file).map_err(|error| CliError::usage(format!("{shown}: {error}")))?.len();
+    if length > LONGEST_FILE {
+        return Err(CliError::usage(format!("{shown}: a policy has at most {LONGEST_FILE} bytes, not {length}")));
+    }
+    std::fs::read_to_string(file).map_err(|error| CliError::usage(format!("{shown}: {error}")))
 }
 
 /// A day, which means its end in the schedule's zone, or an instant.

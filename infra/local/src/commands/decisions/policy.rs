@@ -1,15 +1,16 @@
 //! `policy`: which one counts for a client; and importing one.
 
-use super::{decider, fault};
-use crate::arguments::{ActorArgs, StorageArgs};
+use super::{decider, fault, policy_file};
+use crate::arguments::{ActorArgs, StorageArgs, instant};
 use crate::commands::open;
 use crate::outcome::CliError;
 use crate::render;
+use chrono::{DateTime, Utc};
 use clap::Args;
+use common::api::views::ClientPolicyView;
 use common::app::stack::Stack;
 use common::domain::id::ClientId;
-use common::domain::policy::{InForce, PolicyVersion, Rule};
-use serde::Serialize;
+use common::domain::policy::{InForce, PolicyVersion};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -19,6 +20,9 @@ pub struct Options {
     /// The file to import
     #[arg(required_if_eq("client", "import"))]
     pub file: Option<PathBuf>,
+    /// Show what was in force at this instant (RFC 3339)
+    #[arg(long, value_name = "T", value_parser = instant, conflicts_with = "set")]
+    pub as_of: Option<DateTime<Utc>>,
     /// Measure the client by this policy from now on, in this version or the newest
     #[arg(long, value_name = "NAME[@VERSION]")]
     pub set: Option<String>,
@@ -30,24 +34,6 @@ pub struct Options {
     #[command(flatten)]
     pub storage: StorageArgs,
 }
-
-/// A rule in force.
-#[derive(Serialize)]
-struct RuleView<'a> {
-    policy: String,
-    #[serde(flatten)]
-    rule: &'a Rule,
-}
-
-/// The rules in force for a client.
-#[derive(Serialize)]
-struct InForceView<'a> {
-    client: &'a ClientId,
-    rules: Vec<RuleView<'a>>,
-}
-
-/// The longest policy file, in bytes.
-const LONGEST_FILE: u64 = 256 * 1024;
 
 pub async fn run(options: Options) -> Result<(), CliError> {
     if options.client == "import" {
@@ -68,16 +54,16 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         decisions.choose(company, &client, &policy, &decider(&options.actor)).await.map_err(fault)?;
     }
     let now = stack.parts.clock().now();
-    let in_force = decisions.in_force(company, &client, now).await.map_err(fault)?;
+    let at = options.as_of.map_or(now, |as_of| as_of.min(now));
+    let in_force = decisions.in_force(company, &client, at).await.map_err(fault)?;
     stack.close().await;
-    show(&client, &in_force, options.json, options.set.is_some())
+    show(&client, at, &in_force, options.json, options.set.is_some())
 }
 
-fn show(client: &ClientId, in_force: &InForce, json: bool, chosen: bool) -> Result<(), CliError> {
+fn show(client: &ClientId, at: DateTime<Utc>, in_force: &InForce, json: bool, chosen: bool) -> Result<(), CliError> {
     let named = |policy: &common::domain::policy::PolicyRef| format!("{} {}", policy.policy, policy.version);
     if json {
-        let rules = in_force.rules().map(|(policy, rule)| RuleView { policy: named(policy), rule }).collect();
-        return render::json(&InForceView { client, rules });
+        return render::json(&ClientPolicyView::of(client.clone(), at, in_force));
     }
     let mut table = render::table(&["evidence", "rule", "metric", "limits", "policy"]);
     for (policy, rule) in in_force.rules() {
@@ -98,15 +84,10 @@ async fn import(options: Options) -> Result<(), CliError> {
     if options.set.is_some() {
         return Err(CliError::usage("a policy is imported first and chosen then: policy CLIENT --set NAME"));
     }
-    let shown = file.display();
-    let length = std::fs::metadata(file).map_err(|error| CliError::usage(format!("{shown}: {error}")))?.len();
-    if length > LONGEST_FILE {
-        return Err(CliError::usage(format!("{shown}: a policy has at most {LONGEST_FILE} bytes, not {length}")));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| CliError::usage(format!("{shown}: {error}")))?;
+    let text = policy_file(file)?;
     let (stack, _) = open(&options.storage).await?;
     let Ok(decisions) = stack.parts.decisions();
-    let policy = decisions.import(&options.storage.company, &text).await.map_err(fault)?;
+    let policy = decisions.import(&options.storage.company, &text, &decider(&options.actor)).await.map_err(fault)?;
     stack.close().await;
     if options.json {
         return render::json(policy.as_ref());

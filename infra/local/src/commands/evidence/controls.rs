@@ -1,22 +1,25 @@
 //! `controls`: those that a client's evidence supports.
 
-use crate::arguments::OfClient;
+use crate::arguments::OfClientAsOf;
 use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use common::api::views::ControlList;
 use common::app::evidence::{RuleResult, Span, Support};
 use common::app::stack::Stack;
+use common::domain::evidence::Reason;
+use common::domain::text::line;
 
-pub async fn run(options: OfClient) -> Result<(), CliError> {
+pub async fn run(options: OfClientAsOf) -> Result<(), CliError> {
     let (stack, _) = open_to_read(&options.storage).await?;
     let Ok(evidence) = stack.parts.evidence();
-    let controls = evidence.controls(&options.storage.company, &options.client, Span::ALL).await;
+    let controls = evidence.controls(&options.storage.company, &options.client, Span::ALL.until(options.as_of)).await;
     let controls = controls.map_err(faults::of_evidence)?;
     stack.close().await;
     let Some(controls) = controls else {
+        let until = options.as_of.map_or_else(String::new, |as_of| format!(" until {}", render::time(as_of)));
         return Err(CliError::other(format!(
-            "there is no evidence of a client {}; see: huntress-evidence connections",
+            "there is no evidence of a client {}{until}; see: huntress-evidence connections",
             options.client
         )));
     };
@@ -36,15 +39,20 @@ pub async fn run(options: OfClient) -> Result<(), CliError> {
         ]);
     }
     let versions: Vec<&str> = controls.map_versions.iter().map(String::as_str).collect();
-    render::text(&format!("{table}\ncontrol map {}\n", versions.join(", ")))
+    let coverage = controls.endpoint_coverage.map_or_else(String::new, |it| format!("{}\n", line(&it.text())));
+    render::text(&format!("{table}\n{coverage}control map {}\n", versions.join(", ")))
 }
 
 /// What the rules said, a line each.
 fn values(rules: &[RuleResult]) -> String {
-    let line = |result: &RuleResult| {
+    let of_rule = |result: &RuleResult| {
         let rule = result.rule.as_ref()?;
-        let value = result.value.as_deref().unwrap_or("unknown");
+        let value = match (&result.value, result.reason) {
+            (Some(value), _) => value.as_str(),
+            (None, Some(Reason::NothingToMeasure)) => "nothing to measure",
+            (None, _) => "unknown",
+        };
         Some(format!("{rule} {value}: {}", result.status.text))
     };
-    rules.iter().filter_map(line).collect::<Vec<_>>().join("\n")
+    rules.iter().filter_map(of_rule).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,4 @@
-//! `history`: the values of one metric over time.
+//! `history`: the values of one metric, the outcomes of a rule or the statuses of a control over time.
 
 use crate::arguments::{StorageArgs, instant};
 use crate::commands::{faults, open_to_read};
@@ -14,7 +14,7 @@ use common::store::EvidenceOwner;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The metric, e.g. agents_online_percentage, or a value of a signal, e.g. workforce_coverage.coverage_pct
+    /// The metric, e.g. agents_online_percentage, a value of a signal, e.g. workforce_coverage.coverage_pct, a rule, e.g. edr-online, or a control, e.g. "SOC 2 CC6.8"
     pub metric: String,
     /// The client; the company's own evidence when none is given
     #[arg(long, value_name = "ID")]
@@ -41,8 +41,11 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let history = history.map_err(faults::of_evidence)?;
     stack.close().await;
     if history.values.is_empty() {
-        let why =
-            if history.pieces == 0 { "there is no evidence in that time" } else { "the evidence has no such metric" };
+        let why = if history.pieces == 0 {
+            "there is no evidence in that time"
+        } else {
+            "the evidence has no such metric, and no rule or control of that name was evaluated"
+        };
         return Err(CliError::other(format!("no values of {}: {why}", options.metric)));
     }
     if options.json {

@@ -2,10 +2,13 @@
 
 pub mod completeness;
 pub mod controls;
+pub mod explain;
 pub mod findings;
+pub mod forecast;
 pub mod history;
 pub mod metrics;
 pub mod signals;
+pub mod what_if;
 
 use crate::arguments::OfClientAsOf;
 use crate::commands::{faults, open_to_read};

@@ -158,11 +158,13 @@ fn routes(stack: &LocalStack, packs: PackService) -> Router {
     let parts = &stack.parts;
     let (Ok(connections), Ok(planner)) = (parts.connections(), parts.planner());
     let (Ok(people), Ok(evidence), Ok(tokens)) = (parts.people(), parts.evidence(), parts.tokens());
+    let Ok(decisions) = parts.decisions();
     let connections = Arc::new(connections);
     host(
         table::CONNECTION_TEST
             .router(Arc::clone(&connections))
             .merge(table::CONNECTIONS_API.router(connections))
+            .merge(table::DECISIONS_API.router(Arc::new(decisions)))
             .merge(table::ON_DEMAND_SYNC.router(Arc::new(planner)))
             .merge(table::PEOPLE_API.router(Arc::new(people)))
             .merge(table::EVIDENCE_API.router(Arc::new(evidence)))

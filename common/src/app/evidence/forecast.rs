@@ -1,0 +1,53 @@
+//! What becomes of a client's training coverage if nobody trains again.
+
+use super::facts_used::{QuestionError, UsedFacts};
+use super::{EvidenceReader, Span};
+use crate::app::decisions::policies_at;
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use crate::domain::product::Product;
+use crate::domain::sat::forecast::{TrainingForecast, forecast};
+use serde::Serialize;
+
+/// A forecast, and the evidence that it is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ForecastAnswer {
+    /// The client.
+    pub client_id: ClientId,
+    /// The connection that gave the evidence.
+    pub connection: ConnectionId,
+    /// The run.
+    pub run_id: RunId,
+    /// The forecast.
+    #[serde(flatten)]
+    pub forecast: TrainingForecast,
+}
+
+impl EvidenceReader {
+    /// The coverage after the newest training evidence of a client in a span, under the rules in force at its end, if nobody trains again.
+    ///
+    /// # Errors
+    /// [`QuestionError::NoEvidence`] and [`QuestionError::NoFacts`].
+    pub async fn forecast_training(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        span: Span,
+    ) -> Result<ForecastAnswer, QuestionError> {
+        let newest = self.newest_of(company, client, Product::Sat, span).await?;
+        let Some(stored) = newest.first() else {
+            let until = if span.to < self.clock.now() { format!(" until {}", span.to) } else { String::new() };
+            return Err(QuestionError::NoEvidence { kind: "training evidence", client: client.clone(), until });
+        };
+        let no_facts = || QuestionError::NoFacts(stored.run_id.clone());
+        let used = UsedFacts::of(stored)?.ok_or_else(no_facts)?;
+        let facts = used.training().ok_or_else(no_facts)?;
+        let at = span.to.min(self.clock.now());
+        let in_force = policies_at(&self.store, company, at).await?.of(Some(client));
+        Ok(ForecastAnswer {
+            client_id: client.clone(),
+            connection: stored.connection.clone(),
+            run_id: stored.run_id.clone(),
+            forecast: forecast(facts, &in_force, stored.as_of),
+        })
+    }
+}

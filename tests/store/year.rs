@@ -1,0 +1,90 @@
+//! What reading a year costs: it depends on the client's own evidence, and on nobody else's.
+
+use crate::*;
+use acceptance::clock::SteppingClock;
+use acceptance::engine::{Engine, TABLE};
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use common::app::evidence::{EvidenceReader, Span};
+use common::domain::calendar::day_of;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+const DAYS: i64 = 365;
+
+/// Counts requests by their operation.
+#[derive(Debug, Clone, Default)]
+struct Counter(Arc<Mutex<BTreeMap<String, usize>>>);
+
+impl Counter {
+    fn taken(&self) -> BTreeMap<String, usize> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Intercept for Counter {
+    fn name(&self) -> &'static str {
+        "Counter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        *self.0.lock().unwrap().entry(operation).or_default() += 1;
+        Ok(())
+    }
+}
+
+/// The id of a run that was asked for at an instant: a UUID of version 7 begins with its time.
+fn id_of(at: DateTime<Utc>, number: i64) -> RunId {
+    let millis = at.timestamp_millis();
+    RunId::parse(format!("{:08x}-{:04x}-7000-8000-{number:012x}", millis >> 16, millis & 0xffff)).unwrap()
+}
+
+/// The reads of the history and of the window of one client, where a year of runs had evidence of so many others, too.
+async fn reads_of_a_year(others: usize) -> (BTreeMap<String, usize>, BTreeMap<String, usize>) {
+    let engine = Engine::memory().await;
+    let plain = engine.store().await;
+    plain.add_connection(&connection(&acme(), "main")).await.unwrap();
+    for day in 0..DAYS {
+        let now = tick() + TimeDelta::days(day);
+        let run_id = id_of(now, day);
+        plain.request_run(RunRequest { now, run_id: run_id.clone(), ..request(0) }).await.unwrap();
+        let taken = plain.take(&acme(), &main_connection(), &run_id, "worker", now, LEASE).await.unwrap();
+        let LeaseOutcome::Acquired { lease, .. } = taken else { panic!("{taken:?}") };
+        let body = r#"{"verdicts": [], "metrics": []}"#;
+        let mut evidence = bundles(others, body);
+        evidence.push(bundle(client("client-seven"), body));
+        plain.commit(&lease, ended(now), evidence).await.unwrap();
+    }
+    let counter = Counter::default();
+    let config = engine.client().config().to_builder().interceptor(counter.clone()).build();
+    let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE);
+    let end = tick() + TimeDelta::days(DAYS - 1);
+    let clock = Arc::new(SteppingClock::at(end + TimeDelta::hours(1)));
+    let reader = EvidenceReader { store, clock };
+    let owner = client("client-seven");
+    let history = reader.history(&acme(), &owner, "edr-online", (None, None), Span::ALL).await.unwrap();
+    assert_eq!(history.pieces, usize::try_from(DAYS).unwrap());
+    let of_history = counter.taken();
+    let days = (day_of(tick()), day_of(end));
+    let window = reader.window(&acme(), &ClientId::parse("client-seven").unwrap(), days, None).await.unwrap();
+    assert_eq!(window.totals.covered.values().sum::<u64>(), u64::try_from(DAYS).unwrap());
+    (of_history, counter.taken())
+}
+
+#[tokio::test]
+async fn the_reads_of_a_year_do_not_grow_with_other_clients() {
+    let alone = reads_of_a_year(0).await;
+    let among_others = reads_of_a_year(8).await;
+    println!("a year of one client: history {:?}, window {:?}", alone.0, alone.1);
+    assert_eq!(alone, among_others);
+    // A page of a query holds 1 MB: the evidence of each product, and the commits of the connection.
+    assert!(alone.0.values().sum::<usize>() <= 12, "{alone:?}");
+    assert!(alone.1.values().sum::<usize>() <= 24, "{alone:?}");
+}
