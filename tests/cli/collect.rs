@@ -116,7 +116,14 @@ fn the_demonstration_needs_nothing() {
         assert!(shown.contains(&format!(" {key} ")), "{key} in {shown}");
     }
     assert!(shown.contains(" succeeded "), "{shown}");
-    for part in [" fail ", " warning, accepted until ", "agent_missing 4200255 since ", "90 days of runs"] {
+    for part in [
+        " fail ",
+        " warning, accepted until ",
+        "agent_missing 4200255 since ",
+        "90 days of runs",
+        "approved exception for rule edr-missing",
+        "it is no longer ",
+    ] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert_eq!(super::files(folder.path()), []);

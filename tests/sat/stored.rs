@@ -341,3 +341,30 @@ async fn an_account_of_another_clients_organization_decides_nothing() {
     // Nobody else's id is in it.
     assert!(!serde_json::to_string(&bundle).unwrap().contains("globex"));
 }
+
+#[tokio::test]
+async fn the_organization_of_an_account_proposes_the_client_where_nobody_named_one() {
+    let mut records = crate::records::workforce(10, 9);
+    records.accounts[0]["attributes"]["ioOrgId"] = serde_json::json!(30417);
+    let world = World::of(crate::records::serve(records)).await;
+    let client = |id: &str| ClientId::parse(id).unwrap();
+    let clients = [("30417".to_owned(), client("client-acme-corp"))].into();
+    let mapping = Mapping::ByOrganization { clients, ignored: [].into() };
+    let edr = ConnectionId::parse("edr").unwrap();
+    let edr = Connection::new(world.company.clone(), edr, Product::Edr, mapping, as_of());
+    world.store.add_connection(&edr).await.unwrap();
+    let connections = world.connections();
+    // Without a client the evidence would be that of the company, under its own id.
+    for (id, named, expected) in
+        [("unnamed", "msp-acme", "client-acme-corp"), ("named", "client-globex", "client-globex")]
+    {
+        let mapping = Mapping::OneClient { client: client(named) };
+        let new = ConnectionId::parse(id).unwrap();
+        let new = Connection::new(world.company.clone(), new, Product::Sat, mapping, as_of());
+        let sat = SatCredential { client_id: SAT_CLIENT_ID.into(), client_secret: SAT_CLIENT_SECRET.into() };
+        let actor = common::domain::audit::Actor::cli("alice");
+        let check = common::app::connections::Check::Test;
+        let saved = connections.add(new, &Credential::Sat(sat), check, &actor).await.unwrap();
+        assert_eq!(saved.mapping, Mapping::OneClient { client: client(expected) }, "{id}");
+    }
+}

@@ -40,6 +40,9 @@ pub struct TestedAccount {
     pub id: String,
     /// Its name, if the source gives one.
     pub name: Option<String>,
+    /// The organization of the endpoint product that it belongs to (`ioOrgId`), if the source gives one.
+    #[serde(skip)]
+    pub io_org_id: Option<String>,
 }
 
 impl TestReport {

@@ -5,7 +5,9 @@ use super::{ConnectionError, Connections};
 use crate::aws::secrets::{Binding, Credential};
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::connection::Connection;
-use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::domain::mapping::Mapping;
+use crate::domain::product::Product;
 use crate::store::{ConnectionChange, StoreError, Timeline};
 
 /// Whether a credential is tested before it is kept.
@@ -34,7 +36,13 @@ impl Connections {
             return Err(ConnectionError::Exists(id));
         }
         connection.next_run_at = connection.next_run_at.map(|_| self.schedule.next_after(connection.created_at));
-        self.check(&mut connection, credential, check).await?;
+        if let Some(organization) = self.check(&mut connection, credential, check).await?
+            && is_unnamed(&connection)
+            && let Some(client) = self.owner_of(&company, &organization).await?
+        {
+            // Nobody named a client, and the account says whose it is.
+            connection.mapping = Mapping::OneClient { client };
+        }
         self.credentials.put(binding(&connection), credential).await?;
         let event = self.event(actor, AuditAction::ConnectionCreated, &company, &id);
         let event = AuditEvent { after: serde_json::to_value(&connection.mapping).ok(), ..event };
@@ -79,18 +87,26 @@ impl Connections {
         Ok(changed)
     }
 
-    /// Tests a credential for a connection, which learns the account that it is for.
+    /// The client that an organization of the endpoint product is mapped to, by the first connection of the company that maps it.
+    async fn owner_of(&self, company: &CompanyId, organization: &str) -> Result<Option<ClientId>, StoreError> {
+        let connections = self.store.connections(company).await?;
+        let endpoint = connections.iter().filter(|other| other.product == Product::Edr);
+        Ok(endpoint.filter_map(|other| other.mapping.client_of(organization)).next().cloned())
+    }
+
+    /// Tests a credential for a connection, which learns the account that it is for; the organization that the account of a training credential belongs to, if
+    /// it says so.
     async fn check(
         &self,
         connection: &mut Connection,
         credential: &Credential,
         check: Check,
-    ) -> Result<(), ConnectionError> {
+    ) -> Result<Option<String>, ConnectionError> {
         if credential.product() != connection.product {
             return Err(ConnectionError::OtherProduct(connection.product));
         }
         if check == Check::Skip {
-            return Ok(());
+            return Ok(None);
         }
         let report = self.test_credential(connection, credential).await;
         let account = account_of(connection.product, &report);
@@ -98,8 +114,21 @@ impl Connections {
             return Err(ConnectionError::Failed(failure));
         }
         connection.account_id = account.or(connection.account_id.take());
-        Ok(())
+        let is_measured = |id: &str| connection.account_id.as_ref().is_none_or(|account| account.as_str() == id);
+        let mut measured = report.accounts.into_iter().filter(|account| is_measured(&account.id));
+        // Of several nobody knows which one a run will measure.
+        Ok(match (measured.next(), measured.next()) {
+            (Some(account), None) => account.io_org_id,
+            _ => None,
+        })
     }
+}
+
+/// Whether nobody named a client for a training account: then its evidence is that of the company, under the company's own id.
+fn is_unnamed(connection: &Connection) -> bool {
+    let is_company = |client: &ClientId| client.as_str() == connection.company.as_str();
+    connection.product == Product::Sat
+        && matches!(&connection.mapping, Mapping::OneClient { client } if is_company(client))
 }
 
 fn binding(connection: &Connection) -> Binding<'_> {

@@ -40,9 +40,10 @@ impl SatClient<'_> {
             Err(failure) => return all_fail(&failure),
         };
         let facts: Vec<AccountFacts<'_>> = accounts.iter().map(AccountFields::facts).collect();
-        let seen = facts
-            .iter()
-            .filter_map(|facts| Some(TestedAccount { id: facts.id?.to_owned(), name: facts.name.map(str::to_owned) }));
+        let seen = facts.iter().filter_map(|facts| {
+            let (name, io_org_id) = (facts.name.map(str::to_owned), facts.io_org_id.map(str::to_owned));
+            Some(TestedAccount { id: facts.id?.to_owned(), name, io_org_id })
+        });
         let seen = seen.collect();
         let id = match choose(&facts, configured) {
             Ok(chosen) => chosen.id,

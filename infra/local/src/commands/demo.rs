@@ -1,11 +1,14 @@
 //! The demonstration: a simulated account of both products, ninety days of its history, and everything else as it is.
 
+use crate::commands::evidence::forecast;
 use crate::demo::{CLIENT, COMPANY, Demo, DemoError, HISTORY_DAYS};
 use crate::outcome::CliError;
 use crate::render;
 use crate::stack::LocalStack;
+use common::app::decisions::ExceptionView;
 use common::app::evidence::{RuleResult, Span};
 use common::app::stack::Stack;
+use common::domain::calendar::last_day_before;
 use common::domain::evidence::EdrBundle;
 use common::domain::id::{ClientId, CompanyId};
 use common::domain::product::Product;
@@ -32,10 +35,13 @@ async fn show() -> Result<(), DemoError> {
     let own: EdrBundle = latest(stack, &EvidenceOwner::Client(client.clone()), Product::Edr).await?;
     let Ok(evidence) = stack.parts.evidence();
     let statuses = evidence.statuses(&company, &client, Span::ALL).await?;
+    let ahead = evidence.forecast_training(&company, &client, Span::ALL).await?;
+    let Ok(decisions) = stack.parts.decisions();
+    let excepted = decisions.exceptions(&company, Some(&client), None).await?;
     let text = format!(
         "A simulated Huntress account at {}\n\nEndpoints and incidents of the company {COMPANY}, over all its organizations\n\n{}\n\
          Training of its client {CLIENT}\n\n{}\n\
-         What the policies baseline and training say of {CLIENT}\n\n{}\n{}\n\
+         What the policies baseline and training say of {CLIENT}\n\n{}\n{}{}\n{}\n\
          Behind this lie {HISTORY_DAYS} days of runs; the last ones:\n{ends}\n\
          Look around in it:\n  \
          huntress-evidence serve --demo     the same over HTTP\n\n\
@@ -48,6 +54,8 @@ async fn show() -> Result<(), DemoError> {
         render::signals(&training),
         rules(&statuses.rules()),
         findings(&own),
+        exceptions(&excepted),
+        forecast::text(&ahead),
     );
     render::text(&text).map_err(|_| "stdout is closed")?;
     demo.end().await;
@@ -67,6 +75,21 @@ fn rules(rules: &[RuleResult]) -> String {
         ]);
     }
     table.to_string()
+}
+
+/// The exceptions, a line each.
+fn exceptions(views: &[ExceptionView]) -> String {
+    let line = |view: &ExceptionView| {
+        let ExceptionView { exception, state, .. } = view;
+        format!(
+            "{state} exception for {}, proposed by {}, until {}: {}\n",
+            exception.subject,
+            exception.proposed_by,
+            last_day_before(exception.until),
+            exception.reason
+        )
+    };
+    views.iter().map(line).collect()
 }
 
 /// The two findings that have lasted longest, and how many there are.
