@@ -8,6 +8,7 @@
 )]
 
 mod aws;
+mod decisions;
 mod executor;
 mod killed;
 mod plan;

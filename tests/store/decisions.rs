@@ -2,6 +2,7 @@
 
 use super::{acme, connection, later};
 use acceptance::engine::Engine;
+use common::domain::audit::{Actor, AuditAction, AuditEvent};
 use common::domain::decisions::{
     Decider, Decision, Exception, ExceptionRequest, ExceptionSubject, NewRecord, Nonce, Review, ReviewKind,
 };
@@ -138,11 +139,14 @@ async fn a_version_of_a_policy_is_kept_once() {
         );
         Policy::parse(&text).unwrap()
     };
-    store.keep_policy(&acme(), &policy("0")).await.unwrap();
-    store.keep_policy(&acme(), &policy("0")).await.unwrap();
-    let changed = store.keep_policy(&acme(), &policy("1")).await;
+    let event = AuditEvent::new(&Actor::cli("alice"), AuditAction::PolicyImported, acme(), "ours 1.0.0", later(0));
+    store.keep_policy(&acme(), &policy("0"), &event).await.unwrap();
+    store.keep_policy(&acme(), &policy("0"), &event).await.unwrap();
+    let changed = store.keep_policy(&acme(), &policy("1"), &event).await;
     assert!(matches!(changed, Err(StoreError::Conflict { .. })), "{changed:?}");
     assert_eq!(store.imported_policies(&acme()).await.unwrap(), [policy("0")]);
+    let events = store.audit_events(&acme(), (later(-9), later(9)), None, 9).await.unwrap();
+    assert_eq!(events.into_iter().map(|placed| placed.event).collect::<Vec<_>>(), [event], "once, with the policy");
     assert_eq!(store.imported_policies(&CompanyId::parse("globex").unwrap()).await.unwrap(), []);
 }
 

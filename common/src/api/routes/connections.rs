@@ -270,6 +270,7 @@ struct Settings {
     training_covers_privacy_policies: Option<bool>,
     /// Limits of agent age of single clients; null gives a client those of all others again.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<ClientId, ClientLimitsBody>))]
     clients: BTreeMap<ClientId, Option<ClientLimitsBody>>,
 }
 

@@ -81,7 +81,8 @@ fn account_in(body: &[u8]) -> Result<Option<TestedAccount>, BodyError> {
         let account = answer.object().and_then(|answer| answer.account.object());
         Ok(account.and_then(|account| {
             let id = account.id.id()?.into_owned();
-            Some(TestedAccount { id, name: account.name.text().and_then(crate::domain::text::name) })
+            let name = account.name.text().and_then(crate::domain::text::name);
+            Some(TestedAccount { id, name, io_org_id: None })
         }))
     })
 }
