@@ -461,8 +461,8 @@ fn a_client_gets_limits_of_agent_age_of_its_own_and_loses_them_again() {
     let settings = |more: &[&str]| home.on_data(&[&["settings", "edr"][..], more].concat());
     let changed = settings(&["--client", "acme", "--missing-after-days", "40", "--json"]).json();
     let own = serde_json::json!({"acme": {"online_within_hours": 24, "missing_after_days": 40}});
-    assert_eq!(changed["edr_clients"], own, "{changed}");
-    assert_eq!(changed["edr"]["missing_after_days"], 21);
+    assert_eq!(changed["connection"]["edr_clients"], own, "{changed}");
+    assert_eq!(changed["connection"]["edr"]["missing_after_days"], 21);
     home.on_data(&["sync", "edr"]).done();
     let explained = home.on_data(&["explain", "acme", "agents_missing"]).done().stdout;
     assert!(explained.contains("missing after 40 days"), "{explained}");
@@ -478,5 +478,5 @@ fn a_client_gets_limits_of_agent_age_of_its_own_and_loses_them_again() {
         assert!(line.contains(says), "{line}");
     }
     let changed = settings(&["--client", "acme", "--as-others", "--json"]).json();
-    assert_eq!(changed["edr_clients"], serde_json::json!({}));
+    assert_eq!(changed["connection"]["edr_clients"], serde_json::json!({}));
 }

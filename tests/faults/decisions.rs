@@ -9,7 +9,7 @@ use common::domain::audit::{Actor, AuditAction, AuditEvent};
 use common::domain::connection::Connection;
 use common::domain::decisions::{Decider, ExceptionRequest, ExceptionState, ExceptionSubject};
 use common::domain::id::ClientId;
-use common::domain::log::statement::{CompanyEvent, CompanyStatement};
+use common::domain::log::statement::{CompanyEvent, CompanyStatement, Leaf};
 use common::domain::log::{Hash, jcs};
 use common::domain::mapping::Mapping;
 use common::domain::product::Product;
