@@ -16,13 +16,16 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use chrono::TimeDelta;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, TimeDelta, Utc};
 use common::aws::queue::RunMessage;
 use common::clock::Clock;
 use dynoxide::Database;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use simulator::{API_KEY, API_SECRET};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -35,6 +38,8 @@ pub const TABLE: &str = "evidence";
 pub enum Trouble {
     /// It is refused because there are too many.
     Throttled,
+    /// It is refused because the role may not do it.
+    Denied,
     /// 500, and nothing is done.
     Broken,
     /// The connection breaks before it arrives.
@@ -69,6 +74,36 @@ pub struct FaultRule {
     pub trouble: Trouble,
 }
 
+/// A service of AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AwsService {
+    Table,
+    Queue,
+    Secrets,
+    Keys,
+}
+
+impl AwsService {
+    fn of(operation: &str) -> Self {
+        match operation {
+            SEND | RETURN => Self::Queue,
+            "GetSecretValue" => Self::Secrets,
+            "Decrypt" | "GenerateDataKey" => Self::Keys,
+            _ => Self::Table,
+        }
+    }
+}
+
+/// A time in which nothing of a service is done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outage {
+    pub service: AwsService,
+    /// With which call it begins, of whatever service, from 1.
+    pub from: u32,
+    pub lasts: TimeDelta,
+    pub trouble: Trouble,
+}
+
 /// Why a process does not go on.
 pub enum Interrupt {
     Died,
@@ -98,6 +133,11 @@ struct State {
     armed: bool,
     /// Each with the calls that it has seen.
     rules: Vec<(FaultRule, u32)>,
+    outage: Option<Outage>,
+    /// When the outage ends, once it has begun.
+    outage_until: Option<DateTime<Utc>>,
+    /// Calls of all services.
+    calls: u32,
     interrupt: Option<Interrupt>,
     sent: Vec<Sent>,
     /// After what time the message that is at work comes again, if it was given back.
@@ -120,6 +160,17 @@ impl Aws {
         let mut state = self.state();
         state.armed = true;
         state.rules = rules.iter().map(|rule| (*rule, 0)).collect();
+    }
+
+    /// From now on calls are counted, and this goes wrong.
+    pub fn arm_outage(&self, outage: Option<Outage>) {
+        let mut state = self.state();
+        (state.armed, state.calls, state.outage, state.outage_until) = (true, 0, outage, None);
+    }
+
+    /// Calls since they are counted.
+    pub fn calls(&self) -> u32 {
+        self.state().calls
     }
 
     /// Whether what was armed goes wrong now, and whether it did before.
@@ -193,6 +244,22 @@ impl Aws {
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
+    /// The SDK's own client of Secrets Manager.
+    pub fn secrets_client(&self, name: &str) -> aws_sdk_secretsmanager::Client {
+        let config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(self.http_client())
+            .endpoint_url("http://secrets.invalid")
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "static"))
+            .retry_config(RetryConfig::standard())
+            .retry_partition(RetryPartition::new(format!("secrets of {name}")))
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(TimeoutConfig::disabled())
+            .sleep_impl(self.clone());
+        aws_sdk_secretsmanager::Client::from_conf(config.build())
+    }
+
     fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(self.clone())
     }
@@ -204,9 +271,17 @@ impl Aws {
             return None;
         }
         let mut struck = None;
+        state.calls += 1;
+        let service = AwsService::of(operation);
+        if let Some(outage) = state.outage
+            && state.calls >= outage.from
+        {
+            let now = self.0.clock.now();
+            let until = *state.outage_until.get_or_insert(now + outage.lasts);
+            struck = (service == outage.service && now < until).then_some(outage.trouble);
+        }
         for (rule, seen) in &mut state.rules {
-            let concerned =
-                rule.operation.map_or(operation != SEND && operation != RETURN, |wanted| wanted == operation);
+            let concerned = rule.operation.map_or(service == AwsService::Table, |wanted| wanted == operation);
             if concerned {
                 *seen += 1;
                 let in_range = (rule.from..rule.from.saturating_add(rule.times)).contains(seen);
@@ -231,6 +306,7 @@ impl Aws {
                     if operation == SEND || operation == RETURN { "RequestThrottled" } else { "ThrottlingException" };
                 Some(error(400, kind))
             }
+            Some(Trouble::Denied) => Some(error(400, "AccessDeniedException")),
             Some(Trouble::Broken) => Some(error(500, "InternalServerError")),
             Some(Trouble::Reset) => None,
             Some(Trouble::AnswerLost) => {
@@ -286,6 +362,9 @@ impl Aws {
             let asked: Value = serde_json::from_slice(body).unwrap();
             self.state().returned = Some(TimeDelta::seconds(asked["VisibilityTimeout"].as_i64().unwrap()));
             return (200, b"{}".to_vec());
+        }
+        if let AwsService::Secrets | AwsService::Keys = AwsService::of(operation) {
+            return (200, kept(operation, &serde_json::from_slice(body).unwrap()).to_string().into_bytes());
         }
         let database = &self.0.database;
         let done = match operation {
@@ -346,6 +425,30 @@ impl Aws {
             successful.push(json!({"Id": entry["Id"], "MessageId": "sent", "MD5OfMessageBody": ""}));
         }
         (200, json!({"Successful": successful, "Failed": failed}).to_string().into_bytes())
+    }
+}
+
+/// What Secrets Manager and KMS answer: the endpoint account's credential, and keys that open for the context that they were made for.
+fn kept(operation: &str, asked: &Value) -> Value {
+    let context = asked["EncryptionContext"].to_string();
+    match operation {
+        "GetSecretValue" => {
+            let name = asked["SecretId"].as_str().unwrap();
+            let parts: Vec<&str> = name.rsplit('/').collect();
+            let content = json!({"company": parts[1], "connection": parts[0], "product": "huntress-edr",
+                "api_key": API_KEY, "api_secret": API_SECRET});
+            json!({"Name": name, "SecretString": content.to_string()})
+        }
+        "GenerateDataKey" => {
+            let wrapped = STANDARD.encode([&[7; 32], context.as_bytes()].concat());
+            json!({"Plaintext": STANDARD.encode([7; 32]), "CiphertextBlob": wrapped, "KeyId": "key"})
+        }
+        "Decrypt" => {
+            let wrapped = STANDARD.decode(asked["CiphertextBlob"].as_str().unwrap()).unwrap();
+            assert_eq!(&wrapped[32..], context.as_bytes());
+            json!({"Plaintext": STANDARD.encode(&wrapped[..32]), "KeyId": "key"})
+        }
+        other => panic!("{other} is no operation of a secret or a key"),
     }
 }
 

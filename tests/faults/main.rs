@@ -11,6 +11,7 @@ mod aws;
 mod decisions;
 mod executor;
 mod killed;
+mod outages;
 mod plan;
 mod proxied;
 mod queue;

@@ -1,4 +1,4 @@
-//! SQS as the product sends to it: over HTTP, to whatever deployment the address names.
+//! SQS and KMS as the product sends to them: over HTTP, to whatever deployment the address names.
 
 use crate::aws::Aws;
 use acceptance::clock::SteppingClock;
@@ -11,13 +11,14 @@ use axum::response::Response;
 use common::aws::client::{Patience, Service};
 use common::aws::queue::Queue;
 use common::aws::sdk_http::SdkHttp;
+use common::aws::secrets::wrapping::Wrapping;
 use futures_util::stream;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
-/// The queues of the last few deployments; no more of them are at work at once.
-const KEPT: usize = 12;
+/// The queues and keys of the last few deployments; no more of them are at work at once.
+const KEPT: usize = 24;
 
 type Known = Arc<Mutex<VecDeque<(u64, Aws)>>>;
 
@@ -41,6 +42,17 @@ impl Queues {
 
     /// A queue of its own for a deployment.
     pub fn of(&mut self, aws: &Aws, clock: &SteppingClock) -> Queue {
+        let service = self.service("sqs", aws, clock);
+        let url = service.url.to_string();
+        Queue::Sqs { service: Box::new(service), url }
+    }
+
+    /// Keys of its own for a deployment.
+    pub fn keys_of(&mut self, aws: &Aws, clock: &SteppingClock) -> Wrapping {
+        Wrapping::Kms { service: Box::new(self.service("kms", aws, clock)), key_id: "key".to_owned() }
+    }
+
+    fn service(&mut self, name: &'static str, aws: &Aws, clock: &SteppingClock) -> Service {
         self.next += 1;
         let mut known = self.known.lock().unwrap();
         known.push_back((self.next, aws.clone()));
@@ -48,24 +60,23 @@ impl Queues {
             known.pop_front();
         }
         let url = format!("{}/{}", self.endpoint, self.next);
-        let service = Service {
-            name: "sqs",
+        Service {
+            name,
             url: url.parse().unwrap(),
             region: "us-east-1".to_owned(),
             credentials: SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "static")),
             http: self.http.clone(),
             patience: Patience::WORKER,
             clock: Arc::new(clock.clone()),
-        };
-        Queue::Sqs { service: Box::new(service), url }
+        }
     }
 }
 
 async fn answer(State(known): State<Known>, Path(queue): Path<u64>, headers: HeaderMap, body: Bytes) -> Response {
     let aws = known.lock().unwrap().iter().find(|(number, _)| *number == queue).map(|(_, aws)| aws.clone());
     let Some(aws) = aws else { panic!("a message to a queue that is gone") };
-    let returns = headers["x-amz-target"].to_str().unwrap().ends_with(crate::aws::RETURN);
-    let answer = aws.answer(if returns { crate::aws::RETURN } else { crate::aws::SEND }, &body).await;
+    let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap();
+    let answer = aws.answer(operation, &body).await;
     let (status, body): (u16, Body) = match answer {
         Some((status, body)) => (status, body.into()),
         // An answer that breaks off before its first byte.

@@ -11,8 +11,9 @@ use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Worker;
 use common::app::people::PeopleKeyring;
 use common::app::runs::plan::Planner;
+use common::aws::documents::Documents;
 use common::aws::queue::Queue;
-use common::aws::secrets::{Binding, Credential, Credentials, SealedFiles};
+use common::aws::secrets::{Binding, Credential, Credentials, SealedFiles, SealedTable, SecretsManager};
 use common::domain::connection::Connection;
 use common::domain::id::{ClientId, CompanyId, ConnectionId};
 use common::domain::mapping::Mapping;
@@ -260,6 +261,25 @@ impl Harness {
         };
         let hasty = plan.requests.iter().any(|request| matches!(request.answer, Answer::Hang(_)));
         self.deployment(restored(&file), plan.scene, simulator, clock, &plan.seed.to_string(), hasty)
+    }
+
+    /// From now on the credentials of a deployment are in Secrets Manager, or sealed in its table, and the keys of its people are of KMS.
+    pub async fn keep_in_aws(&mut self, deployment: &mut Deployment, sealed: bool) {
+        let product = deployment.scene.product();
+        let (company, connection) = (company(), connection_id());
+        let binding = Binding { company: &company, connection: &connection, product };
+        let mut keys = || self.queues.keys_of(&deployment.aws, &deployment.clock);
+        let credentials = if sealed {
+            let credential = deployment.credentials.get(binding).await.unwrap();
+            let credentials = Credentials::Table(Box::new(SealedTable::new(deployment.store.clone(), keys())));
+            credentials.put(binding, &credential).await.unwrap();
+            credentials
+        } else {
+            Credentials::Manager(SecretsManager::new(deployment.aws.secrets_client("the worker"), "huntress-evidence"))
+        };
+        let documents = Documents::Folder(self.folder.path().join("people/certificates"));
+        deployment.credentials = Arc::new(credentials);
+        deployment.keyring = Arc::new(PeopleKeyring { wrapping: keys(), documents });
     }
 
     /// The table before things go wrong.

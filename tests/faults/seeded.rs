@@ -241,7 +241,7 @@ fn what_the_table_leaves_undone_of_a_batch_is_asked_for_again() {
 const DEFAULT_SEEDS: u64 = 100;
 
 /// With so many, everything that can go wrong has to go wrong.
-const ALL_SEEDS: u64 = 2_000;
+pub const ALL_SEEDS: u64 = 2_000;
 
 #[test]
 fn seeded_trouble_ends_in_the_clean_evidence_or_in_a_failure_with_a_name() {

@@ -399,21 +399,21 @@ impl Worker {
 
 impl Worker {
     /// The policies in force for the company's clients at the instant of the evaluation.
-    async fn policies(&self, connection: &Connection, as_of: DateTime<Utc>) -> Result<ClientPolicies, Failure> {
-        policies_at(&self.store, &connection.company, as_of).await.map_err(|error| {
-            tracing::error!(connection = %connection.id, error = &error as &dyn std::error::Error, "no policies");
-            Failure::new(FailureCode::Storage, "the policies in force cannot be read")
-        })
+    async fn policies(&self, connection: &Connection, as_of: DateTime<Utc>) -> Result<ClientPolicies, AttemptError> {
+        let policies = policies_at(&self.store, &connection.company, as_of).await;
+        policies.map_err(|error| unread(connection, error, "the policies in force cannot be read"))
     }
 
     /// The client that the organization of a training account is mapped to, by any endpoint connection of the company.
-    async fn owner_of(&self, connection: &Connection, account: &MeasuredAccount) -> Result<Option<ClientId>, Failure> {
+    async fn owner_of(
+        &self,
+        connection: &Connection,
+        account: &MeasuredAccount,
+    ) -> Result<Option<ClientId>, AttemptError> {
         let Some(organization) = &account.io_org_id else { return Ok(None) };
         let connections = self.store.connections(&connection.company).await;
-        let connections = connections.map_err(|error| {
-            tracing::error!(connection = %connection.id, error = &error as &dyn std::error::Error, "no mappings");
-            Failure::new(FailureCode::Storage, "the mappings of the company's connections cannot be read")
-        })?;
+        let connections = connections
+            .map_err(|error| unread(connection, error, "the mappings of the company's connections cannot be read"))?;
         let endpoint = connections.iter().filter(|other| other.product == Product::Edr);
         Ok(endpoint.filter_map(|other| other.mapping.client_of(organization)).next().cloned())
     }
@@ -484,6 +484,15 @@ fn no_credential(connection: &Connection, error: &SecretError) -> Failure {
     };
     tracing::error!(company = %connection.company, connection = %connection.id, error = error as &dyn std::error::Error, "no credential");
     Failure::new(code, error.to_string()).about(connection.product)
+}
+
+/// What it means for a run that it cannot read what its evaluation goes by. A table that does not answer now does not end it.
+fn unread(connection: &Connection, error: StoreError, message: &str) -> AttemptError {
+    if let StoreError::Unavailable { .. } = error {
+        return AttemptError::Transient(error.into());
+    }
+    tracing::error!(connection = %connection.id, error = &error as &dyn std::error::Error, message);
+    Failure::new(FailureCode::Storage, message).into()
 }
 
 /// The failure of a run whose findings the table does not take: another attempt would find the same.
