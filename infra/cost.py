@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Computes docs/cost.md from infra/cost.toml. Runs in the environment of aws-sam-cli. Usage: infra/cost.py [--check]"""
 
-import math
 import os
 import tomllib
 from functools import cache
@@ -26,22 +25,10 @@ def counted(kind):
     return sum(it["Type"] == kind for it in resources().values())
 
 
-def compressed(run, gzip):
-    """Bytes that a run stores, and its write units, from those that were measured before evidence was compressed and left the transaction.
-
-    A transaction is billed two units for each kilobyte of a record, a write beside it one.
-    """
-    records, record = run["evidence_records"], run["stored_bytes"] / run["evidence_records"]
-    kilobytes = lambda bytes: math.ceil(bytes / 1024)
-    others = run["write_units"] - 2 * records * kilobytes(record)
-    return run["stored_bytes"] / gzip, others + records * kilobytes(record / gzip)
-
-
 def month(inputs, connections, secrets="manager"):
     """Dollars of a month, by what they are paid for, where the parameter Secrets has this value."""
     price, assumed, run, tick = inputs["prices"], inputs["assumed"], inputs["measured"]["run"], inputs["measured"]["tick"]
     runs = connections * assumed["days"]
-    stored_bytes, write_units = compressed(run, assumed["evidence_gzip"])
     worker_s = (run["milliseconds"] + run["huntress_requests"] * assumed["huntress_ms_per_request"]) / 1000
     tick_s = tick["milliseconds"] / 1000
     hours = assumed["days"] * assumed["hourly_tasks_a_day"]
@@ -50,7 +37,7 @@ def month(inputs, connections, secrets="manager"):
     gb_s = runs * worker_s * assumed["worker_memory_mb"] / 1024 + (runs * tick_s + hourly_s) * assumed["other_memory_mb"] / 1024
     # Each run adds a leaf to a log, which is signed within the hour.
     gb_s += (runs + hours) * assumed["signing_milliseconds"] / 1000 * assumed["signing_memory_mb"] / 1024
-    stored_gb = connections * assumed["days"] * assumed["evidence_months"] * stored_bytes / GB
+    stored_gb = connections * assumed["days"] * assumed["evidence_months"] * run["stored_bytes"] / GB
     invocations = 2 * runs + 2 * hours + asked
     log_gb = (runs * (run["log_bytes"] + tick["log_bytes"]) + invocations * assumed["platform_log_bytes"] + asked * assumed["access_log_bytes"]) / GB
     sqs = runs * (run["sqs_requests"] + tick["sqs_requests"] + 2) + assumed["days"] * assumed["queue_polls_a_day"]
@@ -64,7 +51,7 @@ def month(inputs, connections, secrets="manager"):
         "API": asked / 1e6 * price["api_million_requests"],
         "DynamoDB, requests": runs
         * (
-            (write_units + tick["write_units"] + assumed["signing_write_units"]) / 1e6 * price["dynamodb_million_write_units"]
+            (run["write_units"] + tick["write_units"] + assumed["signing_write_units"]) / 1e6 * price["dynamodb_million_write_units"]
             + (reads + assumed["signing_read_units"]) / 1e6 * price["dynamodb_million_read_units"]
         )
         + 2 * hours * assumed["hourly_read_units"] / 1e6 * price["dynamodb_million_read_units"],
@@ -152,9 +139,9 @@ def page(inputs):
         "## What changes it",
         "",
         "- **Clients.** Evidence is one record for each client. A connection with one client writes a fraction of this.",
-        "- **Compression** is computed, not measured: what a run stored before is divided by *evidence gzip*, and its records are written beside the transaction, which would be billed twice for each kilobyte.",
-        f"  So a run writes {compressed(inputs['measured']['run'], inputs['assumed']['evidence_gzip'])[1]} units and not the {inputs['measured']['run']['write_units']} that were measured.",
-        "- **History.** Evidence is kept for ever. Its storage grows by the same amount each month.",
+        f"- **Compression.** Evidence is gzip, and written beside the transaction that makes it visible, which would be billed twice for each kilobyte: {inputs['measured']['run']['write_units']} write units a run and not the 537 of",
+        f"  earlier releases, {inputs['measured']['run']['stored_bytes']:,} bytes and not 244,773. Parts of a bundle that differ from client to client, as hashes do, stay as large as they are.",
+        "- **History.** Evidence is kept for ever, unless `EvidenceRetentionDays` ends it. Its storage grows by the same amount each month.",
         "- **The vendor's answers.** A worker is paid for while it waits for an answer; it is not paid for while a run waits for a request limit.",
         "- **Watching.** The alarms and the dashboard cost the same for one connection and for thousands.",
         "- **People.** Not in these tables, and not measured: a connection that tracks people writes a row for each whose standing changed, one data key a run, and a",
@@ -163,7 +150,7 @@ def page(inputs):
         "",
         "## Inputs",
         "",
-        "Measured, by an earlier release and not anew: release bootstraps under the Lambda runtime emulator, requests metered between them and an emulated AWS (`just bench-usage`). Memory is that of the process:",
+        "Measured; milliseconds and memory by an earlier release, requests, units and bytes by this one, which counts bytes as the table bills them. Release bootstraps under the Lambda runtime emulator, requests metered between them and an emulated AWS (`just bench-usage`). Memory is that of the process:",
         f"a run over {peak['agents']:,} agents takes {peak['peak_mb']} MB at its peak, so the smallest setting, 128 MB, serves. A tick is counted as if it planned each connection alone, which is more than it costs.",
         "",
         *inputs_table(inputs),
