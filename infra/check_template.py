@@ -373,7 +373,7 @@ def source_of(template):
 
 
 # What says nothing of anybody.
-PUBLIC = {"GET /healthz"}
+PUBLIC = {"GET /healthz", "GET /v1/errors", "GET /v1/openapi.json"}
 
 
 def api(check, template):
@@ -437,6 +437,8 @@ def hardening(check, template):
     for name, it in of_type(resources, "AWS::SQS::Queue").items():
         check("queues-under-key", name_of(it.get("KmsMasterKeyId")) == "Key", f"{name}: not under the key")
     check("topic-under-own-key", name_of(only(resources, "AWS::SNS::Topic").get("KmsMasterKeyId")) == "AlarmKey", "an alarm on a disabled key could not be sent")
+    ending = evaluated(template, EvidenceRetentionDays="400")["Resources"]["SyncWorker"]["Properties"]["Environment"]["Variables"]
+    check("evidence-ends", ending.get("EVIDENCE_RETENTION_DAYS") == "400", "evidence does not end when its parameter says")
     making = resources["ConnectionsApi"]["Properties"]["Environment"]["Variables"]
     check("secrets-under-the-key", "CredentialKey" in json.dumps(making.get("SECRET_KEY_ID", "")), "secrets that the API makes are not under the key of the credentials")
     worker = resources["SyncWorker"]["Properties"]["Environment"]["Variables"]

@@ -163,6 +163,7 @@ BREAKS = {
     "sealed-for-readers": writes("PeopleApiRole", "CREDENTIAL#*", "dynamodb:Query"),
     "credentials-read-only": writes("SyncWorkerRole", "CREDENTIAL#*"),
     "credentials-write-only": writes("ConnectionsApiRole", "CREDENTIAL#*", "dynamodb:GetItem"),
+    "evidence-ends": put("SyncWorker", "Properties.Environment.Variables.EVIDENCE_RETENTION_DAYS", None),
     "secrets-tagged": statement("ConnectionsApiRole", "WriteCredentials", lambda it: it["Action"].remove("secretsmanager:TagResource")),
     "secrets-under-the-key": put("ConnectionsApi", "Properties.Environment.Variables.SECRET_KEY_ID", None),
     "keys-for-a-purpose": more("PeopleApiRole", Action="kms:Decrypt", Resource=PEOPLE_KEY),

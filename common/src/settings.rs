@@ -42,7 +42,7 @@ pub fn environment(name: &str) -> Option<String> {
 const OUR_PREFIXES: [&str; 2] = ["HUNTRESS_", "AWS_"];
 
 /// The variables of a deployed stack that this program reads.
-const OUR_NAMES: [&str; 9] = [
+const OUR_NAMES: [&str; 13] = [
     "TABLE_NAME",
     "SECRET_PREFIX",
     "CREDENTIAL_KEY_ID",
@@ -52,6 +52,10 @@ const OUR_NAMES: [&str; 9] = [
     "DEAD_LETTERS_URL",
     "JITTER_MINUTES",
     "SERVICE_NAME",
+    "SECRET_KEY_ID",
+    "SECRET_TAGS",
+    "EVIDENCE_RETENTION_DAYS",
+    "SCHEDULE_EXPRESSION",
 ];
 
 /// Refuses a variable of ours that is set and cannot be read. It must not count as not set: a default would take its place, and send a credential elsewhere.
@@ -59,14 +63,25 @@ const OUR_NAMES: [&str; 9] = [
 /// # Errors
 /// [`SettingsError::Unreadable`]
 pub fn readable_environment() -> Result<(), SettingsError> {
-    readable(std::env::vars_os())
+    let ours = |name: &str| OUR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || OUR_NAMES.contains(&name);
+    readable(std::env::vars_os(), ours)
 }
 
-fn readable(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<(), SettingsError> {
+/// The same for a function, all of whose variables are its stack's or Lambda's.
+///
+/// # Errors
+/// [`SettingsError::Unreadable`]
+pub fn readable_deployment() -> Result<(), SettingsError> {
+    readable(std::env::vars_os(), |_| true)
+}
+
+fn readable(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ours: impl Fn(&str) -> bool,
+) -> Result<(), SettingsError> {
     for (name, value) in variables {
         let name = name.to_string_lossy();
-        let ours = OUR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || OUR_NAMES.contains(&name.as_ref());
-        if ours && value.to_str().is_none() {
+        if ours(&name) && value.to_str().is_none() {
             return Err(SettingsError::Unreadable(name.into_owned()));
         }
     }
@@ -107,6 +122,19 @@ pub fn jitter(lookup: Lookup<'_>) -> Result<TimeDelta, SettingsError> {
     let minutes = text.parse::<u16>().ok().map(|minutes| TimeDelta::minutes(minutes.into()));
     let why = || format!("it is no number from 0 to {}", LONGEST_JITTER.num_minutes());
     minutes.filter(|minutes| *minutes <= LONGEST_JITTER).ok_or_else(|| SettingsError::Invalid { name, why: why() })
+}
+
+/// How long evidence is kept: `EVIDENCE_RETENTION_DAYS`, by default for ever.
+///
+/// # Errors
+/// [`SettingsError::Invalid`] for what is no number of days up to a century.
+pub fn retention(lookup: Lookup<'_>) -> Result<Option<TimeDelta>, SettingsError> {
+    let name = "EVIDENCE_RETENTION_DAYS";
+    let Some(text) = lookup(name) else { return Ok(None) };
+    let days = text.parse::<u16>().ok().filter(|days| *days <= 36_500);
+    let days =
+        days.ok_or_else(|| SettingsError::Invalid { name, why: "it is no number from 0 to 36500".to_owned() })?;
+    Ok((days > 0).then(|| TimeDelta::days(days.into())))
 }
 
 /// Where each product is reached.
@@ -150,6 +178,26 @@ mod tests {
             assert_eq!(error, "the environment variable JITTER_MINUTES cannot be used: it is no number from 0 to 720");
         }
         assert_eq!(jitter(&|_| None), Ok(TimeDelta::zero()));
+    }
+
+    #[test]
+    fn a_variable_of_ours_that_is_no_text_is_refused_by_its_name() {
+        use std::os::unix::ffi::OsStringExt;
+        let unreadable = || OsString::from_vec(vec![b'x', 0xff]);
+        let set = |name: &str| [(OsString::from("PATH"), OsString::from("/bin")), (name.into(), unreadable())];
+        let refused = readable(set("TABLE_NAME"), |name| name == "TABLE_NAME").unwrap_err();
+        assert_eq!(refused, SettingsError::Unreadable("TABLE_NAME".to_owned()));
+        assert_eq!(readable(set("SOMEBODYS"), |name| name == "TABLE_NAME"), Ok(()));
+        assert!(readable(set("SOMEBODYS"), |_| true).is_err());
+    }
+
+    #[test]
+    fn evidence_ends_after_days_or_never() {
+        let of =
+            |text: &'static str| retention(&move |name| (name == "EVIDENCE_RETENTION_DAYS").then(|| text.to_owned()));
+        assert_eq!((of("0"), of("400")), (Ok(None), Ok(Some(TimeDelta::days(400)))));
+        assert!(["36501", "-1", "a year"].into_iter().all(|wrong| of(wrong).is_err()));
+        assert_eq!(retention(&|_| None), Ok(None));
     }
 
     #[test]

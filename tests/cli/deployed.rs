@@ -39,6 +39,21 @@ impl Deployed {
         output(&mut command)
     }
 
+    /// Lists the connections with no credentials in the environment but what is named here.
+    fn list_with(&self, variables: &[(&str, &str)]) -> Output {
+        let mut command = self.home.command(&["connections", "--aws", "--company", "acme"]);
+        command
+            .env("AWS_ENDPOINT_URL", self.aws.endpoint())
+            // No instance is asked: here is none.
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("TABLE_NAME", TABLE)
+            .env("PEOPLE_KEY_ID", "alias/people")
+            .env("CERTIFICATE_BUCKET_URL", "http://127.0.0.1/certificates")
+            .envs([MANAGER])
+            .envs(variables.iter().copied());
+        output(&mut command)
+    }
+
     /// What is stored, as text.
     fn stored(&self) -> [String; 2] {
         let table = self.aws.engine.client().scan().table_name(TABLE).send();
@@ -133,4 +148,53 @@ fn a_connection_is_removed_with_its_credential_or_not_at_all() {
         assert_eq!(kept, 1, "one credential is left, the other's");
         stack.run(&[mode], &["test", "lab", "--aws"]).done();
     }
+}
+
+#[test]
+fn credentials_come_from_wherever_the_tools_of_aws_find_them() {
+    let stack = Deployed::new();
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let process = r#"/bin/echo '{"Version":1,"AccessKeyId":"test","SecretAccessKey":"test"}'"#;
+    let config = file(
+        "config",
+        &format!(
+            "[default]\nregion = us-east-1\n[profile by-process]\nregion = us-east-1\ncredential_process = {process}\n[profile by-sso]\nregion = us-east-1\nsso_session = work\nsso_account_id = 123456789012\nsso_role_name = Auditor\n[sso-session work]\nsso_region = us-east-1\nsso_start_url = https://example.awsapps.com/start\n"
+        ),
+    );
+    let keys = file("credentials", "[default]\naws_access_key_id = test\naws_secret_access_key = test\n");
+    let files = [("AWS_CONFIG_FILE", config.as_str()), ("AWS_SHARED_CREDENTIALS_FILE", keys.as_str())];
+    let with = |more: &[(&'static str, &'static str)]| stack.list_with(&[&files[..], more].concat());
+    with(&[]).done();
+    with(&[("AWS_PROFILE", "by-process")]).done();
+
+    // A container's: the address that it is given.
+    let served = stack.runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/credentials", listener.local_addr().unwrap());
+        let body =
+            r#"{"AccessKeyId":"test","SecretAccessKey":"test","Token":"token","Expiration":"2999-01-01T00:00:00Z"}"#;
+        let router = axum::Router::new().route("/credentials", axum::routing::get(move || async move { body }));
+        tokio::spawn(axum::serve(listener, router).into_future());
+        address
+    });
+    let container = [("AWS_REGION", "us-east-1"), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", served.as_str())];
+    stack.list_with(&container).done();
+
+    let line = stack.list_with(&[("AWS_REGION", "us-east-1")]).refused(2);
+    assert!(
+        line.contains("no AWS credentials were found") && line.contains("aws sso login --profile default"),
+        "{line}"
+    );
+    let line = with(&[("AWS_PROFILE", "by-sso")]).refused(2);
+    assert!(
+        line.contains("the profile by-sso cannot be used") && line.contains("aws sso login --profile by-sso"),
+        "{line}"
+    );
+    let line = stack.list_with(&[]).refused(2);
+    assert!(line.contains("no AWS region is set; set AWS_REGION"), "{line}");
 }

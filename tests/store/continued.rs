@@ -33,35 +33,35 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 /// A connection whose runs are done by a new process for every message.
-struct World {
-    clock: SteppingClock,
-    store: Store,
+pub struct World {
+    pub clock: SteppingClock,
+    pub store: Store,
     credentials: Arc<Credentials>,
     simulator: Simulator,
-    queue: Arc<Queue>,
+    pub queue: Arc<Queue>,
     messages: UnboundedReceiver<Queued>,
     product: Product,
     deliveries: usize,
-    _engine: Engine,
+    pub engine: Engine,
     folder: TempDir,
 }
 
 /// One delivery of the run's message.
-struct Part {
-    processed: Processed,
+pub struct Part {
+    pub processed: Processed,
     waited: TimeDelta,
 }
 
-fn ids() -> (CompanyId, ConnectionId, ClientId) {
+pub fn ids() -> (CompanyId, ConnectionId, ClientId) {
     (CompanyId::parse("acme").unwrap(), ConnectionId::parse("main").unwrap(), ClientId::parse("client").unwrap())
 }
 
-fn start() -> DateTime<Utc> {
+pub fn start() -> DateTime<Utc> {
     acceptance::edr::as_of()
 }
 
 impl World {
-    async fn of(product: Product, builder: SimulatorBuilder) -> Self {
+    pub async fn of(product: Product, builder: SimulatorBuilder) -> Self {
         let clock = SteppingClock::at(start());
         let folder = TempDir::new().unwrap();
         let engine = Engine::memory().await;
@@ -71,18 +71,7 @@ impl World {
         let (sender, messages) = mpsc::unbounded_channel();
         let queue = Arc::new(Queue::InProcess(sender));
         let deliveries = 0;
-        let world = Self {
-            clock,
-            store,
-            credentials,
-            simulator,
-            queue,
-            messages,
-            product,
-            deliveries,
-            _engine: engine,
-            folder,
-        };
+        let world = Self { clock, store, credentials, simulator, queue, messages, product, deliveries, engine, folder };
         world.connect(&ids().1).await;
         world
     }
@@ -131,7 +120,7 @@ impl World {
     }
 
     /// Delivers the next message when it is due, to a new process that has this long.
-    async fn deliver(&mut self, time: TimeDelta) -> Option<Part> {
+    pub async fn deliver(&mut self, time: TimeDelta) -> Option<Part> {
         let Queued { message, delay, .. } = self.messages.try_recv().ok()?;
         self.deliveries += 1;
         assert!(self.deliveries < 1_000, "the run goes on without an end");
@@ -143,7 +132,7 @@ impl World {
     }
 
     /// A run to its end.
-    async fn sync(&mut self) -> (Run, Vec<Part>) {
+    pub async fn sync(&mut self) -> (Run, Vec<Part>) {
         let id = self.ask().await;
         let mut parts = Vec::new();
         while let Some(part) = self.deliver(TimeDelta::minutes(14)).await {
@@ -152,13 +141,13 @@ impl World {
         (self.run(&id).await, parts)
     }
 
-    async fn run(&self, id: &RunId) -> Run {
+    pub async fn run(&self, id: &RunId) -> Run {
         let (company, connection, _) = ids();
         self.store.run(&company, &connection, id).await.unwrap().unwrap()
     }
 
     /// The evidence, but for what a run in parts may differ in.
-    async fn evidence(&self) -> Value {
+    pub async fn evidence(&self) -> Value {
         let (company, _, client) = ids();
         let latest = self.store.latest(&company, &EvidenceOwner::Client(client)).await.unwrap();
         let [evidence] = latest.as_slice() else { panic!("{} bundles", latest.len()) };
@@ -178,7 +167,7 @@ impl World {
     }
 
     /// How often each page was asked for, those for tokens apart.
-    fn pages(&self) -> BTreeMap<String, usize> {
+    pub fn pages(&self) -> BTreeMap<String, usize> {
         let mut pages = BTreeMap::new();
         for request in self.simulator.requests() {
             assert_eq!(request.status, Some(200), "{}", request.path);
@@ -200,7 +189,7 @@ fn fastrand() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-fn training(assignments: u64) -> SimulatorBuilder {
+pub fn training(assignments: u64) -> SimulatorBuilder {
     let spec =
         SatSpec { seed: 5, learners: 40, assignments, campaigns: 12, activity_per_assignment: 3, as_of: start() };
     Simulator::sat_only(spec.generate())
@@ -212,7 +201,7 @@ fn account() -> Account {
 }
 
 /// Small pages, so that a small account has many: 70 of agents, 9 of incidents, 1 of organizations.
-fn endpoints() -> SimulatorBuilder {
+pub fn endpoints() -> SimulatorBuilder {
     Simulator::builder(account()).max_page(10)
 }
 

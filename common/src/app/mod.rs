@@ -5,6 +5,7 @@ pub mod collection;
 pub mod connections;
 pub mod decisions;
 pub mod evidence;
+pub mod holds;
 pub mod log;
 #[cfg(feature = "pack")]
 pub mod packs;

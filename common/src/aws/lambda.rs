@@ -10,7 +10,7 @@ use crate::aws::secrets::{Credentials, NewSecrets, SealedTable, SecretsManager};
 use crate::aws::signing::KmsKey;
 use crate::aws::telemetry::Telemetry;
 use crate::clock::{Clock, SystemClock};
-use crate::settings::{Lookup, Origins, SettingsError, required};
+use crate::settings::{Lookup, Origins, SettingsError, required, retention};
 use crate::store::Store;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
@@ -73,12 +73,19 @@ impl<'a> Aws<'a> {
         Self { config: config.build(), http, lookup, patience }
     }
 
+    /// With credentials from elsewhere.
+    #[must_use]
+    pub fn with_credentials(self, credentials: SharedCredentialsProvider) -> Self {
+        Self { config: self.config.into_builder().credentials_provider(credentials).build(), ..self }
+    }
+
     /// The table `TABLE_NAME`.
     ///
     /// # Errors
     /// [`SettingsError`] naming the variable.
     pub fn table(&self) -> Result<Store, SettingsError> {
-        Ok(Store::new(aws_sdk_dynamodb::Client::new(&self.config), required(self.lookup, "TABLE_NAME")?))
+        let store = Store::new(aws_sdk_dynamodb::Client::new(&self.config), required(self.lookup, "TABLE_NAME")?);
+        Ok(store.with_retention(retention(self.lookup)?))
     }
 
     /// The queue `QUEUE_URL`.

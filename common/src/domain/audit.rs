@@ -67,6 +67,10 @@ actions! {
     ProviderNamed = "provider.named",
     /// A client has no provider of training any more.
     ProviderRemoved = "provider.removed",
+    /// Evidence of a client, or everything of the company, was put on legal hold.
+    HoldPlaced = "hold.placed",
+    /// A legal hold was released.
+    HoldReleased = "hold.released",
     /// A pack of a client's evidence was made, or asked for.
     PackMade = "pack.made",
     /// The log signs with another key.

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod failure;
 pub mod forecast;
 pub mod guidance;
+pub mod hold;
 pub mod id;
 pub mod log;
 pub mod mapping;

@@ -15,7 +15,7 @@ use crate::domain::log::tree::leaf_hash;
 use crate::domain::product::Product;
 use crate::store::table::Item;
 use crate::store::table::batches::put_request;
-use crate::store::table::items::{BODY_LIMIT, Record};
+use crate::store::table::items::{BODY_LIMIT, Record, number};
 use crate::store::table::keys::{self, Key, Series};
 use crate::store::table::queries::Order;
 use chrono::{DateTime, Utc};
@@ -33,7 +33,7 @@ pub enum EvidenceOwner {
 
 impl EvidenceOwner {
     /// Where its evidence lies.
-    fn partition(&self, company: &CompanyId) -> String {
+    pub(super) fn partition(&self, company: &CompanyId) -> String {
         match self {
             Self::Company => keys::evidence_of_company(company),
             Self::Client(client) => keys::evidence_of_client(company, client),
@@ -176,7 +176,12 @@ pub(super) fn in_pieces(text: &str) -> Vec<&str> {
 
 impl EvidenceRecord {
     /// The record that readers find, and those of what does not fit into it.
-    pub(super) fn to_stored(&self, lease: &Lease, place: BundlePlace) -> Result<Vec<Item>, StoreError> {
+    pub(super) fn to_stored(
+        &self,
+        lease: &Lease,
+        place: BundlePlace,
+        end: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Item>, StoreError> {
         let pieces = in_pieces(&self.body);
         let (first, more) = pieces.split_first().unwrap_or((&"", &[]));
         let record = EvidenceItem {
@@ -197,6 +202,9 @@ impl EvidenceRecord {
                 EvidencePiece { body: CompressedText((*body).to_owned()) }
                     .to_item(&keys::evidence_piece(&key, number))?,
             );
+        }
+        if let Some(end) = end {
+            items.iter_mut().for_each(|item| drop(item.insert("expires_at".to_owned(), number(end.timestamp()))));
         }
         Ok(items)
     }
@@ -221,9 +229,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Refused`].
     pub async fn stage(&self, lease: &Lease, evidence: &[EvidenceRecord]) -> Result<(), StoreError> {
+        self.stage_ending(lease, evidence).await
+    }
+
+    /// The same, and the evidence of an owner ends when `end_of` says.
+    pub(super) async fn stage_until(
+        &self,
+        lease: &Lease,
+        evidence: &[EvidenceRecord],
+        end_of: impl Fn(&EvidenceOwner) -> Option<DateTime<Utc>>,
+    ) -> Result<(), StoreError> {
         let mut batches = self.batches();
         for (record, place) in evidence.iter().zip(places(evidence).1) {
-            for item in record.to_stored(lease, place)? {
+            for item in record.to_stored(lease, place, end_of(&record.owner))? {
                 // A piece is counted as if it were full: its bytes are not more.
                 batches.add(put_request(item)?, record.body.len().min(BODY_LIMIT)).await?;
             }

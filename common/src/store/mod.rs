@@ -13,6 +13,7 @@ mod decisions;
 mod ending;
 mod error;
 mod evidence;
+mod holds;
 mod lease;
 mod log;
 mod logged;
@@ -54,6 +55,7 @@ pub use table::keys::{DUE_INDEX, DUE_SHARDS};
 pub use timeline::Timeline;
 
 use aws_sdk_dynamodb::Client;
+use chrono::TimeDelta;
 
 /// How often a read and the write that depends on it are tried when others change the record in between.
 const ATTEMPTS: u32 = 5;
@@ -64,13 +66,14 @@ pub struct Store {
     client: Client,
     table: String,
     page_size: Option<i32>,
+    retention: Option<TimeDelta>,
 }
 
 impl Store {
     /// The store in a table.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into(), page_size: None }
+        Self { client, table: table.into(), page_size: None, retention: None }
     }
 
     /// Reads at most this many records in one request; without it a page is 1 MB.

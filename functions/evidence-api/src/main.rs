@@ -4,12 +4,13 @@ use axum::middleware::from_fn_with_state;
 use common::api::{Claims, host, lambda_caller, routes};
 use common::app::stack::Stack;
 use common::aws::lambda::{Aws, start_logging};
-use common::settings::environment;
+use common::settings::{environment, readable_deployment};
 use std::sync::Arc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     start_logging(&environment);
+    readable_deployment()?;
     let evidence = Aws::load(&environment).evidence()?;
     let routes = host(routes::EVIDENCE_API.router(Arc::new(evidence)));
     let claims = Arc::new(Claims::read(&environment));

@@ -5,13 +5,14 @@ use common::app::collection::batch::{self, Batch};
 use common::app::stack::Stack;
 use common::aws::client::Patience;
 use common::aws::lambda::{Aws, start_logging};
-use common::settings::environment;
+use common::settings::{environment, readable_deployment};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::convert::Infallible;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logging(&environment);
+    readable_deployment()?;
     let aws = Aws::with_patience(&environment, Patience::WORKER);
     let (worker, telemetry) = (&aws.worker()?, &aws.telemetry());
     let handler = async move |LambdaEvent { payload, context }: LambdaEvent<Batch>| {

@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 mod arguments;
+mod aws;
 pub mod checkpoints;
 mod commands;
 pub mod demo;

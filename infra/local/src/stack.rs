@@ -16,7 +16,6 @@ use common::aws::secrets::wrapping::Wrapping;
 use common::aws::secrets::{Credentials, SealedFiles, SealingError};
 use common::aws::telemetry::Telemetry;
 use common::domain::schedule::Schedule;
-use common::settings::Lookup;
 use common::store::Store;
 use std::error::Error;
 use std::fs::{self, File};
@@ -138,17 +137,16 @@ impl LocalStack {
     }
 
     /// A deployed stack: the table `TABLE_NAME`, the secrets below `SECRET_PREFIX` or the key `CREDENTIAL_KEY_ID` of its sealed credentials, the key `PEOPLE_KEY_ID` and the bucket `CERTIFICATE_BUCKET_URL`,
-    /// with region and credentials of the environment.
+    /// as it is reached from here.
     ///
     /// Its queue and its workers are its own; what is sent here reaches nobody.
     ///
     /// # Errors
     /// A setting that is missing or wrong, by its variable.
     pub fn deployed(
-        lookup: Lookup<'_>,
+        aws: &Aws<'_>,
         huntress: Huntress,
     ) -> Result<(Self, UnboundedReceiver<Queued>), Box<dyn Error + Send + Sync>> {
-        let aws = Aws::load(lookup);
         let (sender, receiver) = mpsc::unbounded_channel();
         let parts = Parts {
             store: aws.store()?,

@@ -443,7 +443,17 @@ pub(in crate::store) fn evidence(pk: &str, series: &Series, as_of: DateTime<Utc>
 
 /// What does not fit into one record of evidence, in a partition of its own, so that no listing of the evidence comes across it.
 pub(in crate::store) fn evidence_pieces(evidence: &Key) -> Range {
-    Range::under(format!("{}#PIECES", evidence.pk), &format!("{}#", evidence.sk))
+    Range::under(pieces_of(&evidence.pk), &format!("{}#", evidence.sk))
+}
+
+/// The partition of what does not fit into the records of another.
+pub(in crate::store) fn pieces_of(pk: &str) -> String {
+    format!("{pk}#PIECES")
+}
+
+/// The legal holds of a company.
+pub(in crate::store) fn holds(company: &CompanyId) -> Key {
+    Key { pk: connections(company).pk, sk: "HOLDS".to_owned() }
 }
 
 /// One piece of what does not fit.

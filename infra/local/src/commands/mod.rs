@@ -16,6 +16,7 @@ mod serve;
 mod tokens;
 
 use crate::arguments::{ActorArgs, Arguments, Listing, OfClientAsOf, OfConnection, OfPerson, StorageArgs};
+use crate::aws::Desk;
 use crate::outcome::CliError;
 use crate::stack::LocalStack;
 use clap::Subcommand;
@@ -96,6 +97,9 @@ pub enum Command {
     Certificate(people::certificate::Options),
     /// Erase a person, or everybody of a connection; the evidence stays
     Erase(people::erase::Options),
+    /// Keep evidence from ending: a legal hold on a client, or on everything
+    #[command(subcommand)]
+    Hold(clients::hold::HoldCommand),
     /// Name the connection that provides a client's security-awareness training, or show it
     Provider(clients::provider::Options),
     /// Pass a connection over at the daily sync
@@ -172,6 +176,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Reset(options) => people::reset::run(options).await,
         Command::Certificate(options) => people::certificate::run(options).await,
         Command::Erase(options) => people::erase::run(options).await,
+        Command::Hold(command) => clients::hold::run(command).await,
         Command::Provider(options) => clients::provider::run(options).await,
         Command::Pack(options) => audit::pack::run(options).await,
         Command::Verify(options) => audit::verify::run(&options),
@@ -219,7 +224,8 @@ fn refuse_deployed(storage: &StorageArgs, what: &str) -> Result<(), CliError> {
 async fn open(storage: &StorageArgs) -> Result<(LocalStack, UnboundedReceiver<Queued>), CliError> {
     let huntress = huntress(Arc::new(SystemClock))?;
     if storage.aws {
-        return LocalStack::deployed(&environment, huntress).map_err(|error| CliError::usage(error.to_string()));
+        let desk = Desk::find().await?;
+        return LocalStack::deployed(&desk.aws(), huntress).map_err(|error| CliError::usage(error.to_string()));
     }
     LocalStack::open(&storage.data, huntress).await.map_err(|error| CliError::other(error.to_string()))
 }

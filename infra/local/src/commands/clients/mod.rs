@@ -1,4 +1,5 @@
 //! Clients.
 
+pub mod hold;
 pub mod list;
 pub mod provider;

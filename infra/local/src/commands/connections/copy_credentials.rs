@@ -1,12 +1,11 @@
 //! `copy-credentials`: from where a deployed stack keeps credentials to where it is to keep them.
 
 use crate::arguments::StorageArgs;
+use crate::aws::Desk;
 use crate::outcome::CliError;
 use crate::render;
 use clap::{Args, ValueEnum};
-use common::aws::lambda::Aws;
 use common::aws::secrets::{Binding, SecretError};
-use common::settings::environment;
 use serde::Serialize;
 
 /// Where a deployed stack keeps credentials, as its parameter `Secrets` names it.
@@ -41,7 +40,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     if !options.storage.aws {
         return Err(CliError::usage("copy-credentials is for a deployed stack; add --aws"));
     }
-    let aws = Aws::load(&environment);
+    let desk = Desk::find().await?;
+    let aws = desk.aws();
     let (managed, sealed) = (aws.managed()?, aws.sealed()?);
     let (from, to) = match options.to {
         SecretsName::Manager => (sealed, managed),

@@ -1,12 +1,11 @@
 //! `redrive`: runs whose messages were put aside, back to the workers.
 
+use crate::aws::Desk;
 use crate::outcome::CliError;
 use crate::render;
 use clap::Args;
 use common::app::runs::redrive::{RedriveAction, Redriven, Redriver, Wanted};
-use common::aws::lambda::Aws;
 use common::domain::id::CompanyId;
-use common::settings::environment;
 use serde::Serialize;
 
 #[derive(Debug, Args)]
@@ -17,7 +16,7 @@ pub struct Options {
     /// Look at no more than so many messages
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max: u32,
-    /// The deployed stack whose TABLE_NAME, QUEUE_URL and DEAD_LETTERS_URL the environment names, with AWS_REGION and AWS's credentials
+    /// The deployed stack whose TABLE_NAME, QUEUE_URL and DEAD_LETTERS_URL the environment names; region and credentials are found as AWS's own tools find them
     #[arg(long)]
     pub aws: bool,
     /// Only messages of this company
@@ -44,7 +43,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
             "there are no dead letters on one machine: a run that could not be worked on stands in the table, and serve sends it again; --aws looks after a deployed stack",
         ));
     }
-    let aws = Aws::load(&environment);
+    let desk = Desk::find().await?;
+    let aws = desk.aws();
     let redriver = Redriver { store: aws.table()?, dead_letters: aws.dead_letters()?, queue: aws.run_queue()? };
     let wanted = Wanted { company: options.company, most: options.max as usize, dry_run: options.dry_run };
     let mut all: Vec<Redriven> = Vec::new();
