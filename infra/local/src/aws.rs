@@ -12,9 +12,11 @@ use common::aws::sdk_http::SdkHttp;
 use common::settings::environment;
 use std::error::Error;
 
+type OwnedLookup = Box<dyn Fn(&str) -> Option<String>>;
+
 /// The region and the credentials of this desk.
 pub struct Desk {
-    lookup: Box<dyn Fn(&str) -> Option<String>>,
+    lookup: OwnedLookup,
     credentials: Credentials,
 }
 
