@@ -92,6 +92,8 @@ async fn who_is_bound_to_clients_sees_no_other() {
         theirs.has_not(CLIENT);
     }
     bound.open("/").await.has(OTHER).has_not(CLIENT);
+    bound.open("/exceptions").await.has_not(CLIENT);
+    bound.open("/settings").await.has(OTHER).has_not(CLIENT);
     for path in ["/runs", "/integrations", "/integrations/edr"] {
         assert_eq!(bound.get(path).await.status, StatusCode::FORBIDDEN, "{path}");
     }

@@ -67,3 +67,14 @@ async fn who_has_several_companies_chooses() {
     browser.open("/").await.has("Nothing is connected yet").has("<option>msp-acme</option>");
     assert_eq!(browser.post("/company", &[("company", "msp-third")]).await.status, StatusCode::FORBIDDEN);
 }
+
+/// Who loses a token loses what it opened, within a minute; the session of another token stays.
+#[tokio::test]
+async fn a_session_ends_with_its_token() {
+    let world = World::new().await;
+    let (revoked, other) = (world.browser("devops-engineer").await, world.browser("admin").await);
+    world.tokens.revoke("devops-engineer");
+    world.clock.move_to(world.clock.now() + TimeDelta::minutes(1));
+    assert_eq!(revoked.get("/").await.location.as_deref(), Some("/login"));
+    other.open("/").await;
+}

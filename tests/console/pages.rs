@@ -1,37 +1,286 @@
 //! What pages show.
 
-use super::world::{CLIENT, World, reads};
+use super::world::{Browser, CLIENT, OTHER, World, first, reads, run, training_run};
 use chrono::TimeDelta;
+use common::pack::verify::{Known, verify};
+use reqwest::StatusCode;
+
+/// The page of the endpoint evidence of a day.
+fn evidence(day: i64) -> String {
+    format!("/clients/client-a/evidence/huntress-edr/{}", run(day))
+}
 
 #[tokio::test]
 async fn a_client_page_has_its_cards_rules_ages_and_lines() {
     let world = World::new().await;
-    let page = world.browser("admin").await;
-    drop(world.counted.take());
-    let page = page.open("/clients/client-a").await;
-    println!("{} bytes, {} reads {:?}", page.body.len(), 0, world.counted.take());
+    let browser = world.browser("admin").await;
+    let page = browser.open("/clients/client-a").await;
     page.has("Endpoints").has("Incidents").has("Security awareness training").has("Phishing simulations");
     page.has("passes with at least 95 %, warns down to 90 %").has("2 h old").has("How this came about");
     page.has("Agents by state").has("url(#hatch)").has("no value on that day").has("pass from 95 %");
     page.has_not("None").has_not(">null<");
+    assert!(page.body.len() < 60_000, "{}", page.body.len());
+    // Longer lines on the same page, within the same size.
+    let page = browser.open("/clients/client-a?days=90").await;
     assert!(page.body.len() < 60_000, "{}", page.body.len());
 }
 
 #[tokio::test]
 async fn evidence_that_is_old_never_looks_like_a_pass() {
     let world = World::new().await;
-    world.clock.move_to(super::world::first() + TimeDelta::days(8));
-    let page = world.browser("admin").await.open(&format!("/clients/{CLIENT}")).await;
-    page.has("stale (was").has_not("class=\"state pass\"");
-    let _ = reads;
+    world.clock.move_to(first() + TimeDelta::days(8));
+    let browser = world.browser("admin").await;
+    for path in ["/clients/client-a", "/clients/client-a/controls", "/"] {
+        browser.open(path).await.has("stale (was").has_not("class=\"state pass");
+    }
 }
 
 #[tokio::test]
 async fn without_a_connection_the_way_to_one_is_shown() {
     let world = World::empty().await;
-    world.browser("admin").await.open("/").await.has("Nothing is connected yet");
-    assert_eq!(world.browser("admin").await.get("/clients/nobody").await.status, 404);
-    world.browser("admin").await.open("/runs").await.has("nothing has run");
+    let browser = world.browser("admin").await;
+    browser.open("/").await.has("Nothing is connected yet").has("href=\"/integrations\"");
+    browser.open("/runs").await.has("nothing has run");
+    browser.open("/exceptions").await.has("There is none");
+    browser.open("/packs").await.has("nothing to prove");
+    browser.open("/audit-log").await.has("Nothing was done");
+    browser.open("/settings").await.has("Nothing has been signed yet").has("admin");
+    for page in ["", "/window"] {
+        assert_eq!(browser.get(&format!("/clients/nobody{page}")).await.status, 404, "{page}");
+    }
+    browser.open("/clients/nobody/controls").await.has("No evidence of this client yet");
+}
+
+#[tokio::test]
+async fn the_portfolio_shows_the_worst_first_and_what_is_no_clients() {
+    let world = World::new().await;
+    let page = world.browser("admin").await.open("/").await;
+    page.has("organizations of <bdi>edr</bdi> are no client's").has("class=\"spark\"").has("not connected");
+    page.has("2 clients, worst first");
+    // Who sees some clients only sees no organization of others.
+    let page = world.browser("auditor").await.open("/").await;
+    page.has(CLIENT).has_not(OTHER).has_not("are no client").has_not("/integrations");
+}
+
+#[tokio::test]
+async fn control_cards_have_their_rules_support_and_rationale() {
+    let world = World::new().await;
+    let browser = world.browser("access-reviewer").await;
+    let page = browser.open("/clients/client-a/controls").await;
+    page.has("SOC 2 CC6.8").has("NIST CSF").has("direct").has("supporting").has("agents online of agents");
+    page.has_not("Propose an exception");
+    let page = browser.open("/clients/client-a/controls?framework=SOC%202").await;
+    page.has("SOC 2 CC6.8").has_not("<h3>NIST CSF");
+    world.browser("admin").await.open("/clients/client-a/controls").await.has("Propose an exception");
+}
+
+#[tokio::test]
+async fn the_window_has_a_reason_for_each_gap() {
+    let world = World::new().await;
+    let browser = world.browser("admin").await;
+    let page = browser.open("/clients/client-a/window?from=2026-03-10&to=2026-03-23").await;
+    page.has("failed: unavailable at GET /v1/agents").has("the connection was made after that day");
+    page.has("2026-03-18: failed")
+        .has(&format!("/clients/client-a/evidence/huntress-edr/{}", run(1)))
+        .has("Longest gap");
+    let csv = browser.open("/clients/client-a/window.csv?from=2026-03-16&to=2026-03-18").await;
+    assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
+    assert_eq!(csv.body.lines().count(), 7, "{}", csv.body);
+    csv.has("2026-03-18,edr,huntress-edr,,,,failed,unavailable,GET /v1/agents\r\n");
+    // What cannot be is told, and the usual days are shown.
+    browser.open("/clients/client-a/window?from=%3Cscript%3E").await.has("must be a day like").has_not("<script>");
+    browser
+        .open("/clients/client-a/window?from=2026-03-20&to=2026-03-10")
+        .await
+        .has("before it begins")
+        .has("value=\"2026-03-20\"");
+    browser.open("/clients/client-a/window?from=2030-01-01&to=2030-01-02").await.has("lies ahead");
+}
+
+#[tokio::test]
+async fn an_auditor_sees_the_own_window_and_nothing_after_it() {
+    let world = World::new().await;
+    let auditor = world.browser("auditor").await;
+    let page = auditor.open("/clients/client-a/window?from=2020-01-01&to=2026-12-31").await;
+    page.has("value=\"2026-03-16\"").has("value=\"2026-03-20\"").has_not("2026-03-21");
+    auditor.open(&evidence(1)).await.has("SHA-256");
+    let later = auditor.get(&evidence(6)).await;
+    assert_eq!(later.status, StatusCode::NOT_FOUND);
+    auditor.open("/clients/client-a").await.has("As of").has("2026-03-20 11:05");
+    for path in ["/runs", "/integrations"] {
+        assert!(auditor.get(path).await.status.is_client_error(), "{path}");
+        auditor.open("/").await.has_not(&format!("href=\"{path}\""));
+    }
+    let page = auditor.post("/packs", &[("client", CLIENT), ("from", "2026-03-16"), ("to", "2026-03-22")]).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    page.has("your token may see").has("value=\"2026-03-22\"");
+}
+
+#[tokio::test]
+async fn evidence_is_shown_down_to_its_bytes() {
+    let world = World::new().await;
+    let browser = world.browser("auditor").await;
+    let path = evidence(1);
+    let page = browser.open(&path).await;
+    page.has("leaf 1 of the log of edr").has("none covers it yet").has("/v1/agents").has("edr-online");
+    page.has("agents_total").has("What this does not prove").has("that Huntress told the truth");
+    let bytes = browser.open(&format!("{path}/bytes")).await;
+    let sha256: String = bytes.headers["etag"].to_str().unwrap().trim_matches('"').replace("sha256-", "");
+    page.has(&sha256);
+    use sha2::{Digest, Sha256};
+    let hex: String = Sha256::digest(&bytes.body).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, sha256);
+    let page = browser.open(&format!("/clients/client-a/evidence/huntress-sat/{}", training_run(1))).await;
+    page.has("workforce_coverage.coverage_pct").has("sat-coverage");
+    for path in ["huntress-edr/run-9999", "huntress-x/run-9999", "huntress-edr/%3Cb%3E"] {
+        assert_eq!(browser.get(&format!("/clients/client-a/evidence/{path}")).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn findings_and_other_limits() {
+    let world = World::new().await;
+    let browser = world.browser("access-reviewer").await;
+    let page = browser.open("/clients/client-a/findings").await;
+    assert!(
+        page.body.contains("Agents that are missing") || page.body.contains("Incidents that are open"),
+        "{}",
+        page.body
+    );
+    let page = browser.open("/clients/client-a/what-if").await;
+    // Huntress says of these agents what they are, so no age decides it.
+    page.has("by a word of Huntress").has("the same").has_not("fewer");
+    browser.open("/clients/client-a/what-if?hours=x&days=%3Cb%3E").await.has("whole numbers").has_not("<b>");
+}
+
+#[tokio::test]
+async fn training_has_its_curve_and_people_only_for_who_may() {
+    let world = World::new().await;
+    let page = world.browser("access-reviewer").await.open("/clients/client-a/training").await;
+    page.has("tracks people").has("keeps nothing of people");
+    world.browser("auditor").await.open("/clients/client-a/training").await.has("Your role does not see people");
+}
+
+#[tokio::test]
+async fn an_exception_is_proposed_by_one_and_approved_by_another() {
+    let world = World::new().await;
+    let (engineer, manager) = (world.browser("devops-engineer").await, world.browser("workspace-manager").await);
+    let form = |reason: &'static str, until: &'static str| {
+        [
+            ("client", CLIENT),
+            ("kind", "rule"),
+            ("named", "edr-online"),
+            ("reason", reason),
+            ("until", until),
+            ("link", ""),
+        ]
+    };
+    // What is wrong is told, and what was typed is kept.
+    let page = engineer.post("/exceptions", &form("too <short>", "2026-06-01")).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    page.has("too &#60;short&#62;").has("at least 20").has("value=\"2026-06-01\"").has("value=\"edr-online\"");
+    let page = engineer.post("/exceptions", &form("Replaced by the end of May: <b>ticket</b> 17", "2020-01-01")).await;
+    page.has("would end before it begins").has("choose a day after").has("ticket").has_not("--until");
+    let page = engineer.post("/exceptions", &form("Replaced by the end of May: <b>ticket</b> 17", "2026-06-01")).await;
+    assert_eq!((page.status, page.location.as_deref()), (StatusCode::SEE_OTHER, Some("/exceptions?done=proposed")));
+    let page = engineer.open("/exceptions").await;
+    page.has("proposed").has("&#60;b&#62;ticket").has_not("<b>ticket").has_not("Approve");
+    let page = manager.open("/exceptions").await;
+    let id = page.body.split("action=\"/exceptions/").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let approve = format!("/exceptions/{id}/approve");
+    assert_eq!(engineer.post(&approve, &[]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(manager.post(&approve, &[]).await.location.as_deref(), Some("/exceptions?done=approved"));
+    manager.open("/exceptions").await.has("approved").has("Revoke");
+    let again = manager.post(&approve, &[]).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(manager.post("/exceptions/0123456789ab/approve", &[]).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn nobody_approves_what_they_proposed() {
+    let world = World::new().await;
+    let manager = world.browser("workspace-manager").await;
+    let form = [
+        ("client", CLIENT),
+        ("kind", "control"),
+        ("named", "SOC 2 CC6.8"),
+        ("reason", "Replaced by the end of May."),
+        ("until", "2026-06-01"),
+    ];
+    assert_eq!(manager.post("/exceptions", &form).await.status, StatusCode::SEE_OTHER);
+    manager.open("/exceptions").await.has("somebody else decides").has_not("<button>Approve");
+    let page = world.browser("admin").await.open("/exceptions").await;
+    let id = page.body.split("action=\"/exceptions/").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let own = manager.post(&format!("/exceptions/{id}/approve"), &[]).await;
+    assert_eq!(own.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", own.body);
+}
+
+#[tokio::test]
+async fn a_pack_from_the_page_verifies() {
+    let world = World::new().await;
+    let browser = world.browser("auditor").await;
+    let form = [("client", CLIENT), ("from", "2026-03-16"), ("to", "2026-03-20")];
+    let page = browser.post("/packs", &form).await;
+    assert_eq!(
+        (page.status, page.location.as_deref()),
+        (StatusCode::SEE_OTHER, Some("/packs?client=client-a")),
+        "{}",
+        page.body
+    );
+    let path = ready(&browser).await;
+    let pack = browser.bytes(&path).await;
+    let page = browser.open("/packs").await;
+    let key = page.body.split("--key &#39;").nth(1).or_else(|| page.body.split("--key '").nth(1)).unwrap();
+    let key = key.split(['\'', '&']).next().unwrap().parse_key();
+    let report = verify(&pack, &Known { keys: vec![key], older: Vec::new() });
+    assert!(report.is_good(), "{:?}", report.failure());
+    let other = world.browser("of-client-b").await;
+    assert_eq!(other.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+trait ParseKey {
+    fn parse_key(&self) -> common::domain::note::VerifierKey;
+}
+
+impl ParseKey for str {
+    fn parse_key(&self) -> common::domain::note::VerifierKey {
+        common::domain::note::VerifierKey::parse(self).unwrap()
+    }
+}
+
+/// The path of the pack, once it is there.
+async fn ready(browser: &Browser) -> String {
+    for _ in 0..2_000 {
+        let page = browser.open("/packs?client=client-a").await;
+        if let Some(path) = page.body.split("href=\"/packs/client-a/").nth(1) {
+            return format!("/packs/client-a/{}", path.split('"').next().unwrap());
+        }
+        page.has("being made").has("data-live");
+        tokio::task::yield_now().await;
+    }
+    panic!("no pack was made");
+}
+
+#[tokio::test]
+async fn a_policy_is_chosen_and_the_log_says_by_whom() {
+    let world = World::new().await;
+    let browser = world.browser("devops-engineer").await;
+    browser.open("/settings").await.has("strict 1.0.0").has("(8 rules, preset)").has("(baseline 1.0.0)");
+    let page = browser.post("/settings/policy", &[("client", CLIENT), ("policy", "strict 1.0.0")]).await;
+    assert_eq!(
+        (page.status, page.location.as_deref()),
+        (StatusCode::SEE_OTHER, Some("/settings?done=policy")),
+        "{}",
+        page.body
+    );
+    browser.open("/settings?done=policy").await.has("counts from now on").has("(strict 1.0.0)");
+    for (client, policy, wrong) in
+        [(CLIENT, "no-such 1.0.0", "there is no policy"), ("nobody", "strict 1.0.0", "there is no client")]
+    {
+        let page = browser.post("/settings/policy", &[("client", client), ("policy", policy)]).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+        page.has(wrong);
+    }
 }
 
 #[tokio::test]
@@ -39,4 +288,20 @@ async fn runs_show_what_failed_as_text() {
     let world = World::new().await;
     let page = world.browser("admin").await.open("/runs").await;
     page.has("Huntress said &#60;b&#62;no&#60;/b&#62;").has_not("<b>no").has("succeeded").has("failed");
+}
+
+/// Requests to the table for each page, printed; what must not grow is asserted.
+#[tokio::test]
+async fn pages_read_the_table_a_few_times() {
+    let world = World::new().await;
+    let browser = world.browser("admin").await;
+    for (path, most) in
+        [("/", 20), ("/clients/client-a", 40), ("/clients/client-a/controls", 40), ("/clients/client-a/findings", 12)]
+    {
+        drop(world.counted.take());
+        let page = browser.open(path).await;
+        let counts = world.counted.take();
+        println!("{path}: {} bytes, {} reads {counts:?}", page.body.len(), reads(&counts));
+        assert!(reads(&counts) <= most, "{path} {counts:?}");
+    }
 }

@@ -59,11 +59,19 @@ pub fn first() -> DateTime<Utc> {
 }
 
 /// Each role has a token of its name; an auditor sees one client and five days, `nothing` nothing, and `of-client-b` another client.
-struct RoleTokens;
+#[derive(Clone, Default)]
+pub struct RoleTokens(Arc<std::sync::Mutex<std::collections::BTreeSet<String>>>);
+
+impl RoleTokens {
+    /// From now on it is good for nothing.
+    pub fn revoke(&self, token: &str) {
+        self.0.lock().unwrap().insert(token.to_owned());
+    }
+}
 
 pub fn caller(token: &str) -> Option<Caller> {
     let of = |role| Caller::with_role(company(), token, role);
-    let window = Window { from: first() - TimeDelta::hours(8), to: first() + TimeDelta::days(4) };
+    let window = Window { from: first() - TimeDelta::minutes(7 * 60 + 5), to: first() + TimeDelta::days(4) };
     Some(match token {
         "auditor" => Caller { clients: Some([client(CLIENT)].into()), window: Some(window), ..of(Role::Auditor) },
         "of-client-b" => Caller { clients: Some([client(OTHER)].into()), ..of(Role::Admin) },
@@ -80,7 +88,8 @@ impl Tokens for RoleTokens {
         &'a self,
         token: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<KnownToken, StoreError>> + Send + 'a>> {
-        Box::pin(ready(Ok(caller(token).map(|caller| (caller, None)))))
+        let is_revoked = self.0.lock().unwrap().contains(token);
+        Box::pin(ready(Ok(caller(token).filter(|_| !is_revoked).map(|caller| (caller, None)))))
     }
 }
 
@@ -88,6 +97,7 @@ pub struct World {
     pub store: Store,
     pub clock: SteppingClock,
     pub console: Arc<Console>,
+    pub tokens: RoleTokens,
     pub origin: String,
     /// What was asked of the table.
     pub counted: Counted,
@@ -152,7 +162,8 @@ impl World {
         let site = Site::of_machine(listener.local_addr().unwrap(), None).unwrap();
         let origin = site.origin().to_owned();
         let sessions = Sessions::new(clock_of_parts);
-        let Ok(console) = Console::new(&parts, packs, sessions, Arc::new(RoleTokens), site);
+        let tokens = RoleTokens::default();
+        let Ok(console) = Console::new(&parts, packs, sessions, Arc::new(tokens.clone()), site);
         let console = Arc::new(console);
         tokio::spawn(axum::serve(listener, Arc::clone(&console).router()).into_future());
         let outcome = tokio::task::spawn_blocking(|| Scene::of(Account::worked_example(as_of())).collect_blocking());
@@ -164,6 +175,7 @@ impl World {
             store,
             clock,
             console,
+            tokens,
             origin,
             counted,
             bundles,
@@ -220,7 +232,7 @@ impl World {
     }
 
     pub async fn succeed_training(&self, day: i64) {
-        let id = RunId::parse(format!("run-sat-{day:04}")).unwrap();
+        let id = training_run(day);
         let lease = self.leased("sat", id.clone(), day).await;
         let mut bundle: serde_json::Value =
             serde_json::from_str(include_str!("../samples/bundles/sat-v2.json")).unwrap();
@@ -280,8 +292,19 @@ fn ended(lease: &Lease) -> RunSuccess {
     }
 }
 
+/// The run of a day. Ids begin with their time, by which runs are found.
 pub fn run(day: i64) -> RunId {
-    RunId::parse(format!("run-{day:04}")).unwrap()
+    run_of(day, 1)
+}
+
+/// The same of training.
+pub fn training_run(day: i64) -> RunId {
+    run_of(day, 2)
+}
+
+fn run_of(day: i64, number: u8) -> RunId {
+    let at = format!("{:012x}", (first() + TimeDelta::days(day)).timestamp_millis());
+    RunId::parse(format!("{}-{}-7000-8000-{number:012x}", &at[..8], &at[8..])).unwrap()
 }
 
 /// A browser, as far as the console sees one.
@@ -366,6 +389,15 @@ impl Browser {
     pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Page {
         let form = [&[("form_token", self.form_token.as_str())], form].concat();
         self.send(Method::POST, path, &[], Some(&form)).await
+    }
+
+    /// The bytes of a file.
+    pub async fn bytes(&self, path: &str) -> Vec<u8> {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.get(format!("{}{path}", self.origin)).header(COOKIE, self.cookie.as_deref().unwrap());
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.bytes().await.unwrap().to_vec()
     }
 
     async fn remember_form_token(&mut self) {

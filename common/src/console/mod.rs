@@ -40,6 +40,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use std::future::Future;
 use std::pin::Pin;
@@ -168,7 +169,17 @@ async fn enter(State(console): State<Arc<Console>>, request: Request, next: Next
     let is_reading = method == Method::GET || method == Method::HEAD;
     let from_us = is_reading || text(ORIGIN).is_some_and(|origin| console.site.has_origin(origin));
     let secret = cookie_of(headers, console.site.cookie()).filter(|_| is_ours);
-    let session = secret.as_deref().and_then(|secret| console.sessions.find(secret)).map(Arc::new);
+    let mut session = secret.as_deref().and_then(|secret| console.sessions.find(secret)).map(Arc::new);
+    if let (Some(_), Some(secret)) = (&session, &secret) {
+        match still_good(&console, secret).await {
+            Ok(true) => {}
+            Ok(false) => session = None,
+            Err(error) => {
+                let asked = Asked { is_reading, path, typed: Bytes::new() };
+                return finished(session, &asked, Problem::from(error).into_response());
+            }
+        }
+    }
     // A form is read here, so that what was typed can be shown again whoever refuses it.
     let (parts, body) = request.into_parts();
     let body = if is_reading { Ok(Bytes::new()) } else { to_bytes(body, LARGEST_BODY).await };
@@ -190,6 +201,16 @@ async fn enter(State(console): State<Arc<Console>>, request: Request, next: Next
         next.run(request).await
     };
     finished(session, &Asked { is_reading, path, typed }, response)
+}
+
+/// Whether the token that opened a session is still good; the session ends with it.
+async fn still_good(console: &Console, secret: &str) -> Result<bool, StoreError> {
+    let Some(token) = console.sessions.token_due(secret) else { return Ok(true) };
+    if console.tokens.caller(token.expose_secret()).await?.is_some() {
+        return Ok(true);
+    }
+    console.sessions.end(secret);
+    Ok(false)
 }
 
 /// What was asked for, for who tells of a refusal.

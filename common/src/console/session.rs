@@ -7,12 +7,16 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use ring::rand::{SecureRandom, SystemRandom};
+use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A session ends by itself after this.
 pub const SESSION_LENGTH: TimeDelta = TimeDelta::hours(8);
+
+/// Whether the token of a session is still good is asked so often, at most.
+const TOKEN_ASKED_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// A login link works for this long, once.
 pub const LINK_LENGTH: TimeDelta = TimeDelta::minutes(5);
@@ -59,6 +63,8 @@ type Hash = [u8; 32];
 #[derive(Default)]
 struct Kept {
     sessions: HashMap<Hash, Session>,
+    /// The tokens that opened sessions, and when each was last asked about.
+    tokens: HashMap<Hash, (SecretString, DateTime<Utc>)>,
     links: HashMap<Hash, (Caller, DateTime<Utc>)>,
 }
 
@@ -127,6 +133,9 @@ impl Sessions {
             first.and_then(|key| kept.sessions.remove(&key));
         }
         kept.sessions.insert(hash(&secret), session);
+        // What belongs to sessions that have ended goes with them.
+        let Kept { sessions, tokens, .. } = &mut *kept;
+        tokens.retain(|key, _| sessions.contains_key(key));
         Ok(Some(secret))
     }
 
@@ -135,6 +144,25 @@ impl Sessions {
     pub fn find(&self, secret: &str) -> Option<Session> {
         let now = self.clock.now();
         self.lock().sessions.get(&hash(secret)).filter(|session| session.ends_at > now).cloned()
+    }
+
+    /// The session of a cookie ends when this token is good no more, e.g. since somebody revoked it.
+    pub fn bind(&self, secret: &str, token: SecretString) {
+        let now = self.clock.now();
+        self.lock().tokens.insert(hash(secret), (token, now));
+    }
+
+    /// The token of a session, if it is time to ask whether it is still good; then not again for a minute.
+    #[must_use]
+    pub fn token_due(&self, secret: &str) -> Option<SecretString> {
+        let now = self.clock.now();
+        let mut kept = self.lock();
+        let (token, asked_at) = kept.tokens.get_mut(&hash(secret))?;
+        if now.signed_duration_since(*asked_at) < TOKEN_ASKED_EVERY {
+            return None;
+        }
+        *asked_at = now;
+        Some(token.clone())
     }
 
     /// Shows another of the caller's companies. Nothing happens for one that is not theirs.
@@ -148,7 +176,9 @@ impl Sessions {
 
     /// Ends a session.
     pub fn end(&self, secret: &str) {
-        self.lock().sessions.remove(&hash(secret));
+        let mut kept = self.lock();
+        kept.sessions.remove(&hash(secret));
+        kept.tokens.remove(&hash(secret));
     }
 }
 

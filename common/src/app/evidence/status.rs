@@ -2,6 +2,7 @@
 
 use super::{EvidenceError, EvidenceReader, Span};
 use crate::app::decisions::{policies_at, sorted};
+use crate::domain::connection::Connection;
 use crate::domain::control_status::{ControlStatus, RuleState, age_of, control_status};
 use crate::domain::controls::{ControlMap, Evidence as EvidenceKind};
 use crate::domain::decisions::{Exception, ExceptionSubject, Review, exception_in_force};
@@ -82,25 +83,45 @@ impl EvidenceReader {
         let connections = self.store.connections(company).await?;
         let in_force = policies_at(&self.store, company, at).await?.of(Some(client));
         let (exceptions, reviews) = sorted(self.store.decisions(company, Some(client)).await?);
-        let mut statuses = Statuses::new(exceptions, reviews, at);
-        let measuring = connections.iter().filter(|connection| connection.mapping.clients().contains(&client));
-        let present = measuring.map(|connection| connection.id.clone()).collect();
+        let around = Around { connections: &connections, in_force: &in_force, at };
+        Statuses::of_latest(client, latest, &around, (exceptions, reviews))
+    }
+}
+
+/// What evidence is seen under.
+pub(super) struct Around<'a> {
+    /// The connections of the company.
+    pub connections: &'a [Connection],
+    /// The rules in force for the client.
+    pub in_force: &'a InForce,
+    /// The instant.
+    pub at: DateTime<Utc>,
+}
+
+impl Statuses {
+    /// Of the newest evidence of each connection.
+    pub(super) fn of_latest(
+        client: &ClientId,
+        latest: Vec<StoredEvidence>,
+        Around { connections, in_force, at }: &Around<'_>,
+        (exceptions, reviews): (Vec<Exception>, Vec<Review>),
+    ) -> Result<Self, EvidenceError> {
+        let mut statuses = Self::new(exceptions, reviews, *at);
+        let measures = |connection: &&Connection| connection.mapping.clients().contains(client);
+        let present = connections.iter().filter(measures).map(|connection| connection.id.clone()).collect();
         let of = |stored: &StoredEvidence| (stored.product, stored.connection.clone(), stored.as_of);
         let latest = counting(latest, of, &present);
-        for stored in latest.iter().filter(|stored| age_of(stored.as_of, at).is_some()) {
-            statuses.add_evidence(stored.product, stored.as_of, verdicts_of(stored)?, &in_force);
+        for stored in latest.iter().filter(|stored| age_of(stored.as_of, *at).is_some()) {
+            statuses.add_evidence(stored.product, stored.as_of, verdicts_of(stored)?, in_force);
         }
-        for connection in &connections {
-            let has_some = latest.iter().any(|stored| stored.product == connection.product);
-            if connection.mapping.clients().contains(&client) && !has_some {
-                statuses.add_missing(connection.product, &in_force);
+        for connection in connections.iter().filter(measures) {
+            if !latest.iter().any(|stored| stored.product == connection.product) {
+                statuses.add_missing(connection.product, in_force);
             }
         }
         Ok(statuses)
     }
-}
 
-impl Statuses {
     /// Of no evidence yet, at one instant.
     pub(super) fn new(exceptions: Vec<Exception>, reviews: Vec<Review>, at: DateTime<Utc>) -> Self {
         Self { rules: Vec::new(), exceptions, reviews, at }

@@ -40,8 +40,9 @@ struct Clients {
 
 struct Row {
     client: String,
-    endpoints: Mark,
-    training: Mark,
+    /// Both as HTML, as the line is.
+    endpoints: String,
+    training: String,
     open_critical: String,
     coverage: String,
     due: usize,
@@ -60,8 +61,8 @@ const NAMES_SHOWN: usize = 5;
 
 fn row(row: ClientRow) -> Row {
     let mark = |product| match row.products.get(&product) {
-        Some(Some(status)) => Mark::of_status(status),
-        _ => Mark::new("none", "not connected"),
+        Some(Some(status)) => Mark::of_status(status).in_short(),
+        _ => Mark::new("none", "not connected").in_short(),
     };
     Row {
         endpoints: mark(Product::Edr),
@@ -116,4 +117,44 @@ async fn unmapped(console: &Console, viewer: &Viewer) -> Result<Vec<Unmapped>, P
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::control_status::{ControlStatus, EvidenceAge};
+    use crate::domain::id::ClientId;
+    use crate::domain::policy::Outcome;
+    use askama::Template;
+
+    fn status(outcome: Outcome) -> ControlStatus {
+        let text = outcome.to_string();
+        ControlStatus { outcome, freshness: EvidenceAge::Fresh, age_hours: Some(1), exception: None, text }
+    }
+
+    #[test]
+    fn five_hundred_clients_are_one_page_of_less_than_150_kilobytes() {
+        let outcome = |number: usize| if number % 7 == 0 { Outcome::Fail } else { Outcome::Pass };
+        let client = |number: usize| ClientRow {
+            client: ClientId::parse(format!("client-{number:04}-name")).unwrap(),
+            products: [(Product::Edr, Some(status(outcome(number)))), (Product::Sat, Some(status(Outcome::Warning)))]
+                .into(),
+            open_critical: Some(u64::try_from(number % 3).unwrap()),
+            coverage_pct: Some("87.9".to_owned()),
+            exceptions_due: number % 2,
+            trend: (0..30).map(|day| (day % 11 != 3).then(|| outcome(number + day / 10))).collect(),
+        };
+        let page = Clients {
+            frame: Frame::new("Clients", None, "/"),
+            rows: (0..500).map(client).map(row).collect(),
+            total: 500,
+            next: None,
+            unmapped: Vec::new(),
+            connected: true,
+            may_connect: true,
+        };
+        let html = page.render().unwrap();
+        assert_eq!(html.matches("<tr><th scope=\"row\">").count(), 500);
+        assert!(html.len() < 150_000, "{}", html.len());
+    }
 }

@@ -58,12 +58,13 @@ async fn sign_in(State(console): State<Arc<Console>>, request: Request) -> Respo
         Err(problem) => return problem.into_response(),
     };
     let to = own_path(fields.typed("to")).to_owned();
-    let known = match console.tokens.caller(text::pasted(fields.get("token"))).await {
+    let token = text::pasted(fields.get("token"));
+    let known = match console.tokens.caller(token).await {
         Ok(known) => known,
         Err(error) => return Problem::from(error).into_response(),
     };
     match known {
-        Some((caller, ends)) => open(&console, caller, ends, &to),
+        Some((caller, ends)) => open(&console, caller, Some((token, ends)), &to),
         None => {
             let page = Login { frame: Frame::new("Sign in", None, "/login"), to, wrong: true };
             html(StatusCode::FORBIDDEN, &page)
@@ -71,9 +72,14 @@ async fn sign_in(State(console): State<Arc<Console>>, request: Request) -> Respo
     }
 }
 
-fn open(console: &Console, caller: Caller, token_ends: Option<DateTime<Utc>>, to: &str) -> Response {
-    match console.sessions.open(caller, token_ends) {
-        Ok(Some(secret)) => see_other_with_cookie(to, &console.cookie(Some(&secret))),
+fn open(console: &Console, caller: Caller, token: Option<(&str, Option<DateTime<Utc>>)>, to: &str) -> Response {
+    match console.sessions.open(caller, token.and_then(|(_, ends)| ends)) {
+        Ok(Some(secret)) => {
+            if let Some((token, _)) = token {
+                console.sessions.bind(&secret, token.into());
+            }
+            see_other_with_cookie(to, &console.cookie(Some(&secret)))
+        }
         Ok(None) => Problem::forbidden().into_response(),
         Err(error) => Problem::unavailable(&error).into_response(),
     }

@@ -44,6 +44,8 @@ struct Source {
     age: String,
     href: String,
     picture: Option<Picture>,
+    /// Agents whose state is told by a word, which no limit changes.
+    by_word: u64,
     rows: Vec<Row>,
 }
 
@@ -87,6 +89,7 @@ async fn show(
             age: age_at(stored.as_of, evidence.read_at),
             href: evidence_path(&client, stored.product, &stored.run_id),
             picture: agents.as_ref().and_then(|agents| histogram(&agents.hours, tried).picture()),
+            by_word: agents.as_ref().map_or(0, |agents| agents.total().saturating_sub(agents.hours.total())),
             rows: agents.map_or_else(Vec::new, |agents| rows(&agents, limits, tried)),
         });
     }

@@ -79,7 +79,9 @@ impl Lines {
     }
 
     fn draw_axis(&self, svg: &mut String, y: Scale, top: f64) -> std::fmt::Result {
-        for share in [0.0, 0.5, 1.0] {
+        // Half a device is none.
+        let shares: &[f64] = if self.percent || top >= 2.0 { &[0.0, 0.5, 1.0] } else { &[0.0, 1.0] };
+        for share in shares.iter().copied() {
             let (value, place) = (top * share, at(y.place(top * share)));
             write!(svg, r#"<path class="axis" d="M{LEFT} {place}H{}"/>"#, WIDTH - RIGHT)?;
             write!(

@@ -1,57 +1,39 @@
 //! A row's own small line: thirty days of outcomes in the space of a word.
 
-use crate::console::layout::escaped;
 use crate::domain::policy::Outcome;
 use std::fmt::Write;
 
-/// Outcomes of days, oldest first, as bars of different height: the higher, the better; a day without evidence is a dot.
-///
-/// Heights tell them apart without colour, and the label has the numbers.
-#[must_use]
-pub fn spark(outcomes: &[Option<Outcome>]) -> String {
-    let label = summary(outcomes);
-    let width = outcomes.len() * 4;
-    let mut svg =
-        format!(r#"<svg class="spark" viewBox="0 0 {width} 20" role="img" aria-label="{}">"#, escaped(&label));
-    // A path for each height is much smaller than an element for each day.
-    let mut paths: [(&str, u8, String); 4] = [
-        ("pass", 18, String::new()),
-        ("warning", 12, String::new()),
-        ("fail", 6, String::new()),
-        ("none", 2, String::new()),
-    ];
-    for (day, outcome) in outcomes.iter().enumerate() {
-        let kind = match outcome {
-            Some(Outcome::Pass | Outcome::NotApplicable) => "pass",
-            Some(Outcome::Warning | Outcome::Inconclusive) => "warning",
-            Some(Outcome::Fail) => "fail",
-            Some(Outcome::NotEvaluated) | None => "none",
-        };
-        if let Some((_, height, path)) = paths.iter_mut().find(|(named, ..)| *named == kind) {
-            // Writing to a string cannot fail.
-            let _ = write!(path, "M{} 20v-{height}", day * 4 + 2);
-        }
-    }
-    for (kind, _, path) in paths.iter().filter(|(_, _, path)| !path.is_empty()) {
-        let _ = write!(svg, r#"<path class="s-{kind}" d="{path}"/>"#);
-    }
-    svg.push_str("</svg>");
-    svg
+/// The height of an outcome: the higher, the better. A day without evidence has none.
+fn height(outcome: Option<Outcome>) -> Option<i8> {
+    Some(match outcome? {
+        Outcome::Pass | Outcome::NotApplicable => 2,
+        Outcome::Warning => 5,
+        Outcome::Inconclusive => 7,
+        Outcome::Fail => 10,
+        Outcome::NotEvaluated => return None,
+    })
 }
 
-fn summary(outcomes: &[Option<Outcome>]) -> String {
-    let mut told = Vec::new();
-    for outcome in Outcome::WORST_FIRST {
-        let days = outcomes.iter().filter(|it| **it == Some(outcome)).count();
-        if days > 0 {
-            told.push(format!("{outcome} {days}"));
-        }
+/// Outcomes of days, oldest first, as a line in steps that breaks where there is nothing to draw. Hundreds of them stand on one page, so it says no more
+/// than it must: a stretch of equal days is one stroke, and the row beside it has the words.
+#[must_use]
+pub fn spark(outcomes: &[Option<Outcome>]) -> String {
+    let width = outcomes.len() * 2;
+    let mut path = String::new();
+    let mut at: Option<i8> = None;
+    let mut day = 0;
+    for days in outcomes.chunk_by(|one, other| height(*one) == height(*other)) {
+        let next = days.first().copied().and_then(height);
+        // Writing to a string cannot fail.
+        let _ = match (at, next) {
+            (_, None) => Ok(()),
+            (None, Some(next)) => write!(path, "M{} {next}h{}", day * 2, days.len() * 2),
+            (Some(at), Some(next)) => write!(path, "v{}h{}", next - at, days.len() * 2),
+        };
+        at = next;
+        day += days.len();
     }
-    let without = outcomes.iter().filter(|outcome| outcome.is_none()).count();
-    if without > 0 {
-        told.push(format!("no evidence {without}"));
-    }
-    format!("{} days: {}", outcomes.len(), told.join(", "))
+    format!(r#"<svg class="spark" viewBox="0 0 {width} 12" aria-hidden="true"><path d="{path}"/></svg>"#)
 }
 
 #[cfg(test)]
@@ -59,17 +41,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thirty_days_take_less_than_a_kilobyte_and_say_what_they_are() {
-        let outcomes: Vec<Option<Outcome>> = (0..30)
-            .map(|day| match day % 5 {
-                0 => None,
-                1 => Some(Outcome::Fail),
-                2 => Some(Outcome::Warning),
-                _ => Some(Outcome::Pass),
-            })
-            .collect();
-        let svg = spark(&outcomes);
-        assert!(svg.len() < 700, "{}", svg.len());
-        assert!(svg.contains("30 days: fail 6, warning 6, pass 12, no evidence 6"), "{svg}");
+    fn equal_days_are_one_stroke_and_gaps_break_the_line() {
+        let of =
+            |days: &[Option<Outcome>]| spark(days).split("d=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let (pass, fail) = (Some(Outcome::Pass), Some(Outcome::Fail));
+        assert_eq!(of(&[pass; 30]), "M0 2h60");
+        assert_eq!(of(&[pass, pass, fail, pass]), "M0 2h4v8h2v-8h2");
+        assert_eq!(of(&[pass, None, Some(Outcome::NotEvaluated), fail]), "M0 2h2M6 10h2");
+        assert_eq!(of(&[None; 30]), "");
     }
 }

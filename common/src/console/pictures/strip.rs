@@ -105,7 +105,7 @@ fn draw(svg: &mut String, cell: &Cell, left: i64, top: i64) -> std::fmt::Result 
     if let Some(pattern) = pattern {
         write!(
             svg,
-            r#"<rect class="over {kind}" x="{left}" y="{top}" width="{CELL}" height="{CELL}" fill="url(#{pattern})" opacity=".45"/>"#
+            r#"<rect class="over {kind}" x="{left}" y="{top}" width="{CELL}" height="{CELL}" fill="url(#{pattern})" opacity=".3"/>"#
         )?;
     }
     let class = if *kind == "pass" { "on" } else { "off" };
