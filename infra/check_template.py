@@ -19,6 +19,7 @@ FUNCTIONS = {name for name in os.listdir(os.path.join(ROOT, "functions")) if os.
 # One value for each parameter without default, and for each that exists already.
 STATE = ("Table", "Key", "CredentialKey", "PeopleKey", "LogKey", "CertificateBucket")
 EXISTING = {f"Existing{it}": f"existing-{it.lower()}" for it in STATE}
+REDIRECT = {"SatOauthSecret": "${SatOauthSecret}"}
 VPC = {"VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"}
 # SAM makes it where functions are deployed gradually.
 CODE_DEPLOY = "CodeDeployServiceRole"
@@ -117,18 +118,21 @@ def permissions(check, template):
     for secrets, vpc, locked in product(("manager", "sealed"), ({}, VPC), ({}, {"CheckpointBucket": "${CheckpointBucket}"})):
         resources = evaluated(template, Secrets=secrets, SecretPrefix="${SecretPrefix}", **vpc, **locked)["Resources"]
         permissions_of(check, resources, expected, secrets, vpc, locked)
+    for secrets in ("manager", "sealed"):
+        resources = evaluated(template, Secrets=secrets, SecretPrefix="${SecretPrefix}", **REDIRECT)["Resources"]
+        permissions_of(check, resources, expected, secrets, {}, {}, REDIRECT)
     untraced = granted(check, evaluated(template, Tracing="PassThrough")["Resources"])
     actions = {action for statements in untraced.values() for it in statements for action in it["actions"]}
     check("untraced-without-xray", not any(it.startswith("xray:") for it in actions), "PassThrough leaves the permission for traces")
 
 
-def permissions_of(check, resources, expected, secrets, vpc, locked):
+def permissions_of(check, resources, expected, secrets, vpc, locked, redirect=None):
     found = granted(check, resources)
     wanted_of = {**expected["roles"], **expected["policies"]}
     for role in sorted(set(wanted_of) | set(found)):
         wanted = wanted_of.get(role, {}).get("statements", [])
-        wanted = [it for it in wanted if it.get("secrets", secrets) == secrets and (vpc or not it.get("vpc")) and (locked or not it.get("locked"))]
-        wanted = {it["sid"]: {key: it[key] for key in it if key not in ("for", "secrets", "vpc", "locked")} for it in wanted}
+        wanted = [it for it in wanted if it.get("secrets", secrets) == secrets and (vpc or not it.get("vpc")) and (locked or not it.get("locked")) and (redirect or not it.get("redirect"))]
+        wanted = {it["sid"]: {key: it[key] for key in it if key not in ("for", "secrets", "vpc", "locked", "redirect")} for it in wanted}
         there = {it["sid"]: it for it in found.get(role, [])}
         check("sids-unique", len(there) == len(found.get(role, [])), f"{role}: two statements have one Sid")
         for sid in sorted(set(wanted) | set(there)):
@@ -162,12 +166,18 @@ def permissions_of(check, resources, expected, secrets, vpc, locked):
         check("destination-role", allowed, f"{function}: Lambda makes no destination that its role may not send to")
 
 
+# What is sealed is read and written alone, in no transaction; so is who is on the way to Huntress, and who exchanges a refresh token.
+ALONE = ("ReadSealedCredentials", "WriteSealedCredentials", "ExchangeTokens", "KeepSealedTokens")
+# A rotated refresh token takes the place of the one that was exchanged: who reads credentials keeps it, too.
+ROTATION = ("KeepTokens", "KeepTokensUnderKey", "KeepSealedTokens", "SealTokens")
+OAUTH_CLIENT = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SatOauthSecret}-??????"
+
+
 def once(check, role, statements):
     """AWS does not say whether LeadingKeys hold the keys of one member of a transaction or of all: right under both readings is one statement."""
     seen = {}
     for it in statements:
-        # What is sealed is read and written alone, in no transaction.
-        if "Table" in it["resources"] and it["sid"] not in ("ReadSealedCredentials", "WriteSealedCredentials"):
+        if "Table" in it["resources"] and it["sid"] not in ALONE:
             for action in it["actions"]:
                 check("one-statement-per-action", action not in seen, f"{role}: {seen.get(action)} and {it['sid']} both have {action}")
                 seen[action] = it["sid"]
@@ -194,13 +204,14 @@ def reach(check, roles, secrets):
     for role, statements in roles.items():
         for it in statements:
             what = f"{role}/{it['sid']} with Secrets={secrets}"
-            managed = any(action.startswith("secretsmanager:") for action in it["actions"])
+            # The OAuth client is the operator's, not a customer's credential.
+            managed = any(action.startswith("secretsmanager:") for action in it["actions"]) and it["resources"] != [OAUTH_CLIENT]
             # A statement on the table that names no keys reaches all of them.
             keys = it.get("leading_keys", ["*"] if "Table" in it["resources"] else [])
             sealed = any(meet(key, "CREDENTIAL#*") for key in keys) or "credential" in it.get("purposes", [])
             check("secrets-for-readers", not managed or (secrets == "manager" and role in readers | {writer}), f"{what} reaches secrets")
             check("sealed-for-readers", not sealed or (secrets == "sealed" and role in readers | {writer}), f"{what} reaches sealed credentials")
-            check("credentials-read-only", not sealed or role == writer or set(it["actions"]) <= {"dynamodb:GetItem", "kms:Decrypt"}, f"{what} does more than read")
+            check("credentials-read-only", not sealed or role == writer or it["sid"] in ROTATION or set(it["actions"]) <= {"dynamodb:GetItem", "kms:Decrypt"}, f"{what} does more than read")
             opens = (managed and "secretsmanager:GetSecretValue" in it["actions"]) or (sealed and {"dynamodb:GetItem", "kms:Decrypt"} & set(it["actions"]))
             check("credentials-write-only", role != writer or not opens, f"{what} reads credentials")
             # A secret is made with its tags.
@@ -334,7 +345,7 @@ UNVERSIONED = ("ReservedConcurrentExecutions", "RecursiveLoop", "Tags", "Code")
 # Another value for each parameter that may reach a function.
 OTHER = {
     **EXISTING, **VPC, "Secrets": "sealed", "SecretPrefix": "another", "Architecture": "x86_64", "WorkerMemory": "512", "JitterMinutes": "30",
-    "Tracing": "PassThrough", "ScheduleExpression": "cron(0 9 * * ? *)", "ScheduleTimezone": "Europe/Berlin", "WorkerConcurrency": "7", "LogRetentionDays": "30", "LogName": "log.example", "CheckpointBucket": "locked", "PackRetentionDays": "7", "AlarmEmail": "a@example.com", "PeopleScopes": "p:",
+    "Tracing": "PassThrough", "ScheduleExpression": "cron(0 9 * * ? *)", "ScheduleTimezone": "Europe/Berlin", "WorkerConcurrency": "7", "LogRetentionDays": "30", "LogName": "log.example", "CheckpointBucket": "locked", "PackRetentionDays": "7", "AlarmEmail": "a@example.com", "SatOauthSecret": "oauth", "PublicUrl": "https://a.example.com", "PeopleScopes": "p:",
 }
 
 
@@ -373,7 +384,7 @@ def source_of(template):
 
 
 # What says nothing of anybody.
-PUBLIC = {"GET /healthz", "GET /v1/errors", "GET /v1/openapi.json"}
+PUBLIC = {"GET /oauth/huntress/callback", "POST /oauth/huntress/callback", "GET /v1/openapi.json", "GET /v1/errors", "GET /healthz"}
 
 
 def api(check, template):

@@ -5,6 +5,8 @@ use crate::domain::schedule::{DEFAULT_EXPRESSION, DEFAULT_ZONE, Schedule, Schedu
 use crate::huntress::origin::Origin;
 use chrono::TimeDelta;
 use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use url::{Host, Url};
 
 /// A variable that is missing or cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +44,9 @@ pub fn environment(name: &str) -> Option<String> {
 const OUR_PREFIXES: [&str; 2] = ["HUNTRESS_", "AWS_"];
 
 /// The variables of a deployed stack that this program reads.
-const OUR_NAMES: [&str; 13] = [
+const OUR_NAMES: [&str; 15] = [
+    "PUBLIC_URL",
+    "SAT_OAUTH_SECRET",
     "TABLE_NAME",
     "SECRET_PREFIX",
     "CREDENTIAL_KEY_ID",
@@ -137,6 +141,73 @@ pub fn retention(lookup: Lookup<'_>) -> Result<Option<TimeDelta>, SettingsError>
     Ok((days > 0).then(|| TimeDelta::days(days.into())))
 }
 
+/// Where browsers come back to from Huntress, below our own address.
+pub const REDIRECT_PATH: &str = "/oauth/huntress/callback";
+
+/// Where browsers reach this service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    /// Reads an address: https, or http on this machine alone, with a host and perhaps a port, and nothing more.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let url = Url::parse(text).map_err(|_| "it is no URL")?;
+        let loopback = match url.host() {
+            Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => return Err("it has no host"),
+        };
+        if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+            return Err("it must begin with https://; http:// is for an address of this machine alone");
+        }
+        let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+        if !bare || url.fragment().is_some() || url.path() != "/" {
+            return Err("it must be a scheme, a host and perhaps a port, without a path");
+        }
+        Ok(Self(url))
+    }
+
+    /// The address of `PUBLIC_URL`, if it is set.
+    ///
+    /// # Errors
+    /// [`SettingsError::Invalid`]
+    pub fn read(lookup: Lookup<'_>) -> Result<Option<Self>, SettingsError> {
+        let name = "PUBLIC_URL";
+        let parsed = lookup(name).map(|text| Self::parse(text.trim())).transpose();
+        parsed.map_err(|why| SettingsError::Invalid { name, why: why.to_owned() })
+    }
+
+    /// Where browsers come back to: what the API client has at Huntress as its redirect address.
+    #[must_use]
+    pub fn redirect_uri(&self) -> String {
+        let mut url = self.0.clone();
+        url.set_path(REDIRECT_PATH);
+        url.into()
+    }
+
+    /// Where everything begins.
+    #[must_use]
+    pub fn start(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// The address of this machine that it names, if it names one.
+    #[must_use]
+    pub fn loopback(&self) -> Option<SocketAddr> {
+        let port = self.0.port_or_known_default()?;
+        let address = match self.0.host()? {
+            Host::Domain(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Host::Ipv4(address) => address.into(),
+            Host::Ipv6(address) => address.into(),
+        };
+        (self.0.scheme() == "http").then_some(SocketAddr::new(address, port))
+    }
+}
+
 /// Where each product is reached.
 #[derive(Debug, Clone)]
 pub struct Origins {
@@ -198,6 +269,32 @@ mod tests {
         assert_eq!((of("0"), of("400")), (Ok(None), Ok(Some(TimeDelta::days(400)))));
         assert!(["36501", "-1", "a year"].into_iter().all(|wrong| of(wrong).is_err()));
         assert_eq!(retention(&|_| None), Ok(None));
+    }
+
+    #[test]
+    fn a_public_address_is_https_or_of_this_machine() {
+        let of = |text| PublicUrl::parse(text).map(|url| url.redirect_uri());
+        assert_eq!(of("https://evidence.example.com").unwrap(), "https://evidence.example.com/oauth/huntress/callback");
+        assert_eq!(of("http://127.0.0.1:8787/").unwrap(), "http://127.0.0.1:8787/oauth/huntress/callback");
+        assert!(of("http://localhost:1").is_ok() && of("http://[::1]:1").is_ok());
+        for wrong in [
+            "",
+            "evidence.example.com",
+            "http://evidence.example.com",
+            "https://evidence.example.com/below",
+            "https://evidence.example.com/?a=b",
+            "https://evidence.example.com/#a",
+            "https://user@evidence.example.com",
+            "http://127.0.0.1.example.com",
+            "javascript:alert(1)",
+        ] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
+        let read = |text: &'static str| PublicUrl::read(&move |name| (name == "PUBLIC_URL").then(|| text.to_owned()));
+        assert!(read("ftp://a").unwrap_err().to_string().contains("PUBLIC_URL"));
+        assert_eq!(PublicUrl::read(&|_| None), Ok(None));
+        assert_eq!(read("http://127.0.0.1:8787").unwrap().unwrap().loopback().unwrap().port(), 8787);
+        assert_eq!(read("https://a.example").unwrap().unwrap().loopback(), None);
     }
 
     #[test]

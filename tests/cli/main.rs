@@ -19,6 +19,7 @@ mod pasted;
 mod people;
 mod questions;
 mod recovery;
+mod redirect;
 mod serve;
 mod server;
 mod stored;

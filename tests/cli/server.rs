@@ -29,9 +29,15 @@ pub struct Answer {
 impl Server {
     /// Starts one on the data folder of a home.
     pub fn start(home: &Home, options: &[&str]) -> Self {
+        Self::start_with(home, options, &[])
+    }
+
+    /// The same with these variables, too.
+    pub fn start_with(home: &Home, options: &[&str], variables: &[(&str, String)]) -> Self {
         let mut command = bare(home.folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
         command.args(options).arg("--data").arg(home.data());
         command.env("HUNTRESS_EDR_URL", home.simulator.origin()).env("HUNTRESS_ALLOW_LOOPBACK", "1");
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         // A log of its own for each.
         let log =
             (0..).map(|number| home.folder.path().join(format!("serve-{number}.log"))).find(|path| !path.exists());

@@ -480,3 +480,22 @@ fn a_client_gets_limits_of_agent_age_of_its_own_and_loses_them_again() {
     let changed = settings(&["--client", "acme", "--as-others", "--json"]).json();
     assert_eq!(changed["connection"]["edr_clients"], serde_json::json!({}));
 }
+
+#[test]
+fn the_end_of_a_key_is_told_where_connections_are_listed() {
+    let home = Home::new(worked_example());
+    let line = home.on_data(&["connect", "edr", "--expires-at", "2001-01-01"]).refused(2);
+    assert!(line.contains("give a later time"), "{line}");
+    let day = |days| (now() + TimeDelta::days(days)).format("%Y-%m-%d").to_string();
+    home.on_data(&["connect", "edr", "--expires-at", &day(8)]).done();
+    assert_eq!(connection(&home)["expiry"]["state"], "expiring");
+    let listed = home.on_data(&["connections"]).done().stdout;
+    assert!(listed.contains("expires") && listed.contains(&day(8)), "{listed}");
+    home.on_data(&["settings", "edr", "--expires-at", &day(100)]).done();
+    assert_eq!(connection(&home)["expiry"]["state"], "ok");
+    assert!(!home.on_data(&["connections"]).done().stdout.contains("expires"));
+    home.on_data(&["settings", "edr", "--expires-at", "never"]).done();
+    assert_eq!(connection(&home)["expiry"], json!(null));
+    let days = home.on_data(&["settings", "edr", "--credential-valid-days", "20", "--json"]).json();
+    assert_eq!(days["connection"]["expiry"]["state"], "expiring");
+}

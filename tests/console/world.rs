@@ -140,6 +140,7 @@ impl World {
         let clock_of_parts = Arc::new(clock.clone());
         let (sender, messages) = mpsc::unbounded_channel();
         let parts = Parts {
+            oauth: common::app::connections::OauthSettings::none(),
             store: store.clone(),
             credentials: Arc::new(Credentials::Sealed(SealedFiles::open(folder.path()).unwrap())),
             huntress: Huntress {

@@ -384,6 +384,7 @@ impl Deployment {
             queue: Arc::clone(&self.queue),
             keyring: Arc::clone(&self.keyring),
             schedule: Default::default(),
+            oauth: common::app::connections::OauthSettings::none(),
         }
     }
 

@@ -180,3 +180,51 @@ async fn the_audit_log_is_read_in_pages_and_by_an_auditor_without_other_clients(
     let asked = auditor("client-globex", "2026-01-01/2026-12-31");
     assert_eq!(world.audited("?client=client-acme-corp", asked).await.0, 404);
 }
+
+#[tokio::test]
+async fn the_end_of_a_credential_is_told_before_it_comes() {
+    // It is 2026-03-22T11:00:05Z here.
+    let world = World::with(&[]).await;
+    let expiry = |connection: &Value| connection["connection"]["expiry"].clone();
+    let (_, made, _) = world.connections("POST", "", new("plain"), None).await;
+    assert_eq!(expiry(&made), Value::Null, "nobody has said when it ends");
+    let mut ending = new("edr");
+    ending["expires_at"] = json!("2026-06-01T00:00:00Z");
+    let (status, made, _) = world.connections("POST", "", ending.clone(), None).await;
+    assert_eq!((status, expiry(&made)), (201, json!({"state": "ok", "at": "2026-06-01T00:00:00Z"})));
+
+    let patch = async |body: Value| world.connections("PATCH", "/edr", body, Some("*")).await;
+    for (at, state) in
+        [("2026-04-21T11:00:06Z", "ok"), ("2026-04-21T11:00:05Z", "expiring"), ("2026-03-22T11:00:06Z", "expiring")]
+    {
+        let (status, patched, _) = patch(json!({"expires_at": at})).await;
+        assert_eq!((status, expiry(&patched)), (200, json!({"state": state, "at": at})));
+    }
+    let (_, listed, _) = world.connections("GET", "", Value::Null, None).await;
+    assert_eq!(listed["items"][0]["expiry"]["state"], "expiring");
+    for (refused, code, status) in [
+        (json!({"expires_at": "2026-03-22T11:00:05Z"}), "refused_setting", 422),
+        (json!({"expires_at": "soon"}), "bad_request", 400),
+        (json!({"credential_valid_days": 0}), "refused_setting", 422),
+        (json!({"credential_valid_days": 70000}), "bad_request", 400),
+    ] {
+        let (got, problem, _) = patch(refused.clone()).await;
+        assert_eq!((got, &problem["code"]), (status, &json!(code)), "{refused}");
+    }
+    // Days count from when the credential was saved; a date goes before them, and goes with its credential.
+    let days = json!({"missing_after_days": 30, "credential_valid_days": 100});
+    assert_eq!(expiry(&patch(days).await.1)["at"], "2026-03-22T11:00:06Z");
+    let (_, patched, _) = patch(json!({"expires_at": null})).await;
+    assert_eq!(expiry(&patched), json!({"state": "ok", "at": "2026-06-30T11:00:05Z"}));
+    assert_eq!(patched["connection"]["settings"]["missing_after_days"], 30);
+    let put = async |query: &str| {
+        let path = format!("/edr/credential{query}");
+        world.connections("PUT", &path, new("edr")["credential"].clone(), Some("*")).await
+    };
+    assert_eq!(expiry(&put("?expires_at=2026-03-25T00:00:00Z").await.1)["state"], "expiring");
+    assert_eq!(expiry(&put("").await.1)["at"], "2026-06-30T11:00:05Z", "the date was that of the earlier credential");
+    assert_eq!(put("?expires_at=2020-01-01T00:00:00Z").await.0, 422);
+    ending["id"] = json!("past");
+    ending["expires_at"] = json!("2020-01-01T00:00:00Z");
+    assert_eq!(world.connections("POST", "", ending, None).await.1["code"], "refused_setting");
+}

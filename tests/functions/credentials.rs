@@ -98,6 +98,7 @@ async fn get(place: &Place, of: (&str, &str), product: Product) -> Result<[Strin
     let halves = match &got {
         Credential::Edr(EdrCredential { key, secret }) => [key, secret],
         Credential::Sat(SatCredential { client_id, client_secret }) => [client_id, client_secret],
+        Credential::Agreement(_) => panic!("nobody has agreed to anything here"),
     };
     assert_eq!(got.product(), product);
     Ok(halves.map(|half| half.expose_secret().to_owned()))

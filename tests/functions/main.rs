@@ -21,6 +21,7 @@ mod passing;
 mod people;
 mod permissions;
 mod portfolio;
+mod redirect;
 mod redrive;
 mod scheduler;
 mod services;
@@ -35,7 +36,7 @@ use common::api::{Claims, host, lambda_caller, routes};
 use common::app::collection::batch::Batch;
 use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Worker;
-use common::app::connections::Connections;
+use common::app::connections::{Connections, OauthSettings};
 use common::app::people::PeopleService;
 use common::app::runs::plan::Planner;
 use common::app::stack::{Parts, Stack};
@@ -97,6 +98,7 @@ struct World {
     simulator: Simulator,
     queue: Arc<Queue>,
     messages: UnboundedReceiver<Queued>,
+    oauth: Arc<OauthSettings>,
     _engine: Engine,
     folder: TempDir,
 }
@@ -116,7 +118,17 @@ impl World {
         let huntress = Huntress { http: http_client(Timeouts::default()).unwrap(), clock, origins };
         let (sender, messages) = mpsc::unbounded_channel();
         let queue = Arc::new(Queue::InProcess(sender));
-        let world = Self { store, credentials, huntress, simulator, queue, messages, _engine: engine, folder };
+        let world = Self {
+            store,
+            credentials,
+            huntress,
+            simulator,
+            queue,
+            messages,
+            oauth: OauthSettings::none(),
+            _engine: engine,
+            folder,
+        };
         for id in connections {
             world.add(id).await;
         }
@@ -179,6 +191,7 @@ impl World {
             limiters: Arc::default(),
             jitter: TimeDelta::zero(),
             schedule: Default::default(),
+            oauth: Arc::clone(&self.oauth),
         }
     }
 

@@ -88,6 +88,7 @@ impl World {
             huntress: self.huntress.clone(),
             limiters: Arc::default(),
             schedule: Default::default(),
+            oauth: common::app::connections::OauthSettings::none(),
         }
     }
 
@@ -104,6 +105,7 @@ impl World {
             queue,
             keyring,
             schedule: Default::default(),
+            oauth: common::app::connections::OauthSettings::none(),
         };
         let mut processed = Vec::new();
         while let Ok(Queued { message, .. }) = self.messages.try_recv() {

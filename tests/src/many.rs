@@ -113,6 +113,7 @@ impl Many {
             queue: Arc::clone(&queue),
             keyring: crate::people::keyring(&folder.path().join("people")),
             schedule: Default::default(),
+            oauth: common::app::connections::OauthSettings::none(),
         };
         let planner =
             Planner { store: store.clone(), queue, clock, jitter: TimeDelta::zero(), schedule: Default::default() };

@@ -100,6 +100,7 @@ impl World {
             queue: Arc::clone(&self.queue),
             keyring: acceptance::people::keyring(&self.folder.path().join("people")),
             schedule: Default::default(),
+            oauth: common::app::connections::OauthSettings::none(),
         }
     }
 
@@ -368,11 +369,18 @@ async fn two_keys_of_one_account_know_what_the_other_has_sent() {
     for id in [&first, &second] {
         let Worker { store, credentials, huntress, limiters, .. } = world.worker();
         assert!(
-            Connections { store, credentials, huntress, limiters, schedule: Default::default() }
-                .test(&company, id)
-                .await
-                .unwrap()
-                .passed
+            Connections {
+                store,
+                credentials,
+                huntress,
+                limiters,
+                schedule: Default::default(),
+                oauth: common::app::connections::OauthSettings::none(),
+            }
+            .test(&company, id)
+            .await
+            .unwrap()
+            .passed
         );
         let account = world.store.connection(&company, id).await.unwrap().unwrap().account_id;
         assert_eq!(account.unwrap().as_str(), "5121");

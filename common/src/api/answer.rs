@@ -3,8 +3,10 @@
 use super::header::IfNoneMatch;
 use super::revision::etag;
 use axum::Json;
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -50,6 +52,29 @@ pub struct Accepted<A> {
 impl<A: IntoResponse> IntoResponse for Accepted<A> {
     fn into_response(self) -> Response {
         (StatusCode::ACCEPTED, [(LOCATION, self.location)], self.answer).into_response()
+    }
+}
+
+/// An answer that gives the browser a cookie.
+pub struct WithCookie<A> {
+    /// The header's value.
+    pub cookie: HeaderValue,
+    /// The answer.
+    pub answer: A,
+}
+
+impl<A: IntoResponse> IntoResponse for WithCookie<A> {
+    fn into_response(self) -> Response {
+        ([(SET_COOKIE, self.cookie)], self.answer).into_response()
+    }
+}
+
+/// A page for a browser; who does not ask for HTML gets a problem in its place.
+pub struct BrowserPage(pub Response);
+
+impl IntoResponse for BrowserPage {
+    fn into_response(self) -> Response {
+        self.0
     }
 }
 

@@ -1,9 +1,12 @@
 //! Headers of requests.
 
+use super::body::LARGEST_BODY;
 use super::problem::Problem;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::http::header::IF_NONE_MATCH;
 use axum::http::request::Parts;
+use bytes::Bytes;
 use std::convert::Infallible;
 
 /// What the caller has already, from `If-None-Match`; empty without.
@@ -42,5 +45,40 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
             Ok(key) if (1..=255).contains(&key.len()) => Ok(Self(Some(key.to_owned()))),
             _ => Err(Problem::bad_request("Idempotency-Key must be 1 to 255 visible ASCII characters")),
         }
+    }
+}
+
+/// What a browser asks with: its headers, and the query as it stands.
+pub struct BrowserQuery {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The query, still encoded.
+    pub query: String,
+}
+
+impl<S: Sync> FromRequestParts<S> for BrowserQuery {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        Ok(Self { headers: parts.headers.clone(), query })
+    }
+}
+
+/// A form that a browser sends, as it stands.
+pub struct BrowserForm {
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The form, still encoded.
+    pub form: Bytes,
+}
+
+impl<S: Send + Sync> FromRequest<S> for BrowserForm {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let headers = request.headers().clone();
+        let form = Bytes::from_request(request, state).await.map_err(|_| Problem::too_large(LARGEST_BODY))?;
+        Ok(Self { headers, form })
     }
 }

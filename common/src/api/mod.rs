@@ -7,6 +7,7 @@ mod cursor;
 mod header;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+mod page;
 mod path;
 mod problem;
 mod revision;
@@ -19,6 +20,7 @@ pub use crate::domain::scope::{Role, Scope, Scopes};
 pub use body::{Body, Explained, LARGEST_BODY, Parameters};
 pub use caller::{Caller, Claims, Window, lambda_caller};
 pub use header::{IdempotencyKey, IfNoneMatch};
+pub use page::{escaped, page};
 pub use path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PersonPath, path_params};
 pub use problem::{Problem, kinds};
 pub use revision::IfMatch;

@@ -3,10 +3,12 @@
 //! A handler is described by what it takes ([`Input`]) and what it answers ([`Output`]), so there is nothing to keep in step: a new type of body, query or
 //! answer derives `utoipa`'s trait, and a new kind of extractor or answer says here what it means.
 
-use super::answer::{Accepted, Committed, Created, Document, Download, Page, Revised, Uncached};
+use super::answer::{
+    Accepted, BrowserPage, Committed, Created, Document, Download, Page, Revised, Uncached, WithCookie,
+};
 use super::body::{Body, Explained, Parameters};
 use super::caller::Caller;
-use super::header::{IdempotencyKey, IfNoneMatch};
+use super::header::{BrowserForm, BrowserQuery, IdempotencyKey, IfNoneMatch};
 use super::path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PersonPath};
 use super::problem::Problem;
 use super::problem::kinds::{self, Kind, Kinds};
@@ -254,6 +256,39 @@ impl Output for Committed {
             description.answer_header(status, "Cache-Control", "private, max-age=31536000, immutable");
         }
     }
+}
+
+impl<A: Output> Output for WithCookie<A> {
+    fn describe(description: &mut Description) {
+        A::describe(description);
+        description.answer_header(200, "Set-Cookie", "What binds the browser to where it is sent.");
+    }
+}
+
+impl Output for BrowserPage {
+    fn describe(description: &mut Description) {
+        description.answer(200, "A page.", Some(("text/html", RefOr::T(text().into()))));
+        description.answer_header(200, "Referrer-Policy", "no-referrer");
+    }
+}
+
+impl Input for BrowserQuery {
+    fn describe(description: &mut Description) {
+        for (name, what) in [
+            ("state", "What the address had that the browser was sent to."),
+            ("code", "What the agreement is exchanged for."),
+            ("error", "Why there is no code."),
+        ] {
+            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
+            let parameter = parameter.required(Required::False).description(Some(what)).schema(Some(text()));
+            description.parameters.push(parameter.build());
+        }
+    }
+}
+
+/// The form is described in words: it is that of our own page.
+impl Input for BrowserForm {
+    fn describe(_: &mut Description) {}
 }
 
 impl Output for Document {

@@ -3,7 +3,7 @@
 pub mod kinds;
 
 use super::caller::UNAUTHENTICATED;
-use crate::app::connections::ConnectionError;
+use crate::app::connections::{ConnectionError, RedirectError};
 use crate::app::decisions::DecisionError;
 use crate::app::evidence::{EvidenceError, QuestionError, WindowError};
 use crate::app::people::{KeyringError, PeopleError};
@@ -283,6 +283,51 @@ impl From<ConnectionError> for Problem {
             ConnectionError::KeepsPeople => Self::conflict(error.to_string()),
             ConnectionError::OtherProduct(_) => Self::unprocessable("other_product", error.to_string()),
             ConnectionError::Refused(detail) => Self::unprocessable("refused_setting", detail),
+        }
+    }
+}
+
+impl From<RedirectError> for Problem {
+    fn from(error: RedirectError) -> Self {
+        match error {
+            RedirectError::NotConfigured => Self::new(
+                StatusCode::CONFLICT,
+                "oauth_not_configured",
+                "Connecting by redirect is not set up",
+                "set HUNTRESS_SAT_OAUTH_CLIENT_ID, HUNTRESS_SAT_OAUTH_CLIENT_SECRET and PUBLIC_URL (on AWS the parameters SatOauthSecret and PublicUrl), or paste a credential",
+            ),
+            RedirectError::Unknown => Self::new(
+                StatusCode::BAD_REQUEST,
+                "oauth_state",
+                "This address does not count any more",
+                "it was used already, is older than ten minutes, or is none of ours; begin again",
+            ),
+            RedirectError::OtherBrowser => Self::new(
+                StatusCode::FORBIDDEN,
+                "oauth_browser",
+                "Another browser began this",
+                "open the address in the browser that began, and let it keep cookies; or begin again here",
+            ),
+            RedirectError::Denied => Self::new(
+                StatusCode::FAILED_DEPENDENCY,
+                "oauth_denied",
+                "The access was not agreed to",
+                "begin again, and agree at Huntress",
+            ),
+            RedirectError::Refused => Self::new(
+                StatusCode::FAILED_DEPENDENCY,
+                "oauth_refused",
+                "Huntress did not grant the access",
+                "check that the API client of this service has the five scopes and this redirect address at Huntress; then begin again",
+            ),
+            RedirectError::NotListed => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "account_not_visible",
+                "The account is none of those that were listed",
+                "choose one of the accounts of the page",
+            ),
+            RedirectError::Failed(failure) => Self::upstream(&failure),
+            RedirectError::Connection(error) => error.into(),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::collection::collect::{Huntress, RateLimiters};
 use super::collection::worker::Worker;
-use super::connections::Connections;
+use super::connections::{Connections, OauthSettings};
 use super::decisions::Decisions;
 use super::evidence::EvidenceReader;
 #[cfg(feature = "pack")]
@@ -23,7 +23,7 @@ use crate::aws::secrets::Credentials;
 use crate::clock::Clock;
 use crate::domain::schedule::Schedule;
 use crate::huntress::request::{Timeouts, http_client};
-use crate::settings::{jitter, schedule};
+use crate::settings::{PublicUrl, jitter, schedule};
 use crate::store::Store;
 use chrono::TimeDelta;
 use std::convert::Infallible;
@@ -70,6 +70,11 @@ pub trait Stack {
     /// # Errors
     /// As for [`Stack::store`].
     fn schedule(&self) -> Result<Schedule, Self::Error>;
+    /// What it takes to connect by redirect.
+    ///
+    /// # Errors
+    /// As for [`Stack::store`].
+    fn oauth(&self) -> Result<Arc<OauthSettings>, Self::Error>;
     /// The request limits of the accounts, as this process knows them.
     fn limiters(&self) -> Arc<RateLimiters>;
     /// Time.
@@ -86,6 +91,7 @@ pub trait Stack {
             huntress: self.huntress()?,
             limiters: self.limiters(),
             schedule: self.schedule()?,
+            oauth: self.oauth()?,
         })
     }
 
@@ -152,6 +158,7 @@ pub trait Stack {
             queue: self.queue()?,
             keyring: self.keyring()?,
             schedule: self.schedule()?,
+            oauth: self.oauth()?,
         })
     }
 }
@@ -175,6 +182,8 @@ pub struct Parts {
     pub jitter: TimeDelta,
     /// When connections are due.
     pub schedule: Schedule,
+    /// What it takes to connect by redirect.
+    pub oauth: Arc<OauthSettings>,
 }
 
 impl Stack for Parts {
@@ -206,6 +215,10 @@ impl Stack for Parts {
 
     fn schedule(&self) -> Result<Schedule, Infallible> {
         Ok(self.schedule.clone())
+    }
+
+    fn oauth(&self) -> Result<Arc<OauthSettings>, Infallible> {
+        Ok(Arc::clone(&self.oauth))
     }
 
     fn limiters(&self) -> Arc<RateLimiters> {
@@ -277,6 +290,11 @@ impl Stack for Aws<'_> {
 
     fn schedule(&self) -> Result<Schedule, Self::Error> {
         Ok(schedule(self.lookup())?)
+    }
+
+    fn oauth(&self) -> Result<Arc<OauthSettings>, Self::Error> {
+        let public_url = PublicUrl::read(self.lookup())?;
+        Ok(Arc::new(OauthSettings { client: self.oauth_client(), public_url, has_pages: false }))
     }
 
     fn limiters(&self) -> Arc<RateLimiters> {

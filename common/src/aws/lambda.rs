@@ -5,6 +5,7 @@ use crate::aws::dead_letters::DeadLetters;
 use crate::aws::documents::Bucket;
 use crate::aws::queue::Queue;
 use crate::aws::sdk_http::{CONNECT_TIMEOUT, SdkHttp};
+use crate::aws::secrets::oauth_client::OauthClient;
 use crate::aws::secrets::wrapping::Wrapping;
 use crate::aws::secrets::{Credentials, NewSecrets, SealedTable, SecretsManager};
 use crate::aws::signing::KmsKey;
@@ -143,6 +144,15 @@ impl<'a> Aws<'a> {
     /// [`SettingsError`] naming the variable.
     pub fn sealed(&self) -> Result<Credentials, SettingsError> {
         Ok(Credentials::Table(Box::new(SealedTable::new(self.table()?, self.wrapping(CREDENTIAL_KEY_ID)?))))
+    }
+
+    /// The OAuth client in the secret `SAT_OAUTH_SECRET`; none where that is not set.
+    #[must_use]
+    pub fn oauth_client(&self) -> OauthClient {
+        match (self.lookup)("SAT_OAUTH_SECRET") {
+            Some(id) => OauthClient::Secret { client: aws_sdk_secretsmanager::Client::new(&self.config), id },
+            None => OauthClient::None,
+        }
     }
 
     /// Keys wrapped under the key of KMS that a variable names.

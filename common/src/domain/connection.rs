@@ -1,6 +1,7 @@
 //! A connection: one Huntress credential of a company, for one product.
 
 use super::edr::{AgentLimits, EdrSettings};
+use super::expiry::CredentialTerm;
 use super::failure::Failure;
 use super::id::{ClientId, CompanyId, ConnectionId};
 use super::mapping::Mapping;
@@ -63,6 +64,7 @@ impl Connection {
             next_run_at: Some(Schedule::default().next_after(now)),
             last_failure: None,
             last_test: None,
+            credential_term: CredentialTerm::default(),
             revision: 0,
         }
     }
@@ -130,6 +132,9 @@ pub struct Connection {
     /// The outcome of the last connection test.
     #[serde(default)]
     pub last_test: Option<TestOutcome>,
+    /// How its credential came, and how long it is good for.
+    #[serde(default)]
+    pub credential_term: CredentialTerm,
     /// How often somebody changed it; a run does not count.
     #[serde(default)]
     pub revision: u64,

@@ -99,6 +99,10 @@ const SAT_STEPS: &[Step] = &[
         title: "Leave the account id empty",
         text: "The account is found by itself. Only a client that sees several accounts needs HUNTRESS_SAT_ACCOUNT_ID; the failure then lists them.",
     },
+    Step {
+        title: "Or have it agreed to by redirect",
+        text: "For accounts that you do not manage, create an API client of the type Authorization Code in an account of your own, with the same five scopes and the redirect address `http://127.0.0.1:8787/oauth/huntress/callback`, or the same path below PUBLIC_URL. Set HUNTRESS_SAT_OAUTH_CLIENT_ID and HUNTRESS_SAT_OAUTH_CLIENT_SECRET, and PUBLIC_URL where browsers reach this service elsewhere. Whoever manages an account then agrees in their browser, with `huntress-evidence connect sat --oauth` or the route oauth/start, and pastes nothing.",
+    },
 ];
 
 const EDR_TROUBLES: &[Trouble] = &[

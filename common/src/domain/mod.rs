@@ -9,6 +9,7 @@ pub mod controls;
 pub mod decisions;
 pub mod edr;
 pub mod evidence;
+pub mod expiry;
 pub mod facts;
 pub mod failure;
 pub mod forecast;

@@ -110,7 +110,7 @@ impl Transport {
     /// # Errors
     /// [`FetchError`], after the last attempt.
     pub async fn get(&self, get: Get<'_>, buffer: &mut Vec<u8>, read: &mut Reader<'_>) -> Result<(), FetchError> {
-        self.retry(Request::Get(get), buffer, read).await
+        self.retry(Request::Get(get), buffer, read, ATTEMPTS).await
     }
 
     /// Posts a form and hands the answer to `read`, client errors too; with the same retries as [`Self::get`].
@@ -118,10 +118,24 @@ impl Transport {
     /// # Errors
     /// [`FetchError`], after the last attempt.
     pub async fn post_form(&self, post: PostForm<'_>, read: &mut Reader<'_>) -> Result<(), FetchError> {
-        self.retry(Request::PostForm(post), &mut Vec::new(), read).await
+        self.retry(Request::PostForm(post), &mut Vec::new(), read, ATTEMPTS).await
     }
 
-    async fn retry(&self, request: Request<'_>, buffer: &mut Vec<u8>, read: &mut Reader<'_>) -> Result<(), FetchError> {
+    /// The same without a retry, for what is used up by its first answer.
+    ///
+    /// # Errors
+    /// [`FetchError`]
+    pub async fn post_form_once(&self, post: PostForm<'_>, read: &mut Reader<'_>) -> Result<(), FetchError> {
+        self.retry(Request::PostForm(post), &mut Vec::new(), read, 1).await
+    }
+
+    async fn retry(
+        &self,
+        request: Request<'_>,
+        buffer: &mut Vec<u8>,
+        read: &mut Reader<'_>,
+        attempts: u32,
+    ) -> Result<(), FetchError> {
         let mut attempt = 1;
         loop {
             self.wait_for_turn().await?;
@@ -140,7 +154,7 @@ impl Transport {
                 Err(AttemptError::Permanent(error)) => return Err(error),
                 Err(AttemptError::Transient { error, retry_after }) => (error, retry_after),
             };
-            if attempt == ATTEMPTS {
+            if attempt >= attempts {
                 return Err(error);
             }
             self.wait_before_retry(attempt, error, retry_after, request.path()).await?;

@@ -6,6 +6,7 @@ use super::timeline::Timeline;
 use crate::domain::audit::AuditEvent;
 use crate::domain::connection::{Connection, TestOutcome};
 use crate::domain::edr::EdrSettings;
+use crate::domain::expiry::CredentialTerm;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey};
 use crate::domain::mapping::Mapping;
 use crate::domain::people::person::PeopleSettings;
@@ -41,6 +42,8 @@ pub struct ConnectionChange {
     pub people: Option<PeopleSettings>,
     /// The account of the training API.
     pub account_id: Option<SatId>,
+    /// How its credential came, and how long it is good for.
+    pub credential_term: Option<CredentialTerm>,
     /// Whether the daily tick takes it.
     pub scheduling: Option<Scheduling>,
 }
@@ -88,6 +91,9 @@ impl ConnectionChange {
         }
         if let Some(account) = &self.account_id {
             change = change.set("account_id", account)?;
+        }
+        if let Some(term) = &self.credential_term {
+            change = change.set("credential_term", term)?;
         }
         match self.scheduling {
             Some(Scheduling::Pause) => {

@@ -208,7 +208,10 @@ impl Store {
     }
 
     /// Whether the lease is still in force: nobody took the run since, and it has not ended.
-    pub(super) async fn holds(&self, lease: &Lease) -> Result<bool, StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn holds(&self, lease: &Lease) -> Result<bool, StoreError> {
         let active = self.active_run(&lease.company, &lease.connection).await?;
         Ok(active.is_some_and(|active| active.run_id == lease.run_id && active.token == lease.token))
     }

@@ -22,6 +22,7 @@ mod people;
 mod planning;
 mod portfolio;
 mod provider;
+mod redirects;
 mod request_usage;
 mod runs;
 mod signed;
@@ -47,6 +48,7 @@ pub use people::{
 pub use planning::PLANNED_TOGETHER;
 pub use portfolio::ConnectionSummary;
 pub use provider::Provider;
+pub use redirects::{Exchange, ExchangeOutcome, PendingRedirect, RedirectStep};
 pub use runs::{REQUEST_KEPT, Requested, RunRequest};
 pub use signed::{KeptCheckpoint, KeptLogKey};
 pub use stalled::StalledRun;

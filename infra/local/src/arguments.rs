@@ -1,7 +1,8 @@
 //! What several commands take. A command's own arguments stand beside what it does, in `commands`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, ValueEnum};
+use common::app::connections::ExpiryChange;
 use common::domain::edr::EdrSettings;
 use common::domain::id::{ClientId, CompanyId, ConnectionId};
 use common::domain::product::Product;
@@ -199,6 +200,22 @@ impl TrainingRules {
 pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     common::domain::time::parse(text)
         .ok_or_else(|| "expected a time with a zone, as in 2026-03-22T12:00:00Z".to_owned())
+}
+
+/// When a credential ends: an instant with its zone, or a day, at whose beginning in UTC it ends.
+pub fn end(text: &str) -> Result<DateTime<Utc>, String> {
+    let day = || text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0).map(|time| time.and_utc());
+    common::domain::time::parse(text)
+        .or_else(day)
+        .ok_or_else(|| "expected a day, as in 2027-03-01, or a time with a zone, as in 2027-03-01T12:00:00Z".to_owned())
+}
+
+/// The same, or that no end is known.
+pub fn end_or_never(text: &str) -> Result<ExpiryChange, String> {
+    match text {
+        "never" => Ok(ExpiryChange::Unknown),
+        text => end(text).map(ExpiryChange::At).map_err(|error| format!("{error}, or never")),
+    }
 }
 
 /// An id of the training API.

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use common::app::collection::batch::{self, Attributes, Batch, Delivery};
 use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Worker;
+use common::app::connections::OauthSettings;
 use common::app::people::PeopleKeyring;
 use common::app::stack::{Parts, Stack};
 use common::aws::documents::Documents;
@@ -131,6 +132,7 @@ impl LocalStack {
             limiters: Arc::default(),
             jitter: TimeDelta::zero(),
             schedule: Schedule::default(),
+            oauth: OauthSettings::none(),
         };
         let stack = Self { parts, data: data.to_owned(), engine: Some(engine), _lock: lock };
         Ok((stack, receiver))
@@ -157,6 +159,7 @@ impl LocalStack {
             limiters: aws.limiters(),
             jitter: TimeDelta::zero(),
             schedule: aws.schedule()?,
+            oauth: aws.oauth()?,
         };
         Ok((Self { parts, data: PathBuf::new(), engine: None, _lock: None }, receiver))
     }

@@ -106,6 +106,7 @@ impl World {
             keyring: Arc::clone(&self.keyring),
             queue: Arc::clone(&self.queue),
             schedule: Default::default(),
+            oauth: common::app::connections::OauthSettings::none(),
         }
     }
 

@@ -40,6 +40,7 @@ pub use generated::{AccountSpec, Shape};
 pub use list::List;
 pub use sat::{LearnerIdAs, SatAccount, SatAccounts, SatRecords, SatSpec};
 pub use server::{
-    API_KEY, API_SECRET, CertificateAnswer, ClientAuthentication, Clock, CountsAt, ErrorShape, Request, SAT_CLIENT_ID,
-    SAT_CLIENT_SECRET, SCOPES, Simulator, SimulatorBuilder, TokenMode, TokenRequest,
+    API_KEY, API_SECRET, CertificateAnswer, ClientAuthentication, Clock, Consent, CountsAt, ErrorShape,
+    OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, Request, Rotation, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SCOPES, Simulator,
+    SimulatorBuilder, TokenMode, TokenRequest,
 };

@@ -10,6 +10,8 @@ pub enum List {
     Agents,
     IncidentReports,
     Token,
+    /// Where somebody agrees.
+    Authorize,
     Accounts,
     AccountById,
     Assignments,
@@ -31,8 +33,9 @@ pub(crate) enum Product {
 
 impl List {
     pub const EDR: [Self; 5] = [Self::Account, Self::Actor, Self::Organizations, Self::Agents, Self::IncidentReports];
-    pub const SAT: [Self; 11] = [
+    pub const SAT: [Self; 12] = [
         Self::Token,
+        Self::Authorize,
         Self::Accounts,
         Self::AccountById,
         Self::Assignments,
@@ -54,6 +57,7 @@ impl List {
             Self::Agents => "/v1/agents",
             Self::IncidentReports => "/v1/incident_reports",
             Self::Token => "/oauth/token",
+            Self::Authorize => "/oauth/authorize",
             Self::Accounts => "/api/v1/accounts",
             Self::AccountById => "/api/v1/accounts/{id}",
             Self::Assignments => "/api/v1/accounts/{id}/assignments",
@@ -105,6 +109,7 @@ impl List {
             Self::Account
                 | Self::Actor
                 | Self::Token
+                | Self::Authorize
                 | Self::AccountById
                 | Self::AssignmentById
                 | Self::Certificate

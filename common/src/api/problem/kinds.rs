@@ -38,6 +38,12 @@ kinds! {
     METHOD_NOT_ALLOWED = [405 "method_not_allowed"];
     /// Its state does not allow this.
     CONFLICT = [409 "conflict"];
+    /// Nobody can connect by redirect here.
+    OAUTH_NOT_CONFIGURED = [409 "oauth_not_configured"];
+    /// A browser that is back from Huntress is not let on.
+    OAUTH_RETURN = [
+        400 "oauth_state", 403 "oauth_browser", 424 "oauth_denied", 424 "oauth_refused", 413 "body_too_large",
+    ];
     /// Somebody changed it in between.
     STALE = [412 "stale"];
     /// More than 64 KB.

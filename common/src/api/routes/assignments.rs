@@ -51,5 +51,5 @@ async fn select(
     tracing::info!(%company, %connection, subject, "assignments selected");
     let actor = Actor::api(subject);
     let saved = connections.select_assignments(&company, &connection, choice, &actor).await?;
-    Ok(Json(saved.into()))
+    Ok(Json(ConnectionAnswer::at(saved, connections.huntress.clock.now())))
 }

@@ -5,10 +5,11 @@ use crate::api::views::{ConnectionAnswer, ConnectionPage, SetupAnswer};
 use crate::api::{
     Body, CompanyWidePath, ConnectionPath, Explained, IfMatch, Method, Parameters, Problem, Route, Scope, route,
 };
-use crate::app::connections::{Check, ClientLimits, Connections, SettingsChange};
+use crate::app::connections::{Check, ClientLimits, Connections, ExpiryChange, NewCredential, SettingsChange};
 use crate::aws::secrets::Credential;
 use crate::domain::audit::Actor;
 use crate::domain::connection::Connection;
+use crate::domain::expiry::CredentialTerm;
 use crate::domain::id::{ClientId, ConnectionId};
 use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
@@ -20,6 +21,7 @@ use crate::huntress::sat::SatCredential;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,8 +55,9 @@ pub(super) const TEST_ROUTES: &[Route<Arc<Connections>>] = &[route!(Method::Post
 /// A connection with its revision.
 type Revised = answer::Revised<ConnectionAnswer>;
 
-fn revised(connection: Connection) -> Revised {
-    Revised { revision: connection.revision, answer: connection.into() }
+fn revised(connections: &Connections, connection: Connection) -> Revised {
+    let now = connections.huntress.clock.now();
+    Revised { revision: connection.revision, answer: ConnectionAnswer::at(connection, now) }
 }
 
 #[derive(Deserialize)]
@@ -81,7 +84,7 @@ async fn list(
     }
     let all = connections.list(&company).await?;
     let rest = all.into_iter().filter(|connection| after.as_ref().is_none_or(|after| connection.id > *after));
-    Ok(Json(ConnectionPage::of(rest, limit)))
+    Ok(Json(ConnectionPage::of(rest, limit, connections.huntress.clock.now())))
 }
 
 /// One connection.
@@ -89,7 +92,7 @@ async fn get(
     State(connections): State<Arc<Connections>>,
     ConnectionPath { company, connection, .. }: ConnectionPath,
 ) -> Result<Revised, Problem> {
-    Ok(revised(connections.get(&company, &connection).await?))
+    Ok(revised(&connections, connections.get(&company, &connection).await?))
 }
 
 /// What a credential is made of, by its product.
@@ -155,7 +158,7 @@ impl CredentialBody {
 #[derive(Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-struct MappingBody {
+pub(super) struct MappingBody {
     #[serde(default)]
     clients: BTreeMap<String, ClientId>,
     #[serde(default)]
@@ -164,7 +167,7 @@ struct MappingBody {
 }
 
 impl MappingBody {
-    fn mapping(self) -> Result<Mapping, Problem> {
+    pub(super) fn mapping(self) -> Result<Mapping, Problem> {
         let by_organization = !self.clients.is_empty() || !self.ignored.is_empty();
         match (self.default_client, by_organization) {
             (Some(client), false) => Ok(Mapping::OneClient { client }),
@@ -192,6 +195,7 @@ struct NewConnection {
     credential: CredentialBody,
     account_id: Option<SatId>,
     mapping: Option<MappingBody>,
+    expires_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Deserialize)]
@@ -199,6 +203,19 @@ struct NewConnection {
 #[serde(deny_unknown_fields)]
 struct Testing {
     test: Option<bool>,
+}
+
+/// How a credential takes the place of another.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[serde(deny_unknown_fields)]
+struct Replacing {
+    test: Option<bool>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl Explained for Replacing {
+    const WANTED: &str = "test must be true or false, expires_at a time as in 2027-03-01T00:00:00Z";
 }
 
 impl Explained for Testing {
@@ -216,19 +233,22 @@ async fn create(
     State(connections): State<Arc<Connections>>,
     CompanyWidePath { company, subject, .. }: CompanyWidePath,
     Parameters(testing): Parameters<Testing>,
-    Body(NewConnection { id, product, credential, account_id, mapping }): Body<NewConnection>,
+    Body(new): Body<NewConnection>,
 ) -> Result<Created<Revised>, Problem> {
+    let NewConnection { id, product, credential, account_id, mapping, expires_at } = new;
     let (credential, trimmed) = credential.credential()?;
     let mapping = match mapping {
         Some(mapping) => mapping.mapping()?,
         None => Mapping::OneClient { client: ClientId::parse(company.as_str())? },
     };
     let now = connections.huntress.instant();
-    let connection = Connection { account_id, ..Connection::new(company.clone(), id, product, mapping, now) };
+    let credential_term = CredentialTerm { expires_at, ..CredentialTerm::default() };
+    let connection =
+        Connection { account_id, credential_term, ..Connection::new(company.clone(), id, product, mapping, now) };
     let actor = Actor::api(subject);
     let saved = connections.add(connection, &credential, testing.check(), &actor).await?;
     let location = format!("/v1/companies/{company}/connections/{}", saved.id);
-    let Revised { revision, answer } = revised(saved);
+    let Revised { revision, answer } = revised(&connections, saved);
     Ok(Created { location, answer: Revised { revision, answer: answer.trimmed(trimmed) } })
 }
 
@@ -237,13 +257,14 @@ async fn replace_credential(
     State(connections): State<Arc<Connections>>,
     ConnectionPath { company, connection, subject }: ConnectionPath,
     IfMatch(revision): IfMatch,
-    Parameters(testing): Parameters<Testing>,
+    Parameters(Replacing { test, expires_at }): Parameters<Replacing>,
     Body(credential): Body<CredentialBody>,
 ) -> Result<Revised, Problem> {
     let (credential, trimmed) = credential.credential()?;
-    let (check, actor) = (testing.check(), Actor::api(subject));
-    let saved = connections.replace_credential(&company, &connection, &credential, check, revision, &actor).await?;
-    let Revised { revision, answer } = revised(saved);
+    let (check, actor) = (Testing { test }.check(), Actor::api(subject));
+    let new = NewCredential { credential: &credential, check, expires_at, account_id: None };
+    let saved = connections.replace_credential(&company, &connection, new, revision, &actor).await?;
+    let Revised { revision, answer } = revised(&connections, saved);
     Ok(Revised { revision, answer: answer.trimmed(trimmed) })
 }
 
@@ -255,7 +276,7 @@ async fn map(
     Body(mapping): Body<MappingBody>,
 ) -> Result<Revised, Problem> {
     let mapping = mapping.mapping()?;
-    Ok(revised(connections.map(&company, &connection, mapping, revision, &Actor::api(subject)).await?))
+    Ok(revised(&connections, connections.map(&company, &connection, mapping, revision, &Actor::api(subject)).await?))
 }
 
 #[derive(Deserialize)]
@@ -272,6 +293,16 @@ struct Settings {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<ClientId, ClientLimitsBody>))]
     clients: BTreeMap<ClientId, Option<ClientLimitsBody>>,
+    /// Null where no date is known.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<DateTime<Utc>>))]
+    expires_at: Option<Option<DateTime<Utc>>>,
+    credential_valid_days: Option<u16>,
+}
+
+/// A field that is there, be it null.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<DateTime<Utc>>>, D::Error> {
+    Option::<DateTime<Utc>>::deserialize(deserializer).map(Some)
 }
 
 /// Limits of agent age of one client; what is not given stays, or is as all others have it.
@@ -303,9 +334,11 @@ async fn change_settings(
         max_campaigns: settings.max_campaigns,
         training_covers_privacy_policies: settings.training_covers_privacy_policies,
         clients,
+        expires_at: settings.expires_at.map(|at| at.map_or(ExpiryChange::Unknown, ExpiryChange::At)),
+        valid_days: settings.credential_valid_days,
     };
     let actor = Actor::api(subject);
-    Ok(revised(connections.change_settings(&company, &connection, change, revision, &actor).await?))
+    Ok(revised(&connections, connections.change_settings(&company, &connection, change, revision, &actor).await?))
 }
 
 /// Has the daily tick pass the connection over.
@@ -313,7 +346,7 @@ async fn pause(
     State(connections): State<Arc<Connections>>,
     ConnectionPath { company, connection, subject }: ConnectionPath,
 ) -> Result<Revised, Problem> {
-    Ok(revised(connections.pause(&company, &connection, &Actor::api(subject)).await?))
+    Ok(revised(&connections, connections.pause(&company, &connection, &Actor::api(subject)).await?))
 }
 
 /// Has the daily tick take the connection again.
@@ -321,7 +354,7 @@ async fn resume(
     State(connections): State<Arc<Connections>>,
     ConnectionPath { company, connection, subject }: ConnectionPath,
 ) -> Result<Revised, Problem> {
-    Ok(revised(connections.resume(&company, &connection, &Actor::api(subject)).await?))
+    Ok(revised(&connections, connections.resume(&company, &connection, &Actor::api(subject)).await?))
 }
 
 /// Removes a connection and its credential; its runs and its evidence stay.

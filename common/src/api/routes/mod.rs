@@ -7,6 +7,7 @@ mod connections;
 mod decisions;
 mod evidence;
 mod log;
+mod oauth;
 #[cfg(feature = "pack")]
 mod packs;
 mod people;
@@ -15,6 +16,8 @@ mod questions;
 mod root;
 mod runs;
 mod tokens;
+
+pub use oauth::{ConnectedByRedirect, set_cookie};
 
 #[cfg(feature = "pack")]
 use super::route::Entry;
@@ -35,7 +38,11 @@ pub const CONNECTION_TEST: Group<Arc<Connections>> =
 
 /// Connections and their credentials: made, changed, removed.
 pub const CONNECTIONS_API: Group<Arc<Connections>> =
-    Group { function: "connections-api", nouns: &[connections::ROUTES] };
+    Group { function: "connections-api", nouns: &[connections::ROUTES, oauth::ROUTES] };
+
+/// Where browsers come back to from Huntress, alone.
+pub const OAUTH_CALLBACK: Group<Arc<Connections>> =
+    Group { function: "connections-api", nouns: &[oauth::CALLBACK_ROUTES] };
 
 /// Policies, exceptions and attestations. They are written by the function that writes connections.
 pub const DECISIONS_API: Group<Arc<Decisions>> = Group { function: "connections-api", nouns: &[decisions::ROUTES] };

@@ -54,7 +54,7 @@ async fn set_privacy(
     let actor = Actor::api(subject);
     let saved = people.set_mode(&company, &connection, body.mode, body.erase, &actor).await?;
     tracing::info!(%company, %connection, subject = actor.name, mode = %body.mode, "privacy mode set");
-    Ok(Json(saved.into()))
+    Ok(Json(ConnectionAnswer::at(saved, people.clock.now())))
 }
 
 /// The most people in one answer.

@@ -3,6 +3,7 @@
 use crate::domain::connection::{Connection, ConnectionStatus, TestOutcome};
 
 use crate::domain::edr::EdrSettings;
+use crate::domain::expiry::{CredentialTerm, Expiry};
 use crate::domain::failure::Failure;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::mapping::Mapping;
@@ -62,10 +63,16 @@ pub struct ConnectionView {
     pub last_failure: Option<Failure>,
     /// The outcome of the last connection test.
     pub last_test: Option<TestOutcome>,
+    /// How its credential came, and how long it is said to be good for.
+    pub credential: CredentialTerm,
+    /// How near the end of the credential is; null where no end is known.
+    pub expiry: Option<Expiry>,
 }
 
-impl From<Connection> for ConnectionView {
-    fn from(connection: Connection) -> Self {
+impl ConnectionView {
+    /// A connection as it looks at `now`.
+    #[must_use]
+    pub fn at(connection: Connection, now: DateTime<Utc>) -> Self {
         let (clients, ignored, default_client) = match &connection.mapping {
             Mapping::OneClient { client } => (BTreeMap::new(), BTreeSet::new(), Some(client.clone())),
             Mapping::ByOrganization { clients, ignored } => (clients.clone(), ignored.clone(), None),
@@ -94,6 +101,8 @@ impl From<Connection> for ConnectionView {
             next_run_at: connection.next_run_at,
             last_failure: connection.last_failure,
             last_test: connection.last_test,
+            credential: connection.credential_term,
+            expiry: connection.credential_term.expiry(now),
         }
     }
 }
@@ -110,12 +119,28 @@ pub struct ConnectionAnswer {
 }
 
 impl ConnectionAnswer {
+    /// A connection as it looks at `now`.
+    #[must_use]
+    pub fn at(connection: Connection, now: DateTime<Utc>) -> Self {
+        Self { connection: ConnectionView::at(connection, now), note: None }
+    }
+
     /// Says whether blanks, line ends or quotes were removed around a pasted credential.
     #[must_use]
     pub fn trimmed(self, trimmed: bool) -> Self {
         let note = "blanks, line ends or quotes around the pasted credential were removed";
         Self { note: trimmed.then_some(note), ..self }
     }
+}
+
+/// Where somebody has to go to agree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RedirectAnswer {
+    /// The address at Huntress, for the browser that got the cookie with this answer.
+    pub authorize_url: String,
+    /// When they have to be back.
+    pub expires_at: DateTime<Utc>,
 }
 
 /// A page of connections, by id.
@@ -129,10 +154,11 @@ pub struct ConnectionPage {
 }
 
 impl ConnectionPage {
-    /// The first of these connections, at most `limit`.
+    /// The first of these connections, at most `limit`, as they look at `now`.
     #[must_use]
-    pub fn of(mut connections: impl Iterator<Item = Connection>, limit: usize) -> Self {
-        let items: Vec<ConnectionView> = connections.by_ref().take(limit).map(Into::into).collect();
+    pub fn of(mut connections: impl Iterator<Item = Connection>, limit: usize, now: DateTime<Utc>) -> Self {
+        let view = |connection| ConnectionView::at(connection, now);
+        let items: Vec<ConnectionView> = connections.by_ref().take(limit).map(view).collect();
         let more = connections.next().is_some();
         Self { next_after: items.last().filter(|_| more).map(|last| last.id.clone()), items }
     }
@@ -181,12 +207,6 @@ impl SettingsView {
     }
 }
 
-impl From<Connection> for ConnectionAnswer {
-    fn from(connection: Connection) -> Self {
-        Self { connection: connection.into(), note: None }
-    }
-}
-
 /// The connections of a company, by id.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -195,8 +215,11 @@ pub struct ConnectionList {
     pub connections: Vec<ConnectionView>,
 }
 
-impl From<Vec<Connection>> for ConnectionList {
-    fn from(connections: Vec<Connection>) -> Self {
-        Self { connections: connections.into_iter().map(Into::into).collect() }
+impl ConnectionList {
+    /// Connections as they look at `now`.
+    #[must_use]
+    pub fn at(connections: Vec<Connection>, now: DateTime<Utc>) -> Self {
+        let view = |connection| ConnectionView::at(connection, now);
+        Self { connections: connections.into_iter().map(view).collect() }
     }
 }

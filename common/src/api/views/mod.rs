@@ -18,7 +18,7 @@ mod tokens;
 pub use assignments::AssignmentList;
 pub use audit::{AuditEventView, AuditList};
 pub use clients::ClientList;
-pub use connections::{ConnectionAnswer, ConnectionList, ConnectionPage, ConnectionView, SettingsView};
+pub use connections::{ConnectionAnswer, ConnectionList, ConnectionPage, ConnectionView, RedirectAnswer, SettingsView};
 pub use decisions::{ClientPolicyView, ExceptionList, PolicyList, PolicyView, RuleInForceView};
 pub use evidence::{ControlList, ControlView, EvidenceList, EvidenceView, HistoryList, HistoryValueView, SupportView};
 pub use findings::{CompletenessList, CompletenessView, EvidenceRef, FindingsList, FindingsView};

@@ -16,6 +16,7 @@ use crate::domain::people::selection::{
 use crate::domain::sat::id::SatId;
 use crate::domain::sat::{Caps, SatSettings};
 use crate::huntress::retry::WaitPolicy;
+use crate::huntress::sat::Access;
 use crate::store::ConnectionChange;
 use std::sync::Arc;
 
@@ -41,8 +42,14 @@ pub struct Choice {
 
 impl Connections {
     async fn assignment_book(&self, connection: &Connection) -> Result<AssignmentBook, PeopleError> {
-        let Credential::Sat(credential) = credential_of(&self.credentials, connection).await? else {
-            return Err(PeopleError::Refused("the credential is not one of the training API".to_owned()));
+        let credential = credential_of(&self.credentials, connection).await?;
+        let exchanger = self.exchanger(&connection.company, &connection.id);
+        let access = match &credential {
+            Credential::Sat(credential) => Access::Client(credential),
+            Credential::Agreement(_) => Access::Agreement(&exchanger),
+            Credential::Edr(_) => {
+                return Err(PeopleError::Refused("the credential is not one of the training API".to_owned()));
+            }
         };
         let now = self.huntress.instant();
         let job = Job {
@@ -54,7 +61,7 @@ impl Connections {
             progress: Arc::default(),
         };
         let configured = connection.account_id.as_ref().map(SatId::as_str);
-        Ok(self.huntress.assignments(&credential, connection.sat, configured, job).await?)
+        Ok(self.huntress.assignments(access, connection.sat, configured, job).await?)
     }
 
     /// The assignments that can be selected, as the source lists them now, and the selected ones that it no longer lists.

@@ -17,7 +17,7 @@ use crate::huntress::origin::Origin;
 use crate::huntress::progress::Progress;
 use crate::huntress::rate_limit::RateLimiter;
 use crate::huntress::retry::{Transport, WaitPolicy};
-use crate::huntress::sat::{SatClient, SatCredential, SatState, TrackedPeople};
+use crate::huntress::sat::{Access, SatClient, SatCredential, SatState, TrackedPeople};
 use crate::settings::Origins;
 use crate::store::{Store, StoreError};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
@@ -265,12 +265,12 @@ impl Huntress {
     /// Asks for a token and one record of each list.
     pub async fn test_sat(
         &self,
-        credential: &SatCredential,
+        access: impl Into<Access<'_>>,
         configured: Option<&str>,
         limiter: Arc<RateLimiter>,
         deadline: DateTime<Utc>,
     ) -> TestReport {
         let transport = self.transport(&self.origins.sat, limiter, WaitPolicy::until(deadline), Arc::default());
-        SatClient::test(&transport, credential, configured).await
+        SatClient::test(&transport, access.into(), configured).await
     }
 }

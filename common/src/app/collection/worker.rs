@@ -2,6 +2,7 @@
 
 use super::checkpoint::{Checkpoint, IDLE_PARTS, Lists};
 use super::collect::{Huntress, Job, RateLimiters};
+use crate::app::connections::{Exchanger, OauthSettings};
 use crate::app::decisions::policies_at;
 use crate::app::people::{KeyringError, PeopleKeyring, Tracking};
 use crate::app::runs::begun_ahead;
@@ -27,7 +28,7 @@ use crate::huntress::collection::PartOutcome;
 use crate::huntress::edr::{EdrCredential, EdrState};
 use crate::huntress::progress::Progress;
 use crate::huntress::retry::WaitPolicy;
-use crate::huntress::sat::{SatClient, SatCredential, SatState};
+use crate::huntress::sat::{Access, SatClient, SatState};
 use crate::store::{
     ConnectionChange, EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunSuccess, Store, StoreError,
     Suspension,
@@ -52,6 +53,8 @@ pub struct Worker {
     pub keyring: Arc<PeopleKeyring>,
     /// When connections are due.
     pub schedule: Schedule,
+    /// The OAuth client of connections that were made by redirect.
+    pub oauth: Arc<OauthSettings>,
 }
 
 /// Why a message has to come again.
@@ -282,7 +285,21 @@ impl Worker {
                 self.collect_edr(credential, &connection, *state, started_at, job).await
             }
             (Credential::Sat(credential), Lists::Sat(state, people)) => {
-                self.collect_sat(lease, credential, &connection, (*state, people), started_at, job).await
+                let access = Access::Client(credential);
+                self.collect_sat(lease, access, &connection, (*state, people), started_at, job).await
+            }
+            (Credential::Agreement(_), Lists::Sat(state, people)) => {
+                let exchanger = Exchanger {
+                    store: &self.store,
+                    credentials: &self.credentials,
+                    client: &self.oauth.client,
+                    clock: Arc::clone(&self.huntress.clock),
+                    company,
+                    connection: id,
+                    lease: Some(lease),
+                };
+                let access = Access::Agreement(&exchanger);
+                self.collect_sat(lease, access, &connection, (*state, people), started_at, job).await
             }
             // A credential is bound to its product.
             _ => Err(Failure::new(FailureCode::CredentialMissing, "the credential is for another product").into()),
@@ -342,7 +359,7 @@ impl Worker {
     async fn collect_sat(
         &self,
         lease: &Lease,
-        credential: &SatCredential,
+        access: Access<'_>,
         connection: &Connection,
         (state, people): (SatState, Option<Vec<u8>>),
         started_at: DateTime<Utc>,
@@ -352,7 +369,7 @@ impl Worker {
             |state, people, until| Ok(PartOutcome::Paused { state: Lists::Sat(Box::new(state), people), until });
         let (as_of, progress) = (job.as_of, Arc::clone(&job.progress));
         let transport = self.huntress.sat_transport(&job);
-        let client = match SatClient::open(&transport, credential).await {
+        let client = match SatClient::open(&transport, access).await {
             Ok(client) => client,
             // Not even the token could be asked for yet.
             Err(failure) => match transport.paused_until() {

@@ -8,7 +8,21 @@ use crate::domain::connection::Connection;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
+use crate::domain::sat::id::SatId;
 use crate::store::{ConnectionChange, StoreError, Timeline};
+use chrono::{DateTime, Utc};
+
+/// A credential that takes the place of another.
+pub struct NewCredential<'a> {
+    /// What it is.
+    pub credential: &'a Credential,
+    /// Whether it is tested first.
+    pub check: Check,
+    /// When it ends, if somebody knows.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The account that it is for, where it is another than that of the connection.
+    pub account_id: Option<SatId>,
+}
 
 /// Whether a credential is tested before it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +34,7 @@ pub enum Check {
 }
 
 impl Connections {
-    /// Adds a connection with its credential.
+    /// Adds a connection with its credential. The term of the connection says when it ends, if somebody knows.
     ///
     /// # Errors
     /// [`ConnectionError::Exists`], [`ConnectionError::OtherProduct`], and [`ConnectionError::Failed`] for a credential that does not pass.
@@ -35,6 +49,10 @@ impl Connections {
         if self.store.connection(&company, &id).await?.is_some() {
             return Err(ConnectionError::Exists(id));
         }
+        let term = connection.credential_term;
+        self.check_end(term.expires_at)?;
+        connection.credential_term =
+            term.renewed(self.huntress.instant(), credential.is_by_redirect(), term.expires_at);
         connection.next_run_at = connection.next_run_at.map(|_| self.schedule.next_after(connection.created_at));
         if let Some(organization) = self.check(&mut connection, credential, check).await?
             && is_unnamed(&connection)
@@ -68,23 +86,46 @@ impl Connections {
         &self,
         company: &CompanyId,
         id: &ConnectionId,
-        credential: &Credential,
-        check: Check,
+        new: NewCredential<'_>,
         if_revision: Option<u64>,
         actor: &Actor,
     ) -> Result<Connection, ConnectionError> {
+        let NewCredential { credential, check, expires_at, account_id } = new;
+        self.check_end(expires_at)?;
         let mut connection = self.get(company, id).await?;
         if if_revision.is_some_and(|revision| revision != connection.revision) {
             return Err(ConnectionError::Stale);
         }
+        connection.account_id = account_id.or(connection.account_id);
         self.check(&mut connection, credential, check).await?;
         // The new credential may be one of another account.
-        let found = ConnectionChange { account_id: connection.account_id.clone(), ..ConnectionChange::default() };
+        let (now, by_redirect) = (self.huntress.instant(), credential.is_by_redirect());
+        let found = ConnectionChange {
+            account_id: connection.account_id.clone(),
+            credential_term: Some(connection.credential_term.renewed(now, by_redirect, expires_at)),
+            ..ConnectionChange::default()
+        };
         let event = self.event(actor, AuditAction::CredentialReplaced, company, id);
+        if connection.product == Product::Sat {
+            // Who exchanges the earlier refresh token now must not put the next one in the place of this credential.
+            self.store.forget_exchange(company, id).await?;
+        }
         // Of many who replace it at once, the one whose change counts puts its credential.
         let changed = self.change(company, id, found, if_revision, &event).await?;
         self.credentials.put(binding(&connection), credential).await?;
         Ok(changed)
+    }
+
+    /// Refuses an end that is past.
+    pub(super) fn check_end(&self, expires_at: Option<DateTime<Utc>>) -> Result<(), ConnectionError> {
+        let past = |at: &DateTime<Utc>| *at <= self.huntress.clock.now();
+        match expires_at.filter(past) {
+            Some(at) => Err(ConnectionError::Refused(format!(
+                "the credential would have ended {}; give a later time",
+                at.format("%Y-%m-%dT%H:%M:%SZ")
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// The client that an organization of the endpoint product is mapped to, by the first connection of the company that maps it.

@@ -4,11 +4,13 @@ use super::{ConnectionError, Connections};
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::connection::Connection;
 use crate::domain::edr::EdrSettings;
+use crate::domain::expiry::{CredentialTerm, MOST_VALID_DAYS};
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
 use crate::domain::sat::{Caps, SatSettings};
 use crate::store::{ConnectionChange, Scheduling, StoreError, Timeline};
+use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
 /// Limits of agent age of one client; what is `None` stays as it is, or as all others have it.
@@ -18,6 +20,15 @@ pub struct ClientLimits {
     pub online_within_hours: Option<u32>,
     /// An agent is missing so many days after its last call.
     pub missing_after_days: Option<u32>,
+}
+
+/// What is said of the end of a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiryChange {
+    /// It ends then.
+    At(DateTime<Utc>),
+    /// No date is known.
+    Unknown,
 }
 
 /// Settings that are changed; what is `None` stays as it is.
@@ -37,6 +48,10 @@ pub struct SettingsChange {
     pub training_covers_privacy_policies: Option<bool>,
     /// Clients that get limits of agent age of their own, or, with `None`, those of all others again.
     pub clients: BTreeMap<ClientId, Option<ClientLimits>>,
+    /// When the credential ends.
+    pub expires_at: Option<ExpiryChange>,
+    /// A credential is good for so many days from when it was saved.
+    pub valid_days: Option<u16>,
 }
 
 impl SettingsChange {
@@ -49,8 +64,39 @@ impl SettingsChange {
         caps.is_some() || self.training_covers_privacy_policies.is_some()
     }
 
+    /// What is known of the credential with these settings; `None` if they say nothing of it.
+    fn term(&self, connection: &Connection) -> Result<Option<CredentialTerm>, ConnectionError> {
+        if self.expires_at.is_none() && self.valid_days.is_none() {
+            return Ok(None);
+        }
+        let mut term = connection.credential_term;
+        // One of an earlier release was saved with its connection, as far as is known.
+        term.saved_at = term.saved_at.or(Some(connection.created_at));
+        match self.expires_at {
+            Some(ExpiryChange::At(at)) => term.expires_at = Some(at),
+            Some(ExpiryChange::Unknown) => term.expires_at = None,
+            None => {}
+        }
+        if let Some(days) = self.valid_days {
+            if !(1..=MOST_VALID_DAYS).contains(&days) {
+                return Err(ConnectionError::Refused(format!("a credential is good for 1 to {MOST_VALID_DAYS} days")));
+            }
+            term.valid_days = Some(days);
+        }
+        Ok(Some(term))
+    }
+
     /// The change of a connection with these settings.
     fn change(self, connection: &Connection) -> Result<ConnectionChange, ConnectionError> {
+        let term = self.term(connection)?;
+        if term.is_some() && !self.of_endpoints() && !self.of_training() {
+            return Ok(ConnectionChange { credential_term: term, ..Default::default() });
+        }
+        Ok(ConnectionChange { credential_term: term, ..self.rules(connection)? })
+    }
+
+    /// The change of its rules alone.
+    fn rules(self, connection: &Connection) -> Result<ConnectionChange, ConnectionError> {
         let refused = |what: String| Err(ConnectionError::Refused(what));
         match connection.product {
             _ if !self.of_endpoints() && !self.of_training() => refused("name at least one setting".to_owned()),
@@ -144,14 +190,22 @@ impl Connections {
         actor: &Actor,
     ) -> Result<Connection, ConnectionError> {
         let before = self.get(company, id).await?;
+        if let Some(ExpiryChange::At(at)) = settings.expires_at {
+            self.check_end(Some(at))?;
+        }
         let change = settings.change(&before)?;
         let event = self.event(actor, AuditAction::SettingsChanged, company, id);
-        let event = match before.product {
-            Product::Edr if change.edr_clients.is_some() => {
-                event.changing(&(before.edr, &before.edr_clients), &(change.edr, &change.edr_clients))
+        let event = match (&change.edr, &change.sat, &change.credential_term) {
+            (Some(edr), _, None) if change.edr_clients.is_some() => {
+                event.changing(&(before.edr, &before.edr_clients), &(edr, &change.edr_clients))
             }
-            Product::Edr => event.changing(&before.edr, &change.edr),
-            Product::Sat => event.changing(&before.sat, &change.sat),
+            (Some(edr), _, None) => event.changing(&before.edr, edr),
+            (_, Some(sat), None) => event.changing(&before.sat, sat),
+            (None, None, term) => event.changing(&before.credential_term, term),
+            (edr, sat, term) => event.changing(
+                &(before.credential_term, edr.map(|_| before.edr), sat.map(|_| before.sat), &before.edr_clients),
+                &(term, edr, sat, &change.edr_clients),
+            ),
         };
         self.change(company, id, change, if_revision, &event).await
     }

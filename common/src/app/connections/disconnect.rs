@@ -5,6 +5,7 @@ use crate::aws::secrets::Binding;
 use crate::domain::audit::{Actor, AuditAction};
 use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::product::Product;
 use crate::store::{StoreError, Timeline};
 
 impl Connections {
@@ -31,6 +32,10 @@ impl Connections {
             if self.store.provider(company, client).await?.is_some_and(|provider| provider.connection == *id) {
                 self.store.forget_provider(company, client, self.huntress.instant(), &actor.name).await?;
             }
+        }
+        if connection.product == Product::Sat {
+            // Who exchanges its refresh token now must not keep the next one.
+            self.store.forget_exchange(company, id).await?;
         }
         // The record last: as long as it is there, the command finds what is left to do.
         self.credentials.remove(Binding { company, connection: id, product: connection.product }).await?;

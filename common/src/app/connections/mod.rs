@@ -3,20 +3,28 @@
 mod add;
 mod change;
 mod disconnect;
+mod exchange;
 mod list;
+mod redirect;
 mod test;
 
-pub use add::Check;
-pub use change::{ClientLimits, SettingsChange};
+pub use add::{Check, NewCredential};
+pub use change::{ClientLimits, ExpiryChange, SettingsChange};
+pub(in crate::app) use exchange::Exchanger;
+pub use redirect::{
+    AccountChoice, BrowserCookie, REDIRECT_TIME, RedirectError, RedirectStarted, RedirectWish, Redirected, Return,
+};
 pub use test::TEST_TIME;
 
 use crate::app::collection::collect::{Huntress, RateLimiters};
+use crate::aws::secrets::oauth_client::OauthClient;
 use crate::aws::secrets::{Credentials, SecretError};
 use crate::domain::connection::Connection;
 use crate::domain::failure::Failure;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::product::Product;
 use crate::domain::schedule::Schedule;
+use crate::settings::PublicUrl;
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
 
@@ -32,6 +40,26 @@ pub struct Connections {
     pub limiters: Arc<RateLimiters>,
     /// When connections are due.
     pub schedule: Schedule,
+    /// What it takes to connect by redirect.
+    pub oauth: Arc<OauthSettings>,
+}
+
+/// What it takes to connect by redirect, as far as it is there.
+pub struct OauthSettings {
+    /// The OAuth client that this service is at Huntress SAT.
+    pub client: OauthClient,
+    /// Where browsers reach this service.
+    pub public_url: Option<PublicUrl>,
+    /// Whether pages of ours are there, to go on to.
+    pub has_pages: bool,
+}
+
+impl OauthSettings {
+    /// Nobody can connect by redirect.
+    #[must_use]
+    pub fn none() -> Arc<Self> {
+        Arc::new(Self { client: OauthClient::None, public_url: None, has_pages: false })
+    }
 }
 
 /// Why something about a connection was not done.
@@ -64,6 +92,23 @@ pub enum ConnectionError {
 }
 
 impl Connections {
+    /// Who exchanges the refresh token of a connection for a request that does not wait.
+    pub(in crate::app) fn exchanger<'a>(
+        &'a self,
+        company: &'a CompanyId,
+        connection: &'a ConnectionId,
+    ) -> Exchanger<'a> {
+        Exchanger {
+            store: &self.store,
+            credentials: &self.credentials,
+            client: &self.oauth.client,
+            clock: Arc::clone(&self.huntress.clock),
+            company,
+            connection,
+            lease: None,
+        }
+    }
+
     /// A connection.
     ///
     /// # Errors

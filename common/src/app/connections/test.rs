@@ -10,6 +10,7 @@ use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::product::Product;
 use crate::domain::sat::id::SatId;
 use crate::huntress::connection_test::{PermissionResult, TestReport};
+use crate::huntress::sat::Access;
 use crate::store::StoreError;
 use chrono::TimeDelta;
 
@@ -50,11 +51,13 @@ impl Connections {
     /// Tests a credential of a connection, which need not be saved.
     pub(super) async fn test_credential(&self, connection: &Connection, credential: &Credential) -> TestReport {
         let (limiter, deadline) = (self.limiters.of(connection), self.huntress.clock.now() + TEST_TIME);
+        let configured = connection.account_id.as_ref().map(SatId::as_str);
         match credential {
             Credential::Edr(credential) => self.huntress.test_edr(credential, limiter, deadline).await,
-            Credential::Sat(credential) => {
-                let configured = connection.account_id.as_ref().map(SatId::as_str);
-                self.huntress.test_sat(credential, configured, limiter, deadline).await
+            Credential::Sat(credential) => self.huntress.test_sat(credential, configured, limiter, deadline).await,
+            Credential::Agreement(_) => {
+                let exchanger = self.exchanger(&connection.company, &connection.id);
+                self.huntress.test_sat(Access::Agreement(&exchanger), configured, limiter, deadline).await
             }
         }
     }

@@ -20,7 +20,7 @@ use crate::domain::people::roster::Roster;
 use crate::domain::people::selection::{AssignmentBook, SelectedAssignments};
 use crate::domain::sat::SatSettings;
 use crate::huntress::collection::Instants;
-use crate::huntress::sat::{SatClient, SatCredential};
+use crate::huntress::sat::{Access, SatClient, SatCredential};
 use chrono::SubsecRound;
 
 impl Huntress {
@@ -66,13 +66,14 @@ impl Huntress {
     /// The [`Failure`] that leaves nothing to be said.
     pub async fn assignments(
         &self,
-        credential: &SatCredential,
+        access: impl Into<Access<'_>>,
         settings: SatSettings,
         configured: Option<&str>,
         job: Job,
     ) -> Result<AssignmentBook, Failure> {
         let transport = self.transport(&self.origins.sat, job.limiter, job.wait_policy, job.progress);
-        let client = SatClient::open(&transport, credential).await?;
+        let access: Access<'_> = access.into();
+        let client = SatClient::open(&transport, access).await?;
         let account = client.chosen_account(configured).await?;
         let instants = Instants { as_of: job.as_of, observed_at: None };
         client.assignments(account.id.as_str(), settings.caps().assignments, instants).await

@@ -1,6 +1,7 @@
 //! Credentials of connections: found by a name that is computed, never stored, and bound to their connection by their content.
 
 mod manager;
+pub mod oauth_client;
 mod sealed;
 pub mod sealing;
 mod table;
@@ -15,7 +16,7 @@ use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::product::Product;
 use crate::domain::text::pasted;
 use crate::huntress::edr::EdrCredential;
-use crate::huntress::sat::SatCredential;
+use crate::huntress::sat::{SatAgreement, SatCredential};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -25,15 +26,26 @@ pub enum Credential {
     Edr(EdrCredential),
     /// For the training API.
     Sat(SatCredential),
+    /// For the training API: what somebody agreed to at Huntress.
+    Agreement(SatAgreement),
 }
 
 impl Credential {
+    /// Whether somebody agreed to it at Huntress instead of pasting it.
+    #[must_use]
+    pub fn is_by_redirect(&self) -> bool {
+        match self {
+            Self::Edr(_) | Self::Sat(_) => false,
+            Self::Agreement(_) => true,
+        }
+    }
+
     /// The product it is for.
     #[must_use]
     pub fn product(&self) -> Product {
         match self {
             Self::Edr(_) => Product::Edr,
-            Self::Sat(_) => Product::Sat,
+            Self::Sat(_) | Self::Agreement(_) => Product::Sat,
         }
     }
 }
@@ -125,6 +137,7 @@ struct Content {
     api_secret: Option<SecretString>,
     client_id: Option<SecretString>,
     client_secret: Option<SecretString>,
+    refresh_token: Option<SecretString>,
 }
 
 /// Reads a secret's content and checks that it repeats the binding it was found under: a changed row of the table cannot point at another tenant's secret.
@@ -144,6 +157,10 @@ fn parse(content: &SecretString, binding: Binding<'_>) -> Result<Credential, Sec
         }
         Product::Sat => {
             let (id, secret) = (without_paste(content.client_id), without_paste(content.client_secret));
+            if let Some(refresh_token) = content.refresh_token {
+                let agreement = id.map(|client_id| Credential::Agreement(SatAgreement { client_id, refresh_token }));
+                return agreement.ok_or(SecretError::Malformed);
+            }
             id.zip(secret).map(|(client_id, client_secret)| Credential::Sat(SatCredential { client_id, client_secret }))
         }
     };
@@ -174,6 +191,9 @@ fn content(binding: Binding<'_>, credential: &Credential) -> SecretString {
         Credential::Edr(EdrCredential { key, secret }) => [("api_key", key), ("api_secret", secret)],
         Credential::Sat(SatCredential { client_id, client_secret }) => {
             [("client_id", client_id), ("client_secret", client_secret)]
+        }
+        Credential::Agreement(SatAgreement { client_id, refresh_token }) => {
+            [("client_id", client_id), ("refresh_token", refresh_token)]
         }
     };
     if let Some(content) = content.as_object_mut() {

@@ -1,5 +1,6 @@
 //! The training API: a token, the account, its lists, and the connection test.
 
+mod agreement;
 mod certificates;
 mod lists;
 mod page;
@@ -9,6 +10,10 @@ mod records;
 mod test;
 mod token;
 
+pub use agreement::{
+    Access, AccessToken, Agreed, AgreementRequest, CONNECT_AGAIN, NotRefreshed, OneToken, Refreshed, SatAgreement,
+    TokenSource,
+};
 pub use certificates::Fetched;
 pub use people::{PeopleNeeds, PeopleState, TrackedPeople};
 pub use reading::LARGEST_PAGE;
@@ -136,8 +141,8 @@ impl<'a> SatClient<'a> {
     ///
     /// # Errors
     /// The [`Failure`] of the token endpoint; a missing scope is named.
-    pub async fn open(transport: &'a Transport, credential: &'a SatCredential) -> Result<Self, Failure> {
-        let session = Session::open(transport, credential).await?;
+    pub async fn open(transport: &'a Transport, access: impl Into<Access<'a>>) -> Result<Self, Failure> {
+        let session = Session::open(transport, access.into()).await?;
         Ok(Self { transport, session, page_size: AtomicUsize::new(0) })
     }
 

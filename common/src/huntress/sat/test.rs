@@ -4,7 +4,7 @@ use super::super::connection_test::{PermissionResult, TestReport, TestedAccount}
 use super::page::Resource;
 use super::records::AccountFields;
 use super::token::missing_scopes;
-use super::{JSON_API, Listing, SatClient, SatCredential, page, records};
+use super::{Access, JSON_API, Listing, SatClient, page, records};
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::sat::SCOPES;
 use crate::domain::sat::account::{AccountFacts, choose};
@@ -16,10 +16,10 @@ use crate::huntress::wire::read_json;
 
 impl SatClient<'_> {
     /// Tests a credential: one record of each list of the account that a sync would measure.
-    pub async fn test(transport: &Transport, credential: &SatCredential, configured: Option<&str>) -> TestReport {
-        let report = match SatClient::open(transport, credential).await {
-            Ok(client) => client.test_lists(configured).await,
-            Err(failure) if failure.code == FailureCode::MissingScopes => {
+    pub async fn test(transport: &Transport, access: Access<'_>, configured: Option<&str>) -> TestReport {
+        let report = match (SatClient::open(transport, access).await, access) {
+            (Ok(client), _) => client.test_lists(configured).await,
+            (Err(failure), Access::Client(credential)) if failure.code == FailureCode::MissingScopes => {
                 match missing_scopes(transport, credential).await {
                     Ok(missing) => TestReport::new(
                         SCOPES.map(|scope| permission(scope, missing.contains(&scope).then(|| failure.clone()))).into(),
@@ -27,7 +27,7 @@ impl SatClient<'_> {
                     Err(failure) => all_fail(&failure),
                 }
             }
-            Err(failure) => all_fail(&failure),
+            (Err(failure), _) => all_fail(&failure),
         };
         TestReport { requests_left: transport.progress().lowest_remaining(), ..report }
     }

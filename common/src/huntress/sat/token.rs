@@ -3,6 +3,7 @@
 use super::super::error::{BodyError, FetchError};
 use super::super::request::{Auth, PostForm, Response};
 use super::super::retry::Transport;
+use super::agreement::Access;
 use super::page::read_object;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::product::Product;
@@ -26,16 +27,42 @@ const TOKEN_PATH: &str = "/oauth/token";
 
 /// Where the credential goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// HTTP Basic.
     Header,
     /// Fields of the form, for a server that does not know Basic.
     Body,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Grant<'a> {
+    /// The client's own access, with these scopes.
+    Client(&'a [&'a str]),
+    /// That of somebody who brought a code.
+    Code { code: &'a SecretString, redirect_uri: &'a str, verifier: &'a SecretString },
+    /// That of somebody who agreed earlier.
+    Refresh(&'a SecretString),
+}
+
+impl Grant<'_> {
+    /// A code is used up by the first answer, whether that arrives or not.
+    fn is_for_once(&self) -> bool {
+        matches!(self, Self::Code { .. })
+    }
+}
+
+/// What an answer brings.
+pub(super) struct Tokens {
+    pub(super) access: SecretString,
+    pub(super) refresh: Option<SecretString>,
+    /// The scopes, separated by blanks, if the answer says them.
+    pub(super) scope: Option<String>,
+}
+
 /// What the token endpoint says.
-enum Answer {
-    Token(SecretString),
+pub(super) enum Answer {
+    Token(Tokens),
     InvalidScope,
     /// The credential is refused, with the status and the code if one could be read.
     Refused {
@@ -68,7 +95,7 @@ impl Token {
 /// The token of a run and what it takes to renew it.
 pub(super) struct Session<'a> {
     transport: &'a Transport,
-    credential: &'a SatCredential,
+    access: Access<'a>,
     held: tokio::sync::Mutex<Held>,
     failure: Mutex<Option<Failure>>,
 }
@@ -89,10 +116,10 @@ pub(super) enum Renewal<'s> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) async fn open(transport: &'a Transport, credential: &'a SatCredential) -> Result<Self, Failure> {
-        let (token, place) = request_token(transport, credential, &SCOPES, None).await?;
+    pub(super) async fn open(transport: &'a Transport, access: Access<'a>) -> Result<Self, Failure> {
+        let (token, place) = new_token(transport, access, None).await?;
         let held = Held { token: Token::new(token), place };
-        Ok(Self { transport, credential, held: held.into(), failure: Mutex::default() })
+        Ok(Self { transport, access, held: held.into(), failure: Mutex::default() })
     }
 
     pub(super) async fn token(&self) -> Arc<Token> {
@@ -112,7 +139,7 @@ impl<'a> Session<'a> {
             return Err(FetchError::Unauthorized);
         }
         tracing::info!("the access token was refused; asking for a new one");
-        match request_token(self.transport, self.credential, &SCOPES, Some(held.place)).await {
+        match new_token(self.transport, self.access, Some(held.place)).await {
             Ok((token, _)) => {
                 held.token = Token::new(token);
                 Ok(Renewal::First(Arc::clone(&held.token), held))
@@ -141,7 +168,7 @@ pub(super) async fn missing_scopes(
     let mut missing = Vec::new();
     let mut place = None;
     for scope in SCOPES {
-        match ask(transport, credential, &[scope], place).await? {
+        match ask(transport, credential, Grant::Client(&[scope]), place).await? {
             (Answer::Token(_), used) => place = Some(used),
             (Answer::InvalidScope, used) => {
                 place = Some(used);
@@ -153,14 +180,26 @@ pub(super) async fn missing_scopes(
     Ok(missing)
 }
 
+/// An access token from where it comes.
+async fn new_token(
+    transport: &Transport,
+    access: Access<'_>,
+    place: Option<Place>,
+) -> Result<(SecretString, Place), Failure> {
+    match access {
+        Access::Client(credential) => request_token(transport, credential, &SCOPES, place).await,
+        Access::Agreement(source) => Ok((source.access_token(transport).await?, place.unwrap_or(Place::Header))),
+    }
+}
+
 async fn request_token(
     transport: &Transport,
     credential: &SatCredential,
     scopes: &[&str],
     place: Option<Place>,
 ) -> Result<(SecretString, Place), Failure> {
-    match ask(transport, credential, scopes, place).await? {
-        (Answer::Token(token), place) => Ok((token, place)),
+    match ask(transport, credential, Grant::Client(scopes), place).await? {
+        (Answer::Token(tokens), place) => Ok((tokens.access, place)),
         (Answer::InvalidScope, _) => {
             let missing = missing_scopes(transport, credential).await?;
             let message = if missing.is_empty() {
@@ -175,21 +214,21 @@ async fn request_token(
 }
 
 /// Asks for a token: with HTTP Basic first, and in the form only after `401 invalid_client` or `405`.
-async fn ask(
+pub(super) async fn ask(
     transport: &Transport,
     credential: &SatCredential,
-    scopes: &[&str],
+    grant: Grant<'_>,
     place: Option<Place>,
 ) -> Result<(Answer, Place), Failure> {
     let first = place.unwrap_or(Place::Header);
-    let answer = post(transport, credential, scopes, first).await?;
+    let answer = post(transport, credential, grant, first).await?;
     let try_body = matches!(
         answer,
         Answer::Refused { status: StatusCode::METHOD_NOT_ALLOWED, .. }
             | Answer::Refused { status: StatusCode::UNAUTHORIZED, code: Some("invalid_client") }
     );
     if place.is_none() && try_body {
-        return Ok((post(transport, credential, scopes, Place::Body).await?, Place::Body));
+        return Ok((post(transport, credential, grant, Place::Body).await?, Place::Body));
     }
     Ok((answer, first))
 }
@@ -197,11 +236,20 @@ async fn ask(
 async fn post(
     transport: &Transport,
     credential: &SatCredential,
-    scopes: &[&str],
+    grant: Grant<'_>,
     place: Place,
 ) -> Result<Answer, Failure> {
-    let scope = scopes.join(" ");
-    let mut form = vec![("grant_type", "client_credentials"), ("scope", scope.as_str())];
+    let scope = if let Grant::Client(scopes) = grant { scopes.join(" ") } else { String::new() };
+    let mut form = match grant {
+        Grant::Client(_) => vec![("grant_type", "client_credentials"), ("scope", scope.as_str())],
+        Grant::Code { code, redirect_uri, verifier } => vec![
+            ("grant_type", "authorization_code"),
+            ("code", code.expose_secret()),
+            ("redirect_uri", redirect_uri),
+            ("code_verifier", verifier.expose_secret()),
+        ],
+        Grant::Refresh(token) => vec![("grant_type", "refresh_token"), ("refresh_token", token.expose_secret())],
+    };
     let auth = match place {
         Place::Header => Some(Auth::Basic(&credential.client_id, &credential.client_secret)),
         Place::Body => {
@@ -215,7 +263,12 @@ async fn post(
         answer = Some(read_answer(received.status, received.body)?);
         Ok(())
     };
-    let posted = transport.post_form(PostForm { path: TOKEN_PATH, form: &form, auth }, &mut read).await;
+    let post = PostForm { path: TOKEN_PATH, form: &form, auth };
+    let posted = if grant.is_for_once() {
+        transport.post_form_once(post, &mut read).await
+    } else {
+        transport.post_form(post, &mut read).await
+    };
     let answer = posted.and(answer.ok_or(FetchError::Unavailable { what: "there was no answer".into() }));
     answer.map_err(|error| error.into_failure(Product::Sat, &request(), "an access token"))
 }
@@ -226,6 +279,10 @@ struct Fields<'a> {
     #[serde(borrow)]
     access_token: Scalar<'a>,
     #[serde(borrow)]
+    refresh_token: Scalar<'a>,
+    #[serde(borrow)]
+    scope: Scalar<'a>,
+    #[serde(borrow)]
     error: Scalar<'a>,
 }
 
@@ -233,9 +290,12 @@ fn read_answer(status: StatusCode, body: &[u8]) -> Result<Answer, BodyError> {
     if status == StatusCode::OK {
         return read_json(body, |text| {
             let fields: Fields<'_> = read_object(text)?;
-            let token = fields.access_token.text().map(str::trim).map(str::to_owned);
+            let given =
+                |field: &Scalar<'_>| field.text().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
             let missing = || BodyError::shape("access_token", "the token is not there");
-            token.map(|token| Answer::Token(token.into())).ok_or_else(missing)
+            let access = given(&fields.access_token).ok_or_else(missing)?.into();
+            let (refresh, scope) = (given(&fields.refresh_token).map(SecretString::from), given(&fields.scope));
+            Ok(Answer::Token(Tokens { access, refresh, scope }))
         });
     }
     // An error body may be of any shape, or HTML; only a known code counts, and nothing of it is repeated.
@@ -261,6 +321,15 @@ fn refused(status: StatusCode, code: Option<&'static str>) -> Failure {
         Failure::new(FailureCode::Refused, message)
     };
     failure.at(request()).about(Product::Sat)
+}
+
+/// The failure of a request that is not the customer's: this service is the client that is refused.
+pub(super) fn refused_grant(status: StatusCode, code: Option<&'static str>) -> Failure {
+    let code = code.unwrap_or("an error that cannot be read");
+    let message =
+        format!("the OAuth client of this service was not accepted by Huntress (status {}, {code})", status.as_u16());
+    let action = "check HUNTRESS_SAT_OAUTH_CLIENT_ID and HUNTRESS_SAT_OAUTH_CLIENT_SECRET (on AWS the secret of SatOauthSecret) and the redirect address in Huntress SAT under Settings, API Clients";
+    Failure { action: action.to_owned(), ..Failure::new(FailureCode::Refused, message).at(request()) }
 }
 
 fn request() -> String {

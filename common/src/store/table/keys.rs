@@ -77,6 +77,16 @@ pub(in crate::store) fn credential(company: &CompanyId, id: &ConnectionId) -> Ke
     Key { pk: format!("CREDENTIAL#{company}"), sk: format!("CONNECTION#{id}") }
 }
 
+/// Somebody on the way to Huntress and back, by the hash of a secret.
+pub(in crate::store) fn redirect(hash: &str) -> Key {
+    Key { pk: format!("OAUTH#{hash}"), sk: "REDIRECT".to_owned() }
+}
+
+/// Who exchanges the refresh token of a connection.
+pub(in crate::store) fn exchange(company: &CompanyId, id: &ConnectionId) -> Key {
+    Key { pk: format!("OAUTH#{company}#{id}"), sk: "EXCHANGE".to_owned() }
+}
+
 pub(in crate::store) fn shard(number: u8) -> String {
     format!("DUE#{number}")
 }

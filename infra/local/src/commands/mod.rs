@@ -21,11 +21,14 @@ use crate::outcome::CliError;
 use crate::stack::LocalStack;
 use clap::Subcommand;
 use common::app::collection::collect::Huntress;
+use common::app::connections::OauthSettings;
 use common::aws::queue::Queued;
+use common::aws::secrets::oauth_client::OauthClient;
 use common::clock::{Clock, SystemClock};
 use common::domain::audit::Actor;
 use common::huntress::request::{Timeouts, http_client};
-use common::settings::{Origins, environment};
+use common::settings::{Origins, PublicUrl, environment};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -227,7 +230,18 @@ async fn open(storage: &StorageArgs) -> Result<(LocalStack, UnboundedReceiver<Qu
         let desk = Desk::find().await?;
         return LocalStack::deployed(&desk.aws(), huntress).map_err(|error| CliError::usage(error.to_string()));
     }
-    LocalStack::open(&storage.data, huntress).await.map_err(|error| CliError::other(error.to_string()))
+    let oauth = oauth(None, false)?;
+    let opened = LocalStack::open(&storage.data, huntress).await;
+    let (mut stack, queue) = opened.map_err(|error| CliError::other(error.to_string()))?;
+    stack.parts.oauth = oauth;
+    Ok((stack, queue))
+}
+
+/// The OAuth client of the environment, and where browsers reach this service: `PUBLIC_URL`, or else `address`.
+fn oauth(address: Option<SocketAddr>, has_pages: bool) -> Result<Arc<OauthSettings>, CliError> {
+    let client = OauthClient::read(&environment)?;
+    let own = || address.and_then(|address| PublicUrl::parse(&format!("http://{address}")).ok());
+    Ok(Arc::new(OauthSettings { client, public_url: PublicUrl::read(&environment)?.or_else(own), has_pages }))
 }
 
 /// The same for a command that only reads, which works on a full disk and in a folder that cannot be written to.

@@ -28,8 +28,8 @@ use crate::rate::Window;
 use crate::sat::SatAccount;
 pub use builder::SimulatorBuilder;
 pub use sat::{
-    CertificateAnswer, ClientAuthentication, CountsAt, ErrorShape, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SCOPES, TokenMode,
-    TokenRequest,
+    CertificateAnswer, ClientAuthentication, Consent, CountsAt, ErrorShape, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET,
+    Rotation, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SCOPES, TokenMode, TokenRequest,
 };
 use sat::{SatClient, SatSettings, SatWindows};
 use wire::{Gate, ResetSwitch};
@@ -115,6 +115,11 @@ struct Shared {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Two servers' tokens differ, as their addresses do.
+    fn seed(&self) -> u64 {
+        self.settings.origin.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31) + u64::from(byte))
     }
 }
 

@@ -5,7 +5,7 @@ use super::shown::{ConnectionCard, TestShown, Trouble};
 use super::{find, revision_of};
 use crate::api::{Problem, Scope};
 use crate::app::collection::collect::RateLimiters;
-use crate::app::connections::{Check, ConnectionError, SettingsChange};
+use crate::app::connections::{Check, ConnectionError, NewCredential, SettingsChange};
 use crate::console::layout::{At, Frame, State as Mark, product};
 use crate::console::pages::runs;
 use crate::console::{Console, Fields, SignedForm, Viewer, html, see_other, words};
@@ -271,10 +271,9 @@ pub(super) async fn replace_credential(
     let (text, trouble) = match typed(connection.product, &fields) {
         Err(text) => (text, None),
         Ok((credential, trimmed)) => {
-            let replaced = console
-                .connections
-                .replace_credential(company, &connection.id, &credential, Check::Test, revision, &actor(&viewer))
-                .await;
+            let (check, actor) = (Check::Test, actor(&viewer));
+            let new = NewCredential { credential: &credential, check, expires_at: None, account_id: None };
+            let replaced = console.connections.replace_credential(company, &connection.id, new, revision, &actor).await;
             match replaced {
                 Ok(_) => {
                     let done = if trimmed { "replaced-trimmed" } else { "replaced" };

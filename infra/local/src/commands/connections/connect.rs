@@ -1,16 +1,17 @@
 //! `connect edr` and `connect sat`: a credential is tested, sealed, and its connection saved.
 
-use super::{mapping, said};
-use crate::arguments::{MappingArguments, Rules, StorageArgs, TrainingRules, sat_id};
+use super::{mapping, redirect, said};
+use crate::arguments::{MappingArguments, Rules, StorageArgs, TrainingRules, end, sat_id};
 use crate::commands::given::Given;
 use crate::commands::{faults, open, somebody};
 use crate::outcome::CliError;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use common::app::connections::{Check, ConnectionError};
+use common::app::connections::{Check, ConnectionError, NewCredential};
 use common::app::stack::Stack;
 use common::aws::secrets::Credential;
 use common::domain::connection::Connection;
+use common::domain::expiry::CredentialTerm;
 use common::domain::id::{ClientId, ConnectionId};
 use common::domain::mapping::Mapping;
 use common::domain::product::Product;
@@ -44,6 +45,9 @@ pub struct EdrOptions {
         conflicts_with_all = ["client", "map", "map_file", "ignore", "online_within_hours", "missing_after_days"]
     )]
     pub replace_key: bool,
+    /// When the key ends, as a day or a time with a zone; a warning comes 30, 7 and 1 days before
+    #[arg(long, value_name = "T", value_parser = end)]
+    pub expires_at: Option<DateTime<Utc>>,
     /// Save without testing the key first
     #[arg(long)]
     pub no_test: bool,
@@ -70,6 +74,15 @@ pub struct SatOptions {
     /// Give a connection that is there a new API client; its other settings stay
     #[arg(long)]
     pub replace_key: bool,
+    /// Have somebody agree at Huntress in a browser of this machine instead of pasting an API client's secret
+    #[arg(
+        long,
+        conflicts_with_all = ["max_assignments", "max_activity", "max_campaigns", "training_covers_privacy_policies", "expires_at", "no_test"]
+    )]
+    pub oauth: bool,
+    /// When the API client's secret ends, as a day or a time with a zone; a warning comes 30, 7 and 1 days before
+    #[arg(long, value_name = "T", value_parser = end)]
+    pub expires_at: Option<DateTime<Utc>>,
     /// Save without testing the API client first
     #[arg(long)]
     pub no_test: bool,
@@ -92,6 +105,7 @@ struct Wanted<'a> {
     id: &'a ConnectionId,
     storage: &'a StorageArgs,
     replace_key: bool,
+    expires_at: Option<DateTime<Utc>>,
     no_test: bool,
     json: bool,
 }
@@ -103,6 +117,7 @@ async fn edr(options: EdrOptions) -> Result<(), CliError> {
         id: &options.id,
         storage: &options.storage,
         replace_key: options.replace_key,
+        expires_at: options.expires_at,
         no_test: options.no_test,
         json: options.json,
     };
@@ -129,10 +144,23 @@ async fn sat(options: SatOptions) -> Result<(), CliError> {
             CliError::usage(format!("the environment variable HUNTRESS_SAT_ACCOUNT_ID cannot be used: {error}"))
         })?,
     };
+    if options.oauth {
+        let wanted = redirect::Wanted {
+            id: &options.id,
+            client: options.client.as_ref(),
+            account: configured,
+            replace_key: options.replace_key,
+            json: options.json,
+            storage: &options.storage,
+        };
+        let connected = redirect::connect(wanted).await;
+        return given.said(connected);
+    }
     let wanted = Wanted {
         id: &options.id,
         storage: &options.storage,
         replace_key: options.replace_key,
+        expires_at: options.expires_at,
         no_test: options.no_test,
         json: options.json,
     };
@@ -151,7 +179,9 @@ async fn sat(options: SatOptions) -> Result<(), CliError> {
 }
 
 fn new(wanted: &Wanted<'_>, product: Product, mapping: Mapping, now: DateTime<Utc>) -> Connection {
-    Connection::new(wanted.storage.company.clone(), wanted.id.clone(), product, mapping, now)
+    let credential_term = CredentialTerm { expires_at: wanted.expires_at, ..CredentialTerm::default() };
+    let (company, id) = (wanted.storage.company.clone(), wanted.id.clone());
+    Connection { credential_term, ..Connection::new(company, id, product, mapping, now) }
 }
 
 /// The variable that holds one half of a credential.
@@ -201,7 +231,8 @@ async fn save(
     let credential = ask()?;
     let check = if wanted.no_test { Check::Skip } else { Check::Test };
     let saved = if wanted.replace_key {
-        connections.replace_credential(company, id, &credential, check, None, &somebody()).await
+        let new = NewCredential { credential: &credential, check, expires_at: wanted.expires_at, account_id: None };
+        connections.replace_credential(company, id, new, None, &somebody()).await
     } else {
         connections.add(make(stack.parts.huntress.instant()), &credential, check, &somebody()).await
     };
@@ -223,7 +254,7 @@ async fn save(
     said(saved, wanted.json, &format!("{tested}; {next}"))
 }
 
-fn exists(id: &ConnectionId) -> CliError {
+pub(super) fn exists(id: &ConnectionId) -> CliError {
     CliError::usage(format!(
         "there is a connection {id} already; give it a new key with --replace-key, or choose another --id"
     ))

@@ -1,11 +1,11 @@
 //! `settings`: changes limits and caps of a connection.
 
 use super::said;
-use crate::arguments::{ActorArgs, StorageArgs};
+use crate::arguments::{ActorArgs, StorageArgs, end_or_never};
 use crate::commands::{by, faults, open};
 use crate::outcome::CliError;
 use clap::Args;
-use common::app::connections::{ClientLimits, SettingsChange};
+use common::app::connections::{ClientLimits, ExpiryChange, SettingsChange};
 use common::app::stack::Stack;
 use common::domain::id::{ClientId, ConnectionId};
 
@@ -37,6 +37,12 @@ pub struct Options {
     /// Give the client of --client the limits of all others again
     #[arg(long, requires = "client", conflicts_with_all = ["online_within_hours", "missing_after_days"])]
     pub as_others: bool,
+    /// When the credential ends, as a day or a time with a zone; `never` where no end is known
+    #[arg(long, value_name = "T", value_parser = end_or_never)]
+    pub expires_at: Option<ExpiryChange>,
+    /// The credential is good for so many days from when it was saved
+    #[arg(long, value_name = "DAYS")]
+    pub credential_valid_days: Option<u16>,
     #[command(flatten)]
     pub actor: ActorArgs,
     /// Print the connection as JSON
@@ -66,6 +72,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         max_activity: options.max_activity,
         max_campaigns: options.max_campaigns,
         training_covers_privacy_policies: options.training_covers_privacy_policies,
+        expires_at: options.expires_at,
+        valid_days: options.credential_valid_days,
     };
     let (stack, _) = open(&options.storage).await?;
     let (company, id) = (&options.storage.company, &options.connection);

@@ -102,6 +102,7 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
     let address = listener.local_addr().map_err(|error| CliError::other(error.to_string()))?;
     let address_file = Serving::announce(&options.storage.data, address)
         .map_err(|error| CliError::other(format!("the data folder cannot be written to: {error}")))?;
+    stack.parts.oauth = super::oauth(Some(address), true)?;
     let stop = CancellationToken::new();
     let stack = Arc::new(stack);
     recover(&stack, &options.storage.company).await?;

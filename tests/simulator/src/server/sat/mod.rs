@@ -1,6 +1,7 @@
 //! The training API's rules: OAuth client credentials, scopes, its rate limits, its errors.
 
 mod certificate;
+mod consent;
 mod page;
 mod settings;
 mod token;
@@ -15,6 +16,7 @@ use super::reply::{Answer, Voice, insert, retry_after, strike};
 use crate::list::List;
 use crate::rate::{Verdict, Window};
 pub use certificate::CertificateAnswer;
+pub use consent::{Consent, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, Rotation};
 pub use page::CountsAt;
 pub(super) use settings::SatSettings;
 pub use settings::{SAT_CLIENT_ID, SAT_CLIENT_SECRET};
@@ -51,6 +53,9 @@ pub(super) async fn decide(shared: &Shared, call: &Call, list: List) -> Option<A
     let settings = &shared.settings.sat;
     if list == List::Token {
         return token::decide(shared, call).await;
+    }
+    if list == List::Authorize {
+        return Some(consent::decide(shared, call, SatVoice::token(settings.token_errors)));
     }
     let voice = SatVoice::api(settings.errors);
     if call.request.method != Method::GET.as_str() {

@@ -12,6 +12,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::certificate;
+use super::consent::{Agreements, Granted, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET};
 use super::settings::SatSettings;
 use super::voice::SatVoice;
 use crate::fault::FaultKind;
@@ -80,6 +81,7 @@ pub(in crate::server) struct SatClient {
     /// In the order of issue.
     pub(in crate::server) tokens: Vec<String>,
     grants: HashMap<String, Grant>,
+    pub(super) agreements: Agreements,
 }
 
 struct Grant {
@@ -90,7 +92,13 @@ struct Grant {
 
 impl Default for SatClient {
     fn default() -> Self {
-        Self { granted: SCOPES.map(str::to_owned).into(), revoked: false, tokens: Vec::new(), grants: HashMap::new() }
+        Self {
+            granted: SCOPES.map(str::to_owned).into(),
+            revoked: false,
+            tokens: Vec::new(),
+            grants: HashMap::new(),
+            agreements: Agreements::default(),
+        }
     }
 }
 
@@ -101,6 +109,8 @@ pub(in crate::server) struct Presented {
     pub(in crate::server) asked: Option<TokenRequest>,
     /// Those of its token.
     pub(in crate::server) scopes: Vec<String>,
+    /// The form, at the token endpoint.
+    form: HashMap<String, String>,
 }
 
 /// Whether a request may pass; counts it against its token.
@@ -115,10 +125,12 @@ pub(in crate::server) fn present(
 ) -> Presented {
     match list {
         List::Token => asked(settings, client, request),
+        List::Authorize => Presented { authenticated: true, ..Presented::default() },
         List::CertificateFile => Presented { authenticated: certificate::is_signed(id, query), ..Presented::default() },
         _ => {
             let scopes = credential(request.headers(), "bearer").and_then(|token| client.admit(&token, settings, now));
-            Presented { authenticated: scopes.is_some(), scopes: scopes.unwrap_or_default(), asked: None }
+            let authenticated = scopes.is_some();
+            Presented { authenticated, scopes: scopes.unwrap_or_default(), ..Presented::default() }
         }
     }
 }
@@ -138,9 +150,14 @@ fn asked(settings: &SatSettings, client: &SatClient, request: &HttpRequest<Bytes
     let form: HashMap<_, _> = form_urlencoded::parse(body).into_owned().collect();
     let in_header = credential(request.headers(), "basic");
     let in_body = form.get("client_secret");
+    // Another client for each kind of grant.
+    let (id, wanted) = match form.get("grant_type").map(String::as_str) {
+        Some("authorization_code" | "refresh_token") => (OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET),
+        _ => (settings.client_id.as_str(), settings.client_secret.as_str()),
+    };
     let is_right = match (&in_header, in_body) {
-        (Some(sent), _) => *sent == STANDARD.encode(format!("{}:{}", settings.client_id, settings.client_secret)),
-        (None, Some(secret)) => *secret == settings.client_secret && form.get("client_id") == Some(&settings.client_id),
+        (Some(sent), _) => *sent == STANDARD.encode(format!("{id}:{wanted}")),
+        (None, Some(secret)) => secret == wanted && form.get("client_id").is_some_and(|sent| sent == id),
         (None, None) => false,
     };
     let authentication = match (in_header.is_some(), in_body.is_some()) {
@@ -158,6 +175,7 @@ fn asked(settings: &SatSettings, client: &SatClient, request: &HttpRequest<Bytes
             authentication,
         }),
         scopes: Vec::new(),
+        form,
     }
 }
 
@@ -231,7 +249,8 @@ fn answer(shared: &Shared, call: &Call, voice: SatVoice, fault: Option<FaultKind
         TokenMode::MethodNotAllowed405ForBasic if is_basic => return not_allowed(voice),
         TokenMode::MethodNotAllowed405ForBasic => false,
     };
-    if asked.grant_type.as_deref() != Some("client_credentials") {
+    let grant_type = asked.grant_type.as_deref().unwrap_or_default();
+    if !["client_credentials", "authorization_code", "refresh_token"].contains(&grant_type) {
         let text = "The authorization grant type is not supported by the authorization server.";
         return bad("unsupported_grant_type", text);
     }
@@ -245,15 +264,34 @@ fn answer(shared: &Shared, call: &Call, voice: SatVoice, fault: Option<FaultKind
         }
         return answer;
     }
-    let mut state = shared.state();
+    let (mut state, seed) = (shared.state(), shared.seed());
+    let granted = match grant_type {
+        "authorization_code" => state.sat.agreements.exchange(seed, &call.grant.form, call.request.at),
+        "refresh_token" => {
+            let token = call.grant.form.get("refresh_token").map(String::as_str).unwrap_or_default();
+            state.sat.agreements.refresh(seed, token)
+        }
+        _ => Some(Granted { scopes: asked.scopes.clone(), refresh_token: None, told: false }),
+    };
+    let Some(granted) = granted else {
+        return bad(
+            "invalid_grant",
+            "The provided authorization grant or refresh token is invalid, expired or revoked",
+        );
+    };
     if !asked.scopes.iter().all(|scope| state.sat.granted.contains(scope)) {
         return bad("invalid_scope", "The requested scope is invalid, unknown, or malformed");
     }
-    // Two servers' tokens differ, as their addresses do.
-    let seed = shared.settings.origin.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31) + u64::from(byte));
-    let token = state.sat.issue(seed, asked.scopes.clone(), call.request.at);
+    let Granted { scopes, refresh_token, told } = granted;
+    let scope = told.then(|| scopes.join(" "));
+    let token = state.sat.issue(seed, scopes, call.request.at);
     drop(state);
     let mut body = json!({"token_type": "Bearer", "expires_in": EXPIRES_IN.num_seconds(), "access_token": token});
+    for (name, value) in [("refresh_token", refresh_token), ("scope", scope)] {
+        if let (Some(value), Some(fields)) = (value, body.as_object_mut()) {
+            fields.insert(name.to_owned(), value.into());
+        }
+    }
     if let (Some(FaultKind::MissingKey), Some(fields)) = (&fault, body.as_object_mut()) {
         fields.remove("access_token");
     }
