@@ -14,6 +14,7 @@ mod decisions;
 mod deployed;
 mod disk;
 mod failures;
+mod keyed;
 mod packs;
 mod pasted;
 mod people;

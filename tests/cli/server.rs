@@ -35,6 +35,9 @@ impl Server {
     /// The same with these variables, too.
     pub fn start_with(home: &Home, options: &[&str], variables: &[(&str, String)]) -> Self {
         let mut command = bare(home.folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+        if !options.contains(&"--sync-cool-down") {
+            command.args(["--sync-cool-down", "0"]);
+        }
         command.args(options).arg("--data").arg(home.data());
         command.env("HUNTRESS_EDR_URL", home.simulator.origin()).env("HUNTRESS_ALLOW_LOOPBACK", "1");
         command.envs(variables.iter().map(|(name, value)| (name, value)));
@@ -143,7 +146,12 @@ fn client() -> &'static Client {
     CLIENT.get_or_init(|| {
         // The first client of ours gives the process its provider of ciphers.
         drop(common::huntress::request::http_client(common::huntress::request::Timeouts::default()));
-        Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
+        Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap()
     })
 }
 

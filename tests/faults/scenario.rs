@@ -371,6 +371,7 @@ impl Deployment {
             clock,
             jitter: TimeDelta::zero(),
             schedule: Default::default(),
+            cool_down: chrono::TimeDelta::zero(),
         }
     }
 

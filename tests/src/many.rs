@@ -115,8 +115,14 @@ impl Many {
             schedule: Default::default(),
             oauth: common::app::connections::OauthSettings::none(),
         };
-        let planner =
-            Planner { store: store.clone(), queue, clock, jitter: TimeDelta::zero(), schedule: Default::default() };
+        let planner = Planner {
+            store: store.clone(),
+            queue,
+            clock,
+            jitter: TimeDelta::zero(),
+            schedule: Default::default(),
+            cool_down: TimeDelta::zero(),
+        };
         let worker = Arc::new(worker);
         Self { connections, store, counted, simulator, planner, engine, worker, messages, _folder: folder }
     }

@@ -5,6 +5,7 @@ mod body;
 mod caller;
 mod cursor;
 mod header;
+mod once;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 mod page;
@@ -20,6 +21,7 @@ pub use crate::domain::scope::{Role, Scope, Scopes};
 pub use body::{Body, Explained, LARGEST_BODY, Parameters};
 pub use caller::{Caller, Claims, Window, lambda_caller};
 pub use header::{IdempotencyKey, IfNoneMatch};
+pub use once::{Once, once};
 pub use page::{escaped, page};
 pub use path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PersonPath, path_params};
 pub use problem::{Problem, kinds};

@@ -399,6 +399,10 @@ impl From<PlanError> for Problem {
         match error {
             PlanError::Store(error) => error.into(),
             error @ PlanError::Queue(_) => Self::unavailable(&error),
+            error @ PlanError::CoolingDown { seconds } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "cooling_down", "A run has just ended", error.to_string())
+                    .after(seconds)
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use super::packs::signing::Signing;
 #[cfg(feature = "pack")]
 use super::packs::{PackDispatch, PackMaker, PackService, Shelf};
 use super::people::{PeopleKeyring, PeopleService};
-use super::runs::plan::Planner;
+use super::runs::plan::{COOL_DOWN, Planner};
 use super::tokens::Tokens;
 use crate::aws::documents::Documents;
 use crate::aws::lambda::Aws;
@@ -101,7 +101,8 @@ pub trait Stack {
     /// As for [`Stack::store`].
     fn planner(&self) -> Result<Planner, Self::Error> {
         let (jitter, schedule) = (self.jitter()?, self.schedule()?);
-        Ok(Planner { store: self.store()?, queue: self.queue()?, clock: self.clock(), jitter, schedule })
+        let (store, queue, clock) = (self.store()?, self.queue()?, self.clock());
+        Ok(Planner { store, queue, clock, jitter, schedule, cool_down: COOL_DOWN })
     }
 
     /// Evidence as it is read.

@@ -17,6 +17,7 @@ mod holds;
 mod lease;
 mod log;
 mod logged;
+mod once;
 mod packs;
 mod people;
 mod planning;
@@ -41,6 +42,7 @@ pub use error::StoreError;
 pub use evidence::{BundlePlace, EvidenceOwner, EvidenceRecord, StoredEvidence};
 pub use lease::{Lease, LeaseOutcome};
 pub use log::LogHead;
+pub use once::Claim;
 pub use packs::{PackRecord, PackState};
 pub use people::{
     Access, LoggedEvent, PeopleKeyRecord, PeopleWritten, PersonRecord, PersonWrite, SealedProfile, StoredPerson,

@@ -221,6 +221,46 @@ impl Store {
         self.get(&keys::run(company, connection, id)).await
     }
 
+    /// The run that a request key of this connection led to, while it is remembered.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn run_of_request(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        key: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<RunId>, StoreError> {
+        let known: Option<RequestKey> = self.get(&keys::request(company, connection, key)).await?;
+        Ok(known.filter(|known| known.expires_at > now.timestamp()).map(|known| known.run_id))
+    }
+
+    /// The runs of a connection that are older than one, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn runs_before(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        before: &RunId,
+        limit: usize,
+    ) -> Result<Vec<Run>, StoreError> {
+        let range = keys::Range { to: keys::run(company, connection, before).sk, ..keys::runs(company, connection) };
+        let page = i32::try_from(limit + 1).ok();
+        let query = self.query(&range, Order::Reverse).set_limit(self.page_size.or(page));
+        let mut items = query.into_paginator().items().send();
+        let mut runs = Vec::new();
+        while runs.len() < limit
+            && let Some(item) = items.try_next().await?
+        {
+            runs.push(Run::from_item(item)?);
+            runs.retain(|run: &Run| run.id != *before);
+        }
+        Ok(runs)
+    }
+
     /// The newest runs of a connection, newest first.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The Lambda function `people-api`: the people whose training is tracked, and the choices about them.
 
 use axum::middleware::from_fn_with_state;
-use common::api::{Claims, host, lambda_caller, routes};
+use common::api::{Claims, Once, host, lambda_caller, once, routes};
 use common::app::stack::Stack;
 use common::aws::lambda::{Aws, start_logging};
 use common::settings::{environment, readable_deployment};
@@ -12,7 +12,9 @@ async fn main() -> Result<(), lambda_http::Error> {
     start_logging(&environment);
     readable_deployment()?;
     let people = Aws::load(&environment).people()?;
+    let keyed = Once { store: people.store.clone(), clock: Arc::clone(&people.clock) };
     let routes = host(routes::PEOPLE_API.router(Arc::new(people)));
     let claims = Arc::new(Claims::read(&environment));
+    let routes = routes.layer(from_fn_with_state(keyed, once));
     lambda_http::run(routes.layer(from_fn_with_state(claims, lambda_caller))).await
 }

@@ -56,6 +56,8 @@ kinds! {
     REFUSED_MAPPING = [422 "refused_mapping"];
     /// A part of the credential is empty.
     CREDENTIAL_EMPTY = [422 "credential_missing"];
+    /// A run of the connection has just ended.
+    COOLING_DOWN = [429 "cooling_down"];
     /// A token that cannot be.
     REFUSED_TOKEN = [422 "refused_token"];
     /// A change without `If-Match`.

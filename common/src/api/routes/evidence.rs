@@ -1,7 +1,7 @@
 //! Evidence of a client, and of the company itself.
 
 use crate::api::answer::Committed;
-use crate::api::views::{ControlList, EvidenceList, HistoryList};
+use crate::api::views::{CompletenessList, ControlList, EvidenceList, FindingsList, HistoryList};
 use crate::api::{
     ClientPath, CompanyWidePath, Explained, IfNoneMatch, Method, Parameters, Problem, Route, Scope, Window, route,
 };
@@ -22,10 +22,14 @@ const METRICS: &str = "/v1/companies/{company}/clients/{client}/metrics";
 const SIGNALS: &str = "/v1/companies/{company}/clients/{client}/signals";
 const HISTORY: &str = "/v1/companies/{company}/clients/{client}/history";
 const CONTROLS: &str = "/v1/companies/{company}/clients/{client}/controls";
+const FINDINGS: &str = "/v1/companies/{company}/clients/{client}/findings";
+const COMPLETENESS: &str = "/v1/companies/{company}/clients/{client}/completeness";
 const OF_COMPANY: &str = "/v1/companies/{company}/evidence";
 const OF_COMPANY_RUN: &str = "/v1/companies/{company}/evidence/{product}/{run}";
 const COMPANY_METRICS: &str = "/v1/companies/{company}/evidence/metrics";
 const COMPANY_HISTORY: &str = "/v1/companies/{company}/evidence/history";
+const COMPANY_FINDINGS: &str = "/v1/companies/{company}/evidence/findings";
+const COMPANY_COMPLETENESS: &str = "/v1/companies/{company}/evidence/completeness";
 
 pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
     route!(Method::Get, OF_CLIENT, Scope::EvidenceRead, latest),
@@ -38,6 +42,10 @@ pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
     route!(Method::Get, OF_COMPANY_RUN, Scope::EvidenceRead, company_of_run),
     route!(Method::Get, COMPANY_METRICS, Scope::EvidenceRead, company_metrics),
     route!(Method::Get, COMPANY_HISTORY, Scope::EvidenceRead, company_history),
+    route!(Method::Get, FINDINGS, Scope::EvidenceRead, findings),
+    route!(Method::Get, COMPLETENESS, Scope::EvidenceRead, completeness),
+    route!(Method::Get, COMPANY_FINDINGS, Scope::EvidenceRead, company_findings),
+    route!(Method::Get, COMPANY_COMPLETENESS, Scope::EvidenceRead, company_completeness),
 ];
 
 /// An instant of a query string.
@@ -231,4 +239,48 @@ async fn company_history(
     Parameters(series): Parameters<Series>,
 ) -> Result<Json<HistoryList>, Problem> {
     values(&evidence, &company, None, series, span(window)).await
+}
+
+/// The records that pull the numbers of a client down.
+async fn findings(
+    State(evidence): State<Arc<EvidenceReader>>,
+    ClientPath { company, client, window, .. }: ClientPath,
+    Parameters(AsOf { as_of }): Parameters<AsOf>,
+) -> Result<Json<FindingsList>, Problem> {
+    let (owner, span) = (EvidenceOwner::Client(client), span(window).until(as_of));
+    let latest = evidence.latest(&company, &owner, Some(Product::Edr), span).await?;
+    Ok(Json(latest.as_slice().try_into()?))
+}
+
+/// How completely the lists behind the evidence of a client were read.
+async fn completeness(
+    State(evidence): State<Arc<EvidenceReader>>,
+    ClientPath { company, client, window, .. }: ClientPath,
+    Parameters(Wanted { product, as_of }): Parameters<Wanted>,
+) -> Result<Json<CompletenessList>, Problem> {
+    let (owner, span) = (EvidenceOwner::Client(client), span(window).until(as_of));
+    let latest = evidence.latest(&company, &owner, product, span).await?;
+    Ok(Json(latest.as_slice().try_into()?))
+}
+
+/// The records that pull the numbers of the company's own evidence down.
+async fn company_findings(
+    State(evidence): State<Arc<EvidenceReader>>,
+    CompanyWidePath { company, window, .. }: CompanyWidePath,
+    Parameters(AsOf { as_of }): Parameters<AsOf>,
+) -> Result<Json<FindingsList>, Problem> {
+    let span = span(window).until(as_of);
+    let latest = evidence.latest(&company, &EvidenceOwner::Company, Some(Product::Edr), span).await?;
+    Ok(Json(latest.as_slice().try_into()?))
+}
+
+/// How completely the lists behind the company's own evidence were read.
+async fn company_completeness(
+    State(evidence): State<Arc<EvidenceReader>>,
+    CompanyWidePath { company, window, .. }: CompanyWidePath,
+    Parameters(Wanted { product, as_of }): Parameters<Wanted>,
+) -> Result<Json<CompletenessList>, Problem> {
+    let span = span(window).until(as_of);
+    let latest = evidence.latest(&company, &EvidenceOwner::Company, product, span).await?;
+    Ok(Json(latest.as_slice().try_into()?))
 }

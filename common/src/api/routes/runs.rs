@@ -1,6 +1,7 @@
 //! Sync Now, the state of runs, and what the next one will ask.
 
 use crate::api::answer::Accepted;
+use crate::api::cursor::{cursor, limit, place};
 use crate::api::views::{ForecastAnswer, RunAnswer, RunList, SyncAnswer};
 use crate::api::{ConnectionPath, Explained, IdempotencyKey, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::collection::collect::RateLimiters;
@@ -12,9 +13,11 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use std::sync::Arc;
 
+const RUNS: &str = "/v1/companies/{company}/connections/{connection}/runs";
+
 pub(super) const ROUTES: &[Route<Arc<Planner>>] = &[
-    route!(Method::Post, "/v1/companies/{company}/connections/{connection}/sync", Scope::SyncRun, sync_now),
-    route!(Method::Get, "/v1/companies/{company}/connections/{connection}/runs", Scope::ConnectionsRead, list),
+    route!(Method::Post, "/v1/companies/{company}/connections/{connection}/sync", Scope::SyncRun, sync_now, fails: [COOLING_DOWN]),
+    route!(Method::Get, RUNS, Scope::ConnectionsRead, list),
     route!(Method::Get, "/v1/companies/{company}/connections/{connection}/runs/{run}", Scope::ConnectionsRead, get),
     route!(Method::Get, "/v1/companies/{company}/connections/{connection}/forecast", Scope::ConnectionsRead, forecast),
 ];
@@ -34,12 +37,14 @@ async fn sync_now(
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[serde(deny_unknown_fields)]
 struct Paging {
-    limit: Option<u32>,
+    limit: Option<usize>,
+    after: Option<String>,
 }
 
 impl Explained for Paging {
-    const WANTED: &str = "limit must be 1 to 100";
+    const WANTED: &str = "limit must be 1 to 100, after the next_after of the page before";
 }
 
 /// The runs of a connection, newest first.
@@ -48,9 +53,16 @@ async fn list(
     ConnectionPath { company, connection, .. }: ConnectionPath,
     Parameters(paging): Parameters<Paging>,
 ) -> Result<Json<RunList>, Problem> {
-    let limit = Some(paging.limit.unwrap_or(20)).filter(|limit| (1..=100).contains(limit));
-    let limit = limit.ok_or_else(|| Problem::bad_request(Paging::WANTED))?;
-    Ok(Json(planner.runs(&company, &connection, limit as usize).await?.into()))
+    let limit = limit(Some(paging.limit.unwrap_or(20)), 100)?;
+    let before: Option<RunId> = paging.after.map(|after| place(RUNS, &after)).transpose()?;
+    let mut runs = match before {
+        Some(before) => planner.runs_before(&company, &connection, &before, limit + 1).await?,
+        None => planner.runs(&company, &connection, limit + 1).await?,
+    };
+    let more = runs.len() > limit;
+    runs.truncate(limit);
+    let next_after = runs.last().filter(|_| more).and_then(|last| cursor(RUNS, &last.id));
+    Ok(Json(RunList { next_after, ..runs.into() }))
 }
 
 #[derive(Deserialize)]

@@ -79,11 +79,14 @@ pub struct RunAnswer {
 pub struct RunList {
     /// Each of them.
     pub runs: Vec<RunView>,
+    /// Where to go on, if there are older ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_after: Option<String>,
 }
 
 impl From<Vec<Run>> for RunList {
     fn from(runs: Vec<Run>) -> Self {
-        Self { runs: runs.into_iter().map(Into::into).collect() }
+        Self { runs: runs.into_iter().map(Into::into).collect(), next_after: None }
     }
 }
 

@@ -22,6 +22,20 @@ impl Planner {
         self.store.runs(company, connection, limit).await
     }
 
+    /// The runs before one, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn runs_before(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        before: &RunId,
+        limit: usize,
+    ) -> Result<Vec<Run>, StoreError> {
+        self.store.runs_before(company, connection, before, limit).await
+    }
+
     /// One run.
     ///
     /// # Errors

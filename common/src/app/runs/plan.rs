@@ -2,7 +2,7 @@
 
 use crate::aws::queue::{Queue, QueueError, Queued, RunMessage};
 use crate::clock::Clock;
-use crate::domain::audit::{Actor, AuditAction, AuditEvent};
+use crate::domain::audit::{Actor, ActorKind, AuditAction, AuditEvent};
 use crate::domain::connection::{Connection, ConnectionStatus};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::run::{Run, RunStatus, Trigger};
@@ -29,6 +29,8 @@ pub struct Planner {
     pub jitter: TimeDelta,
     /// When connections are due.
     pub schedule: Schedule,
+    /// How long after a run ended another one can be asked for over HTTP.
+    pub cool_down: TimeDelta,
 }
 
 /// Why no run could be asked for.
@@ -40,7 +42,16 @@ pub enum PlanError {
     /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// A run has just ended.
+    #[error("a run of the connection has just ended; ask again in {seconds} s")]
+    CoolingDown {
+        /// From then on another one may begin.
+        seconds: u64,
+    },
 }
+
+/// A sync that is asked for over HTTP begins no earlier than so long after the run before ended, where nothing else is said.
+pub const COOL_DOWN: TimeDelta = TimeDelta::seconds(60);
 
 /// What a tick did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,11 +220,41 @@ impl Planner {
         key: Option<String>,
         actor: &Actor,
     ) -> Result<Asked, PlanError> {
+        if actor.kind == ActorKind::Api {
+            self.check_cool_down(company, connection, key.as_deref()).await?;
+        }
         let asked = self.sync_now(company, connection, key).await?;
         let event =
             AuditEvent::of_connection(actor, AuditAction::SyncRequested, (company, connection), self.clock.now());
         self.store.add_audit_event(&AuditEvent { after: serde_json::to_value(&asked.run.id).ok(), ..event }).await?;
         Ok(asked)
+    }
+
+    /// Refuses a sync right after a run that has ended. One that is there is joined, and a request that is sent again has its run.
+    async fn check_cool_down(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        key: Option<&str>,
+    ) -> Result<(), PlanError> {
+        let now = self.clock.now();
+        let newest = self.store.runs(company, connection, 1).await?.into_iter().next();
+        let Some((newest, ended)) = newest.and_then(|run| Some((run.id.clone(), run.finished_at?))) else {
+            return Ok(());
+        };
+        let since = now.signed_duration_since(ended);
+        if since < TimeDelta::zero() || since >= self.cool_down {
+            return Ok(());
+        }
+        if let Some(key) = key {
+            let key = format!("request:{key}");
+            if self.store.run_of_request(company, connection, &key, now).await? == Some(newest) {
+                return Ok(());
+            }
+        }
+        let left = self.cool_down - since;
+        let seconds = u64::try_from(left.num_seconds() + i64::from(left.subsec_nanos() > 0)).unwrap_or(1);
+        Err(PlanError::CoolingDown { seconds })
     }
 
     /// The message of a run, if it has to be sent.

@@ -161,6 +161,11 @@ pub(in crate::store) fn commits(
     }
 }
 
+/// A request that must be carried out once, by its key, which may be any text: only its hash is stored.
+pub(in crate::store) fn once(company: &CompanyId, key: &str) -> Key {
+    Key { pk: format!("AUDIT#{company}"), sk: format!("REQUEST#{}", sha256(key)) }
+}
+
 /// The access tokens of one machine.
 pub(in crate::store) fn tokens(company: &CompanyId) -> Range {
     Range::under(format!("TOKENS#{company}"), "TOKEN#")

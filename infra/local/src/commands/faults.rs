@@ -42,7 +42,7 @@ pub fn of_connection(error: ConnectionError, connection: &ConnectionId) -> CliEr
 pub fn of_plan(error: PlanError, connection: &ConnectionId) -> CliError {
     match error {
         PlanError::Store(error) => stored(error, connection),
-        error @ PlanError::Queue(_) => CliError::other(error.to_string()),
+        error @ (PlanError::Queue(_) | PlanError::CoolingDown { .. }) => CliError::other(error.to_string()),
     }
 }
 

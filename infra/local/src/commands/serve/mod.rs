@@ -14,7 +14,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
-use common::api::{host, routes as table};
+use common::api::{Once, host, once, routes as table};
 use common::app::packs::PackService;
 use common::app::runs::plan::{PlanError, Planner};
 use common::app::stack::Stack;
@@ -49,6 +49,9 @@ pub struct Options {
     /// Time zone of the schedule, as the IANA database names it
     #[arg(long, value_name = "ZONE", default_value = DEFAULT_ZONE)]
     pub zone: String,
+    /// Seconds after the end of a run in which another one cannot be asked for over HTTP
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub sync_cool_down: u32,
     /// Seconds that runs may still take when the process is asked to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub grace_seconds: u32,
@@ -112,7 +115,9 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
     let caller = LocalCaller { token: token.into(), company, tokens: Arc::new(tokens) };
     let console = console::console(&stack, super::audit::packs(&options.storage, &stack)?, address, caller.clone())?;
     let link = console::login_link(&console, &caller)?;
-    let api = routes(&stack, packs).layer(from_fn_with_state(caller, identify));
+    let api = routes(&stack, packs, TimeDelta::seconds(options.sync_cool_down.into()));
+    let keyed = Once { store: stack.parts.store.clone(), clock: Arc::clone(&stack.parts.huntress.clock) };
+    let api = api.layer(from_fn_with_state(keyed, once)).layer(from_fn_with_state(caller, identify));
     let routes = console::beside(api, console.router());
     let served = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
     let http = tokio::spawn(served.into_future());
@@ -155,7 +160,7 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
 }
 
 /// The routes of all functions, in one process.
-fn routes(stack: &LocalStack, packs: PackService) -> Router {
+fn routes(stack: &LocalStack, packs: PackService, cool_down: TimeDelta) -> Router {
     let parts = &stack.parts;
     let (Ok(connections), Ok(planner)) = (parts.connections(), parts.planner());
     let (Ok(people), Ok(evidence), Ok(tokens)) = (parts.people(), parts.evidence(), parts.tokens());
@@ -166,7 +171,7 @@ fn routes(stack: &LocalStack, packs: PackService) -> Router {
             .router(Arc::clone(&connections))
             .merge(table::CONNECTIONS_API.router(connections))
             .merge(table::DECISIONS_API.router(Arc::new(decisions)))
-            .merge(table::ON_DEMAND_SYNC.router(Arc::new(planner)))
+            .merge(table::ON_DEMAND_SYNC.router(Arc::new(Planner { cool_down, ..planner })))
             .merge(table::PEOPLE_API.router(Arc::new(people)))
             .merge(table::EVIDENCE_API.router(Arc::new(evidence)))
             .merge(table::PACKS_API.router(Arc::new(packs)))
@@ -197,7 +202,7 @@ async fn recover(stack: &LocalStack, company: &CompanyId) -> Result<(), CliError
     // What has been lying for a day is not gone on with.
     planner.reconcile().await.map_err(|error| match error {
         PlanError::Store(error) => fault(error),
-        error @ PlanError::Queue(_) => CliError::other(error.to_string()),
+        error @ (PlanError::Queue(_) | PlanError::CoolingDown { .. }) => CliError::other(error.to_string()),
     })?;
     // Everything that is scheduled at all is due by then.
     let scheduled = stack.parts.store.due(DateTime::<Utc>::MAX_UTC).await.map_err(fault)?;
