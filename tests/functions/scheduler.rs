@@ -89,6 +89,7 @@ async fn asked_for(from: &str, to: &str, sleeps: &[(&str, &str)]) -> Vec<String>
         clock: Arc::new(clock),
         jitter: TimeDelta::zero(),
         schedule: Default::default(),
+        cool_down: TimeDelta::zero(),
     };
     scheduler::run(planner, stop).await;
     let mut runs = world.store.runs(&company(), &connection("edr"), 100).await.unwrap();

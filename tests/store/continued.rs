@@ -116,6 +116,7 @@ impl World {
             clock,
             jitter: TimeDelta::zero(),
             schedule: Default::default(),
+            cool_down: chrono::TimeDelta::zero(),
         };
         planner.sync_now(&ids().0, id, None).await.unwrap().run.id
     }

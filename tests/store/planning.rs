@@ -42,6 +42,7 @@ impl World {
             clock: Arc::new(clock.clone()),
             jitter: TimeDelta::zero(),
             schedule: Default::default(),
+            cool_down: chrono::TimeDelta::zero(),
         };
         Self { clock, store, planner, counted, messages, engine }
     }

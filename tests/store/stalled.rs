@@ -36,6 +36,7 @@ impl World {
             clock: Arc::new(clock.clone()),
             jitter: TimeDelta::zero(),
             schedule: Default::default(),
+            cool_down: chrono::TimeDelta::zero(),
         };
         Self { clock, store, planner, messages, engine }
     }

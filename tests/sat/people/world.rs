@@ -94,6 +94,7 @@ impl World {
             clock,
             jitter: TimeDelta::zero(),
             schedule: Default::default(),
+            cool_down: chrono::TimeDelta::zero(),
         }
     }
 
