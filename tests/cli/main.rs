@@ -13,6 +13,7 @@ mod damage;
 mod decisions;
 mod deployed;
 mod disk;
+mod documented;
 mod failures;
 mod keyed;
 mod packs;

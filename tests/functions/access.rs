@@ -6,7 +6,7 @@ use common::api::{Entry, Role, routes};
 use serde_json::{Value, json};
 
 /// The function that answers a route, as its `main` puts it together.
-fn function(world: &World, entry: &Entry) -> Router {
+pub(super) fn function(world: &World, entry: &Entry) -> Router {
     match entry.function {
         "on-demand-sync" => world.on_demand_sync(),
         "connection-test" => world.connection_test(),
@@ -27,7 +27,7 @@ const RUN: &str = "019d1533-a91c-7c3e-9b1a-4f2d6e8a0c11";
 const PERSON: &str = "0123456789abcdef0123456789abcdef";
 
 /// An event for a route, from a caller with these claims.
-fn event(entry: &Entry, company: &str, claims: &Value) -> Value {
+pub(super) fn event(entry: &Entry, company: &str, claims: &Value) -> Value {
     let (method, template, key) = (entry.method.as_str(), entry.path, key(entry));
     let path = template.replace("{company}", company).replace("{connection}", "edr-main").replace("{run}", RUN);
     let path = path.replace("{rule}", "edr-online").replace("{name}", "baseline").replace("{version}", "1.0.0");
@@ -146,7 +146,7 @@ async fn who_is_bound_to_clients_sees_no_other() {
     nothing_happened(&mut world).await;
 }
 
-async fn nothing_happened(world: &mut World) {
+pub(super) async fn nothing_happened(world: &mut World) {
     assert_eq!(world.sent(), []);
     assert_eq!(world.simulator.requests(), []);
     assert_eq!(world.store.runs(&company(), &connection("edr-main"), 1).await.unwrap(), []);

@@ -23,6 +23,7 @@ mod permissions;
 mod portfolio;
 mod redirect;
 mod redrive;
+mod refused;
 mod scheduler;
 mod services;
 mod signing;
@@ -286,5 +287,13 @@ async fn ask_for_all(function: Router, event: &Value) -> (u16, axum::http::Heade
     let answer = function.oneshot(request.map(|body| Body::from(body.to_vec()))).await.unwrap();
     let (parts, body) = answer.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
-    (parts.status.as_u16(), parts.headers, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let (method, path) = (&event["requestContext"]["http"]["method"], &event["rawPath"]);
+    openapi::assert_documented(
+        (method.as_str().unwrap(), path.as_str().unwrap()),
+        parts.status.as_u16(),
+        &parts.headers,
+        &body,
+    );
+    (parts.status.as_u16(), parts.headers, body)
 }

@@ -1,22 +1,108 @@
 //! docs/openapi.json, compared with what the table of routes and its types say. `UPDATE_OPENAPI=1` writes it.
 
+use axum::http::HeaderMap;
 use common::api::openapi::document;
 use common::api::routes;
-use serde_json::Value;
-use std::collections::BTreeSet;
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock, Mutex};
 
 fn in_workspace(file: &str) -> String {
     format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// With a blank for each level: the document is in a bootstrap as it is.
+fn pretty(document: &impl serde::Serialize) -> String {
+    let mut text = Vec::new();
+    let format = serde_json::ser::PrettyFormatter::with_indent(b" ");
+    document.serialize(&mut serde_json::Serializer::with_formatter(&mut text, format)).unwrap();
+    String::from_utf8(text).unwrap() + "\n"
+}
+
 fn described() -> String {
     let source = |file: &str| std::fs::read_to_string(in_workspace(file)).unwrap();
     match document(source) {
-        Ok(document) => serde_json::to_string_pretty(&document).unwrap() + "\n",
+        Ok(document) => pretty(&document),
         Err(errors) => {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             panic!("{} routes are not described:\n{}", errors.len(), errors.join("\n"))
         }
+    }
+}
+
+/// The document as the code has it.
+pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(&described()).unwrap());
+static VALIDATORS: Mutex<BTreeMap<String, Arc<Validator>>> = Mutex::new(BTreeMap::new());
+
+/// What a schema of the document validates.
+fn validator(key: String, schema: &Value) -> Arc<Validator> {
+    let mut known = VALIDATORS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let made = known.entry(key).or_insert_with(|| {
+        let whole = json!({"components": DOCUMENT["components"], "allOf": [schema]});
+        Arc::new(jsonschema::draft202012::new(&whole).unwrap())
+    });
+    Arc::clone(made)
+}
+
+/// Whether a path is one of a template's.
+fn is_of(path: &str, template: &str) -> bool {
+    let mut parts = (path.split('/'), template.split('/'));
+    loop {
+        match (parts.0.next(), parts.1.next()) {
+            (None, None) => return true,
+            (Some(part), Some(wanted)) if part == wanted || wanted.starts_with('{') => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Every answer that any test of the functions gets is one that the document has: its status, its headers, the shape of its body, its code.
+#[track_caller]
+pub fn assert_documented((method, path): (&str, &str), status: u16, headers: &HeaderMap, body: &Value) {
+    let route = &format!("{method} {path}");
+    if status == 404 && body["detail"].as_str().is_some_and(|detail| detail.contains("no such route")) {
+        return;
+    }
+    let templates = DOCUMENT["paths"].as_object().unwrap().iter().filter(|(template, _)| is_of(path, template));
+    // A path without parameters goes before one with them.
+    let template = templates.min_by_key(|(template, _)| template.matches('{').count());
+    let Some((template, operation)) = template.map(|(template, item)| (template, &item[method.to_ascii_lowercase()]))
+    else {
+        assert_eq!(status, 404, "{route} is no route");
+        return;
+    };
+    if operation.is_null() {
+        assert_eq!(status, 405, "{route} has no such method");
+        return;
+    }
+    let answer = &operation["responses"][status.to_string()];
+    assert!(answer.is_object(), "{route} answers {status}, which it does not document: {body}");
+    for header in answer["headers"].as_object().into_iter().flat_map(|headers| headers.keys()) {
+        let is_there = headers.contains_key(header) || (header == "Retry-After" && status == 429) || header == "ETag";
+        assert!(is_there, "{route} answers {status} without the {header} that it documents");
+    }
+    for required in ["Location", "ETag", "Retry-After"] {
+        let is_documented = answer["headers"][required].is_object();
+        assert!(
+            is_documented || !headers.contains_key(required),
+            "{route} answers {status} with a {required} that it does not document"
+        );
+    }
+    let media_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default();
+    let Some(content) = answer["content"].as_object() else {
+        assert_eq!(media_type, "", "{route} answers {status} with a body that it does not document");
+        return;
+    };
+    let Some(content) = content.get(media_type).or_else(|| content.get("*/*")) else {
+        panic!("{route} answers {status} as {media_type:?}, which it does not document");
+    };
+    if media_type.ends_with("json") && content["schema"].is_object() {
+        let validator = validator(format!("{method} {template} {status}"), &content["schema"]);
+        let errors: Vec<String> =
+            validator.iter_errors(body).map(|error| format!("{} {error}", error.instance_path())).collect();
+        assert_eq!(errors, [""; 0], "{route} answers {status} in another shape than it documents: {body}");
     }
 }
 
@@ -38,7 +124,7 @@ fn openapi_is_as_the_table_of_routes_and_its_types() {
 
 #[test]
 fn openapi_has_every_route_once_with_its_scope_and_every_code_has_its_anchor() {
-    let document: Value = serde_json::from_str(&described()).unwrap();
+    let document = &*DOCUMENT;
     let page = std::fs::read_to_string(in_workspace("docs/errors.md")).unwrap();
     let mut ids = BTreeSet::new();
     for entry in routes::table() {

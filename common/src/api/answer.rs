@@ -4,11 +4,12 @@ use super::header::IfNoneMatch;
 use super::revision::etag;
 use axum::Json;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::marker::PhantomData;
 
 /// Something with a revision, which is its `ETag`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,27 +128,75 @@ impl IntoResponse for Document {
     }
 }
 
-/// A file that a browser is to keep and not to show, whatever it is, and that stays nowhere on the way.
-pub struct Download {
-    /// Its media type.
-    pub media_type: String,
-    /// A name for it.
-    pub name: &'static str,
-    /// The SHA-256 of the bytes in hexadecimal.
-    pub sha256: String,
-    /// The bytes.
-    pub bytes: Vec<u8>,
+/// Text that programs read line by line.
+pub struct Text(pub String);
+
+impl IntoResponse for Text {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, "text/plain; charset=utf-8")], self.0).into_response()
+    }
 }
 
-impl IntoResponse for Download {
+/// The media types that a file can be of.
+pub trait MediaTypes {
+    /// Each of them; `*/*` for whatever the source has.
+    const ALL: &'static [&'static str];
+}
+
+/// A file that a browser is to keep and not to show, whatever it is, and that stays nowhere on the way.
+pub struct Download<M> {
+    /// Its media type, one of `M`.
+    pub media_type: String,
+    /// A name for it.
+    pub name: String,
+    /// Its `ETag`, without quotes, where it has one.
+    pub etag: Option<String>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// What it can be.
+    pub kind: PhantomData<M>,
+}
+
+impl<M> IntoResponse for Download<M> {
     fn into_response(self) -> Response {
         let headers = [
             (CACHE_CONTROL, "no-store".to_owned()),
             (CONTENT_TYPE, self.media_type),
             (CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", self.name)),
             (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-            (ETAG, format!("\"{}\"", self.sha256)),
         ];
-        (headers, self.bytes).into_response()
+        let etag = self.etag.map(|etag| [(ETAG, format!("\"{etag}\""))]);
+        let response = (headers, self.bytes).into_response();
+        match etag {
+            Some(etag) => (etag, response).into_response(),
+            None => response,
+        }
+    }
+}
+
+/// Something that may be elsewhere, or is still being made.
+pub enum Pending<A, T> {
+    /// Here it is.
+    Here(A),
+    /// 303: it is at this address, for some minutes.
+    Elsewhere(String),
+    /// 202: it is worth another try after so many seconds.
+    Later {
+        /// So many seconds.
+        seconds: u32,
+        /// What it is now.
+        answer: T,
+    },
+}
+
+impl<A: IntoResponse, T: Serialize> IntoResponse for Pending<A, T> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Here(answer) => answer.into_response(),
+            Self::Elsewhere(location) => (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response(),
+            Self::Later { seconds, answer } => {
+                (StatusCode::ACCEPTED, [(RETRY_AFTER, seconds.to_string())], Json(answer)).into_response()
+            }
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! answer derives `utoipa`'s trait, and a new kind of extractor or answer says here what it means.
 
 use super::answer::{
-    Accepted, BrowserPage, Committed, Created, Document, Download, Page, Revised, Uncached, WithCookie,
+    Accepted, BrowserPage, Committed, Created, Document, Download, MediaTypes, Page, Pending, Revised, Text, Uncached,
+    WithCookie,
 };
 use super::body::{Body, Explained, Parameters};
 use super::caller::Caller;
@@ -41,7 +42,8 @@ pub struct Description {
 }
 
 impl Description {
-    fn problems(&mut self, kinds: Kinds) {
+    /// Adds problems that it can be refused with.
+    pub fn problems(&mut self, kinds: Kinds) {
         self.problems.extend(kinds);
     }
 
@@ -306,13 +308,35 @@ impl Output for Page {
     }
 }
 
-impl Output for Download {
+impl Output for Text {
     fn describe(description: &mut Description) {
-        let bytes = ObjectBuilder::new().schema_type(SchemaType::AnyValue).build();
-        description.answer(200, "The file.", Some(("*/*", RefOr::T(bytes.into()))));
-        description.answer_header(200, "ETag", "The SHA-256 of the bytes in hexadecimal.");
+        description.answer(200, "The text.", Some(("text/plain", RefOr::T(text().into()))));
+    }
+}
+
+impl<M: MediaTypes> Output for Download<M> {
+    fn describe(description: &mut Description) {
+        // In OpenAPI 3.1 bytes that are no JSON have no schema.
+        let contents = M::ALL.iter().map(|media_type| (*media_type, ContentBuilder::new().build()));
+        let response = contents
+            .fold(ResponseBuilder::new().description("The file."), |response, (media_type, content)| {
+                response.content(media_type, content)
+            });
+        description.answers.insert(200, response.build());
+        description.answer_header(200, "ETag", "The SHA-256 of the bytes in hexadecimal, where they never change.");
         description.answer_header(200, "Content-Disposition", "attachment");
         description.answer_header(200, "Cache-Control", "no-store");
+    }
+}
+
+impl<A: Output, T: ToSchema> Output for Pending<A, T> {
+    fn describe(description: &mut Description) {
+        A::describe(description);
+        let schema = description.schema::<T>();
+        description.answer(202, "It is still being made.", Some(("application/json", schema)));
+        description.answer_header(202, "Retry-After", "Seconds until it is worth another try.");
+        description.answer(303, "It is elsewhere, for some minutes.", None);
+        description.answer_header(303, "Location", "Where it is.");
     }
 }
 
@@ -505,7 +529,7 @@ fn operation(
         .description(Some(details).filter(|details| !details.is_empty()));
     for segment in entry.path.split('/') {
         if let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-            let parameter = parameter(name)
+            let parameter = parameter(name, entry.path)
                 .ok_or_else(|| DescriptionError::Parameter { route: route.clone(), parameter: name.to_owned() })?;
             operation = operation.parameter(parameter);
         }
@@ -572,15 +596,21 @@ fn refusals(problems: &BTreeSet<Kind>) -> BTreeMap<u16, Response> {
 }
 
 /// What stands in a path, by its name.
-fn parameter(name: &str) -> Option<Parameter> {
+fn parameter(name: &str, path: &str) -> Option<Parameter> {
     const ID: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
     let (description, pattern) = match name {
         "company" => ("Who runs the connections: one of the companies of the token.", ID),
         "client" => ("The tenant whose compliance is measured.", ID),
+        "connection" if path.contains("/log/") => (
+            "A connection, whose log it is; _company for the company's own.",
+            "^(_company|[A-Za-z0-9][A-Za-z0-9._-]{0,63})$",
+        ),
         "connection" => ("One credential of the company at Huntress, for one product.", ID),
         "run" => ("One sync of one connection.", ID),
         "id" => ("What was made, by the id that its answer has.", ID),
         "person" => ("A person, by the hash that stands for them.", "^[0-9a-f]{32}$"),
+        "pack" => ("A pack, by the id that it was given when it was asked for.", ID),
+        "format" => ("What the export is for.", "^(oscal|ocsf|csv)$"),
         "product" => ("The product.", "^huntress-(edr|sat)$"),
         _ => return None,
     };

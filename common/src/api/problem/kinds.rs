@@ -44,6 +44,8 @@ kinds! {
     OAUTH_RETURN = [
         400 "oauth_state", 403 "oauth_browser", 424 "oauth_denied", 424 "oauth_refused", 413 "body_too_large",
     ];
+    /// It was there, and is not kept any more.
+    GONE = [410 "gone"];
     /// Somebody changed it in between.
     STALE = [412 "stale"];
     /// More than 64 KB.
@@ -60,6 +62,12 @@ kinds! {
     COOLING_DOWN = [429 "cooling_down"];
     /// A token that cannot be.
     REFUSED_TOKEN = [422 "refused_token"];
+    /// Days that a pack cannot be of.
+    WINDOW_REFUSED = [422 "window_refused"];
+    /// No log has an entry of those days.
+    NOTHING_TO_PROVE = [422 "nothing_to_prove"];
+    /// The pack could not be made.
+    PACK_FAILED = [422 "pack_failed"];
     /// A change without `If-Match`.
     REVISION_NEEDED = [428 "revision_needed"];
     /// Huntress was asked, and could not be, or does not allow it.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] =
-    &[route!(Method::Get, "/v1/companies/{company}/audit-log", Scope::AuditLogRead, list)];
+    &[route!(Method::Get, "/v1/companies/{company}/audit-log", Scope::AuditLogRead, list, fails: [NOT_FOUND])];
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]

@@ -39,7 +39,7 @@ pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
     route!(Method::Get, HISTORY, Scope::EvidenceRead, history),
     route!(Method::Get, CONTROLS, Scope::EvidenceRead, controls),
     route!(Method::Get, OF_COMPANY, Scope::EvidenceRead, company_latest),
-    route!(Method::Get, OF_COMPANY_RUN, Scope::EvidenceRead, company_of_run),
+    route!(Method::Get, OF_COMPANY_RUN, Scope::EvidenceRead, company_of_run, fails: [NOT_FOUND]),
     route!(Method::Get, COMPANY_METRICS, Scope::EvidenceRead, company_metrics),
     route!(Method::Get, COMPANY_HISTORY, Scope::EvidenceRead, company_history),
     route!(Method::Get, FINDINGS, Scope::EvidenceRead, findings),

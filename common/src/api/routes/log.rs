@@ -1,17 +1,15 @@
 //! The evidence log: signed checkpoints, leaves, proofs, and the key that checks them.
 
 use super::evidence::span;
+use crate::api::answer::Text;
 use crate::api::views::{LogEntryList, LogKeyAnswer, LogProofAnswer};
-use crate::api::{CompanyPath, Explained, Method, Parameters, Problem, Route, Scope, path_params};
+use crate::api::{CompanyPath, Explained, Method, Parameters, Problem, Route, Scope, path_params, route};
 use crate::app::evidence::{EvidenceReader, LEAVES_TOGETHER, Proved};
 use crate::domain::id::ConnectionId;
 use crate::domain::log::LogId;
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
-use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
-use axum::routing::on;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -21,10 +19,10 @@ const PROOF: &str = "/v1/companies/{company}/log/{connection}/proof";
 const KEY: &str = "/v1/companies/{company}/log-key";
 
 pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
-    Route::new(Method::Get, CHECKPOINT, Scope::EvidenceRead, |method| on(method, checkpoint)),
-    Route::new(Method::Get, ENTRIES, Scope::EvidenceRead, |method| on(method, entries)),
-    Route::new(Method::Get, PROOF, Scope::EvidenceRead, |method| on(method, proof)),
-    Route::new(Method::Get, KEY, Scope::EvidenceRead, |method| on(method, key)),
+    route!(Method::Get, CHECKPOINT, Scope::EvidenceRead, checkpoint),
+    route!(Method::Get, ENTRIES, Scope::EvidenceRead, entries),
+    route!(Method::Get, PROOF, Scope::EvidenceRead, proof, fails: [CONFLICT]),
+    route!(Method::Get, KEY, Scope::EvidenceRead, key, fails: [NOT_FOUND]),
 ];
 
 /// What names the company's own log in a path; no connection is called so.
@@ -56,16 +54,26 @@ impl FromRequestParts<Arc<EvidenceReader>> for LogPath {
     }
 }
 
+#[cfg(feature = "openapi")]
+impl crate::api::openapi::Input for LogPath {
+    fn describe(description: &mut crate::api::openapi::Description) {
+        CompanyPath::describe(description);
+        description.problems(crate::api::kinds::CLIENTS_ONLY);
+        description.problems(crate::api::kinds::NOT_FOUND);
+    }
+}
+
 /// The newest signed checkpoint of a log (c2sp.org/tlog-checkpoint).
 async fn checkpoint(
     State(evidence): State<Arc<EvidenceReader>>,
     LogPath { log, .. }: LogPath,
-) -> Result<Response, Problem> {
+) -> Result<Text, Problem> {
     let kept = evidence.checkpoint(&log).await?;
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], kept.note).into_response())
+    Ok(Text(kept.note))
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     from: Option<u64>,
@@ -88,6 +96,7 @@ async fn entries(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct Run {
     run: String,

@@ -1,8 +1,9 @@
 //! Packs and exports of a client.
 
 use super::evidence::{instant, span};
+use crate::api::answer::{self, Accepted, MediaTypes, Pending};
 use crate::api::views::{PackList, PackView};
-use crate::api::{Body, ClientPath, Explained, Method, Parameters, Problem, Route, Scope, Window};
+use crate::api::{Body, ClientPath, Explained, Method, Parameters, Problem, Route, Scope, Window, route};
 use crate::app::packs::{Download, ExportFormat, MakePackError, PackRequest, PackService, PackServiceError};
 use crate::domain::audit::Actor;
 use crate::domain::id::PackId;
@@ -10,12 +11,9 @@ use crate::pack::contents::PackError;
 use crate::store::{PackRecord, PackState, StoreError};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER};
-use axum::response::{IntoResponse, Response};
-use axum::routing::on;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 const PACKS: &str = "/v1/companies/{company}/clients/{client}/packs";
@@ -23,10 +21,10 @@ const PACK: &str = "/v1/companies/{company}/clients/{client}/packs/{pack}";
 const EXPORT: &str = "/v1/companies/{company}/clients/{client}/export/{format}";
 
 pub(super) const ROUTES: &[Route<Arc<PackService>>] = &[
-    Route::new(Method::Post, PACKS, Scope::PacksMake, |method| on(method, ask)),
-    Route::new(Method::Get, PACKS, Scope::PacksMake, |method| on(method, list)),
-    Route::new(Method::Get, PACK, Scope::PacksMake, |method| on(method, fetch)),
-    Route::new(Method::Get, EXPORT, Scope::PacksMake, |method| on(method, export)),
+    route!(Method::Post, PACKS, Scope::PacksMake, ask, fails: [WINDOW_REFUSED, NOTHING_TO_PROVE]),
+    route!(Method::Get, PACKS, Scope::PacksMake, list),
+    route!(Method::Get, PACK, Scope::PacksMake, fetch, fails: [GONE, PACK_FAILED]),
+    route!(Method::Get, EXPORT, Scope::PacksMake, export, fails: [NOT_FOUND, NOTHING_TO_PROVE]),
 ];
 
 /// For so many seconds a caller waits before it asks for a pack again.
@@ -64,6 +62,7 @@ fn limits(window: Option<Window>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct Days {
     from: NaiveDate,
@@ -75,14 +74,15 @@ async fn ask(
     State(packs): State<Arc<PackService>>,
     ClientPath { company, client, subject, window }: ClientPath,
     Body(Days { from, to }): Body<Days>,
-) -> Result<Response, Problem> {
+) -> Result<Accepted<Json<PackView>>, Problem> {
     let request = PackRequest { company: company.clone(), client: client.clone(), from, to };
     let pack = packs.ask(&request, limits(window), &Actor::api(subject)).await?;
-    let place = format!("/v1/companies/{company}/clients/{client}/packs/{}", pack.id);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, place)], Json(PackView::from(pack))).into_response())
+    let location = format!("/v1/companies/{company}/clients/{client}/packs/{}", pack.id);
+    Ok(Accepted { location, answer: Json(pack.into()) })
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct Page {
     limit: Option<usize>,
@@ -111,6 +111,7 @@ async fn list(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct Named {
     pack: String,
 }
@@ -120,42 +121,38 @@ async fn fetch(
     State(packs): State<Arc<PackService>>,
     ClientPath { company, client, window, .. }: ClientPath,
     Path(Named { pack }): Path<Named>,
-) -> Result<Response, Problem> {
+) -> Result<Pending<answer::Download<Zip>, PackView>, Problem> {
     let id = PackId::parse(pack).map_err(|_| Problem::not_found("pack"))?;
     match packs.fetch(&company, &client, &id, limits(window)).await? {
-        Download::Bytes(pack, bytes) => Ok(file(&pack, bytes)),
+        Download::Bytes(pack, bytes) => Ok(Pending::Here(file(&pack, bytes))),
         // Not to be kept on the way: it is a key to the pack.
-        Download::Link(link) => Ok((StatusCode::SEE_OTHER, [(LOCATION, link.to_string())]).into_response()),
+        Download::Link(link) => Ok(Pending::Elsewhere(link.to_string())),
         Download::NotReady(PackRecord { state: PackState::Failed { problem }, .. }) => {
             Err(Problem::unprocessable("pack_failed", problem))
         }
-        Download::NotReady(pack) => {
-            let later = [(RETRY_AFTER, PACK_TAKES.to_string())];
-            Ok((StatusCode::ACCEPTED, later, Json(PackView::from(pack))).into_response())
-        }
+        Download::NotReady(pack) => Ok(Pending::Later { seconds: PACK_TAKES, answer: pack.into() }),
         Download::Gone => Err(Problem::gone("the pack is not kept any more: ask for it again")),
     }
 }
 
-fn file(pack: &PackRecord, bytes: Vec<u8>) -> Response {
-    let name = format!("attachment; filename=\"{}_{}_{}.zip\"", pack.client, pack.from, pack.to);
-    let fixed = [
-        (CONTENT_TYPE, "application/zip".to_owned()),
-        (CONTENT_DISPOSITION, name),
-        (CACHE_CONTROL, "private, no-store".to_owned()),
-    ];
+/// What packs are.
+struct Zip;
+
+impl MediaTypes for Zip {
+    const ALL: &'static [&'static str] = &["application/zip"];
+}
+
+fn file(pack: &PackRecord, bytes: Vec<u8>) -> answer::Download<Zip> {
     let etag = match &pack.state {
-        PackState::Ready { sha256, .. } => Some([(ETAG, format!("\"sha256-{sha256}\""))]),
+        PackState::Ready { sha256, .. } => Some(format!("sha256-{sha256}")),
         _ => None,
     };
-    let mut response = (fixed, bytes).into_response();
-    if let Some(etag) = etag {
-        response = (etag, response).into_response();
-    }
-    response
+    let name = format!("{}_{}_{}.zip", pack.client, pack.from, pack.to);
+    answer::Download { media_type: "application/zip".to_owned(), name, etag, bytes, kind: PhantomData }
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct AsOf {
     #[serde(default, deserialize_with = "instant")]
@@ -167,8 +164,16 @@ impl Explained for AsOf {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct Form {
     format: String,
+}
+
+/// What exports are.
+struct Exports;
+
+impl MediaTypes for Exports {
+    const ALL: &'static [&'static str] = &["application/json", "application/zip"];
 }
 
 /// One export of a client's newest evidence: OSCAL, OCSF, or all tables as a zip file.
@@ -177,7 +182,7 @@ async fn export(
     ClientPath { company, client, window, .. }: ClientPath,
     Path(Form { format }): Path<Form>,
     Parameters(AsOf { as_of }): Parameters<AsOf>,
-) -> Result<Response, Problem> {
+) -> Result<answer::Download<Exports>, Problem> {
     let (format, kind, name) = match format.as_str() {
         "oscal" => (ExportFormat::Oscal, "application/json", "oscal.json"),
         "ocsf" => (ExportFormat::Ocsf, "application/json", "ocsf.json"),
@@ -190,6 +195,6 @@ async fn export(
         return Err(StoreError::NotFound { record: "evidence" }.into());
     }
     let bytes = packs.reader.export(&company, &client, format, (allowed.from, at)).await?;
-    let name = format!("attachment; filename=\"{client}_{name}\"");
-    Ok(([(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, name)], bytes).into_response())
+    let (media_type, name) = (kind.to_owned(), format!("{client}_{name}"));
+    Ok(answer::Download { media_type, name, etag: None, bytes, kind: PhantomData })
 }

@@ -1,6 +1,6 @@
 //! People, one by one and in pages, and what is kept of them.
 
-use crate::api::answer::{Download, Uncached};
+use crate::api::answer::{Download, MediaTypes, Uncached};
 use crate::api::views::{ConnectionAnswer, IdentityAnswer, PeoplePage, PersonAnswer, PersonHistory};
 use crate::api::{Body, ConnectionPath, Explained, Method, Parameters, PersonPath, Problem, Route, Scope, route};
 use crate::app::people::PeopleService;
@@ -12,6 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 const PRIVACY: &str = "/v1/companies/{company}/connections/{connection}/privacy";
@@ -62,6 +63,7 @@ const LARGEST_PAGE: usize = 500;
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[serde(deny_unknown_fields)]
 struct Listing {
     status: Option<PersonStatus>,
     limit: Option<usize>,
@@ -157,17 +159,24 @@ struct OfAssignment {
     assignment: Option<SatId>,
 }
 
+/// Whatever Huntress has.
+struct Any;
+
+impl MediaTypes for Any {
+    const ALL: &'static [&'static str] = &["*/*"];
+}
+
 /// Opens a person's newest certificate, of one assignment if it is named. The caller and the reason are kept.
 async fn certificate(
     State(people): State<Arc<PeopleService>>,
     PersonPath { company, connection, person, subject }: PersonPath,
     Body(OfAssignment { reason, assignment }): Body<OfAssignment>,
-) -> Result<Download, Problem> {
+) -> Result<Download<Any>, Problem> {
     let actor = Actor::api(subject);
     let who = (&actor, reason.as_str());
     let opened = people.certificate(&company, &connection, person.as_str(), assignment.as_ref(), who).await?;
-    let (media_type, sha256) = (opened.stored.content_type, opened.stored.sha256);
-    Ok(Download { media_type, name: "certificate", sha256, bytes: opened.bytes })
+    let (media_type, etag) = (opened.stored.content_type, Some(opened.stored.sha256));
+    Ok(Download { media_type, name: "certificate".to_owned(), etag, bytes: opened.bytes, kind: PhantomData })
 }
 
 /// Erases a person.

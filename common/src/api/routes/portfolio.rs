@@ -3,11 +3,10 @@
 use super::evidence::{AsOf, instant, span};
 use crate::api::cursor::{cursor, limit, place};
 use crate::api::views::ClientList;
-use crate::api::{ClientPath, CompanyPath, Explained, Method, Parameters, Problem, Route, Scope};
+use crate::api::{ClientPath, CompanyPath, Explained, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::evidence::{ClientRow, EvidenceReader, Urgency};
 use axum::Json;
 use axum::extract::State;
-use axum::routing::on;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -15,12 +14,11 @@ use std::sync::Arc;
 const CLIENTS: &str = "/v1/companies/{company}/clients";
 const CLIENT: &str = "/v1/companies/{company}/clients/{client}";
 
-pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
-    Route::new(Method::Get, CLIENTS, Scope::EvidenceRead, |method| on(method, list)),
-    Route::new(Method::Get, CLIENT, Scope::EvidenceRead, |method| on(method, get)),
-];
+pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] =
+    &[route!(Method::Get, CLIENTS, Scope::EvidenceRead, list), route!(Method::Get, CLIENT, Scope::EvidenceRead, get)];
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     #[serde(default, deserialize_with = "instant")]

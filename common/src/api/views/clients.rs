@@ -5,6 +5,7 @@ use serde::Serialize;
 
 /// Clients, worst first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ClientList {
     /// A page of them.
     pub items: Vec<ClientRow>,

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// Leaves of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogEntryList {
     /// How many leaves the log has, as far as the caller may see.
     pub size: u64,
@@ -18,6 +19,7 @@ pub struct LogEntryList {
 
 /// A leaf.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogEntryView {
     /// Its number.
     pub leaf_index: u64,
@@ -35,6 +37,7 @@ impl From<LogEntries> for LogEntryList {
 
 /// That a leaf is in a log (RFC 6962), against its newest checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogProofAnswer {
     /// The number of the leaf.
     pub leaf_index: u64,
@@ -56,6 +59,7 @@ impl From<LogProof> for LogProofAnswer {
 
 /// The key that checks checkpoints and packs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogKeyAnswer {
     /// `name+hash+base64`.
     pub key: String,

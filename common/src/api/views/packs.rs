@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// The packs of a client, the newest instant first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PackList {
     /// The packs.
     pub items: Vec<PackView>,
@@ -16,6 +17,7 @@ pub struct PackList {
 
 /// Where a pack stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PackStatus {
     /// It is being made.
@@ -28,6 +30,7 @@ pub enum PackStatus {
 
 /// A pack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PackView {
     /// Its id.
     pub id: PackId,

@@ -28,10 +28,12 @@ const READ_TOGETHER: usize = 8;
 
 /// A client at a glance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ClientRow {
     /// The client.
     pub client: ClientId,
     /// The status of each product; null where no connection measures the client by it and none has.
+    #[cfg_attr(feature = "openapi", schema(schema_with = statuses_by_product))]
     pub products: BTreeMap<Product, Option<ControlStatus>>,
     /// Critical incidents that are open; null where no evidence says so.
     pub open_critical: Option<u64>,
@@ -41,6 +43,15 @@ pub struct ClientRow {
     pub exceptions_due: usize,
     /// The worst outcome of each of the last 30 days, oldest first; null for a day without evidence.
     pub trend: Vec<Option<Outcome>>,
+}
+
+/// utoipa has no maps whose values can be null.
+#[cfg(feature = "openapi")]
+fn statuses_by_product() -> utoipa::openapi::schema::Object {
+    use utoipa::openapi::schema::{Object, ObjectBuilder, OneOfBuilder, Schema, Type};
+    let status = utoipa::openapi::Ref::from_schema_name("ControlStatus");
+    let status = OneOfBuilder::new().item(Object::with_type(Type::Null)).item(status);
+    ObjectBuilder::new().additional_properties(Some(Schema::OneOf(status.build()))).build()
 }
 
 /// The place of a client in the portfolio. Smaller is worse.

@@ -8,6 +8,7 @@ use std::fmt;
 
 /// A SHA-256 value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, format = Byte))]
 #[serde(try_from = "String", into = "String")]
 pub struct Hash(pub [u8; 32]);
 
