@@ -27,6 +27,10 @@ purity:
 test:
     bash .ci/run test
 
+# Does `serve` answer as docs/openapi.json says?
+openapi:
+    bash .ci/run openapi
+
 # Do other people's tools accept the OSCAL and OCSF exports?
 exports:
     bash .ci/run exports

@@ -23,7 +23,7 @@ pub use caller::{Caller, Claims, Window, lambda_caller};
 pub use header::{IdempotencyKey, IfNoneMatch};
 pub use once::{Once, once};
 pub use page::{escaped, page};
-pub use path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PersonPath, path_params};
+pub use path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PathParams, PersonPath, path_params};
 pub use problem::{Problem, kinds};
 pub use revision::IfMatch;
 pub(crate) use route::route;

@@ -10,7 +10,7 @@ use super::answer::{
 use super::body::{Body, Explained, Parameters};
 use super::caller::Caller;
 use super::header::{BrowserForm, BrowserQuery, IdempotencyKey, IfNoneMatch};
-use super::path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PersonPath};
+use super::path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PathParams, PersonPath};
 use super::problem::Problem;
 use super::problem::kinds::{self, Kind, Kinds};
 use super::revision::IfMatch;
@@ -113,7 +113,13 @@ impl<S> Input for State<S> {
     fn describe(_: &mut Description) {}
 }
 
-/// The parameters of a path are described from its template.
+impl<T> Input for PathParams<T> {
+    fn describe(description: &mut Description) {
+        description.problems(kinds::BAD_REQUEST);
+    }
+}
+
+/// The parameters of a path are described from its template. Beside a path of ours, which refuses what cannot be read.
 impl<T> Input for Path<T> {
     fn describe(_: &mut Description) {}
 }

@@ -58,6 +58,17 @@ pub async fn path_params<T: DeserializeOwned + Send, S: Send + Sync>(
     found.map(|Path(params)| params).map_err(|_| Problem::bad_request("the path cannot be read"))
 }
 
+/// Parts of a path that names no company.
+pub struct PathParams<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathParams<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        path_params(parts, state).await.map(Self)
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for ConnectionPath {
     type Rejection = Problem;
 

@@ -2,11 +2,10 @@
 
 use crate::api::answer::{Document, Page};
 use crate::api::views::{CredentialSchema, Health, Me};
-use crate::api::{Caller, Method, Problem, Route, route};
+use crate::api::{Caller, Method, PathParams, Problem, Route, route};
 use crate::app::evidence::EvidenceReader;
 use crate::domain::product::Product;
 use axum::Json;
-use axum::extract::Path;
 use std::sync::Arc;
 
 pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
@@ -38,7 +37,7 @@ async fn me(caller: Caller) -> Json<Me> {
 }
 
 /// What a credential of a product is made of, and the steps to one.
-async fn credential_schema(Path(product): Path<String>) -> Result<Json<CredentialSchema>, Problem> {
+async fn credential_schema(PathParams(product): PathParams<String>) -> Result<Json<CredentialSchema>, Problem> {
     let product = Product::parse(&product).ok_or_else(|| Problem::not_found("product"))?;
     Ok(Json(CredentialSchema::of(product)))
 }
