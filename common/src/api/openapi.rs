@@ -19,6 +19,7 @@ use super::routes;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use utoipa::openapi::content::ContentBuilder;
@@ -346,6 +347,46 @@ impl<A: Output, T: ToSchema> Output for Pending<A, T> {
     }
 }
 
+/// A status with a body is 201: what was made has no address of its own.
+impl<T: ToSchema> Output for (StatusCode, Json<T>) {
+    fn describe(description: &mut Description) {
+        Json::<T>::describe(description);
+        description.instead_of_ok(201, "Made.");
+    }
+}
+
+/// Answers that are described as objects, without their fields.
+macro_rules! objects {
+    ($($answer:ty = $name:literal),* $(,)?) => {
+        $(
+            impl PartialSchema for $answer {
+                fn schema() -> RefOr<Schema> {
+                    RefOr::T(Object::with_type(Type::Object).into())
+                }
+            }
+
+            impl ToSchema for $answer {
+                fn name() -> Cow<'static, str> {
+                    Cow::Borrowed($name)
+                }
+            }
+        )*
+    };
+}
+
+objects! {
+    super::views::ClientPolicyView = "ClientPolicy",
+    super::views::ExceptionList = "ExceptionList",
+    super::views::PolicyList = "PolicyList",
+    super::views::PolicyView = "Policy",
+    crate::app::decisions::ExceptionView = "Exception",
+    crate::app::evidence::ExplainedEvidence = "ExplainedEvidence",
+    crate::app::evidence::ForecastAnswer = "TrainingForecast",
+    crate::app::evidence::WhatIfAnswer = "WhatIf",
+    crate::domain::decisions::Attestation = "Attestation",
+    crate::domain::window::AuditWindow = "AuditWindow",
+}
+
 /// A handler, all of whose inputs and whose output are described.
 pub trait Described<Inputs> {
     /// Describes them.
@@ -615,6 +656,10 @@ fn parameter(name: &str, path: &str) -> Option<Parameter> {
         "run" => ("One sync of one connection.", ID),
         "id" => ("What was made, by the id that its answer has.", ID),
         "person" => ("A person, by the hash that stands for them.", "^[0-9a-f]{32}$"),
+        "rule" => ("A rule of a policy, or a metric.", "^[A-Za-z0-9._-]{1,128}$"),
+        "name" => ("A policy.", ID),
+        "version" => ("A version of it.", "^[0-9]+(\\.[0-9]+)*$"),
+        "key" => ("What is attested.", ID),
         "pack" => ("A pack, by the id that it was given when it was asked for.", ID),
         "format" => ("What the export is for.", "^(oscal|ocsf|csv)$"),
         "product" => ("The product.", "^huntress-(edr|sat)$"),

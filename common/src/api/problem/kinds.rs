@@ -62,6 +62,14 @@ kinds! {
     COOLING_DOWN = [429 "cooling_down"];
     /// A token that cannot be.
     REFUSED_TOKEN = [422 "refused_token"];
+    /// A policy or a limit that cannot be.
+    REFUSED_POLICY = [422 "refused_policy"];
+    /// An exception that cannot be, or not be decided so.
+    REFUSED_EXCEPTION = [422 "refused_exception"];
+    /// An attestation that cannot be.
+    REFUSED_ATTESTATION = [422 "refused_attestation"];
+    /// The evidence is older than facts are.
+    NO_FACTS = [422 "no_facts"];
     /// Days that a pack cannot be of.
     WINDOW_REFUSED = [422 "window_refused"];
     /// No log has an entry of those days.

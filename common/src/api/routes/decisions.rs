@@ -2,7 +2,7 @@
 
 use super::evidence::{instant, span};
 use crate::api::views::{ClientPolicyView, ExceptionList, PolicyList, PolicyView};
-use crate::api::{Body, ClientPath, CompanyWidePath, Explained, Method, Parameters, Problem, Route, Scope};
+use crate::api::{Body, ClientPath, CompanyWidePath, Explained, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::decisions::{Decisions, ExceptionSpec, ExceptionView};
 use crate::domain::calendar::end_of;
 use crate::domain::decisions::{
@@ -14,7 +14,6 @@ use crate::domain::time::parse;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::on;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Deserializer};
 use std::sync::Arc;
@@ -29,21 +28,22 @@ const REVOKE: &str = "/v1/companies/{company}/clients/{client}/exceptions/{id}/r
 const ATTESTATION: &str = "/v1/companies/{company}/clients/{client}/attestations/{key}";
 
 pub(super) const ROUTES: &[Route<Arc<Decisions>>] = &[
-    Route::new(Method::Get, POLICIES, Scope::EvidenceRead, |method| on(method, policies)),
-    Route::new(Method::Get, POLICY_VERSION, Scope::EvidenceRead, |method| on(method, policy_version)),
-    Route::new(Method::Put, POLICY_VERSION, Scope::PolicyWrite, |method| on(method, import)),
-    Route::new(Method::Get, POLICY, Scope::EvidenceRead, |method| on(method, in_force)),
-    Route::new(Method::Put, POLICY, Scope::PolicyWrite, |method| on(method, choose)),
-    Route::new(Method::Get, EXCEPTIONS, Scope::EvidenceRead, |method| on(method, exceptions)),
-    Route::new(Method::Post, EXCEPTIONS, Scope::ExceptionsPropose, |method| on(method, propose)),
-    Route::new(Method::Post, APPROVE, Scope::ExceptionsApprove, |method| on(method, approve)),
-    Route::new(Method::Post, REJECT, Scope::ExceptionsApprove, |method| on(method, reject)),
-    Route::new(Method::Post, REVOKE, Scope::ExceptionsApprove, |method| on(method, revoke)),
-    Route::new(Method::Get, ATTESTATION, Scope::EvidenceRead, |method| on(method, attestation)),
-    Route::new(Method::Put, ATTESTATION, Scope::PolicyWrite, |method| on(method, attest)),
+    route!(Method::Get, POLICIES, Scope::EvidenceRead, policies),
+    route!(Method::Get, POLICY_VERSION, Scope::EvidenceRead, policy_version, fails: [NOT_FOUND]),
+    route!(Method::Put, POLICY_VERSION, Scope::PolicyWrite, import, fails: [CONFLICT, REFUSED_POLICY]),
+    route!(Method::Get, POLICY, Scope::EvidenceRead, in_force),
+    route!(Method::Put, POLICY, Scope::PolicyWrite, choose, fails: [CONFLICT, REFUSED_POLICY]),
+    route!(Method::Get, EXCEPTIONS, Scope::EvidenceRead, exceptions),
+    route!(Method::Post, EXCEPTIONS, Scope::ExceptionsPropose, propose, fails: [CONFLICT, REFUSED_EXCEPTION]),
+    route!(Method::Post, APPROVE, Scope::ExceptionsApprove, approve, fails: [CONFLICT, REFUSED_EXCEPTION]),
+    route!(Method::Post, REJECT, Scope::ExceptionsApprove, reject, fails: [CONFLICT, REFUSED_EXCEPTION]),
+    route!(Method::Post, REVOKE, Scope::ExceptionsApprove, revoke, fails: [CONFLICT, REFUSED_EXCEPTION]),
+    route!(Method::Get, ATTESTATION, Scope::EvidenceRead, attestation),
+    route!(Method::Put, ATTESTATION, Scope::PolicyWrite, attest, fails: [CONFLICT, REFUSED_ATTESTATION]),
 ];
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct AsOf {
     #[serde(default, deserialize_with = "instant")]
@@ -117,10 +117,12 @@ async fn in_force(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct Choice {
     policy: String,
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     version: Option<PolicyVersion>,
 }
 
@@ -148,6 +150,7 @@ async fn exceptions(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct NewException {
     #[serde(default)]
@@ -160,6 +163,7 @@ struct NewException {
     #[serde(default)]
     from: Option<DateTime<Utc>>,
     #[serde(deserialize_with = "until")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     until: DateTime<Utc>,
     #[serde(default)]
     link: Option<String>,
@@ -260,12 +264,15 @@ async fn attestation(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct NewAttestation {
+    #[cfg_attr(feature = "openapi", schema(value_type = f64))]
     value: serde_json::Number,
     source: String,
     dated: NaiveDate,
     #[serde(deserialize_with = "until")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     until: DateTime<Utc>,
 }
 

@@ -1,13 +1,12 @@
 //! What is asked of facts that are there: how a number came about, what other limits would say, what becomes of a number, and the audit window.
 
 use super::evidence::{instant, span};
-use crate::api::{Body, ClientPath, Explained, Method, Parameters, Problem, Route, Scope};
+use crate::api::{Body, ClientPath, Explained, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::evidence::{EvidenceReader, ExplainedEvidence, ForecastAnswer, WhatIf, WhatIfAnswer};
 use crate::domain::policy::{LimitChanges, Policy};
 use crate::domain::window::AuditWindow;
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::routing::on;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -18,13 +17,14 @@ const FORECAST: &str = "/v1/companies/{company}/clients/{client}/forecast-traini
 const WINDOW: &str = "/v1/companies/{company}/clients/{client}/window";
 
 pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
-    Route::new(Method::Get, EXPLAIN, Scope::EvidenceRead, |method| on(method, explain)),
-    Route::new(Method::Post, WHAT_IF, Scope::EvidenceRead, |method| on(method, what_if)),
-    Route::new(Method::Get, FORECAST, Scope::EvidenceRead, |method| on(method, forecast)),
-    Route::new(Method::Get, WINDOW, Scope::EvidenceRead, |method| on(method, window)),
+    route!(Method::Get, EXPLAIN, Scope::EvidenceRead, explain, fails: [NO_FACTS, REFUSED_POLICY]),
+    route!(Method::Post, WHAT_IF, Scope::EvidenceRead, what_if, fails: [NO_FACTS, WINDOW_REFUSED, REFUSED_SETTING, REFUSED_POLICY]),
+    route!(Method::Get, FORECAST, Scope::EvidenceRead, forecast, fails: [NO_FACTS]),
+    route!(Method::Get, WINDOW, Scope::EvidenceRead, window, fails: [WINDOW_REFUSED]),
 ];
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct AsOf {
     #[serde(default, deserialize_with = "instant")]
@@ -52,11 +52,14 @@ async fn explain(
 
 /// What is tried out. Nothing is stored, so it is for who may read.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct Tried {
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     policy: Option<serde_json::Value>,
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     set: LimitChanges,
     #[serde(default)]
     online_within_hours: Option<u32>,
@@ -97,6 +100,7 @@ async fn forecast(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 struct Bounds {
     from: NaiveDate,
