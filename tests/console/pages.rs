@@ -55,7 +55,7 @@ async fn without_a_connection_the_way_to_one_is_shown() {
 async fn the_portfolio_shows_the_worst_first_and_what_is_no_clients() {
     let world = World::new().await;
     let page = world.browser("admin").await.open("/").await;
-    page.has("organizations of <bdi>edr</bdi> are no client's").has("class=\"spark\"").has("not connected");
+    page.has("organizations of <bdi>edr</bdi> are no client's").has("<svg><path d=").has("not connected");
     page.has("2 clients, worst first");
     // Who sees some clients only sees no organization of others.
     let page = world.browser("auditor").await.open("/").await;

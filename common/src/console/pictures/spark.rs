@@ -18,7 +18,6 @@ fn height(outcome: Option<Outcome>) -> Option<i8> {
 /// than it must: a stretch of equal days is one stroke, and the row beside it has the words.
 #[must_use]
 pub fn spark(outcomes: &[Option<Outcome>]) -> String {
-    let width = outcomes.len() * 2;
     let mut path = String::new();
     let mut at: Option<i8> = None;
     let mut day = 0;
@@ -33,7 +32,7 @@ pub fn spark(outcomes: &[Option<Outcome>]) -> String {
         at = next;
         day += days.len();
     }
-    format!(r#"<svg class="spark" viewBox="0 0 {width} 12" aria-hidden="true"><path d="{path}"/></svg>"#)
+    format!(r#"<svg><path d="{path}"/></svg>"#)
 }
 
 #[cfg(test)]
