@@ -40,7 +40,7 @@ impl Strip {
         let months = month_of(last.day) - month_of(first.day) + 1;
         let (width, height) = (LEFT + 31 * CELL + 4, 18 + months * (CELL + 3));
         let mut svg = format!(
-            r#"<svg class="picture" viewBox="0 0 {width} {height}" role="img" aria-label="{}">"#,
+            r#"<svg class="picture" viewBox="0 0 {width} {height}" role="group" aria-label="{}">"#,
             escaped(&self.caption)
         );
         // Writing to a string cannot fail.

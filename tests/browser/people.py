@@ -1,0 +1,126 @@
+"""The paths of four people through the console, from their first visit to their goal; and what nobody may do."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+from datetime import datetime, timedelta, timezone
+
+# What the table of pages has, and a link must lead to.
+MUST_BE_LINKED = [
+    "/", "/clients/*", "/clients/*/controls", "/clients/*/window", "/clients/*/findings", "/clients/*/what-if", "/clients/*/training",
+    "/clients/*/evidence/*/*", "/integrations", "/integrations/*", "/runs", "/exceptions", "/audit-log", "/packs", "/settings",
+]
+
+
+def api(served, method, path, body=None, token=None):
+    """A call of the API: the status and the answer."""
+    request = urllib.request.Request(
+        served.url + path, method=method, data=None if body is None else json.dumps(body).encode(),
+        headers={"authorization": f"Bearer {token or served.token()}", "content-type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            text = answer.read()
+            return answer.status, json.loads(text) if text else None
+    except urllib.error.HTTPError as error:
+        text = error.read()
+        return error.code, json.loads(text) if text else None
+
+
+def company_of(served):
+    return api(served, "GET", "/v1/me")[1]["companies"][0]
+
+
+def token(served, name, role, **more):
+    """A token of a role, which the page of logging in takes."""
+    status, made = api(served, "POST", f"/v1/companies/{company_of(served)}/tokens", {"name": name, "role": role, "expires_in_days": 1, **more})
+    if status not in (200, 201):
+        raise SystemExit(f"no token of the role {role}: {status} {made}")
+    return made["token"]
+
+
+def sign_in_by_token(looker, secret):
+    looker.page.goto(looker.served.url + "/login")
+    looker.page.get_by_label("Token").fill(secret)
+    looker.page.get_by_role("button", name=re.compile("sign in", re.I)).click()
+    looker.without.add_cookies(looker.with_scripts.cookies())
+
+
+def walk(browser, served, Looker, failures):
+    auditor(browser, served, Looker, failures)
+    reviewer(browser, served, Looker, failures)
+    forgeries(browser, served, Looker, failures)
+
+
+def auditor(browser, served, Looker, failures):
+    """Window, evidence, packs, audit log of own clients, and nothing else."""
+    company = company_of(served)
+    clients = [row["client"] for row in api(served, "GET", f"/v1/companies/{company}/clients")[1]["items"]]
+    own, foreign = clients[0], clients[-1]
+    failures.expect(own != foreign, "auditor", "the demonstration has one client only")
+    today = datetime.now(timezone.utc).date()
+    window = {"from": (today - timedelta(days=30)).isoformat(), "to": today.isoformat()}
+    looker = Looker(browser, served, failures)
+    sign_in_by_token(looker, token(served, "auditor", "auditor", clients=[own], **window))
+    kinds = looker.follow_all(f"/clients/{own}/window")
+    print(f"auditor: {sorted(kinds)}")
+    for page in ("/clients/*/window", "/clients/*/evidence/*/*", "/packs", "/audit-log"):
+        failures.expect(page in kinds, "auditor", f"no link leads to {page}")
+    for page in ("/integrations", "/settings", "/runs"):
+        failures.expect(page not in kinds, "auditor", f"a link leads to {page}")
+        looker.open(page, 403)
+    looker.open(f"/clients/{foreign}", 404)
+    looker.open(f"/clients/{foreign}/window", 404)
+    for path in ("/", "/packs", "/audit-log"):
+        _, text = looker.open(path)
+        failures.expect(foreign not in text, f"auditor {path}", f"another's client {foreign} is shown")
+    looker.close()
+
+
+def reviewer(browser, served, Looker, failures):
+    """Reads, and finds no form that changes anything."""
+    looker = Looker(browser, served, failures)
+    sign_in_by_token(looker, token(served, "reviewer", "access-reviewer"))
+    looker.follow_all("/")
+    for path in ("/integrations", "/exceptions", "/settings"):
+        looker.page.goto(served.url + path)
+        forms = looker.page.eval_on_selector_all("main form[method=post]", "all => all.map(one => one.action)")
+        allowed = [action for action in forms if re.search(r"/packs|/logout|/company", action)]
+        failures.expect(forms == allowed, f"reviewer {path}", f"forms that change something: {forms}")
+    looker.close()
+
+
+def forgeries(browser, served, Looker, failures):
+    """What is refused, with a page that says what to do."""
+    looker = Looker(browser, served, failures)
+    request = looker.with_scripts.request
+    signed_out = request.get(served.url + "/settings", max_redirects=0)
+    failures.expect(signed_out.status in (303, 401), "/settings", f"signed out: status {signed_out.status}")
+    sign_in_by_token(looker, served.token())
+    for path in ("/exceptions", "/logout"):
+        other = request.post(served.url + path, headers={"origin": "https://elsewhere.example"}, form={"form_token": "x"})
+        failures.expect(other.status == 403, path, f"a form of another origin: status {other.status}")
+        forged = request.post(served.url + path, headers={"origin": served.url}, form={"form_token": "forged"})
+        failures.expect(forged.status == 403, path, f"a forged form: status {forged.status}")
+    host = request.get(served.url + "/", headers={"host": "elsewhere.example"})
+    failures.expect(host.status in (400, 403, 421), "/", f"a foreign host: status {host.status}")
+    used = request.get(served.url + "/login/used-or-never-made")
+    failures.expect(used.status in (401, 403, 410), "/login/…", f"a used link: status {used.status}")
+    looker.page.goto(served.url + "/")
+    looker.page.get_by_role("button", name="Sign out").click()
+    after = request.get(served.url + "/settings", max_redirects=0)
+    failures.expect(after.status in (303, 401), "/settings", f"after signing out: status {after.status}")
+    looker.close()
+
+
+def first_visit(browser, served, Looker, failures):
+    """A compliance engineer without a connection is led to connecting one; every page without evidence says so."""
+    looker = Looker(browser, served, failures)
+    looker.sign_in(served.link())
+    body, text = looker.open("/")
+    failures.expect(re.search(r"connect", text, re.I), "/", "a first visit does not lead to connecting")
+    kinds = looker.follow_all("/")
+    failures.expect("/integrations" in kinds, "first visit", "no link leads to the integrations")
+    print(f"first visit: {sorted(kinds)}")
+    looker.close()
