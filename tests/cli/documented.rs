@@ -19,7 +19,7 @@ struct Demo {
 impl Demo {
     fn start(folder: &TempDir) -> Self {
         let log = File::create(folder.path().join("serve.log")).unwrap();
-        let mut command = bare(folder.path(), &["serve", "--demo", "--listen", "127.0.0.1:0"]);
+        let mut command = bare(folder.path(), &["serve", "--demo", "--listen", "127.0.0.1:0", "--sync-cool-down", "0"]);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let line = lines.find(|line| line.starts_with("listening on "));

@@ -92,7 +92,8 @@ impl Home {
     fn start(&self) -> Server {
         let log = self.folder.path().join("log");
         let log = File::options().create(true).append(true).open(log).unwrap();
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--workers", "4"]);
+        let mut command =
+            self.command(&["serve", "--listen", "127.0.0.1:0", "--workers", "4", "--sync-cool-down", "0"]);
         Server { child: command.stdout(Stdio::piped()).stderr(log).spawn().unwrap() }
     }
 

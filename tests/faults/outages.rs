@@ -49,6 +49,7 @@ async fn played(
 
 /// An outage of each of these services from each call on that the clean run makes: throttled and denied in turn, or both with as many seeds as the nightly
 /// run plays.
+#[expect(clippy::print_stdout, reason = "the figure that the test is about")]
 async fn every_step(scene: (Scene, bool), services: &[AwsService]) {
     let mut harness = Harness::open().await;
     let (clean, calls) = played(&mut harness, scene, None).await.unwrap();

@@ -107,9 +107,8 @@ impl Site {
         let started = self.start_as("admin", id, json!({})).await;
         assert_eq!(started.status, 200, "{started:?}");
         let cookie = started.headers["set-cookie"].to_str().unwrap().to_owned();
-        for attribute in ["; Path=/oauth/huntress; Max-Age=600; HttpOnly; Secure; SameSite=Lax"] {
-            assert!(cookie.ends_with(attribute), "{cookie}");
-        }
+        let attributes = "; Path=/oauth/huntress; Max-Age=600; HttpOnly; Secure; SameSite=Lax";
+        assert!(cookie.ends_with(attributes), "{cookie}");
         let cookie = cookie.split(';').next().unwrap().to_owned();
         Sent { address: started.json()["authorize_url"].as_str().unwrap().to_owned(), cookie }
     }

@@ -443,9 +443,9 @@ async fn a_pack_has_the_audit_events_of_its_client_cut_to_it() {
     let told: Vec<serde_json::Value> =
         files["audit/events.jsonl"].lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let actions: Vec<&str> = told.iter().map(|event| event["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["mapping.changed", "connection.paused"]);
-    assert_eq!(told[0]["after"]["clients"], serde_json::json!({"1": "client-a"}));
-    assert_eq!(told[1]["reason"], serde_json::Value::Null);
+    assert_eq!(actions, ["policy.chosen", "mapping.changed", "connection.paused"]);
+    assert_eq!(told[1]["after"]["clients"], serde_json::json!({"1": "client-a"}));
+    assert_eq!(told[2]["reason"], serde_json::Value::Null);
     assert!(files["csv/audit-log.csv"].contains("mapping.changed,edr"), "{}", files["csv/audit-log.csv"]);
     for (path, text) in &files {
         assert!(!text.contains("client-b"), "{path} names another client");

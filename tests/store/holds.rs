@@ -24,7 +24,7 @@ async fn prepared(engine: &Engine) -> (Store, Holds) {
 async fn ends(engine: &Engine, at: DateTime<Utc>) -> BTreeMap<String, (usize, usize)> {
     let mut ends: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for item in engine.client().scan().table_name(TABLE).send().await.unwrap().items.unwrap() {
-        let pk = item["pk"].as_s().unwrap();
+        let pk = item.get("pk").unwrap().as_s().unwrap();
         let Some(owner) = pk.strip_prefix("EVIDENCE#msp-acme#") else { continue };
         let (ending, staying) = ends.entry(owner.to_owned()).or_default();
         match item.get("expires_at") {

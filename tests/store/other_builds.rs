@@ -66,7 +66,7 @@ impl World {
         let sha256: String = Sha256::digest(state).iter().map(|byte| format!("{byte:02x}")).collect();
         let mut changed = 0;
         for mut item in items {
-            let sk = item["sk"].as_s().unwrap().clone();
+            let sk = item.get("sk").unwrap().as_s().unwrap().clone();
             if sk.starts_with("CHECKPOINT#") {
                 item.insert("body".to_owned(), AttributeValue::B(Blob::new(state)));
             } else if sk == "ACTIVE" {

@@ -42,6 +42,10 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if serde_json::from_slice::<Strict>(body).is_err() {
         return Err(Problem::bad_request("the body must be JSON, with no key twice in one object"));
     }
+    // A list would pass for an object whose fields it has in their order.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Problem::bad_request("the body must be a JSON object"));
+    }
     let mut parser = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut parser).map_err(|error| {
         let path = text::name(&error.path().to_string()).unwrap_or_default();
@@ -157,6 +161,7 @@ mod tests {
             ("", "must be JSON"),
             ("\u{feff}{}", "must be JSON"),
             (r#"{"name": "x"} {"#, "must be JSON"),
+            (r#" ["x", [1]]"#, "must be a JSON object"),
         ] {
             let problem = serde_json::to_value(parse::<Wanted>(body.as_bytes()).unwrap_err()).unwrap();
             let detail = problem["detail"].as_str().unwrap();

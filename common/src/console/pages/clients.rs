@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn five_hundred_clients_are_one_page_of_less_than_150_kilobytes() {
-        let outcome = |number: usize| if number % 7 == 0 { Outcome::Fail } else { Outcome::Pass };
+        let outcome = |number: usize| if number.is_multiple_of(7) { Outcome::Fail } else { Outcome::Pass };
         let client = |number: usize| ClientRow {
             client: ClientId::parse(format!("client-{number:04}-name")).unwrap(),
             products: [(Product::Edr, Some(status(outcome(number)))), (Product::Sat, Some(status(Outcome::Warning)))]
