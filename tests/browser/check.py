@@ -197,9 +197,10 @@ class Looker:
 
     def follow_all(self, first):
         """Every page that a link leads to, breadth first; of each kind the first is examined, the next few are opened."""
-        waiting, met, kinds = [first], {first}, {}
+        waiting, met, kinds = [(first, "")], {first}, {}
         while waiting and sum(kinds.values()) < MOST_PAGES:
-            path = waiting.pop(0)
+            path, linked_from = waiting.pop(0)
+            known = len(self.failures)
             seen = kinds.get(kind(path), 0)
             if seen > SAME_KIND:
                 continue
@@ -214,11 +215,13 @@ class Looker:
                 self.examine(path)
             else:
                 self.open(path)
+            if len(self.failures) > known and linked_from:
+                print(f"        linked from {linked_from}", flush=True)
             for link in self.links():
                 link = link if link.startswith("/") else urlsplit(path).path + link
                 if link not in met:
                     met.add(link)
-                    waiting.append(link)
+                    waiting.append((link, path))
         return kinds
 
     def largest_paint(self, path):

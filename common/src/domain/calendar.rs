@@ -49,6 +49,22 @@ pub fn end_of(day: NaiveDate) -> DateTime<Utc> {
     day.succ_opt().map_or(DateTime::<Utc>::MAX_UTC, start_of)
 }
 
+/// The first day that lies wholly at or after an instant: who may see what is from then on sees no part of the day before.
+///
+/// ```
+/// use common::domain::{calendar::first_day_from, time::parse};
+/// let first = |at| first_day_from(parse(at).unwrap()).to_string();
+/// // Midnight there is 04:00 in universal time.
+/// assert_eq!(first("2026-10-28T04:00:00Z"), "2026-10-28");
+/// assert_eq!(first("2026-10-28T00:00:00Z"), "2026-10-28");
+/// assert_eq!(first("2026-10-28T04:00:01Z"), "2026-10-29");
+/// ```
+#[must_use]
+pub fn first_day_from(instant: DateTime<Utc>) -> NaiveDate {
+    let day = day_of(instant);
+    if start_of(day) < instant { day.succ_opt().unwrap_or(day) } else { day }
+}
+
 /// The daily tick of a day.
 #[must_use]
 pub fn tick_of(day: NaiveDate) -> DateTime<Utc> {

@@ -3,7 +3,7 @@
 use super::status::verdicts_of;
 use super::{EvidenceError, EvidenceReader, Span};
 use crate::app::decisions::sorted;
-use crate::domain::calendar::day_of;
+use crate::domain::calendar::{day_of, first_day_from};
 use crate::domain::decisions::Exception;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::policy::{Outcome, PolicyRef, Verdict};
@@ -57,7 +57,7 @@ impl EvidenceReader {
         if span == Span::ALL {
             return self.window(company, client, (from, to), at).await;
         }
-        let days = (from.max(day_of(span.from)), to.min(day_of(span.to)));
+        let days = (from.max(first_day_from(span.from)), to.min(day_of(span.to)));
         let at = span.until(at).to.min(self.clock.now());
         self.window(company, client, days, Some(at)).await
     }

@@ -6,7 +6,7 @@ use crate::app::evidence::{EvidenceError, Span, WindowError};
 use crate::console::layout::{At, Frame, State as Mark, kind_of};
 use crate::console::pictures::{Cell, Picture, Strip};
 use crate::console::{ClientViewer, Console, html, words};
-use crate::domain::calendar::{ZONE, day_of, days_after};
+use crate::domain::calendar::{ZONE, day_of, days_after, first_day_from};
 use crate::domain::id::{ClientId, ConnectionId};
 use crate::domain::policy::Outcome;
 use crate::domain::window::{AuditWindow, NoEvidence, WindowRow};
@@ -128,7 +128,7 @@ fn asked(wanted: &Wanted, span: Span, today: NaiveDate) -> Asked {
     let wrong = from.as_ref().err().or(to.as_ref().err()).cloned();
     // What a viewer is bound to begins and ends where it does.
     let (first, last) = (
-        (span.from > Span::ALL.from).then(|| day_of(span.from)),
+        (span.from > Span::ALL.from).then(|| first_day_from(span.from)),
         if span.to < Span::ALL.to { day_of(span.to).min(today) } else { today },
     );
     let to = to.ok().flatten().unwrap_or(last);
@@ -353,7 +353,7 @@ mod tests {
         let span = Span { from: parse("2026-02-01T12:00:00Z").unwrap(), to: parse("2026-02-10T12:00:00Z").unwrap() };
         assert_eq!(
             told(asked(&wanted(Some("2020-01-01"), Some("2026-03-22")), span, today)),
-            ("2026-02-01".into(), "2026-02-10".into(), false)
+            ("2026-02-02".into(), "2026-02-10".into(), false)
         );
     }
 
