@@ -35,6 +35,10 @@ openapi:
 exports:
     bash .ci/run exports
 
+# The console in Chromium: accessibility, keyboard, scripts off, narrow, printed, and the paths of people
+browser:
+    bash .ci/run browser
+
 # Ten thousand seeds of trouble, 200 kills, and a proxy that loses answers
 faults:
     bash .ci/run faults

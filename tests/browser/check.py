@@ -94,6 +94,7 @@ class Looker:
         self.with_scripts = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
         self.with_scripts.add_init_script(f"({SEEN})()")
         self.without = browser.new_context(viewport={"width": 1280, "height": 900}, java_script_enabled=False)
+        self.small = browser.new_context(viewport={"width": 1000, "height": 720}, device_scale_factor=0.7)
         self.messages = []
         self.page = self.with_scripts.new_page()
         self.page.on("console", lambda message: self.messages.append(message.text))
@@ -109,6 +110,7 @@ class Looker:
     def close(self):
         self.with_scripts.close()
         self.without.close()
+        self.small.close()
 
     def open(self, path, status=200):
         """Opens a page and looks at what holds for all of them. The answer's bytes."""
@@ -145,11 +147,13 @@ class Looker:
         self.printed(path)
         if re.fullmatch(r"/clients/[^/?]+", path):
             self.failures.expect(len(body) < LARGEST_CLIENT_PAGE, path, f"{len(body)} bytes of HTML")
-        if self.pictures and "?" not in name:
-            self.page.set_viewport_size({"width": 1100, "height": 800})
-            file = name.strip("/").replace("/*", "").replace("/", "-") or "clients"
-            self.page.screenshot(path=self.pictures / f"{file}.png", full_page=False, scale="css")
-            self.page.set_viewport_size({"width": 1280, "height": 900})
+        if self.pictures and "?" not in name and status == 200:
+            file = name.strip("/").replace("clients/*", "client").replace("integrations/*", "integration").replace("/*", "").replace("/", "-") or "clients"
+            self.small.add_cookies(self.with_scripts.cookies())
+            shown = self.small.new_page()
+            shown.goto(self.served.url + path)
+            shown.screenshot(path=self.pictures / f"{file}.png")
+            shown.close()
         print(f"  {name}: {len(body)} bytes", flush=True)
 
     def scripts_off(self, path, text):

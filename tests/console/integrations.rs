@@ -1,6 +1,7 @@
 //! Connecting from a page, and what is done with a connection there.
 
 use super::world::{Browser, Page, World, company};
+use common::app::connections::{ExpiryChange, SettingsChange};
 use common::domain::id::ConnectionId;
 use reqwest::StatusCode;
 use simulator::{API_KEY, API_SECRET};
@@ -140,4 +141,33 @@ async fn a_connection_is_paused_resumed_synced_and_taken_away() {
     let reader = world.browser("access-reviewer").await.open("/integrations/sat").await;
     reader.has_not("Sync now</button>").has_not("Disconnect");
     reader.has("How it is set up");
+}
+
+#[tokio::test]
+async fn without_a_client_of_oauth_nobody_is_sent_to_huntress() {
+    let world = World::empty().await;
+    let browser = world.browser("admin").await;
+    browser.open("/integrations").await.has_not("Connect by agreeing at Huntress");
+    let form = [("id", "sat"), ("client", "client-c"), ("clientSecret", SECRET)];
+    let refused = browser.post("/integrations/redirect", &form).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    refused.has("oauth_not_configured").has_not(SECRET);
+}
+
+#[tokio::test]
+async fn the_end_of_a_credential_is_told_before_it_comes() {
+    let world = World::new().await;
+    let browser = world.browser("admin").await;
+    browser.open("/integrations/edr").await.has_not("<dt>Credential</dt>");
+    let id = ConnectionId::parse("edr").unwrap();
+    let actor = common::domain::audit::Actor::cli("somebody");
+    for (days, said) in [(60, "good"), (7, "ends soon: replace it")] {
+        let at = common::clock::Clock::now(&world.clock) + chrono::TimeDelta::days(days);
+        let change = SettingsChange { expires_at: Some(ExpiryChange::At(at)), ..Default::default() };
+        world.console.connections.change_settings(&company(), &id, change, None, &actor).await.unwrap();
+        browser.open("/integrations/edr").await.has("<dt>Credential</dt>").has(said);
+    }
+    world.clock.move_to(common::clock::Clock::now(&world.clock) + chrono::TimeDelta::days(8));
+    // The session of before has ended, too.
+    world.browser("admin").await.open("/integrations/edr").await.has("has ended: replace it");
 }

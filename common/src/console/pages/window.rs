@@ -240,7 +240,13 @@ fn totals(window: &AuditWindow) -> Vec<(String, String)> {
     for (outcome, rows) in &totals.outcomes {
         told.push((format!("Days that say {outcome}, over all connections"), rows.to_string()));
     }
-    told.push(("Longest gap".to_owned(), format!("{} days", totals.longest_gap_days)));
+    told.push((
+        "Longest gap".to_owned(),
+        match totals.longest_gap_days {
+            1 => "1 day".to_owned(),
+            days => format!("{days} days"),
+        },
+    ));
     told.push(("Days under an exception".to_owned(), totals.exception_days.to_string()));
     told.push(("Policies".to_owned(), totals.policies.join(", ")));
     if totals.unlogged_days > 0 {

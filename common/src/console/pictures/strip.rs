@@ -73,10 +73,16 @@ impl Strip {
                 None => counts.push((cell.letter, &cell.text, 1)),
             }
         }
-        let told: Vec<String> =
-            counts.iter().map(|(letter, text, count)| format!("{letter} {} on {count} days", short(text))).collect();
-        format!("{} days: {}.", self.cells.len(), told.join("; "))
+        let told: Vec<String> = counts
+            .iter()
+            .map(|(letter, text, count)| format!("{letter} {} on {}", short(text), days(*count)))
+            .collect();
+        format!("{}: {}.", days(self.cells.len()), told.join("; "))
     }
+}
+
+fn days(count: usize) -> String {
+    if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
 }
 
 /// The part of a text that tells its kind.
@@ -140,7 +146,7 @@ mod tests {
         assert_eq!(picture.svg.matches("<rect class=\"k ").count(), 4);
         assert_eq!(picture.svg.matches("url(#hatch)").count(), 1);
         assert!(picture.svg.contains("2026-02-28: failed: &lt;the sync&gt;") && picture.svg.contains(">2026-03<"));
-        assert_eq!(picture.summary, "4 days: P pass on 3 days; ! failed on 1 days.");
+        assert_eq!(picture.summary, "4 days: P pass on 3 days; ! failed on 1 day.");
         assert_eq!(Strip { caption: String::new(), cells: Vec::new() }.picture(), None);
     }
 }

@@ -312,13 +312,16 @@ impl<'a> KnownConnection<'a> {
             RunEnd::Evidence { .. } => None,
         });
         let taken = ticks.on(day);
+        // Somebody may pause between the time that a tick is for and the moment that it is taken: then that tick, too, passes the connection over.
+        let handled = taken.map(|taken| taken.handled);
+        let is_paused = |pause: &Period| pause.contains(tick) || handled.is_some_and(|handled| pause.contains(handled));
         let reason = if self.history.connected_at > tick && runs.is_empty() {
             NoEvidence::BeforeConnection
         } else if lies_in(&self.history.disconnections) {
             NoEvidence::Disconnected
         } else if at < tick {
             NoEvidence::NotYet
-        } else if lies_in(&self.history.pauses) {
+        } else if self.history.pauses.iter().any(is_paused) {
             NoEvidence::Paused
         } else if failed.is_some() {
             return (NoEvidence::Failed, failed);

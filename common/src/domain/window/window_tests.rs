@@ -91,6 +91,13 @@ fn each_reason_holds_where_it_should() {
             true,
             Unexplained,
         ),
+        // The tick is taken half a minute after the time that it is for.
+        (ConnectionHistory { pauses: vec![period(tick + TimeDelta::seconds(2), None)], ..idle.clone() }, true, Paused),
+        (
+            ConnectionHistory { pauses: vec![period(tick + TimeDelta::seconds(31), None)], ..idle.clone() },
+            true,
+            Unexplained,
+        ),
         (history(vec![run("r", noon(), 1, failure(FailureCode::Malformed))]), false, Failed),
         (history(vec![run("r", noon(), 1, not_mapped())]), true, NotMapped),
         (idle.clone(), false, NoTick),

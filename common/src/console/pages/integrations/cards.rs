@@ -3,8 +3,10 @@
 use super::credential::{Part, parts, typed};
 use super::shown::{ConnectionCard, Trouble};
 use crate::api::Problem;
-use crate::app::connections::{Check, ConnectionError};
-use crate::console::layout::{Frame, product};
+use crate::api::routes::set_cookie;
+use crate::app::connections::{Check, ConnectionError, RedirectError, RedirectWish};
+use crate::aws::secrets::oauth_client::OauthClient;
+use crate::console::layout::{At, Frame, product};
 use crate::console::{Console, Fields, SignedForm, Viewer, html, see_other};
 use crate::domain::audit::Actor;
 use crate::domain::connection::Connection;
@@ -16,6 +18,7 @@ use crate::domain::sat::id::SatId;
 use crate::domain::text::pasted;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -45,6 +48,8 @@ struct Card {
 struct ConnectForm {
     parts: &'static [Part],
     takes_account: bool,
+    /// Whether somebody can agree at Huntress in place of pasting.
+    redirects: bool,
     id: String,
     client: String,
     account: String,
@@ -68,7 +73,13 @@ fn what(product: Product) -> &'static str {
     }
 }
 
-fn card(product_: Product, connections: &[Connection], company: &str, typed: Option<(&Fields, Wrong)>) -> Card {
+fn card(
+    product_: Product,
+    connections: &[Connection],
+    company: &str,
+    redirects: bool,
+    typed: Option<(&Fields, Wrong)>,
+) -> Card {
     let own = || connections.iter().filter(|connection| connection.product == product_);
     let key = match product_ {
         Product::Edr => "huntress-edr",
@@ -91,6 +102,7 @@ fn card(product_: Product, connections: &[Connection], company: &str, typed: Opt
         form: ConnectForm {
             parts: parts(product_),
             takes_account: product_ == Product::Sat,
+            redirects: redirects && product_ == Product::Sat,
             id: of("id", &free),
             client: of("client", company),
             account: of("accountId", ""),
@@ -107,9 +119,11 @@ async fn page(
 ) -> Result<Cards, Problem> {
     viewer.caller().see_company()?;
     let connections = console.connections.list(viewer.company()).await?;
+    let oauth = &console.connections.oauth;
+    let redirects = oauth.public_url.is_some() && !matches!(oauth.client, OauthClient::None);
     let mut of = |product: Product| {
         let typed = typed.take_if(|(of, ..)| *of == product).map(|(_, fields, wrong)| (fields, wrong));
-        card(product, &connections, viewer.company().as_str(), typed)
+        card(product, &connections, viewer.company().as_str(), redirects, typed)
     };
     Ok(Cards {
         frame: Frame::new("Integrations", Some(&viewer.session), "/integrations"),
@@ -208,4 +222,53 @@ fn refusal(product: Product, error: ConnectionError) -> Result<Wrong, Problem> {
         ConnectionError::Refused(text) => Ok(Wrong { text, trouble: None }),
         other => Err(other.into()),
     }
+}
+
+#[derive(askama::Template)]
+#[template(path = "integrations/redirect.html")]
+struct WayOut {
+    frame: Frame,
+    connection: String,
+    address: String,
+    until: At,
+}
+
+/// Prepares that somebody agrees at Huntress, and shows the way there: a form's answer may not lead to another site by itself.
+pub(super) async fn redirect(
+    State(console): State<Arc<Console>>,
+    SignedForm { viewer, fields }: SignedForm,
+) -> Response {
+    match prepared(&console, &viewer, &fields).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn prepared(console: &Console, viewer: &Viewer, fields: &Fields) -> Result<Response, Problem> {
+    viewer.caller().see_company()?;
+    let now = console.connections.huntress.instant();
+    let wrong = match request(viewer, Product::Sat, fields, now) {
+        Err(text) => Wrong { text, trouble: None },
+        Ok(Connection { id, mapping, account_id, .. }) => {
+            let wish = RedirectWish { mapping: Some(mapping), account_id };
+            let actor = Actor::api(viewer.caller().subject.clone());
+            match console.connections.start_redirect(viewer.company(), &id, wish, &actor).await {
+                Err(RedirectError::Connection(ConnectionError::Refused(text))) => Wrong { text, trouble: None },
+                Err(other) => return Err(other.into()),
+                Ok(started) => {
+                    let page = WayOut {
+                        frame: Frame::new("On to Huntress", Some(&viewer.session), "/integrations"),
+                        connection: id.to_string(),
+                        address: started.address.into(),
+                        until: At(started.until),
+                    };
+                    let mut response = html(StatusCode::OK, &page);
+                    response.headers_mut().append(SET_COOKIE, set_cookie(&started.cookie));
+                    return Ok(response);
+                }
+            }
+        }
+    };
+    let page = page(console, viewer, Some((Product::Sat, &fields.without_secrets(), wrong))).await?;
+    Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page))
 }

@@ -11,6 +11,7 @@ use crate::console::pages::runs;
 use crate::console::{Console, Fields, SignedForm, Viewer, html, see_other, words};
 use crate::domain::audit::Actor;
 use crate::domain::connection::Connection;
+use crate::domain::expiry::ExpiryState;
 use crate::domain::forecast::Forecast;
 use crate::domain::guidance::{self, Step};
 use crate::domain::product::Product;
@@ -30,6 +31,8 @@ struct Page {
     title: &'static str,
     card: ConnectionCard,
     account: Option<String>,
+    /// When the credential ends, and how near that is.
+    expiry: Option<(Mark, At)>,
     latest: Option<Latest>,
     budget: Option<Budget>,
     test: Option<TestShown>,
@@ -158,7 +161,7 @@ async fn page(console: &Console, viewer: &Viewer, connection: &Connection, shown
     let newest = runs.iter().max_by_key(|run| run.requested_at);
     // Whoever sends requests to Huntress publishes its counts; this process sends none.
     let budget = console.planner.forecast(company, id, &RateLimiters::default()).await?;
-    let scopes = viewer.caller().scopes;
+    let (scopes, now) = (viewer.caller().scopes, console.clock.now());
     let frame = Frame::new(format!("{id} · {}", product(connection.product)), Some(&viewer.session), "/integrations");
     let last_test = connection.last_test.as_ref().map(|test| {
         let mark = if test.passed { Mark::new("pass", "passed") } else { Mark::new("fail", "did not pass") };
@@ -171,6 +174,14 @@ async fn page(console: &Console, viewer: &Viewer, connection: &Connection, shown
         title: product(connection.product),
         card: ConnectionCard::from(connection),
         account: connection.account_id.as_ref().map(ToString::to_string),
+        expiry: connection.credential_term.expiry(now).map(|expiry| {
+            let (kind, words) = match expiry.state {
+                ExpiryState::Ok => ("pass", "good"),
+                ExpiryState::Expiring => ("warning", "ends soon: replace it"),
+                ExpiryState::Expired => ("fail", "has ended: replace it"),
+            };
+            (Mark::new(kind, words), At(expiry.at))
+        }),
         latest: newest.map(Latest::from),
         budget: budget.map(Budget::from),
         last_test,

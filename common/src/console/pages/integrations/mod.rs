@@ -17,6 +17,7 @@ use std::sync::Arc;
 pub(super) const PAGES: &[Route<Arc<Console>>] = &[
     Route::new(Method::Get, "/integrations", Scope::ConnectionsRead, |method| on(method, cards::show)),
     Route::new(Method::Post, "/integrations", Scope::ConnectionsWrite, |method| on(method, cards::connect)),
+    Route::new(Method::Post, "/integrations/redirect", Scope::ConnectionsWrite, |method| on(method, cards::redirect)),
     Route::new(Method::Get, "/integrations/{connection}", Scope::ConnectionsRead, |method| {
         on(method, connection::show)
     }),
