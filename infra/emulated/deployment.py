@@ -209,10 +209,18 @@ class Deployment:
         expect(status, 200, "the list of runs")
         return body["runs"]
 
-    def sync_now(self, connection):
-        status, body = self.ask("POST", f"{self.of(connection)}/sync")
-        expect(status, 202, "Sync Now")
-        return body["run_id"]
+    def sync_now(self, connection, key=None):
+        """Asks for a run, once the minute after the last one is over."""
+
+        def asked():
+            status, body = self.ask("POST", f"{self.of(connection)}/sync", headers={"Idempotency-Key": key} if key else None)
+            if status == 429:
+                expect(body["code"], "cooling_down", "Sync Now")
+                return None
+            expect(status, 202, "Sync Now")
+            return body["run_id"]
+
+        return wait_for(f"Sync Now of {connection}", asked, 75)
 
     def run(self, connection, run):
         status, body = self.ask("GET", f"{self.of(connection)}/runs/{run}")
