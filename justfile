@@ -43,6 +43,10 @@ browser:
 faults:
     bash .ci/run faults
 
+# Facts alone give the numbers: under every limit from 1 to 2,160 hours
+limits:
+    bash .ci/run limits
+
 # Licences, sources and banned crates
 deny:
     bash .ci/run deny

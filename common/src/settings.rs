@@ -189,7 +189,7 @@ impl PublicUrl {
         url.into()
     }
 
-    /// Where everything begins.
+    /// The root of the console.
     #[must_use]
     pub fn start(&self) -> String {
         self.0.to_string()

@@ -1,4 +1,4 @@
-//! Messages that were put aside, and their way back: against a queue that holds them as SQS does.
+//! Messages in the dead-letter queue, and their way back: against a queue that holds them as SQS does.
 
 use super::{World, company, connection, tick};
 use axum::Json;

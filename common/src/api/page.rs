@@ -1,4 +1,4 @@
-//! Small pages of ours, for browsers that come back from elsewhere: plain HTML, no script, nothing from anywhere else, and no word of where they were.
+//! Minimal HTML pages for browsers that return from Huntress: no script, no external resources, no referrer.
 
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use axum::http::{HeaderValue, StatusCode};
@@ -33,7 +33,7 @@ pub fn page(status: StatusCode, title: &str, body: &str) -> Response {
     response
 }
 
-/// Whoever is asked next does not learn this page's address, which has secrets in it.
+/// `Referrer-Policy`: the address of this page contains secrets, so the next site must not see it.
 pub fn hide_origin(response: &mut Response) {
     response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }

@@ -1,4 +1,4 @@
-//! Revisions: who changes a connection says which one they have seen.
+//! Revisions: a change of a connection names the revision that it is based on (`If-Match`).
 
 use super::problem::Problem;
 use axum::extract::FromRequestParts;

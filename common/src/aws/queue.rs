@@ -41,7 +41,7 @@ pub enum Queue {
         /// The queue.
         url: String,
     },
-    /// A worker in this process. What it loses with the process is found again in the table.
+    /// Tasks in this process. Messages that are lost when it ends are restored from the table.
     InProcess(UnboundedSender<Queued>),
 }
 
@@ -70,7 +70,7 @@ impl Queued {
     }
 }
 
-/// A message is delivered so often before it is put aside: `maxReceiveCount` of the deployed queue.
+/// The deliveries after which a message goes to the dead-letter queue: `maxReceiveCount` of the deployed queue.
 pub const MOST_DELIVERIES: u32 = 15;
 
 /// The first wait of a message that comes back, and the longest.
@@ -147,7 +147,7 @@ impl Queue {
     }
 }
 
-/// A denial is worth it, too: what was taken from a role is given back, and the alternative is to wait for an hour and a half.
+/// A denial is retried, too: a permission that was removed by mistake is restored soon, and the alternative is the visibility timeout of 90 minutes.
 fn worth_another(error: &ServiceError) -> bool {
     error.may_pass() || matches!(error, ServiceError::Refused { code, .. } if code.contains("AccessDenied"))
 }

@@ -44,7 +44,7 @@ impl Session {
         Some(Self { caller, company, form_token, ends_at })
     }
 
-    /// Whether a form of this session carries this token. The time that it takes does not tell how much of it is right.
+    /// Whether a form's token is that of this session, compared in constant time.
     #[must_use]
     pub fn owns_form(&self, token: &str) -> bool {
         // Hashes of random texts: what a comparison of them gives away is of no use.

@@ -199,7 +199,7 @@ impl From<RecordsRead> for RecordCounts {
     }
 }
 
-/// How the numbers came about.
+/// Metadata of the collection: requests, duration, derivation, completeness.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
     /// Every HTTP request of the collection, retries too.

@@ -17,7 +17,7 @@ pub const DEFAULT_ZONE: &str = "America/New_York";
 /// Failed runs whose cause may have passed are tried again so long after their tick, the same day.
 pub const RETRIES: [TimeDelta; 3] = [TimeDelta::hours(1), TimeDelta::hours(3), TimeDelta::hours(6)];
 
-/// What is due so much later than now was planned by a clock that was wrong: nobody waits for longer than until the next tick, of a day with 25 hours at the most.
+/// A connection that is due later than this was planned by a wrong clock. The longest real period is a day of 25 hours.
 pub const LONGEST_PERIOD: TimeDelta = TimeDelta::hours(25);
 
 /// No tick lies further away: an expression whose years are over has none.

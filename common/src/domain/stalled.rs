@@ -1,4 +1,4 @@
-//! Runs that nobody is at: when their message is sent again, and when they are given up. So no run stays without an end.
+//! Runs without a worker: when their message is sent again, and when they are abandoned. So every run ends.
 
 use super::run::LONGEST_RUN;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// A run that no worker has for so long has lost its message: SQS delivers within minutes, and a dead worker's lease is over by then.
 pub const RESEND_AFTER: TimeDelta = TimeDelta::hours(1);
 
-/// The message of a run that workers took, and left without an end, is sent again so often. A part that ends properly begins the count anew.
+/// How often the message of a run is sent again whose workers did not finish it. A completed part resets the count.
 pub const MOST_RESENDS: u32 = 3;
 
 /// What is known of a run that has not ended.
@@ -29,7 +29,7 @@ pub struct RunProgress {
 /// What is to be done about a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing: somebody is at it, or will be.
+    /// Nothing: a worker has it, or its message is still in the queue.
     Leave,
     /// Its message is sent again.
     SendAgain,

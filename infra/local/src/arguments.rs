@@ -32,7 +32,7 @@ pub struct StorageArgs {
     /// Folder of the data
     #[arg(long, value_name = "DIR", default_value = "huntress-evidence-data")]
     pub data: PathBuf,
-    /// Look after a deployed stack instead: TABLE_NAME, SECRET_PREFIX or CREDENTIAL_KEY_ID, PEOPLE_KEY_ID and CERTIFICATE_BUCKET_URL name what is its own; region and credentials are found as AWS's own tools find them
+    /// Work on a deployed stack instead of a data folder: TABLE_NAME, SECRET_PREFIX or CREDENTIAL_KEY_ID, PEOPLE_KEY_ID and CERTIFICATE_BUCKET_URL name what is its own; region and credentials are found as AWS's own tools find them
     #[arg(long, conflicts_with = "data")]
     pub aws: bool,
     /// The company that runs the connector

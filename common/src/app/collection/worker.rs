@@ -37,7 +37,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Carries runs to their end.
+/// Executes runs.
 pub struct Worker {
     /// Connections, runs and evidence.
     pub store: Store,
@@ -47,9 +47,9 @@ pub struct Worker {
     pub huntress: Huntress,
     /// The request limits of the accounts.
     pub limiters: Arc<RateLimiters>,
-    /// Where a run that is to go on later is sent again.
+    /// The queue, for runs that continue later.
     pub queue: Arc<Queue>,
-    /// What it takes to keep people.
+    /// Keys and certificates of people, for connections that track them.
     pub keyring: Arc<PeopleKeyring>,
     /// When connections are due.
     pub schedule: Schedule,
@@ -76,7 +76,7 @@ pub enum WorkError {
 
 /// Why one attempt at a run gives no evidence.
 pub(in crate::app) enum AttemptError {
-    /// Something of our own does not answer: the run goes on when its message comes again.
+    /// The table, a secret or a key did not answer: the run continues when its message is delivered again.
     Transient(WorkError),
     /// The run ends.
     Permanent(Failure),
@@ -109,14 +109,14 @@ pub enum Processed {
     Failed(Failure),
     /// The run had ended before.
     AlreadyFinished,
-    /// Another worker has it; should that one die, its own message comes back.
+    /// Another worker has the lease. If it crashes, its own message is delivered again.
     Busy,
     /// It goes on later, by a message that was sent for that.
     Waiting {
         /// From when on.
         until: DateTime<Utc>,
     },
-    /// Another worker took it while this one was at it; the store refused this one.
+    /// Another worker took the lease meanwhile; the store refused the writes of this one.
     LeaseLost,
 }
 
@@ -448,7 +448,7 @@ fn will_never_be_stored(error: &StoreError) -> bool {
     }
 }
 
-/// What is kept of a run that goes on at `until`; it fails if there is no sense in that.
+/// The checkpoint of a run that continues at `until`; `rate_limited` if it made no progress in several parts, or cannot finish within [`LONGEST_RUN`].
 fn kept_until(until: DateTime<Utc>, checkpoint: &Checkpoint, as_of: DateTime<Utc>) -> Result<Vec<u8>, Failure> {
     if checkpoint.idle > IDLE_PARTS {
         let message =
@@ -503,7 +503,7 @@ fn no_credential(connection: &Connection, error: &SecretError) -> Failure {
     Failure::new(code, error.to_string()).about(connection.product)
 }
 
-/// What it means for a run that it cannot read what its evaluation goes by. A table that does not answer now does not end it.
+/// The outcome of a run whose policies or mappings cannot be read. An unavailable table does not end it.
 fn unread(connection: &Connection, error: StoreError, message: &str) -> AttemptError {
     if let StoreError::Unavailable { .. } = error {
         return AttemptError::Transient(error.into());

@@ -50,7 +50,7 @@ pub struct OauthSettings {
     pub client: OauthClient,
     /// Where browsers reach this service.
     pub public_url: Option<PublicUrl>,
-    /// Whether pages of ours are there, to go on to.
+    /// Whether this process serves the console, so that a callback can link to it.
     pub has_pages: bool,
 }
 
@@ -86,7 +86,7 @@ pub enum ConnectionError {
     /// What was asked for cannot be done as it was asked.
     #[error("{0}")]
     Refused(String),
-    /// They would stay, and nobody could reach them any more.
+    /// The connection still has tracked people, whom nobody could erase once it is removed.
     #[error("the connection keeps people; erase them first")]
     KeepsPeople,
 }

@@ -114,7 +114,7 @@ impl Decisions {
         Ok(NewRecord { id, nonce: Nonce::from_bytes(nonce), at })
     }
 
-    /// Refuses a client that no connection is mapped to and that has no evidence: a decision about it would be a slip of the pen.
+    /// Refuses a client that no connection maps and that has no evidence: its id is probably mistyped.
     async fn check_client(&self, company: &CompanyId, client: &ClientId) -> Result<(), DecisionError> {
         let connections = self.store.connections(company).await?;
         let mapped = connections.iter().any(|connection| connection.mapping.clients().contains(&client));

@@ -65,7 +65,7 @@ impl MakePackError {
     }
 }
 
-/// Of whom and when.
+/// The company, the client and the days of a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackRequest {
     /// Who runs the connector.

@@ -1,4 +1,4 @@
-//! The training of people: read without a memory for who asks, or followed from run to run on a connection that opted in.
+//! The training of people: collected once and printed, or tracked from run to run on a connection that opted in.
 
 mod certificates;
 mod keyring;
@@ -27,7 +27,7 @@ impl Huntress {
     /// Reads who is enrolled in `selected` and how far everybody is.
     ///
     /// # Errors
-    /// The [`Failure`] that leaves nothing to be said; a selected one that is not there or cannot be selected is one.
+    /// The [`Failure`] that prevents a result, e.g. a selected assignment that does not exist or cannot be selected.
     pub async fn collect_training(
         &self,
         credential: &SatCredential,

@@ -1,4 +1,4 @@
-//! Runs: planned at a tick or on demand, predicted, and looked after until they end.
+//! Runs: planned at a tick or on demand, forecast, and resent or abandoned if no worker finishes them.
 
 pub mod forecast;
 pub mod freshness;

@@ -1,4 +1,4 @@
-//! What S3 answers in XML. An answer that is not understood, or is not whole, is an error: who erases goes by it.
+//! Parses S3's XML responses. An unknown or truncated response is an error, because erasing relies on the listing.
 //!
 //! Shapes: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html> and
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.

@@ -92,7 +92,7 @@ impl Documents {
         }
     }
 
-    /// An address that whoever has it can read a document at, for so long; `None` for a folder.
+    /// A presigned URL of a document, valid for the given time; `None` for a folder.
     ///
     /// # Errors
     /// [`DocumentError`]

@@ -1,4 +1,4 @@
-//! The OAuth client that this service is at Huntress SAT: that of the environment on one machine, a secret of the operator's on AWS.
+//! This service's own OAuth client at Huntress SAT: from the environment on one machine, from a secret of the operator on AWS.
 
 use super::{SecretError, without_paste};
 use crate::huntress::sat::SatCredential;

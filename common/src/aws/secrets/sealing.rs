@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// A key has so many bytes.
 pub const KEY_BYTES: usize = 32;
 
-/// The cipher library failed; sealing nothing is all that can be done.
+/// The cipher library failed, so the value is not stored at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cipher library failed")]
 pub struct CipherFailed;

@@ -88,7 +88,7 @@ pub struct Counts {
 /// Severities, in the order in which they are counted.
 const SEVERITIES: [Severity; 4] = [Severity::Critical, Severity::High, Severity::Low, Severity::Unknown];
 
-/// How many of what decided: for the record of how the values were derived.
+/// How many records were decided by which field, for the derivation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Derivation {
     /// States of agents by field: status, last call, installation.

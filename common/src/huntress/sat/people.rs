@@ -131,7 +131,7 @@ fn whole(paused: Paused) -> Result<(), Failure> {
     paused.map_or(Ok(()), |until| Err(used_up(until)))
 }
 
-/// Everybody who is listed decides.
+/// Everybody in the list is evaluated.
 struct All;
 
 impl PeopleNeeds for All {

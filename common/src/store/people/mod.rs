@@ -1,4 +1,4 @@
-//! People whose training is followed: the current row of each, visible through its run's commit as evidence is, and what happened to them.
+//! Tracked people: the current row of each, visible, like evidence, through the commit of its run; and their history.
 
 mod committed;
 mod key_record;
@@ -251,7 +251,7 @@ impl Store {
         item.stored(&committed).map(Some)
     }
 
-    /// Puts a person back: unknown, until the next run evaluates them by the source. Visible at once, and kept for good.
+    /// Resets a person: unknown until the next run evaluates them. Visible at once, and recorded permanently.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] without such a person.

@@ -77,7 +77,7 @@ pub(in crate::store) fn credential(company: &CompanyId, id: &ConnectionId) -> Ke
     Key { pk: format!("CREDENTIAL#{company}"), sk: format!("CONNECTION#{id}") }
 }
 
-/// Somebody on the way to Huntress and back, by the hash of a secret.
+/// An OAuth authorization in progress, by the hash of its `state`.
 pub(in crate::store) fn redirect(hash: &str) -> Key {
     Key { pk: format!("OAUTH#{hash}"), sk: "REDIRECT".to_owned() }
 }
@@ -381,7 +381,7 @@ pub(in crate::store) fn provider(company: &CompanyId, client: &ClientId) -> Key 
     Key { pk: format!("PROVIDER#{company}"), sk: format!("CLIENT#{client}") }
 }
 
-/// Where the two were at first, beside the connections. They are read there, and written there no more.
+/// Where earlier releases stored the two, beside the connections. They are still read there, and not written.
 pub(in crate::store) mod legacy {
     use super::{ClientId, CompanyId, Key};
 
@@ -477,7 +477,7 @@ pub(in crate::store) fn evidence_piece(evidence: &Key, number: u32) -> Key {
     Key { pk, sk: format!("{from}{number:06}") }
 }
 
-/// The newest evidence of all clients of a company in short.
+/// The summary (portfolio) of a company's clients: the newest evidence of each.
 pub(in crate::store) fn portfolio(company: &CompanyId) -> Range {
     Range { pk: format!("PORTFOLIO#{company}"), from: "#".to_owned(), to: "~".to_owned() }
 }

@@ -34,7 +34,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the whole thing with a simulated account; needs no key and keeps nothing
+    /// Show everything over a simulated account; needs no key and stores nothing
     Demo,
     /// Collect once and print; store nothing
     #[command(subcommand)]
@@ -105,13 +105,13 @@ pub enum Command {
     Hold(clients::hold::HoldCommand),
     /// Name the connection that provides a client's security-awareness training, or show it
     Provider(clients::provider::Options),
-    /// Pass a connection over at the daily sync
+    /// Skip a connection at the daily sync
     Pause(OfConnection),
     /// Sync a paused connection daily again
     Resume(OfConnection),
     /// Remove a connection and its credential; its runs and its evidence stay
     Disconnect(connections::disconnect::Options),
-    /// Move the runs that a deployed stack's queue put aside back to its workers
+    /// Move messages from the dead-letter queue of a deployed stack back to its workers
     Redrive(runs::redrive::Options),
     /// Make a pack of a client's evidence for an auditor
     Pack(audit::pack::Options),

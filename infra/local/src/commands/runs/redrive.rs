@@ -1,4 +1,4 @@
-//! `redrive`: runs whose messages were put aside, back to the workers.
+//! `redrive`: messages from the dead-letter queue back to the workers.
 
 use crate::aws::Desk;
 use crate::outcome::CliError;
