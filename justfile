@@ -84,6 +84,10 @@ bench-many:
 bench-packs:
     cargo bench --bench packs
 
+# How long pages of the console take after their reads, and how large they are
+bench-console:
+    cargo bench --bench console
+
 # What one run uses of AWS, for infra/cost.toml
 bench-usage:
     bash .ci/run bench-usage

@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
@@ -19,7 +19,7 @@ from playwright.sync_api import sync_playwright
 sys.path.insert(0, str(Path(__file__).parent))
 
 import people  # noqa: E402
-from served import Served  # noqa: E402
+from served import Served, Simulated  # noqa: E402
 
 # The level that the console promises.
 AXE = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
@@ -81,6 +81,8 @@ def kind(path):
     for at, before in ((2, "clients"), (2, "integrations"), (2, "packs"), (2, "exceptions"), (2, "runs")):
         if len(segments) > at and segments[at - 1] == before:
             segments[at] = "*"
+    if len(segments) > 4 and segments[3] == "explain":
+        segments[4] = "*"
     if len(segments) > 5 and segments[3] == "evidence":
         segments[4:6] = "*", "*"
     return "/".join(segments) + ("?" + "&".join(sorted(set(names))) if names else "")
@@ -123,6 +125,8 @@ class Looker:
         self.failures.expect(not messages, path, f"messages in the console: {messages}")
         reports = self.page.evaluate("() => window.__reports")
         self.failures.expect(not reports, path, f"reports of the content security policy: {reports}")
+        # What hostile names leave behind if they are run.
+        self.failures.expect(self.page.evaluate("() => window.ran === undefined"), path, "a name was run as script")
         policy = answer.headers.get("content-security-policy", "")
         self.failures.expect("unsafe" not in policy and "default-src 'none'" in policy, path, f"content security policy {policy!r}")
         text = self.page.inner_text("main") if self.page.query_selector("main") else self.page.inner_text("body")
@@ -193,11 +197,10 @@ class Looker:
 
     def links(self):
         found = self.page.eval_on_selector_all("a[href]", "all => all.map(one => [one.getAttribute('href'), one.hasAttribute('download')])")
-        return [
-            urlsplit(href)._replace(fragment="").geturl()
-            for href, download in found
-            if href.startswith("/") and not download and not href.startswith(("/v1/", "/assets/"))
-        ]
+        here = urlsplit(self.page.url)._replace(fragment="").geturl()
+        whole = [urlsplit(urljoin(here, href))._replace(fragment="") for href, download in found if not download]
+        own = [it._replace(scheme="", netloc="").geturl() for it in whole if f"{it.scheme}://{it.netloc}" == self.served.url]
+        return [path for path in own if not path.startswith(("/v1/", "/assets/"))]
 
     def follow_all(self, first):
         """Every page that a link leads to, breadth first; of each kind the first is examined, the next few are opened."""
@@ -222,7 +225,6 @@ class Looker:
             if len(self.failures) > known and linked_from:
                 print(f"        linked from {linked_from}", flush=True)
             for link in self.links():
-                link = link if link.startswith("/") else urlsplit(path).path + link
                 if link not in met:
                     met.add(link)
                     waiting.append((link, path))
@@ -248,6 +250,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--command", required=True, help="the command huntress-evidence")
     arguments.add_argument("--chromium", required=True, help="the browser")
+    arguments.add_argument("--simulator", help="the command huntress-simulator; by default the one beside the command")
     arguments.add_argument("--pictures", type=Path, help="a folder for a picture of each page")
     arguments = arguments.parse_args()
     failures = Failures()
@@ -272,6 +275,11 @@ def main():
                 looker.close()
             with tempfile.TemporaryDirectory() as empty, Served(arguments.command, empty, demo=False) as served:
                 people.first_visit(browser, served, Looker, failures)
+            simulator = arguments.simulator or str(Path(arguments.command).with_name("huntress-simulator"))
+            account = ("--hostile-names", "--no-rate-limit", "--organizations", "9", "--agents", "30", "--incidents", "9", "--sat-learners", "16", "--sat-assignments", "5", "--sat-campaigns", "9")
+            with tempfile.TemporaryDirectory() as empty, Simulated(simulator, *account) as huntress:
+                with Served(arguments.command, empty, demo=False, huntress=huntress.url) as served:
+                    people.operator(browser, served, Looker, failures)
         finally:
             browser.close()
     if failures:

@@ -6,10 +6,13 @@ import urllib.error
 import urllib.request
 from datetime import datetime, timedelta, timezone
 
+# Of the simulated account: no secrets.
+CREDENTIALS = ("hk_simulator", "hs_simulator", "9c1e-simulator-client", "sat-simulator-secret-Vh3kQz")
+
 # What the table of pages has, and a link must lead to.
 MUST_BE_LINKED = [
     "/", "/clients/*", "/clients/*/controls", "/clients/*/window", "/clients/*/findings", "/clients/*/what-if", "/clients/*/training",
-    "/clients/*/evidence/*/*", "/integrations", "/integrations/*", "/runs", "/exceptions", "/audit-log", "/packs", "/settings",
+    "/clients/*/evidence/*/*", "/clients/*/explain/*", "/integrations", "/integrations/*", "/runs", "/exceptions", "/audit-log", "/packs", "/settings",
 ]
 
 
@@ -123,4 +126,84 @@ def first_visit(browser, served, Looker, failures):
     kinds = looker.follow_all("/")
     failures.expect("/integrations" in kinds, "first visit", "no link leads to the integrations")
     print(f"first visit: {sorted(kinds)}")
+    looker.close()
+
+
+# What the simulator names things, as far as it is shown as text.
+MARKUP = "<script>window.ran = 1</script>"
+
+
+def wait_for_sync(looker, served, connection):
+    """The page follows the run by itself, without being loaded again by hand."""
+    looker.page.get_by_role("button", name="Sync now").click()
+    looker.page.wait_for_selector("#latest:not([data-live]) .state", timeout=60_000)
+    looker.page.wait_for_function("() => !document.querySelector('[data-live]')", timeout=60_000)
+    return looker.page.inner_text("#latest")
+
+
+def operator(browser, served, Looker, failures):
+    """An operator of an MSP from the first visit to evidence of each client; every name at Huntress is hostile."""
+    looker = Looker(browser, served, failures)
+    looker.sign_in(served.link())
+    page = looker.page
+    page.goto(served.url + "/")
+    page.get_by_role("link", name=re.compile("Connect Huntress")).click()
+    # What was typed is kept when Huntress refuses the key, the secret is not.
+    card = page.locator("section[aria-labelledby=huntress-edr]")
+    card.get_by_label("API Key", exact=True).fill("hk_wrong")
+    card.get_by_label("API Secret", exact=True).fill("s3cret-marker")
+    card.get_by_label("Name of the connection").fill("endpoints")
+    card.get_by_role("button", name=re.compile("Test and connect")).click()
+    failures.expect("Nothing was connected" in page.inner_text("main"), "operator", "a wrong key is not refused")
+    failures.expect(card.get_by_label("Name of the connection").input_value() == "endpoints", "operator", "what was typed is lost")
+    failures.expect("s3cret-marker" not in page.content(), "operator", "a secret is shown again")
+    key, secret, client_id, client_secret = CREDENTIALS
+    card.get_by_label("API Key", exact=True).fill(key)
+    card.get_by_label("API Secret", exact=True).fill(secret)
+    card.get_by_role("button", name=re.compile("Test and connect")).click()
+    failures.expect("Connected" in page.inner_text("main"), "operator", f"not connected: {page.inner_text('main')[:300]}")
+    told = wait_for_sync(looker, served, "endpoints")
+    failures.expect("succeeded" in told, "operator", f"the sync: {told}")
+    # All of it was given to one client; it is divided on the page.
+    page.goto(served.url + "/integrations/endpoints/mapping")
+    rows = page.locator("#organizations tbody tr")
+    failures.expect(rows.count() == 9, "operator", f"{rows.count()} organizations to divide")
+    failures.expect(MARKUP in page.inner_text("#organizations"), "operator", "the names of organizations are not shown as text")
+    for row in range(min(rows.count(), 3)):
+        rows.nth(row).get_by_role("checkbox", name=re.compile("^Tick")).check()
+    page.get_by_label("Client of the ticked ones").fill("globex")
+    page.get_by_role("button", name="Give the ticked to this client").click()
+    failures.expect("mapping counts" in page.inner_text("main"), "operator", f"not mapped: {page.inner_text('main')[:300]}")
+    # Training, by pasting; then the assignments that count.
+    page.goto(served.url + "/integrations")
+    card = page.locator("section[aria-labelledby=huntress-sat]")
+    card.get_by_label("Client ID", exact=True).fill(client_id)
+    card.get_by_label("Client Secret", exact=True).fill(client_secret)
+    card.get_by_label("Name of the connection").fill("training")
+    card.get_by_label("Client", exact=True).fill("globex")
+    card.get_by_role("button", name=re.compile("Test and connect")).click()
+    failures.expect("Connected" in page.inner_text("main"), "operator", f"training is not connected: {page.inner_text('main')[:300]}")
+    page.goto(served.url + "/integrations/training/assignments")
+    failures.expect(MARKUP in page.inner_text("#assignments"), "operator", "the names of assignments are not shown as text")
+    page.get_by_role("checkbox", name=re.compile("counts$")).first.check()
+    page.get_by_role("button", name="Save the selection").click()
+    company = company_of(served)
+    status, _ = api(served, "PUT", f"/v1/companies/{company}/connections/training/privacy", {"mode": "full"})
+    failures.expect(status in (200, 204), "operator", f"names are not kept: {status}")
+    page.goto(served.url + "/integrations/training")
+    told = wait_for_sync(looker, served, "training")
+    failures.expect("succeeded" in told, "operator", f"the sync of training: {told}")
+    page.goto(served.url + "/integrations/endpoints")
+    # Huntress is asked at most once a minute.
+    status, asked = api(served, "GET", f"/v1/companies/{company}/clients")
+    failures.expect(status == 200, "operator", f"the portfolio: {status}")
+    page.goto(served.url + "/clients/globex/training")
+    page.get_by_label("Why do you open these names?").fill("the yearly <b>review</b>")
+    page.get_by_role("button", name=re.compile("Show the names")).click()
+    failures.expect(MARKUP in page.inner_text("main"), "operator", "the names of people are not shown as text")
+    failures.expect(page.evaluate("() => window.ran === undefined"), "operator", "a person's name was run as script")
+    looker.plain.goto(served.url + "/audit-log")
+    failures.expect(MARKUP not in looker.plain.inner_text("main"), "operator", "the audit log has a person's name")
+    kinds = looker.follow_all("/")
+    print(f"operator, hostile names: {sum(kinds.values())} pages of {len(kinds)} kinds")
     looker.close()

@@ -11,6 +11,7 @@ fn path_of(entry: &Entry, client: &str) -> String {
         .replace("{link}", "nothing")
         .replace("{file}", "nothing")
         .replace("{id}", "0123456789ab")
+        .replace("{rule}", "edr-online")
         .replace("{connection}", "edr")
 }
 

@@ -166,8 +166,14 @@ async fn the_end_of_a_credential_is_told_before_it_comes() {
         let change = SettingsChange { expires_at: Some(ExpiryChange::At(at)), ..Default::default() };
         world.console.connections.change_settings(&company(), &id, change, None, &actor).await.unwrap();
         browser.open("/integrations/edr").await.has("<dt>Credential</dt>").has(said);
+        browser.open("/integrations").await.has("<dt>Credential</dt>").has(said);
     }
+    browser.open("/").await.has("The credential of <bdi>edr</bdi> ends soon").has("/integrations/edr#credential");
+    // Who is bound to clients has no connections.
+    world.browser("auditor").await.open("/").await.has_not("The credential of");
     world.clock.move_to(common::clock::Clock::now(&world.clock) + chrono::TimeDelta::days(8));
     // The session of before has ended, too.
-    world.browser("admin").await.open("/integrations/edr").await.has("has ended: replace it");
+    let browser = world.browser("admin").await;
+    browser.open("/integrations/edr").await.has("has ended: replace it");
+    browser.open("/").await.has("The credential of <bdi>edr</bdi> has ended");
 }

@@ -25,6 +25,28 @@ async fn a_client_page_has_its_cards_rules_ages_and_lines() {
     assert!(page.body.len() < 60_000, "{}", page.body.len());
 }
 
+/// With as much history as they show.
+#[tokio::test]
+async fn pages_with_much_to_show_stay_small() {
+    let world = World::of_days(90).await;
+    let browser = world.browser("admin").await;
+    for (path, most) in [
+        ("/clients/client-a?days=90", 60_000),
+        ("/clients/client-a/controls", 60_000),
+        ("/clients/client-a/window", 90_000),
+    ] {
+        let page = browser.open(path).await;
+        println!("{path}: {} bytes", page.body.len());
+        assert!(page.body.len() < most, "{path}: {}", page.body.len());
+    }
+    world.connect_many(500, 89).await;
+    let page = browser.open("/").await;
+    page.has("502 clients, worst first");
+    assert_eq!(page.body.matches("<tr><th scope=row>").count(), 500);
+    println!("/: {} bytes", page.body.len());
+    assert!(page.body.len() < 150_000, "{}", page.body.len());
+}
+
 #[tokio::test]
 async fn evidence_that_is_old_never_looks_like_a_pass() {
     let world = World::new().await;
@@ -67,7 +89,8 @@ async fn control_cards_have_their_rules_support_and_rationale() {
     let world = World::new().await;
     let browser = world.browser("access-reviewer").await;
     let page = browser.open("/clients/client-a/controls").await;
-    page.has("SOC 2 CC6.8").has("NIST CSF").has("direct").has("supporting").has("agents online of agents");
+    page.has("SOC 2 CC6.8").has("NIST CSF").has("direct").has("supporting").has("<a href=\"explain/edr-online\">");
+    assert!(page.body.len() < 60_000, "{}", page.body.len());
     page.has_not("Propose an exception");
     let page = browser.open("/clients/client-a/controls?framework=SOC%202").await;
     page.has("SOC 2 CC6.8").has_not("<h3>NIST CSF");
@@ -80,9 +103,7 @@ async fn the_window_has_a_reason_for_each_gap() {
     let browser = world.browser("admin").await;
     let page = browser.open("/clients/client-a/window?from=2026-03-10&to=2026-03-23").await;
     page.has("failed: unavailable at GET /v1/agents").has("the connection was made after that day");
-    page.has("2026-03-18: failed")
-        .has(&format!("/clients/client-a/evidence/huntress-edr/{}", run(1)))
-        .has("Longest gap");
+    page.has("2026-03-18: failed").has(&format!("\"evidence/huntress-edr/{}", run(1))).has("Longest gap");
     let csv = browser.open("/clients/client-a/window.csv?from=2026-03-16&to=2026-03-18").await;
     assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
     assert_eq!(csv.body.lines().count(), 7, "{}", csv.body);
@@ -154,10 +175,74 @@ async fn findings_and_other_limits() {
 }
 
 #[tokio::test]
+async fn a_rule_is_explained_down_to_its_requests() {
+    let world = World::new().await;
+    let browser = world.browser("access-reviewer").await;
+    browser.open("/clients/client-a").await.has("href=\"/clients/client-a/explain/edr-online\"");
+    let page = browser.open("/clients/client-a/explain/edr-online").await;
+    page.has("agents online / agents").has("baseline 1.0.0").has("passes with at least 95 %").has("/v1/agents");
+    page.has("online up to 24 h").has("was committed with the evidence").has(&format!("huntress-edr/{}", run(6)));
+    page.has("What would change it").has_not("Propose an exception").has_not("None");
+    let page = browser.open("/clients/client-a/explain/sat-coverage").await;
+    page.has("training 1.0.0").has("passes with at least 90 %").has("Formula");
+    // A metric that no rule is about, and one that nobody knows.
+    browser.open("/clients/client-a/explain/agents_isolated").await.has("No rule in force is about this number");
+    for unknown in ["no-such-rule", "%3Cscript%3E"] {
+        let page = browser.get(&format!("/clients/client-a/explain/{unknown}")).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND);
+        page.has_not("<script>");
+    }
+    // As it was: the evidence of a day leads to its own explanation.
+    let link = browser.open(&evidence(1)).await;
+    let link =
+        link.body.split("href=\"/clients/client-a/explain/edr-online").nth(1).unwrap().split('"').next().unwrap();
+    let page = browser.open(&format!("/clients/client-a/explain/edr-online{link}")).await;
+    page.has(&format!("huntress-edr/{}", run(1)));
+    assert_eq!(browser.get("/clients/client-a/explain/edr-online?as_of=soon").await.status, StatusCode::BAD_REQUEST);
+    // Who is bound to a window is told what was so at its end.
+    let page = world.browser("auditor").await.open("/clients/client-a/explain/edr-online").await;
+    page.has(&format!("huntress-edr/{}", run(4))).has_not(run(6).as_str());
+    world.browser("admin").await.open("/clients/client-a/explain/edr-online").await.has("Propose an exception");
+}
+
+#[tokio::test]
+async fn other_limits_of_rules_show_their_differences_only() {
+    let world = World::new().await;
+    let browser = world.browser("access-reviewer").await;
+    let page = browser.open("/clients/client-a/what-if").await;
+    page.has("name=\"edr-online.pass\"").has("strict 1.0.0").has_not("evaluated again");
+    let days = "from=2026-03-16&to=2026-03-22";
+    let page = browser.open(&format!("/clients/client-a/what-if?policy=strict+1.0.0&edr-tamper.pass=99&{days}")).await;
+    page.has("evaluated again").has("something would differ on 6 days").has("2026-03-19 to 2026-03-22 (4 days)");
+    page.has("<option selected>strict 1.0.0").has("name=\"edr-tamper.pass\" value=\"99\"");
+    page.has("passes with at least 99 %").has("not_evaluated".replace('_', " ").as_str());
+    let page = browser.open(&format!("/clients/client-a/what-if?sat-coverage.warning=70&{days}")).await;
+    page.has("nothing would differ");
+    // What cannot be is told in words, and kept.
+    for (query, wrong) in [
+        ("edr-online.pass=89", "stricter than the pass"),
+        ("edr-online.pass=%3Cb%3E", "sets no limit"),
+        ("no-such.pass=1", "no rule no-such is in force"),
+        ("edr-online.pass=91&from=x", "From must be a day"),
+        ("edr-online.pass=91&from=2026-03-20&to=2026-03-10", "before it begins"),
+        ("policy=no-such+1.0.0", "there is no policy"),
+    ] {
+        let page = browser.open(&format!("/clients/client-a/what-if?{query}")).await;
+        page.has(wrong).has("What you typed is still here").has_not("<b>").has_not("evaluated again");
+    }
+    browser.open("/clients/client-a/what-if?edr-online.pass=%3Cb%3E").await.has("value=\"&#60;b&#62;\"");
+    // An auditor's window holds here, too.
+    let page = world.browser("auditor").await.open("/clients/client-a/what-if?policy=strict+1.0.0").await;
+    page.has("something would differ on 4 days").has_not("2026-03-21");
+}
+
+#[tokio::test]
 async fn training_has_its_curve_and_people_only_for_who_may() {
     let world = World::new().await;
     let page = world.browser("access-reviewer").await.open("/clients/client-a/training").await;
     page.has("tracks people").has("keeps nothing of people");
+    page.has("If nobody trains again").has("30 days</th>").has("60 days</th>").has("90 days</th>");
+    page.has("Coverage ahead").has("pass from 90 %");
     world.browser("auditor").await.open("/clients/client-a/training").await.has("Your role does not see people");
 }
 

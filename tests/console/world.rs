@@ -187,6 +187,41 @@ impl World {
         }
     }
 
+    /// Every day of so many that end now, with evidence of both products.
+    pub async fn of_days(days: i64) -> Self {
+        let world = Self::empty().await;
+        world.connect().await;
+        for day in 0..days {
+            world.succeed(day).await;
+            world.succeed_training(day).await;
+        }
+        world.clock.move_to(first() + TimeDelta::days(days - 1) + TimeDelta::hours(2));
+        drop(world.counted.take());
+        world
+    }
+
+    /// One more endpoint connection, of so many clients, and a run of it on a day.
+    pub async fn connect_many(&self, clients: usize, day: i64) {
+        let id = |number: usize| client(&format!("client-{number:04}-name"));
+        let mapped = (0..clients).map(|number| (number.to_string(), id(number)));
+        let mapping = Mapping::ByOrganization { clients: mapped.collect(), ignored: [].into() };
+        let connection = ConnectionId::parse("many").unwrap();
+        let created = first() + TimeDelta::days(day);
+        let new = Connection::new(company(), connection, Product::Edr, mapping, created);
+        self.store.add_connection(&new).await.unwrap();
+        let lease = self.leased("many", run_of(day, 3), day).await;
+        let record = |number: usize| {
+            let mut bundle = self.bundles[number % self.bundles.len()].clone();
+            bundle.tenant.company_id = Some(company());
+            bundle.tenant.client_id = Some(id(number));
+            bundle.metadata.as_of = lease.as_of();
+            bundle.metadata.run_id = Some(run_of(day, 3));
+            let body = serde_json::to_string(&bundle).unwrap();
+            EvidenceRecord { owner: EvidenceOwner::Client(id(number)), product: Product::Edr, body }
+        };
+        self.store.commit(&lease, ended(&lease), (0..clients).map(record).collect()).await.unwrap();
+    }
+
     async fn connect(&self) {
         let created = first() - TimeDelta::days(1);
         let new = Connection::new(company(), ConnectionId::parse("edr").unwrap(), Product::Edr, mapping(), created);

@@ -2,8 +2,8 @@
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::config::interceptors::{
-    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
-    BeforeTransmitInterceptorContextRef,
+    BeforeDeserializationInterceptorContextMut, BeforeSerializationInterceptorContextRef,
+    BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{
@@ -22,7 +22,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -170,23 +170,74 @@ pub const SENDS: u32 = 3;
 
 /// What a client asked of the table: requests by operation, and written records by the first word of their sort key.
 #[derive(Debug, Clone, Default)]
-pub struct Counted(Arc<Mutex<BTreeMap<String, u64>>>);
+pub struct Counted {
+    counts: Arc<Mutex<BTreeMap<String, u64>>>,
+    times: Arc<Mutex<Times>>,
+}
+
+/// When the table was at work.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    in_flight: usize,
+    since: Option<Instant>,
+    /// Together; what was asked for at the same time counts once.
+    pub at_work: Duration,
+    /// When the last answer was there.
+    pub last_answer: Option<Instant>,
+}
 
 impl Counted {
     /// The counts since the last call.
     #[must_use]
     pub fn take(&self) -> BTreeMap<String, u64> {
-        std::mem::take(&mut *self.0.lock().unwrap())
+        std::mem::take(&mut *self.counts.lock().unwrap())
+    }
+
+    /// The times since the last call, between requests.
+    #[must_use]
+    pub fn take_times(&self) -> Times {
+        std::mem::take(&mut *self.times.lock().unwrap())
     }
 
     fn add(&self, what: String) {
-        *self.0.lock().unwrap().entry(what).or_default() += 1;
+        *self.counts.lock().unwrap().entry(what).or_default() += 1;
     }
 }
 
 impl Intercept for Counted {
     fn name(&self) -> &'static str {
         "Counted"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut times = self.times.lock().unwrap();
+        if times.in_flight == 0 {
+            times.since = Some(Instant::now());
+        }
+        times.in_flight += 1;
+        Ok(())
+    }
+
+    fn read_after_execution(
+        &self,
+        _: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut times = self.times.lock().unwrap();
+        let now = Instant::now();
+        times.in_flight = times.in_flight.saturating_sub(1);
+        times.last_answer = Some(now);
+        if times.in_flight == 0
+            && let Some(since) = times.since.take()
+        {
+            times.at_work += now - since;
+        }
+        Ok(())
     }
 
     fn read_before_transmit(

@@ -27,6 +27,13 @@ impl Account {
         Self { records: Arc::new(Records::Stored(Stored { organizations, agents, incident_reports })) }
     }
 
+    /// The same records with names that would harm whoever shows them as anything but text.
+    #[must_use]
+    pub fn with_hostile_names(&self) -> Self {
+        let of = |list| crate::hostile::named(self.records(list).collect());
+        Self::from_records(of(List::Organizations), of(List::Agents), of(List::IncidentReports))
+    }
+
     /// An MSP with a dozen organizations, 11 of them with agents, in the vendor's shape.
     pub fn demo(as_of: DateTime<Utc>) -> Self {
         // A seed whose small account has something of everything: see the test.

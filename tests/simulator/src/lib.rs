@@ -23,6 +23,7 @@
 mod account;
 mod fault;
 mod generated;
+mod hostile;
 mod list;
 mod listing;
 mod past;

@@ -42,6 +42,9 @@ struct Arguments {
     /// The instant that all records lie before (RFC 3339); default: now.
     #[arg(long)]
     as_of: Option<DateTime<Utc>>,
+    /// Give everything that has a name one that holds markup, script, marks of bidirectional text, or ten thousand characters.
+    #[arg(long)]
+    hostile_names: bool,
     /// Serve the compliance platforms' worked example in place of a generated account.
     #[arg(long, conflicts_with_all = ["seed", "shape", "organizations", "agents", "incidents"])]
     worked_example: bool,
@@ -82,12 +85,14 @@ async fn main() -> io::Result<()> {
         let Arguments { seed, organizations, agents, incidents, .. } = arguments;
         AccountSpec { seed, shape, organizations, agents, incidents, as_of }.generate()
     };
+    let account = if arguments.hostile_names { account.with_hostile_names() } else { account };
     let mut builder = Simulator::builder(account).port(arguments.port).gzip(arguments.gzip).dated(true);
     if arguments.no_rate_limit {
         builder = builder.rate_limit(None).sat_rate_limit(None, None);
     }
     if let Some(training) = arguments.training(as_of) {
-        builder = builder.sat(training.generate());
+        let training = training.generate();
+        builder = builder.sat(if arguments.hostile_names { training.with_hostile_names() } else { training });
     }
     let simulator = builder.start().await?;
     announce(&simulator.origin());

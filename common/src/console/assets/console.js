@@ -26,7 +26,7 @@
   for (const box of document.querySelectorAll("input[data-all]")) {
     box.closest("[hidden]")?.removeAttribute("hidden");
     box.addEventListener("change", () => {
-      for (const other of document.querySelectorAll(`#${box.dataset.all} tbody tr:not([hidden]) input[type=checkbox]`)) other.checked = box.checked;
+      for (const other of document.querySelectorAll(`#${box.dataset.all} tbody tr:not([hidden]) input[name=pick]`)) other.checked = box.checked;
     });
   }
   // What is under way is read again until it has ended.

@@ -58,6 +58,8 @@ pub struct Card {
 
 /// A rule of a card.
 pub struct RuleRow {
+    /// The rule; `None` where none was chosen.
+    pub(super) id: Option<String>,
     pub(super) mark: Mark,
     pub(super) name: String,
     pub(super) value: String,
@@ -196,6 +198,7 @@ pub(super) fn rule_row(result: &RuleResult, in_force: &InForce, at: DateTime<Utc
         (None, None) => String::new(),
     };
     RuleRow {
+        id: result.rule.as_ref().map(ToString::to_string),
         mark: Mark::of_status(&result.status),
         name: if key.is_empty() { words::evidence(result.evidence).to_owned() } else { words::metric(key) },
         value,
@@ -307,7 +310,8 @@ fn lines(overview: &Overview, product: Product, drawing: &Drawing, all: &[NaiveD
     }
 }
 
-fn limits(in_force: &InForce, metric: &str, unit: &str) -> Vec<LimitLine> {
+/// The limits of the rules in force about a metric.
+pub(super) fn limits(in_force: &InForce, metric: &str, unit: &str) -> Vec<LimitLine> {
     let mut found = Vec::new();
     for (_, rule) in in_force.rules().filter(|(_, rule)| rule.metric == metric) {
         let mut add = |limit: &Limit, what: &str, warning| {

@@ -1,11 +1,14 @@
 //! `/`: the portfolio, worst first.
 
+use super::integrations::shown::expiry;
 use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::ClientRow;
-use crate::console::layout::{Frame, State as Mark, name};
+use crate::console::layout::{At, Frame, State as Mark, name};
 use crate::console::pictures::spark;
 use crate::console::{Console, Viewer, html};
+use crate::domain::connection::Connection;
 use crate::domain::evidence::EdrBundle;
+use crate::domain::expiry::ExpiryState;
 use crate::domain::product::Product;
 use crate::store::EvidenceOwner;
 use axum::extract::{Query, State};
@@ -34,6 +37,7 @@ struct Clients {
     total: usize,
     next: Option<usize>,
     unmapped: Vec<Unmapped>,
+    ending: Vec<Ending>,
     connected: bool,
     may_connect: bool,
 }
@@ -54,6 +58,13 @@ struct Unmapped {
     connection: String,
     total: u64,
     names: Vec<String>,
+}
+
+/// A connection whose credential ends soon, or has ended.
+struct Ending {
+    connection: String,
+    ended: bool,
+    at: At,
 }
 
 /// Names of unmapped organizations that are shown; the rest is counted.
@@ -87,12 +98,22 @@ async fn list(
     let first = page.saturating_mul(SHOWN);
     // Whose clients are not all of them sees no organization of another.
     let unmapped = if caller.clients.is_none() { unmapped(&console, &viewer).await? } else { Vec::new() };
+    // Connections are nobody's concern who is bound to clients.
+    let sees = caller.clients.is_none() && caller.scopes.contains(Scope::ConnectionsRead);
+    let now = console.clock.now();
+    let ending = |connection: &Connection| match expiry(connection, now) {
+        None | Some((ExpiryState::Ok, ..)) => None,
+        Some((state, _, at)) => {
+            Some(Ending { connection: connection.id.to_string(), ended: state == ExpiryState::Expired, at })
+        }
+    };
     let page = Clients {
         frame: Frame::new("Clients", Some(&viewer.session), "/"),
         rows: rows.into_iter().skip(first).take(SHOWN).map(row).collect(),
         total,
         next: (first.saturating_add(SHOWN) < total).then_some(page.saturating_add(1)),
         unmapped,
+        ending: connections.iter().filter(|_| sees).filter_map(ending).collect(),
         connected: !connections.is_empty(),
         may_connect: caller.scopes.contains(Scope::ConnectionsWrite),
     };
@@ -150,6 +171,7 @@ mod tests {
             total: 500,
             next: None,
             unmapped: Vec::new(),
+            ending: Vec::new(),
             connected: true,
             may_connect: true,
         };

@@ -18,6 +18,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG};
 use axum::response::{IntoResponse, Response};
 use axum::routing::on;
+use chrono::SecondsFormat;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ struct EvidencePage {
     connection: String,
     run: String,
     as_of: At,
+    /// The same in an address.
+    instant: String,
     age: String,
     committed_at: At,
     path: String,
@@ -89,17 +92,18 @@ struct ValueRow {
     reason: Option<String>,
 }
 
-struct ListRow {
-    list: String,
-    request: String,
-    pages: u64,
-    records: u64,
+/// How a list was read.
+pub(super) struct ListRow {
+    pub(super) list: String,
+    pub(super) request: String,
+    pub(super) pages: u64,
+    pub(super) records: u64,
     unique: u64,
     dropped: String,
-    observed: Option<(At, At)>,
-    whole: bool,
-    other: Option<String>,
-    matches: Mark,
+    pub(super) observed: Option<(At, At)>,
+    pub(super) whole: bool,
+    pub(super) other: Option<String>,
+    pub(super) matches: Mark,
 }
 
 async fn stored(
@@ -218,7 +222,7 @@ fn verdict(verdict: Verdict) -> VerdictRow {
     }
 }
 
-fn list(list: ListCompleteness) -> ListRow {
+pub(super) fn list(list: ListCompleteness) -> ListRow {
     let dropped: Vec<String> =
         list.dropped.iter().map(|(code, count)| format!("{count} {}", words::code(&code_of(code)))).collect();
     let matches = match list.matches {
@@ -271,6 +275,7 @@ async fn show(
         connection: stored.connection.to_string(),
         run: stored.run_id.to_string(),
         as_of: At(stored.as_of),
+        instant: stored.as_of.to_rfc3339_opts(SecondsFormat::Millis, true),
         age: age_at(stored.as_of, console.clock.now()),
         committed_at: At(stored.committed_at),
         sha256: stored.sha256,

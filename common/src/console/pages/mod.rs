@@ -6,9 +6,11 @@ pub(super) mod clients;
 mod controls;
 mod evidence;
 mod exceptions;
+mod explain;
 mod findings;
 mod integrations;
 mod login;
+mod other_limits;
 mod packs;
 pub(super) mod refusal;
 mod runs;
@@ -35,6 +37,7 @@ pub const PAGES: Group<Arc<Console>> = Group {
         controls::PAGES,
         window::PAGES,
         evidence::PAGES,
+        explain::PAGES,
         findings::PAGES,
         what_if::PAGES,
         training::PAGES,

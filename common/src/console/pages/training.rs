@@ -1,28 +1,28 @@
 //! `/clients/{client}/training`: who is trained, in counts; whose training lapses when; and people by their hash.
 
-use super::client::evidence_path;
+use super::client::{evidence_path, limits};
 use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::Evidence;
 use crate::console::forms::Fields;
 use crate::console::layout::{At, Frame, State as Mark, age_at, name};
-use crate::console::pictures::{LimitLine, Lines, Picture, Series};
+use crate::console::pictures::{Lines, Picture, Series};
 use crate::console::{ClientViewer, Console, SignedForm, Viewer, html};
 use crate::domain::audit::Actor;
 use crate::domain::calendar::day_of;
 use crate::domain::id::{ClientId, PersonId};
 use crate::domain::people::person::PeopleSummary;
 use crate::domain::people::status::PersonStatus;
-use crate::domain::policy::training;
+use crate::domain::policy::InForce;
 use crate::domain::product::Product;
 use crate::domain::sat::bundle::SatBundle;
-use crate::domain::sat::coverage::WINDOW_DAYS;
 use crate::domain::sat::facts::SatFacts;
+use crate::domain::sat::forecast::{CoverageAhead, TrainingForecast, forecast};
 use crate::store::{EvidenceOwner, PersonRecord};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::on;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -66,9 +66,7 @@ struct Source {
     counts: Option<Vec<(Mark, u64)>>,
     assignments: Vec<String>,
     recertify: Option<u32>,
-    curve: Option<Picture>,
-    ahead: Vec<(u32, String)>,
-    coarse: bool,
+    ahead: Option<Ahead>,
 }
 
 /// People of the client's training connection.
@@ -166,9 +164,11 @@ async fn page(
 ) -> Result<(TrainingPage, Vec<PersonRecord>), Problem> {
     let (company, owner) = (viewer.company(), EvidenceOwner::Client(client.clone()));
     let latest = console.evidence.latest(company, &owner, Some(Product::Sat), viewer.span()).await?;
+    let at = viewer.span().to.min(console.clock.now());
+    let in_force = console.decisions.in_force(company, client, at).await.map_err(super::undecided)?;
     let mut sources = Vec::new();
     for evidence in &latest {
-        sources.push(source(client, evidence, console.clock.now())?);
+        sources.push(source(client, evidence, &in_force, at)?);
     }
     let caller = viewer.caller();
     let (mut people, mut records) = (None, Vec::new());
@@ -227,10 +227,9 @@ fn person(record: &PersonRecord) -> Person {
     }
 }
 
-fn source(client: &ClientId, evidence: &Evidence, now: DateTime<Utc>) -> Result<Source, Problem> {
+fn source(client: &ClientId, evidence: &Evidence, in_force: &InForce, now: DateTime<Utc>) -> Result<Source, Problem> {
     let stored = &evidence.stored;
     let bundle: SatBundle = evidence.bundle()?;
-    let lapse = bundle.facts.as_ref().and_then(|facts| Lapse::of(facts, day_of(stored.as_of)));
     Ok(Source {
         connection: stored.connection.to_string(),
         as_of: At(stored.as_of),
@@ -244,84 +243,90 @@ fn source(client: &ClientId, evidence: &Evidence, now: DateTime<Utc>) -> Result<
             .map(|it| name(&it.to_string()))
             .collect(),
         recertify: bundle.people.as_ref().and_then(|people| people.recertify_after_days),
-        ahead: lapse.as_ref().map(Lapse::milestones).unwrap_or_default(),
-        curve: lapse.as_ref().and_then(|lapse| lapse.picture()),
-        coarse: bundle.facts.as_ref().is_some_and(|facts| facts.learners.coarse),
+        ahead: bundle.facts.as_ref().and_then(|facts| Ahead::of(facts, in_force, stored.as_of)),
     })
 }
 
-/// The coverage of the days ahead if nobody trains again: who trained so long ago that the year is over counts no more.
-struct Lapse {
-    first: NaiveDate,
-    /// Percent on each day, from the day of the evidence on.
-    coverage: Vec<f64>,
+/// The coverage ahead if nobody trains again, as it is shown.
+pub struct Ahead {
+    /// After so many days: the coverage, and what the rule in force would say.
+    milestones: Vec<(u32, String, Mark)>,
+    now: (String, Mark),
+    /// The day on which the outcome becomes another one.
+    leaves: Option<(At, u32, String, Mark)>,
+    coarse: bool,
+    curve: Option<Picture>,
 }
 
-impl Lapse {
-    fn of(facts: &SatFacts, first: NaiveDate) -> Option<Self> {
-        let learners = &facts.learners;
-        let workforce = learners.claimed.unwrap_or(learners.active.total);
-        if workforce == 0 {
-            return None;
-        }
-        let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-        let on = |ahead: u32| {
-            (100.0 * number(learners.trained(WINDOW_DAYS.saturating_sub(ahead))) / number(workforce)).min(100.0)
-        };
-        Some(Self { first, coverage: (0..=AHEAD).map(on).collect() })
-    }
+fn covered(of: &CoverageAhead) -> String {
+    of.coverage_pct.as_ref().map_or_else(|| "not known".to_owned(), |value| format!("{value} %"))
+}
 
-    fn milestones(&self) -> Vec<(u32, String)> {
-        let on = |days: u32| {
-            let value = self.coverage.get(usize::try_from(days).ok()?)?;
-            Some((days, format!("{value:.1} %")))
-        };
-        [30, 60, 90].into_iter().filter_map(on).collect()
+impl Ahead {
+    /// `None` without facts, or without a workforce.
+    fn of(facts: &SatFacts, in_force: &InForce, as_of: DateTime<Utc>) -> Option<Self> {
+        let told = forecast(facts, in_force, as_of);
+        told.now.coverage_pct.as_ref()?;
+        let mark = |of: &CoverageAhead| Mark::of_outcome(of.outcome);
+        Some(Self {
+            milestones: told.ahead.iter().map(|it| (it.days, covered(it), mark(it))).collect(),
+            now: (covered(&told.now), mark(&told.now)),
+            leaves: told.leaves_band.as_ref().map(|it| (At(it.at), it.days, covered(it), mark(it))),
+            coarse: told.coarse,
+            curve: curve(&told, in_force),
+        })
     }
+}
 
-    fn picture(&self) -> Option<Picture> {
-        let limits = training().rules().iter().find(|rule| rule.metric == "coverage_pct").map(|rule| {
-            let line = |label: &str, limit: &crate::domain::policy::Limit, warning| {
-                let value = limit.decimal().to_string().parse().ok()?;
-                Some(LimitLine { label: format!("{label} from {} %", limit.decimal()), value, warning })
-            };
-            let warning = rule.limits.warning.as_ref().and_then(|limit| line("warning", limit, true));
-            line("pass", &rule.limits.pass, false).into_iter().chain(warning).collect()
-        });
-        Lines {
-            caption: "Coverage ahead, if nobody trains again".to_owned(),
-            unit: " %",
-            days: self.first.iter_days().take(self.coverage.len()).collect(),
-            series: vec![Series {
-                label: "trained".to_owned(),
-                values: self.coverage.iter().copied().map(Some).collect(),
-            }],
-            limits: limits.unwrap_or_default(),
-            percent: true,
-            gap: "",
+/// The coverage of each day ahead: it changes only on days on which a completion leaves the window.
+fn each_day(told: &TrainingForecast) -> Vec<f64> {
+    let value = |of: &CoverageAhead| of.coverage_pct.as_ref()?.parse::<f64>().ok();
+    let mut values: Vec<f64> = Vec::new();
+    let mut last = value(&told.now).unwrap_or_default();
+    for day in 0..=AHEAD {
+        if let Some(lapse) = told.lapses.iter().find(|lapse| lapse.days == day) {
+            last = value(lapse).unwrap_or(last);
         }
-        .picture()
+        values.push(last);
     }
+    values
+}
+
+fn curve(told: &TrainingForecast, in_force: &InForce) -> Option<Picture> {
+    let values = each_day(told);
+    Lines {
+        caption: "Coverage ahead, if nobody trains again".to_owned(),
+        unit: " %",
+        days: day_of(told.as_of).iter_days().take(values.len()).collect(),
+        series: vec![Series { label: "trained".to_owned(), values: values.into_iter().map(Some).collect() }],
+        limits: limits(in_force, "coverage_pct", " %"),
+        percent: true,
+        gap: "",
+    }
+    .picture()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::policy::{InForce, training};
     use crate::domain::sat::facts::{Heads, Learners};
+    use crate::domain::time::parse;
 
     #[test]
     fn coverage_ahead_falls_on_the_day_on_which_the_year_is_over() {
-        // Codes are the age and 1: one trained 350 days ago, one today; of two.
-        let days = [351, 1].into_iter().collect();
-        let active = Heads { total: 2, days, ..Heads::default() };
+        // Codes are the age and 1: one trained 350 days ago, nine today; of ten.
+        let days = [351, 1, 1, 1, 1, 1, 1, 1, 1, 1].into_iter().collect();
+        let active = Heads { total: 10, days, ..Heads::default() };
         let facts = SatFacts { learners: Learners { active, ..Learners::default() }, ..SatFacts::default() };
-        let lapse = Lapse::of(&facts, "2026-03-22".parse().unwrap()).unwrap();
-        assert_eq!((lapse.coverage[15], lapse.coverage[16]), (100.0, 50.0));
-        assert_eq!(
-            lapse.milestones(),
-            [(30, "50.0 %".to_owned()), (60, "50.0 %".to_owned()), (90, "50.0 %".to_owned())]
-        );
-        assert!(lapse.coverage.windows(2).all(|two| two[1] <= two[0]));
-        assert!(Lapse::of(&SatFacts::default(), "2026-03-22".parse().unwrap()).is_none(), "no workforce");
+        let (in_force, as_of) = (InForce::after([training()]), parse("2026-03-22T12:00:00Z").unwrap());
+        let told = forecast(&facts, &in_force, as_of);
+        let each = each_day(&told);
+        assert_eq!((each[15], each[16], each.len()), (100.0, 90.0, 121));
+        let ahead = Ahead::of(&facts, &in_force, as_of).unwrap();
+        assert_eq!(ahead.milestones.iter().map(|it| it.1.as_str()).collect::<Vec<_>>(), ["90.0 %"; 3]);
+        // 90 % still passes: it leaves the band when the others lapse, too.
+        assert_eq!(ahead.leaves.map(|it| (it.1, it.2)), Some((366, "0.0 %".to_owned())));
+        assert!(Ahead::of(&SatFacts::default(), &in_force, as_of).is_none(), "no workforce");
     }
 }

@@ -1,7 +1,9 @@
-//! `/clients/{client}/what-if`: the ages of agents, and what other limits would make of them.
+//! `/clients/{client}/what-if`: other limits of rules, another policy, and other ages of agents. Nothing is stored.
 
 use super::client::evidence_path;
+use super::other_limits::{OtherLimits, tried as try_limits};
 use crate::api::{Method, Problem, Route, Scope};
+use crate::console::forms::Fields;
 use crate::console::layout::{At, Frame, age_at};
 use crate::console::pictures::{Bar, Histogram, Picture};
 use crate::console::{ClientViewer, Console, html};
@@ -10,7 +12,7 @@ use crate::domain::edr::facts::{Agents, ByState, EdrFacts};
 use crate::domain::facts::Histogram as Counts;
 use crate::domain::product::Product;
 use crate::store::EvidenceOwner;
-use axum::extract::{Query, State};
+use axum::extract::{Query, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::on;
@@ -36,6 +38,7 @@ struct WhatIf {
     days: u32,
     wrong: Option<String>,
     sources: Vec<Source>,
+    limits: OtherLimits,
 }
 
 struct Source {
@@ -70,8 +73,11 @@ async fn show(
     State(console): State<Arc<Console>>,
     of: ClientViewer,
     Query(wanted): Query<Wanted>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let ClientViewer { viewer, client } = of;
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes());
+    let limits = try_limits(&console, &viewer, &client, &fields).await?;
     let owner = EvidenceOwner::Client(client.clone());
     let latest = console.evidence.latest(viewer.company(), &owner, Some(Product::Edr), viewer.span()).await?;
     let own = latest.iter().find_map(|it| it.connection.as_ref()).map(|it| it.agent_limits().of(Some(&client)));
@@ -100,6 +106,7 @@ async fn show(
         days: tried.missing_after_days(),
         wrong,
         sources,
+        limits,
     };
     Ok(html(StatusCode::OK, &page))
 }

@@ -1,13 +1,12 @@
 //! `/clients/{client}/window`: each day of a window, with its evidence or the reason for the gap.
 
-use super::client::evidence_path;
 use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::{EvidenceError, Span, WindowError};
 use crate::console::layout::{At, Frame, State as Mark, kind_of};
 use crate::console::pictures::{Cell, Picture, Strip};
 use crate::console::{ClientViewer, Console, html, words};
 use crate::domain::calendar::{ZONE, day_of, days_after, first_day_from};
-use crate::domain::id::{ClientId, ConnectionId};
+use crate::domain::id::ConnectionId;
 use crate::domain::policy::Outcome;
 use crate::domain::window::{AuditWindow, NoEvidence, WindowRow};
 use axum::extract::{Query, State};
@@ -66,7 +65,7 @@ struct Row {
     day: String,
     connection: String,
     mark: Mark,
-    as_of: Option<At>,
+    as_of: Option<String>,
     href: Option<String>,
     unlogged: bool,
 }
@@ -191,22 +190,22 @@ async fn show(
     };
     let page = WindowPage {
         at: Some(At(window.at)),
-        strips: strips(&client, &window),
+        strips: strips(&window),
         legend: legend(&window),
         totals: totals(&window),
         gaps: gaps(&window),
-        rows: window.rows.iter().rev().map(|it| row(&client, it)).collect(),
+        rows: window.rows.iter().rev().map(row).collect(),
         ..empty
     };
     Ok(html(StatusCode::OK, &page))
 }
 
-/// The page of the evidence of a day, if there is any.
-fn href(client: &ClientId, row: &WindowRow) -> Option<String> {
-    row.run.as_ref().map(|run| evidence_path(client, row.product, run))
+/// The page of the evidence of a day, if there is any, from the page of the window on: a year has hundreds of them.
+fn href(row: &WindowRow) -> Option<String> {
+    row.run.as_ref().map(|run| format!("evidence/{}/{run}", row.product))
 }
 
-fn strips(client: &ClientId, window: &AuditWindow) -> Vec<Picture> {
+fn strips(window: &AuditWindow) -> Vec<Picture> {
     let mut by_connection: BTreeMap<&ConnectionId, Strip> = BTreeMap::new();
     for row in &window.rows {
         let strip = by_connection.entry(&row.connection).or_insert_with(|| Strip {
@@ -218,7 +217,7 @@ fn strips(client: &ClientId, window: &AuditWindow) -> Vec<Picture> {
             (None, Some(reason)) => ("missing", gap_letter(reason), gap_text(row, reason)),
             (None, None) => continue,
         };
-        strip.cells.push(Cell { day: row.day, kind, letter, text, href: href(client, row) });
+        strip.cells.push(Cell { day: row.day, kind, letter, text, href: href(row) });
     }
     by_connection.into_values().filter_map(|strip| strip.picture()).collect()
 }
@@ -284,7 +283,7 @@ fn gaps(window: &AuditWindow) -> Vec<Gap> {
     found.into_iter().rev().map(gap).collect()
 }
 
-fn row(client: &ClientId, row: &WindowRow) -> Row {
+fn row(row: &WindowRow) -> Row {
     let mark = match (row.outcome, row.reason) {
         (Some(outcome), _) => Mark::of_outcome(outcome),
         (None, Some(reason)) => Mark::new("none", gap_text(row, reason)),
@@ -294,8 +293,8 @@ fn row(client: &ClientId, row: &WindowRow) -> Row {
         day: row.day.to_string(),
         connection: row.connection.to_string(),
         mark,
-        as_of: row.as_of.map(At),
-        href: href(client, row),
+        as_of: row.as_of.map(|as_of| as_of.format("%Y-%m-%d %H:%M UTC").to_string()),
+        href: href(row),
         unlogged: row.unlogged,
     }
 }

@@ -99,6 +99,24 @@ impl SatAccount {
         Self { accounts: Arc::new(records.accounts.clone()), home, records: Arc::new(Records::Stored(records)) }
     }
 
+    /// The same records with names that would harm whoever shows them as anything but text.
+    #[must_use]
+    pub fn with_hostile_names(&self) -> Self {
+        use crate::hostile::named;
+        let of_each = |lists: BTreeMap<String, Vec<Value>>| {
+            lists.into_iter().map(|(assignment, records)| (assignment, named(records))).collect()
+        };
+        let records = self.to_records();
+        Self::from_records(SatRecords {
+            accounts: named(records.accounts),
+            assignments: named(records.assignments),
+            learners: named(records.learners),
+            learner_activity: of_each(records.learner_activity),
+            assignment_learners: of_each(records.assignment_learners),
+            phishing_campaigns: named(records.phishing_campaigns),
+        })
+    }
+
     /// A company of 60 learners with an assignment in each status and five campaigns, a parent with its two children
     /// among them: workforce coverage 51 of 58 (87.9 %, a warning; 84.5 % without those who left) and a compromise rate of
     /// 5 of 116 (4.3 %, a pass).

@@ -20,6 +20,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -79,6 +80,7 @@ fn card(
     company: &str,
     redirects: bool,
     typed: Option<(&Fields, Wrong)>,
+    now: DateTime<Utc>,
 ) -> Card {
     let own = || connections.iter().filter(|connection| connection.product == product_);
     let key = match product_ {
@@ -96,7 +98,7 @@ fn card(
         key,
         title: product(product_),
         what: what(product_),
-        connections: own().map(ConnectionCard::from).collect(),
+        connections: own().map(|connection| ConnectionCard::of(connection, now)).collect(),
         steps: guidance::setup(product_),
         troubles: guidance::troubles(product_),
         form: ConnectForm {
@@ -119,11 +121,12 @@ async fn page(
 ) -> Result<Cards, Problem> {
     viewer.caller().see_company()?;
     let connections = console.connections.list(viewer.company()).await?;
+    let now = console.clock.now();
     let oauth = &console.connections.oauth;
     let redirects = oauth.public_url.is_some() && !matches!(oauth.client, OauthClient::None);
     let mut of = |product: Product| {
         let typed = typed.take_if(|(of, ..)| *of == product).map(|(_, fields, wrong)| (fields, wrong));
-        card(product, &connections, viewer.company().as_str(), redirects, typed)
+        card(product, &connections, viewer.company().as_str(), redirects, typed, now)
     };
     Ok(Cards {
         frame: Frame::new("Integrations", Some(&viewer.session), "/integrations"),
@@ -153,12 +156,7 @@ pub(super) async fn show(
 }
 
 /// What a form asks for, or what is wrong with it.
-fn request(
-    viewer: &Viewer,
-    product: Product,
-    fields: &Fields,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Result<Connection, String> {
+fn request(viewer: &Viewer, product: Product, fields: &Fields, now: DateTime<Utc>) -> Result<Connection, String> {
     let id = fields.typed("id").ok_or("give the connection a name")?;
     let id = ConnectionId::parse(id.to_owned()).map_err(|error| format!("the name of the connection: {error}"))?;
     let client = fields.typed("client").ok_or("name the client whose evidence it is")?;

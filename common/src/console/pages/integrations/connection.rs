@@ -11,7 +11,6 @@ use crate::console::pages::runs;
 use crate::console::{Console, Fields, SignedForm, Viewer, html, see_other, words};
 use crate::domain::audit::Actor;
 use crate::domain::connection::Connection;
-use crate::domain::expiry::ExpiryState;
 use crate::domain::forecast::Forecast;
 use crate::domain::guidance::{self, Step};
 use crate::domain::product::Product;
@@ -31,8 +30,6 @@ struct Page {
     title: &'static str,
     card: ConnectionCard,
     account: Option<String>,
-    /// When the credential ends, and how near that is.
-    expiry: Option<(Mark, At)>,
     latest: Option<Latest>,
     budget: Option<Budget>,
     test: Option<TestShown>,
@@ -172,16 +169,8 @@ async fn page(console: &Console, viewer: &Viewer, connection: &Connection, shown
         form_token: viewer.session.form_token.clone(),
         revision: connection.revision,
         title: product(connection.product),
-        card: ConnectionCard::from(connection),
+        card: ConnectionCard::of(connection, now),
         account: connection.account_id.as_ref().map(ToString::to_string),
-        expiry: connection.credential_term.expiry(now).map(|expiry| {
-            let (kind, words) = match expiry.state {
-                ExpiryState::Ok => ("pass", "good"),
-                ExpiryState::Expiring => ("warning", "ends soon: replace it"),
-                ExpiryState::Expired => ("fail", "has ended: replace it"),
-            };
-            (Mark::new(kind, words), At(expiry.at))
-        }),
         latest: newest.map(Latest::from),
         budget: budget.map(Budget::from),
         last_test,

@@ -5,7 +5,7 @@ mod connection;
 mod credential;
 mod mapping;
 mod selection;
-mod shown;
+pub(super) mod shown;
 
 use crate::api::{Method, Problem, Route, Scope};
 use crate::console::{Console, Viewer};

@@ -3,11 +3,13 @@
 use crate::console::layout::{At, State as Mark, name};
 use crate::console::words;
 use crate::domain::connection::{Connection, ConnectionStatus};
+use crate::domain::expiry::ExpiryState;
 use crate::domain::failure::Failure;
 use crate::domain::guidance;
 use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
 use crate::huntress::connection_test::TestReport;
+use chrono::{DateTime, Utc};
 
 /// A connection in one card.
 pub(super) struct ConnectionCard {
@@ -18,6 +20,8 @@ pub(super) struct ConnectionCard {
     pub next_run: Option<At>,
     pub failure: Option<Trouble>,
     pub mapped: String,
+    /// When the credential ends, and how near that is.
+    pub expiry: Option<(Mark, At)>,
 }
 
 /// What went wrong, and what to do: the sentences of the failure, and the text about it where there is more to say.
@@ -69,8 +73,23 @@ pub(super) fn mapped(mapping: &Mapping) -> String {
     }
 }
 
-impl From<&Connection> for ConnectionCard {
-    fn from(connection: &Connection) -> Self {
+/// The end of a credential, where it is known.
+pub(in crate::console::pages) fn expiry(
+    connection: &Connection,
+    now: DateTime<Utc>,
+) -> Option<(ExpiryState, Mark, At)> {
+    connection.credential_term.expiry(now).map(|expiry| {
+        let (kind, words) = match expiry.state {
+            ExpiryState::Ok => ("pass", "good"),
+            ExpiryState::Expiring => ("warning", "ends soon: replace it"),
+            ExpiryState::Expired => ("fail", "has ended: replace it"),
+        };
+        (expiry.state, Mark::new(kind, words), At(expiry.at))
+    })
+}
+
+impl ConnectionCard {
+    pub(super) fn of(connection: &Connection, now: DateTime<Utc>) -> Self {
         Self {
             id: connection.id.to_string(),
             mark: mark_of(connection),
@@ -79,6 +98,7 @@ impl From<&Connection> for ConnectionCard {
             next_run: connection.next_run_at.map(At),
             failure: connection.last_failure.as_ref().map(|failure| Trouble::of(connection.product, failure)),
             mapped: mapped(&connection.mapping),
+            expiry: expiry(connection, now).map(|(_, mark, at)| (mark, at)),
         }
     }
 }
