@@ -166,8 +166,8 @@ def permissions_of(check, resources, expected, secrets, vpc, locked, redirect=No
         check("destination-role", allowed, f"{function}: Lambda makes no destination that its role may not send to")
 
 
-# What is sealed is read and written alone, in no transaction; so is who is on the way to Huntress, and who exchanges a refresh token.
-ALONE = ("ReadSealedCredentials", "WriteSealedCredentials", "ExchangeTokens", "KeepSealedTokens")
+# What is sealed is read and written alone, in no transaction; so is who is on the way to Huntress, who exchanges a refresh token, and when a record ends.
+ALONE = ("EndRecords", "ReadSealedCredentials", "WriteSealedCredentials", "ExchangeTokens", "KeepSealedTokens")
 # A rotated refresh token takes the place of the one that was exchanged: who reads credentials keeps it, too.
 ROTATION = ("KeepTokens", "KeepTokensUnderKey", "KeepSealedTokens", "SealTokens")
 OAUTH_CLIENT = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SatOauthSecret}-??????"

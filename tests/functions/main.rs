@@ -27,6 +27,7 @@ mod refused;
 mod scheduler;
 mod services;
 mod signing;
+mod stalled;
 mod table;
 mod telemetry;
 

@@ -2,6 +2,7 @@
 //!
 //! Both directions count. A request that no statement allows would be refused; an action that no request needs is too much.
 
+use super::redirect::{Act, Site};
 use super::services::Service;
 use super::{World, ask, connection, function, sample, tick};
 use acceptance::aws::Aws;
@@ -56,6 +57,9 @@ struct Statement {
     purposes: Option<BTreeSet<String>>,
     /// Only where the parameter `Secrets` has this value.
     secrets: Option<String>,
+    /// Only where people may connect by redirect.
+    #[serde(default)]
+    redirect: bool,
 }
 
 /// One thing that is asked of AWS, as IAM sees it.
@@ -89,14 +93,24 @@ impl Statement {
     }
 }
 
+/// The statements of a role in a stack that keeps credentials so, and lets people connect by redirect or not.
+fn statements(role: &str, secrets: &str, redirect: bool) -> Vec<Statement> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/permissions.json");
+    let mut permissions: Permissions = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut statements = permissions.roles.remove(role).unwrap().statements;
+    statements.retain(|it| it.secrets.as_deref().is_none_or(|value| value == secrets) && (redirect || !it.redirect));
+    statements
+}
+
 /// Compares what was asked for with the role of a function in a stack that keeps credentials so.
 fn compare(role: &str, secrets: &str, uses: BTreeSet<Use>) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/permissions.json");
-    let permissions: Permissions = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    compare_where(role, &statements(role, secrets, false), uses, |statement| statement.used_by == "code");
+}
+
+/// Everything that was asked for is allowed, and every action of the statements that are to be used was asked for.
+fn compare_where(role: &str, statements: &[Statement], uses: BTreeSet<Use>, to_be_used: impl Fn(&Statement) -> bool) {
     let mut unused: BTreeSet<(&str, &str)> = BTreeSet::new();
-    let there = |statement: &&Statement| statement.secrets.as_deref().is_none_or(|value| value == secrets);
-    let statements: Vec<&Statement> = permissions.roles[role].statements.iter().filter(there).collect();
-    for statement in statements.iter().filter(|statement| statement.used_by == "code") {
+    for statement in statements.iter().filter(|statement| to_be_used(statement)) {
         unused.extend(statement.actions.iter().map(|action| (statement.sid.as_str(), action.as_str())));
     }
     for wanted in &uses {
@@ -235,7 +249,9 @@ impl World {
     /// From now on the recorder hears what is asked of the table.
     fn watch(&mut self, recorder: &Recorder) {
         let config = self._engine.client().config().to_builder().interceptor(recorder.clone());
-        self.store = Store::new(aws_sdk_dynamodb::Client::from_conf(config.build()), "evidence");
+        // Where evidence ends, a worker does more than elsewhere.
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config.build()), "evidence");
+        self.store = store.with_retention(Some(TimeDelta::days(400)));
     }
 }
 
@@ -309,6 +325,7 @@ impl Watched {
         let table = Recorder::default();
         let config = world._engine.client().config().to_builder().interceptor(table.clone());
         let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config.build()), "evidence");
+        let store = store.with_retention(Some(TimeDelta::days(400)));
         let queue = Service::start(|call| {
             // A message that is given back has no entries.
             let entries = call.1["Entries"].as_array().cloned().unwrap_or_default();
@@ -346,7 +363,12 @@ impl Watched {
     }
 
     fn planner(&self) -> Planner {
-        Planner { store: self.store.clone(), queue: Arc::new(self.queue.queue()), ..self.world.planner() }
+        // It is the worker's setting.
+        Planner {
+            store: self.store.clone().with_retention(None),
+            queue: Arc::new(self.queue.queue()),
+            ..self.world.planner()
+        }
     }
 
     fn worker(&self) -> Worker {
@@ -698,4 +720,127 @@ async fn sync_worker() {
 
 fn edr() -> Credential {
     Credential::Edr(EdrCredential { key: API_KEY.into(), secret: API_SECRET.into() })
+}
+
+/// What was asked of the services beside the table, as IAM sees it.
+fn of_services(calls: &[acceptance::aws::Call]) -> BTreeSet<Use> {
+    const OURS: &str = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SecretPrefix}/*";
+    const OAUTH: &str =
+        "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SatOauthSecret}-??????";
+    let of = |(operation, input): &acceptance::aws::Call| match operation.split_once('.').unwrap() {
+        ("secretsmanager", action) => Use {
+            action: format!("secretsmanager:{action}"),
+            resource: if input["SecretId"] == "oauth" { OAUTH } else { OURS }.to_owned(),
+            ..Default::default()
+        },
+        ("TrentService", action) => Use {
+            action: format!("kms:{action}"),
+            resource: "CredentialKey".to_owned(),
+            purpose: input["EncryptionContext"]["purpose"].as_str().unwrap().to_owned(),
+            ..Default::default()
+        },
+        other => unreachable!("the functions use {other:?}, which this test does not know"),
+    };
+    calls.iter().map(of).collect()
+}
+
+#[tokio::test]
+async fn connecting_by_redirect() {
+    for secrets in ["manager", "sealed"] {
+        let aws = Aws::start().await;
+        let client = json!({"client_id": simulator::OAUTH_CLIENT_ID, "client_secret": simulator::OAUTH_CLIENT_SECRET});
+        aws.secrets(|all| all.insert("oauth".to_owned(), client.to_string()));
+        let several = SatAccount::demo(tick()).with_accounts(simulator::SatAccounts::Many);
+        let mut site = Site::of(several).await;
+        // From now on in the name of a role, with the credentials where a stack has them.
+        let mut recorded = async |role: &str, act: Act| {
+            let (recorder, before) = (Recorder::default(), aws.calls().len());
+            site.world.watch(&recorder);
+            let store = site.world.store.clone();
+            site.world.credentials = Arc::new(if secrets == "sealed" { aws.sealed(store) } else { aws.managed() });
+            let secret = aws_sdk_secretsmanager::Client::new(&aws.config());
+            let oauth =
+                common::aws::secrets::oauth_client::OauthClient::Secret { client: secret, id: "oauth".to_owned() };
+            site.use_client(oauth);
+            site.act(act).await;
+            let uses = recorder.heard().into_iter().chain(of_services(&aws.calls()[before..])).collect();
+            let to_be_used = |it: &Statement| {
+                let removes = act == Act::Remove;
+                !removes
+                    && it.redirect
+                    && it.used_by == "connecting by redirect, whose requests a test of its own looks at"
+            };
+            compare_where(role, &statements(role, secrets, true), uses, to_be_used);
+        };
+        // Who comes first after somebody has agreed exchanges otherwise than who comes later.
+        recorded("ConnectionsApiRole", Act::Connect).await;
+        recorded("ConnectionTestRole", Act::Test).await;
+        recorded("ConnectionsApiRole", Act::Connect).await;
+        recorded("SyncWorkerRole", Act::Sync).await;
+        recorded("ConnectionsApiRole", Act::Remove).await;
+    }
+}
+
+/// A POST with a key is claimed before it is carried out, and its answer is kept: under the role of each function that takes keys.
+#[tokio::test]
+async fn requests_with_a_key() {
+    let watched = Watched::over(&["edr-main"]).await;
+    let clock = watched.world.huntress.clock.clone();
+    let parts = Parts { store: watched.store.clone(), ..watched.world.parts() };
+    let (Ok(people), Ok(decisions)) = (parts.people(), parts.decisions());
+    let connections = Arc::new(watched.connections());
+    let exception = json!({"rule": "few", "reason": "The laptops are replaced in May.", "until": "2026-06-01"});
+    let days = json!({"from": "2026-03-21", "to": "2026-03-21"});
+    let packs = watched.world.packs();
+    let shelf = Arc::clone(&packs.shelf);
+    let reader = common::app::packs::PackReader { store: watched.store.clone(), ..watched.world.pack_reader() };
+    let packs = common::app::packs::PackService {
+        dispatch: common::app::packs::PackDispatch::Here(Arc::new(common::app::packs::PackMaker {
+            reader: common::app::packs::PackReader {
+                store: watched.world.store.clone(),
+                ..watched.world.pack_reader()
+            },
+            signer: watched.world.signer(),
+        })),
+        reader,
+        shelf,
+    };
+    for (role, routes, path, body) in [
+        (
+            "ConnectionTestRole",
+            routes::CONNECTION_TEST.router(Arc::clone(&connections)),
+            "/connections/edr-main/test",
+            Value::Null,
+        ),
+        (
+            "ConnectionsApiRole",
+            routes::CONNECTIONS_API.router(connections).merge(routes::DECISIONS_API.router(Arc::new(decisions))),
+            "/clients/client-acme-corp/exceptions",
+            exception,
+        ),
+        (
+            "PeopleApiRole",
+            routes::PEOPLE_API.router(Arc::new(people)),
+            "/connections/edr-main/people/lookup",
+            json!({"learner_id": "p"}),
+        ),
+        ("PacksApiRole", routes::PACKS_API.router(Arc::new(packs)), "/clients/client-acme-corp/packs", days),
+    ] {
+        watched.table.0.lock().unwrap().clear();
+        let keyed = common::api::Once { store: watched.store.clone(), clock: clock.clone() };
+        let claims = Arc::new(common::api::Claims::read(&|_| None));
+        let function = common::api::host(routes)
+            .layer(axum::middleware::from_fn_with_state(keyed, common::api::once))
+            .layer(axum::middleware::from_fn_with_state(claims, common::api::lambda_caller));
+        let mut event = super::people::event("POST", path, body);
+        event["headers"]["idempotency-key"] = json!(role);
+        let first = ask(function.clone(), &event).await;
+        assert_eq!(ask(function, &event).await.0, first.0, "{role}: {first:?}");
+        let uses = watched.table.heard();
+        let claimed =
+            |it: &&Use| it.action == "dynamodb:PutItem" && it.keys.iter().any(|key| key.starts_with("AUDIT#"));
+        assert!(uses.iter().any(|it| claimed(&it)), "{role} claims nothing: {first:?}");
+        // What the routes themselves use has tests of its own.
+        compare_where(role, &statements(role, "manager", false), uses, |_| false);
+    }
 }

@@ -27,8 +27,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 /// The connections' routes at an address of their own, and a simulated vendor where people agree.
-struct Site {
-    world: World,
+pub(super) struct Site {
+    pub(super) world: World,
     origin: String,
     client: Client,
     serving: tokio::task::JoinHandle<()>,
@@ -64,7 +64,7 @@ impl Site {
         Self::of(account()).await
     }
 
-    async fn of(account: SatAccount) -> Self {
+    pub(super) async fn of(account: SatAccount) -> Self {
         let mut world = World::with(&[]).await;
         let builder = Simulator::builder(Account::worked_example(tick())).rate_limit(None).sat(account);
         world.use_simulator(builder.clock(Arc::new(tick)).start().await.unwrap());
@@ -490,11 +490,7 @@ async fn of_several_accounts_one_is_chosen_on_a_page() {
     };
     let state = field("state");
     let cookie = page.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-    let choose = async |state: &str, account: &str, cookie: &str| {
-        let form = format!("state={state}&account={account}");
-        let request = site.client.post(format!("{}/oauth/huntress/callback", site.origin)).header("cookie", cookie);
-        shown(request.header("content-type", "application/x-www-form-urlencoded").body(form)).await
-    };
+    let choose = async |state: &str, account: &str, cookie: &str| site.choose(state, account, cookie).await;
     // The address of the way there is not that of the choice, nor is its cookie.
     choose(&parameter(&sent.address, "state"), &home, &sent.cookie).await.is_problem(400, "oauth_state");
     choose(&state, &home, &sent.cookie).await.is_problem(403, "oauth_browser");
@@ -516,7 +512,74 @@ async fn of_several_accounts_one_is_chosen_on_a_page() {
     assert_eq!(saved.account_id.unwrap().as_str(), home);
 }
 
+/// What somebody or something does, each in the name of one function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Somebody is sent to Huntress, comes back, and chooses one of several accounts.
+    Connect,
+    /// A worker syncs.
+    Sync,
+    /// Somebody tests the connection.
+    Test,
+    /// Somebody removes it.
+    Remove,
+}
+
 impl Site {
+    /// The same site with the client from elsewhere, and with what its world has by now.
+    pub(super) fn use_client(&mut self, client: OauthClient) {
+        let public_url = self.world.oauth.public_url.clone();
+        self.world.oauth = Arc::new(OauthSettings { client, public_url, has_pages: true });
+        self.serving.abort();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        self.origin = format!("http://{}", listener.local_addr().unwrap());
+        self.serving = serve(&self.world, listener);
+    }
+
+    /// Posts the form that chooses an account.
+    async fn choose(&self, state: &str, account: &str, cookie: &str) -> Shown {
+        let form = format!("state={state}&account={account}");
+        let request = self.client.post(format!("{}/oauth/huntress/callback", self.origin)).header("cookie", cookie);
+        shown(request.header("content-type", "application/x-www-form-urlencoded").body(form)).await
+    }
+
+    /// Does it to the connection `sat`.
+    pub(super) async fn act(&mut self, act: Act) {
+        match act {
+            Act::Connect => {
+                let sent = self.start("sat").await;
+                let path = self.decide(&sent).await;
+                let mut shown = self.back(&path, Some(&sent.cookie)).await;
+                if let Some((_, rest)) = shown.text.split_once("name=\"state\" value=\"") {
+                    let cookie = shown.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+                    let home = account().home_id().unwrap().to_owned();
+                    shown = self.choose(rest.split('"').next().unwrap(), &home, cookie).await;
+                }
+                assert_eq!(shown.status, 200, "{shown:?}");
+            }
+            // One exchange is new, the others change what is there.
+            Act::Sync => {
+                for _ in 0..2 {
+                    assert_eq!(self.sync("sat").await, Processed::Succeeded { bundles: 1 });
+                }
+            }
+            Act::Test => {
+                let path = "/v1/companies/msp-acme/connections/sat/test";
+                for _ in 0..2 {
+                    let tested = self.ask(Method::POST, path, "admin", json!({})).await;
+                    assert_eq!((tested.status, &tested.json()["passed"]), (200, &json!(true)), "{tested:?}");
+                }
+            }
+            Act::Remove => {
+                let path = format!("{}/v1/companies/msp-acme/connections/sat", self.origin);
+                let request = self.client.delete(path).bearer_auth("admin").header("if-match", "*");
+                let removed = shown(request).await;
+                assert_eq!(removed.status, 204, "{removed:?}");
+            }
+        }
+    }
+
     /// A failed run, and that the connection says so.
     async fn fails(&mut self, code: FailureCode, parts: &[&str]) -> Failure {
         let Processed::Failed(failure) = self.sync("sat").await else { panic!("it did not fail") };

@@ -41,7 +41,7 @@ impl Intercept for Counter {
 }
 
 /// The id of a run that was asked for at an instant: a UUID of version 7 begins with its time.
-fn id_of(at: DateTime<Utc>, number: i64) -> RunId {
+pub fn id_of(at: DateTime<Utc>, number: i64) -> RunId {
     let millis = at.timestamp_millis();
     RunId::parse(format!("{:08x}-{:04x}-7000-8000-{number:012x}", millis >> 16, millis & 0xffff)).unwrap()
 }

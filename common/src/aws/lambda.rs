@@ -101,7 +101,7 @@ impl<'a> Aws<'a> {
     /// The queue that a variable names, and SQS, which is where the queue is.
     fn sqs(&self, name: &'static str) -> Result<(Service, String), SettingsError> {
         let url = required(self.lookup, name)?;
-        let mut service = self.service("sqs", url_of(name, &url)?)?;
+        let mut service = self.service("sqs", self.as_asked_for("sqs", url_of(name, &url)?)?)?;
         service.url.set_path("/");
         Ok((service, url))
     }
@@ -173,6 +173,21 @@ impl<'a> Aws<'a> {
         url_of("AWS_REGION", &format!("https://{service}{fips}.{region}.{}/", suffix_of(&region)))
     }
 
+    /// The address of a queue or a bucket as a stack says it, at the FIPS endpoint where that is asked for.
+    fn as_asked_for(&self, service: &str, mut url: Url) -> Result<Url, SettingsError> {
+        let region = required(self.lookup, "AWS_REGION")?;
+        // SQS of GovCloud has one endpoint, which is a FIPS endpoint.
+        if !uses_fips(self.lookup) || (service == "sqs" && region.starts_with("us-gov-")) {
+            return Ok(url);
+        }
+        let host = url.host_str().unwrap_or_default();
+        let parts = host.split('.').map(|part| if part == service { format!("{part}-fips") } else { part.to_owned() });
+        let host = parts.collect::<Vec<_>>().join(".");
+        url.set_host(Some(&host))
+            .map_err(|_| SettingsError::Invalid { name: "AWS_USE_FIPS_ENDPOINT", why: format!("{host} is no host") })?;
+        Ok(url)
+    }
+
     /// The key `LOG_KEY_ID` of KMS that signs checkpoints and packs. Its log is called `LOG_NAME`, or by default after the key.
     ///
     /// # Errors
@@ -189,7 +204,7 @@ impl<'a> Aws<'a> {
     /// [`SettingsError`] naming the variable.
     pub fn bucket(&self, name: &'static str) -> Result<Option<Bucket>, SettingsError> {
         let Some(url) = (self.lookup)(name) else { return Ok(None) };
-        let url = url_of(name, &url)?;
+        let url = self.as_asked_for("s3", url_of(name, &url)?)?;
         Ok(Some(Bucket { service: Service { url: url.clone(), ..self.service("s3", url)? } }))
     }
 
@@ -276,6 +291,8 @@ fn suffix_of(region: &str) -> &'static str {
         region if region.starts_with("cn-") => "amazonaws.com.cn",
         region if region.starts_with("us-iso-") => "c2s.ic.gov",
         region if region.starts_with("us-isob-") => "sc2s.sgov.gov",
+        region if region.starts_with("eu-isoe-") => "cloud.adc-e.uk",
+        region if region.starts_with("us-isof-") => "csp.hci.ic.gov",
         region if region.starts_with("eusc-") => "amazonaws.eu",
         _ => "amazonaws.com",
     }
@@ -297,27 +314,75 @@ fn url_of(name: &'static str, url: &str) -> Result<Url, SettingsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
-    fn host_of_kms(variables: &[(&str, &str)]) -> String {
-        let lookup = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        let Wrapping::Kms { service, .. } = Aws::load(&lookup).wrapping("KEY").unwrap() else { unreachable!() };
-        service.url.host_str().unwrap().to_owned()
+    /// Where requests to KMS, Lambda, SQS and S3 go, of a stack of this region.
+    fn hosts(region: &str, suffix: &str, fips: Option<&str>, endpoint: Option<&str>) -> [String; 4] {
+        let queue = format!("https://sqs.{region}.{suffix}/123456789012/runs");
+        // A name may have such a part, too, and keeps it.
+        let bucket = format!("https://s3-of-acme.s3.{region}.{suffix}");
+        let lookup = |name: &str| match name {
+            "AWS_REGION" => Some(region.to_owned()),
+            "AWS_USE_FIPS_ENDPOINT" => fips.map(str::to_owned),
+            "AWS_ENDPOINT_URL" => endpoint.map(str::to_owned),
+            "KEY" | "LOG_SIGNING_FUNCTION" => Some("name".to_owned()),
+            "QUEUE_URL" | "DEAD_LETTERS_URL" => Some(queue.clone()),
+            "CERTIFICATE_BUCKET_URL" => Some(bucket.clone()),
+            _ => None,
+        };
+        let aws = Aws::load(&lookup);
+        let Wrapping::Kms { service: kms, .. } = aws.wrapping("KEY").unwrap() else { unreachable!() };
+        let Queue::Sqs { service: sqs, url } = aws.run_queue().unwrap() else { unreachable!() };
+        // SQS takes the address of a queue as its name, whatever endpoint is asked.
+        assert_eq!(url, queue);
+        assert_eq!(aws.dead_letters().unwrap().service.url, sqs.url);
+        let services = [*kms, aws.log_signing().unwrap().0, *sqs, aws.certificates().unwrap().service];
+        for (service, name) in services.iter().zip(["kms", "lambda", "sqs", "s3"]) {
+            assert_eq!((service.name, service.region.as_str()), (name, region), "whom requests are signed for");
+        }
+        services.map(|service| service.url.to_string())
+    }
+
+    /// As AWS's own rules say it (botocore's `endpoint-rule-set-1.json` and `partitions.json` of each service).
+    #[test]
+    fn each_partition_has_hosts_of_its_own_and_fips_where_it_is_asked_for() {
+        for (region, suffix) in [
+            ("eu-central-1", "amazonaws.com"),
+            ("us-gov-west-1", "amazonaws.com"),
+            ("cn-north-1", "amazonaws.com.cn"),
+            ("us-iso-east-1", "c2s.ic.gov"),
+            ("us-isob-east-1", "sc2s.sgov.gov"),
+            ("eu-isoe-west-1", "cloud.adc-e.uk"),
+            ("us-isof-south-1", "csp.hci.ic.gov"),
+            ("eusc-de-east-1", "amazonaws.eu"),
+        ] {
+            let at = |parts: [&str; 4]| parts.map(|part| format!("https://{part}.{region}.{suffix}/"));
+            let plain = at(["kms", "lambda", "sqs", "s3-of-acme.s3"]);
+            assert_eq!(hosts(region, suffix, None, None), plain);
+            assert_eq!(hosts(region, suffix, Some("false"), None), plain);
+            let sqs = if region.starts_with("us-gov-") { "sqs" } else { "sqs-fips" };
+            let fips = at(["kms-fips", "lambda-fips", sqs, "s3-of-acme.s3-fips"]);
+            assert_eq!(hosts(region, suffix, Some("true"), None), fips);
+        }
+        let stand_in = Some("http://127.0.0.1:4566");
+        let [kms, lambda, sqs, _] = hosts("eu-central-1", "amazonaws.com", Some("true"), stand_in);
+        assert_eq!([kms, lambda, sqs], ["http://127.0.0.1:4566/"; 3].map(str::to_owned));
     }
 
     #[test]
-    fn each_partition_has_hosts_of_its_own_and_fips_where_it_is_asked_for() {
-        for (region, host) in [
-            ("eu-central-1", "kms.eu-central-1.amazonaws.com"),
-            ("us-gov-west-1", "kms.us-gov-west-1.amazonaws.com"),
-            ("cn-north-1", "kms.cn-north-1.amazonaws.com.cn"),
-            ("us-iso-east-1", "kms.us-iso-east-1.c2s.ic.gov"),
-            ("us-isob-east-1", "kms.us-isob-east-1.sc2s.sgov.gov"),
-            ("eusc-de-east-1", "kms.eusc-de-east-1.amazonaws.eu"),
-        ] {
-            assert_eq!(host_of_kms(&[("KEY", "key"), ("AWS_REGION", region)]), host);
+    fn every_client_waits_for_so_long() {
+        for (patience, attempt, operation) in [(Patience::API, 3, 8), (Patience::WORKER, 5, 20)] {
+            let aws = Aws::with_patience(&|_| None, patience);
+            let timeouts = aws.config.timeout_config().unwrap();
+            let [attempt, operation] = [attempt, operation].map(|seconds| Some(Duration::from_secs(seconds)));
+            assert_eq!((timeouts.read_timeout(), timeouts.operation_attempt_timeout()), (attempt, attempt));
+            assert_eq!((timeouts.operation_timeout(), timeouts.connect_timeout()), (operation, Some(CONNECT_TIMEOUT)));
+            let service =
+                Aws { patience, ..Aws::load(&|name| (name == "AWS_REGION").then(|| "eu-central-1".to_owned())) };
+            let service = service.kms().unwrap();
+            assert_eq!((Some(service.patience.attempt), Some(service.patience.operation)), (attempt, operation));
         }
-        let fips = [("KEY", "key"), ("AWS_REGION", "us-gov-west-1"), ("AWS_USE_FIPS_ENDPOINT", "true")];
-        assert_eq!(host_of_kms(&fips), "kms-fips.us-gov-west-1.amazonaws.com");
+        assert_eq!(Aws::load(&|_| None).patience, Patience::API);
     }
 
     #[test]

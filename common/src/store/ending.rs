@@ -94,11 +94,17 @@ impl Store {
             let appended = self.append_run(lease, connection.as_ref(), product, &event).await?;
             commit.leaf = appended.as_ref().map(|leaf| leaf.index);
             commit.bundle_root = commit.leaf.map(|_| root);
-            let mut actions = vec![
-                lease.change().delete(&self.table)?,
-                run.update(&self.table)?,
-                put_new(&self.table, commit.to_item(&commit.key(lease))?)?,
-            ];
+            let end = self.records_end(lease).await?;
+            let mut item = commit.to_item(&commit.key(lease))?;
+            if let Some(at) = end.as_ref().and_then(|end| end.commit) {
+                item.insert("expires_at".to_owned(), number(at.timestamp()));
+            }
+            let mut actions =
+                vec![lease.change().delete(&self.table)?, run.update(&self.table)?, put_new(&self.table, item)?];
+            if let Some(end) = end {
+                self.end_run_record(lease, &end).await?;
+                actions.push(end.check);
+            }
             if let Some(connection) = &connection {
                 actions.push(self.after_success(connection, &ended)?);
             }
@@ -138,6 +144,10 @@ impl Store {
             let mut actions = vec![lease.change().delete(&self.table)?, run.update(&self.table)?];
             if let Some(connection) = &connection {
                 actions.push(self.after_failure(connection, &failed)?);
+            }
+            if let Some(end) = self.records_end(lease).await? {
+                self.end_run_record(lease, &end).await?;
+                actions.push(end.check);
             }
             let event = failure_leaf(lease, &failed);
             let appended = self.append_run(lease, connection.as_ref(), None, &event).await?;

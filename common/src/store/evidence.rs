@@ -6,6 +6,7 @@
 use super::Store;
 use super::body::CompressedText;
 use super::error::StoreError;
+use super::holds::OUTLIVES_EVIDENCE;
 use super::lease::Lease;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::log::Hash;
@@ -18,7 +19,7 @@ use crate::store::table::batches::put_request;
 use crate::store::table::items::{BODY_LIMIT, Record, number};
 use crate::store::table::keys::{self, Key, Series};
 use crate::store::table::queries::Order;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -203,8 +204,12 @@ impl EvidenceRecord {
                     .to_item(&keys::evidence_piece(&key, number))?,
             );
         }
-        if let Some(end) = end {
-            items.iter_mut().for_each(|item| drop(item.insert("expires_at".to_owned(), number(end.timestamp()))));
+        for (place, item) in items.iter_mut().enumerate() {
+            // The record goes first: without its pieces it would seem to be damaged.
+            let later = if place == 0 { TimeDelta::zero() } else { OUTLIVES_EVIDENCE };
+            if let Some(end) = end {
+                item.insert("expires_at".to_owned(), number((end + later).timestamp()));
+            }
         }
         Ok(items)
     }

@@ -5,7 +5,7 @@ use super::error::StoreError;
 use super::evidence::Commit;
 use super::log::LeafItem;
 use crate::domain::id::{CompanyId, ConnectionId};
-use crate::domain::log::statement::{EvidenceLeaf, Leaf, Statement};
+use crate::domain::log::statement::{Event, EvidenceLeaf, Leaf, Statement};
 use crate::store::table::keys;
 use chrono::SubsecRound;
 
@@ -43,6 +43,23 @@ fn check_unlogged(commit: &Commit, first: Option<&EvidenceLeaf>) -> Result<(), S
 }
 
 impl Store {
+    /// What a connection's log says happened, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if its leaves are not those of its head.
+    pub async fn logged_events(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Event>, StoreError> {
+        let leaves = self.log(company, connection).await?;
+        let event = |data: &String| match Statement::parse(data.as_bytes()) {
+            Ok(statement) => Ok(statement.event),
+            Err(_) => Err(disagree("a leaf is no statement")),
+        };
+        leaves.iter().map(event).collect()
+    }
+
     /// Refuses a commit that its own leaf contradicts, or that has none although the log had begun.
     pub(super) async fn check_logged(
         &self,

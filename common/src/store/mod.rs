@@ -40,6 +40,7 @@ pub use credentials::SealedCredential;
 pub use ending::{RunFailure, RunSuccess};
 pub use error::StoreError;
 pub use evidence::{BundlePlace, EvidenceOwner, EvidenceRecord, StoredEvidence};
+pub use holds::OUTLIVES_EVIDENCE;
 pub use lease::{Lease, LeaseOutcome};
 pub use log::LogHead;
 pub use once::Claim;

@@ -6,6 +6,7 @@ use crate::app::decisions::sorted;
 use crate::domain::calendar::{day_of, first_day_from};
 use crate::domain::decisions::Exception;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use crate::domain::log::statement::{Event, EvidenceLeaf, FailureLeaf};
 use crate::domain::policy::{Outcome, PolicyRef, Verdict};
 use crate::domain::product::Product;
 use crate::domain::run::Run;
@@ -104,7 +105,12 @@ impl EvidenceReader {
         let mut histories = Vec::new();
         for id in known {
             let runs = self.store.runs_between(company, &id, from - LONGEST_QUEUE, to).await?;
-            let runs = runs.into_iter().filter_map(|run| ended(run, &bundles)).collect();
+            let mut runs: Vec<EndedRun> = runs.into_iter().filter_map(|run| ended(run, &bundles)).collect();
+            // Records of runs end as evidence does. What is older than all that are left is in the log, if anywhere.
+            let since = timelines.get(&id).map_or(from, |timeline| timeline.connected_at.max(from));
+            if runs.iter().map(|run| run.ended_at).min().is_none_or(|first| first > since + LONGEST_QUEUE) {
+                runs.extend(self.logged(company, &id, (from, to), &runs).await?);
+            }
             let timeline = timelines.remove(&id).or_else(|| Some(removed_long_ago(given.get(&id)?)));
             if let Some(timeline) = timeline {
                 histories.push(history(timeline, runs));
@@ -119,6 +125,35 @@ impl EvidenceReader {
             known.iter().any(|exception| exception.is_in_force(decided.clone(), instant))
         };
         Ok(audit_window(&bounds, &ticks, &histories, in_force))
+    }
+}
+
+impl EvidenceReader {
+    /// The runs of a span as the evidence log has them, without those that are known. Their evidence has ended.
+    async fn logged(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        known: &[EndedRun],
+    ) -> Result<Vec<EndedRun>, WindowError> {
+        let known: BTreeSet<&RunId> = known.iter().map(|run| &run.run).collect();
+        let mut runs = Vec::new();
+        for event in self.store.logged_events(company, connection).await? {
+            let run = match event {
+                Event::Evidence(EvidenceLeaf { run_id, as_of, ended_at, .. }) => {
+                    EndedRun { run: run_id, as_of, ended_at, end: RunEnd::Evidence { bundle: None } }
+                }
+                Event::Failure(FailureLeaf { run_id, as_of, ended_at, code, request }) => {
+                    EndedRun { run: run_id, as_of, ended_at, end: RunEnd::Failure { code, request } }
+                }
+                Event::Disconnected { .. } | Event::Reconnected { .. } => continue,
+            };
+            if (from..=to).contains(&run.as_of) && !known.contains(&run.run) {
+                runs.push(run);
+            }
+        }
+        Ok(runs)
     }
 }
 

@@ -3,8 +3,9 @@
 use crate::clock::Clock;
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::hold::{Hold, is_held};
-use crate::domain::id::{ClientId, CompanyId};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::store::{EvidenceOwner, Store, StoreError};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The use case.
@@ -105,6 +106,13 @@ impl Holds {
         for owner in &owners {
             let client = if let EvidenceOwner::Client(client) = owner { Some(client) } else { None };
             changed += self.store.set_end(company, owner, is_held(&holds, client)).await?;
+        }
+        // Runs show whatever is held, whoever's it is.
+        let mut connections: BTreeSet<ConnectionId> =
+            self.store.connections(company).await?.into_iter().map(|it| it.id).collect();
+        connections.extend(self.store.timelines(company).await?.into_iter().map(|it| it.connection));
+        for connection in &connections {
+            changed += self.store.set_end_of_runs(company, connection, !holds.is_empty()).await?;
         }
         Ok(changed)
     }

@@ -72,7 +72,7 @@ impl NoEvidence {
             Self::Paused => "the connection was paused at the time of the sync",
             Self::Failed => "the sync failed",
             Self::AuthBackoff => "Huntress had refused the credential, so the sync waited a day",
-            Self::NotMapped => "the sync had no evidence of this client",
+            Self::NotMapped => "no evidence of this client is kept of that sync",
             Self::NoTick => "the collector did not run at all on that day",
             Self::Unexplained => "no record explains it",
         }

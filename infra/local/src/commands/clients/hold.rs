@@ -9,6 +9,7 @@ use common::app::holds::{HoldError, Holds};
 use common::clock::SystemClock;
 use common::domain::hold::Hold;
 use common::domain::id::ClientId;
+use common::settings::environment;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -61,7 +62,20 @@ fn fault(error: HoldError) -> CliError {
     }
 }
 
+/// Whoever does not say when evidence of a deployed stack ends would release it to stay for ever.
+fn check_retention(command: &HoldCommand) -> Result<(), CliError> {
+    match command {
+        HoldCommand::Release(it) if it.storage.aws && environment("EVIDENCE_RETENTION_DAYS").is_none() => {
+            Err(CliError::usage(
+                "EVIDENCE_RETENTION_DAYS is not set, so it is not known when what is released ends; set it to the stack's output EvidenceRetentionDays",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub async fn run(command: HoldCommand) -> Result<(), CliError> {
+    check_retention(&command)?;
     let storage = match &command {
         HoldCommand::Place(it) | HoldCommand::Release(it) => &it.storage,
         HoldCommand::List(it) => &it.storage,
