@@ -1,6 +1,6 @@
 //! The stored life of a connection, command by command.
 
-use super::{Home, KEY, METRICS, SECRET, metric, now, output, worked_example};
+use super::{Home, KEY, METRICS, SECRET, files, metric, now, output, worked_example};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -452,6 +452,42 @@ fn findings_and_completeness_are_printed_for_people_and_for_programs() {
     let line = home.on_data(&["completeness", "acme", "--as-of", "2020-01-01T00:00:00Z"]).refused(4);
     assert!(line.contains("until 2020-01-01"), "{line}");
     home.on_data(&["findings", "acme", "--as-of", "yesterday"]).refused(2);
+}
+
+#[test]
+fn the_names_of_findings_are_asked_for_when_somebody_looks_and_kept_nowhere() {
+    let home = Home::new(worked_example());
+    home.connect();
+    home.on_data(&["sync", "edr"]).done();
+    let ids = home.on_data(&["findings", "acme"]).done().stdout;
+    home.simulator.reset_log();
+    let named = home.on_data(&["findings", "acme", "--names", "--by", "alice"]).done().stdout;
+    // Of each record once, and of nothing else.
+    let asked: Vec<String> = home.simulator.requests().into_iter().map(|request| request.path).collect();
+    assert!(asked.contains(&"/v1/agents/4200493".to_owned()), "{asked:?}");
+    let mut different = asked.clone();
+    different.sort();
+    different.dedup();
+    assert_eq!(asked.len(), different.len(), "{asked:?}");
+    let host =
+        worked_example().records(List::Agents).find(|agent| agent["id"] == 4_200_493).unwrap()["hostname"].clone();
+    let host = host.as_str().unwrap();
+    assert!(named.contains(host) && !ids.contains(host), "{named}");
+    let answer = home.on_data(&["findings", "acme", "--names", "--json"]).json();
+    assert_eq!(answer["names"]["edr"]["agent"]["4200493"], host);
+    assert_eq!(answer["findings"], home.on_data(&["findings", "acme", "--json"]).json()["findings"]);
+    // It is kept that somebody asked, and in no file what the answer was.
+    let events = home.on_data(&["audit-log", "--json"]).json();
+    let opened: Vec<&Value> =
+        events["items"].as_array().unwrap().iter().filter(|it| it["action"] == "names.opened").collect();
+    assert_eq!((opened.len(), &opened[1]["actor"], &opened[0]["client"]), (2, &"alice".into(), &"acme".into()));
+    for (path, bytes) in files(&home.data()) {
+        assert!(!bytes.windows(host.len()).any(|part| part == host.as_bytes()), "{}", path.display());
+    }
+    // What is gone is said to be; a connection that was removed can be asked nothing.
+    home.on_data(&["disconnect", "edr"]).done();
+    let line = home.on_data(&["findings", "acme", "--names"]).refused(4);
+    assert!(line.contains("edr"), "{line}");
 }
 
 #[test]

@@ -60,6 +60,8 @@ actions! {
     IdentityOpened = "identity.opened",
     /// A person's certificate was opened.
     CertificateOpened = "certificate.opened",
+    /// The names of a client's hosts, organizations and incidents were asked for.
+    NamesOpened = "names.opened",
     /// A person was erased.
     PersonErased = "person.erased",
     /// Everybody of a connection was erased.

@@ -11,7 +11,7 @@ use crate::domain::sat::SatSettings;
 use crate::domain::sat::bundle::{RateLimitWarning, SatCollection, SatTally};
 use crate::huntress::collection::{Instants, PartOutcome};
 use crate::huntress::connection_test::TestReport;
-use crate::huntress::edr::{EdrClient, EdrCredential, EdrState};
+use crate::huntress::edr::{EdrClient, EdrCredential, EdrState, NamedRecord};
 use crate::huntress::error::used_up;
 use crate::huntress::origin::Origin;
 use crate::huntress::progress::Progress;
@@ -21,7 +21,7 @@ use crate::huntress::sat::{Access, SatClient, SatCredential, SatState, TrackedPe
 use crate::settings::Origins;
 use crate::store::{Store, StoreError};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The request limits of the accounts that this process talks to.
@@ -260,6 +260,23 @@ impl Huntress {
     ) -> TestReport {
         let transport = self.transport(&self.origins.edr, limiter, WaitPolicy::until(deadline), Arc::default());
         EdrClient::new(&transport, credential).test().await
+    }
+
+    /// Asks what some records are called, a few at a time.
+    pub async fn names(
+        &self,
+        credential: &EdrCredential,
+        wanted: &BTreeSet<(NamedRecord, String)>,
+        limiter: Arc<RateLimiter>,
+        deadline: DateTime<Utc>,
+    ) -> Result<BTreeMap<NamedRecord, BTreeMap<String, Option<String>>>, Failure> {
+        let transport = self.transport(&self.origins.edr, limiter, WaitPolicy::until(deadline), Arc::default());
+        let client = EdrClient::new(&transport, credential);
+        let mut names = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for (of, id) in wanted {
+            names.entry(*of).or_default().insert(id.clone(), client.name(*of, id).await?);
+        }
+        Ok(names)
     }
 
     /// Asks for a token and one record of each list.

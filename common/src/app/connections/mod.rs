@@ -5,12 +5,14 @@ mod change;
 mod disconnect;
 mod exchange;
 mod list;
+mod names;
 mod redirect;
 mod test;
 
 pub use add::{Check, NewCredential};
 pub use change::{ClientLimits, ExpiryChange, SettingsChange};
 pub(in crate::app) use exchange::Exchanger;
+pub use names::RecordNames;
 pub use redirect::{
     AccountChoice, BrowserCookie, REDIRECT_TIME, RedirectError, RedirectStarted, RedirectWish, Redirected, Return,
 };

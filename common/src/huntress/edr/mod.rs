@@ -1,7 +1,10 @@
 //! The endpoint API: three lists read to their end, and the connection test.
 
+mod names;
 mod records;
 mod test;
+
+pub use names::NamedRecord;
 
 use super::collection::{Instants, MAX_PAGES, PartOutcome};
 use super::error::FetchError;

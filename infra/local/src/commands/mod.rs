@@ -71,7 +71,7 @@ pub enum Command {
     /// Print the controls that a client's evidence supports
     Controls(OfClientAsOf),
     /// Print which agents, incidents and organizations pull a client's numbers down
-    Findings(OfClientAsOf),
+    Findings(evidence::findings::Options),
     /// Print how completely the lists behind a client's evidence were read
     Completeness(OfClientAsOf),
     /// Say how a number came about, what a rule said of it, and what would change that

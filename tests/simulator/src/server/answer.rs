@@ -98,6 +98,6 @@ async fn decide(shared: &Shared, call: &Call) -> Option<Answer> {
         Some((list, Product::Edr)) => edr::decide(shared, call, list).await,
         Some((list, Product::Sat)) => sat::decide(shared, call, list).await,
         None if call.request.path.starts_with("/api/") => Some(sat::not_found(&shared.settings.sat)),
-        None => Some(edr::not_found()),
+        None => Some(edr::record(shared, call)),
     }
 }

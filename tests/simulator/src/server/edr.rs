@@ -2,7 +2,7 @@
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::Call;
 use super::reply::{Answer, JSON, Voice, finish, retry_after, strike, with_body};
@@ -65,6 +65,36 @@ fn page(shared: &Shared, call: &Call, list: List, fault: Option<FaultKind>) -> A
     match shared.page(list, &query, &call.request.query, fault.as_ref()) {
         Some(body) => finish(shared, &call.headers, JSON, body, fault),
         None => not_found(),
+    }
+}
+
+/// One record by its id, `{"agent": {…}}`; 404 for anything else.
+pub(super) fn record(shared: &Shared, call: &Call) -> Answer {
+    let request = &call.request;
+    let mut parts = request.path.trim_start_matches('/').split('/');
+    let (list, key) = match (parts.next(), parts.next()) {
+        (Some("v1"), Some("agents")) => (List::Agents, "agent"),
+        (Some("v1"), Some("organizations")) => (List::Organizations, "organization"),
+        (Some("v1"), Some("incident_reports")) => (List::IncidentReports, "incident_report"),
+        _ => return not_found(),
+    };
+    let (Some(id), None) = (parts.next(), parts.next()) else { return not_found() };
+    if !request.authenticated {
+        return unauthorized();
+    }
+    let mut state = shared.state();
+    let refused = shared.settings.rate_limit.map(|limit| state.window.ask(limit, request.at));
+    if matches!(refused, Some(Verdict::Refused { .. })) {
+        return error(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded");
+    }
+    let is_it = |record: &Value| match &record["id"] {
+        Value::String(text) => text == id,
+        other => other.to_string() == id,
+    };
+    let found = state.account.as_ref().and_then(|account| account.records(list).find(is_it));
+    match found {
+        Some(record) => with_body(StatusCode::OK, JSON, json!({ key: record }).to_string().into()),
+        None => error(StatusCode::NOT_FOUND, "Record not found"),
     }
 }
 
