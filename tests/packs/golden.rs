@@ -1,17 +1,26 @@
 //! Packs that were made once and are kept: what an auditor holds has to be good for every later release.
 //!
-//! `UPDATE_GOLDEN=1` makes them anew, which is right only together with another renderer or format.
+//! `UPDATE_GOLDEN=1` makes them anew, which is right only together with another renderer or format; `UPDATE_GOLDEN=rules-2` the one of the rules that were.
 
 use super::{World, client, company, connection, first};
+use acceptance::edr::as_of;
 use chrono::TimeDelta;
 use common::app::decisions::Decisions;
 use common::app::log::LogSigner;
 use common::app::packs::{PackMaker, PackRequest};
 use common::domain::audit::{Actor, AuditAction, AuditEvent};
+use common::domain::calendar::{Calendar, Until};
 use common::domain::decisions::{AttestationKey, AttestationRequest, Decider};
+use common::domain::edr::EdrSettings;
+use common::domain::edr::facts::EdrFacts;
+use common::domain::edr::measures::{SeverityBounds, measures_within};
+use common::domain::policy::{InForce, Outcome, Verdict, baseline, evaluate};
+use common::domain::product::Product;
 use common::pack::manifest::{FORMAT, RENDERER};
 use common::pack::verify::{Known, verify};
 use common::signing::LogKey;
+use serde_json::{Value, json};
+use simulator::{Account, List};
 use std::sync::Arc;
 
 /// Of the key that signed them. It signs nothing else.
@@ -32,7 +41,7 @@ async fn made() -> Vec<u8> {
         source: "=RMM export of 2026-03-15, \"all\" sites".to_owned(),
         dated: "2026-03-15".parse().unwrap(),
         by: alice.clone(),
-        until: first() + TimeDelta::days(90),
+        until: Until::Instant(first() + TimeDelta::days(90)),
     };
     decisions.attest(&company(), attested).await.unwrap();
     for day in 0..5 {
@@ -50,10 +59,52 @@ async fn made() -> Vec<u8> {
     maker.pack(&request).await.unwrap()
 }
 
+/// A pack of the first releases with rules, which held an open incident of unknown severity to be of none: so there was no critical one.
+async fn made_by_rules_2() -> Vec<u8> {
+    let plain = Account::worked_example(as_of());
+    let of = |list| plain.records(list).collect::<Vec<Value>>();
+    let organization = of(List::Organizations)[0]["id"].clone();
+    let sent_at = (as_of() - TimeDelta::hours(99)).to_rfc3339();
+    let odd = json!({"id": 990_001, "organization_id": organization, "status": "sent", "severity": "grave", "sent_at": sent_at});
+    let incidents = vec![odd];
+    let account = Account::from_records(of(List::Organizations), of(List::Agents), incidents);
+    let world = World::of(account, Calendar::default()).await;
+    for day in 0..2 {
+        world.commit_by("2", day, by_rules_2).await;
+    }
+    world.clock.move_to(first() + TimeDelta::days(7));
+    let signer = Arc::new(LogSigner::Key(LogKey::of_seed(&SEED, None).unwrap()));
+    PackMaker { signer, ..world.maker.clone() }.pack(&World::request("client-a")).await.unwrap()
+}
+
+/// The bundle with the outcomes that those releases gave.
+fn by_rules_2(bundle: String) -> String {
+    let mut bundle: Value = serde_json::from_str(&bundle).unwrap();
+    if bundle["tenant"]["client_id"] == "client-a" {
+        let facts: EdrFacts = serde_json::from_value(bundle["facts"].clone()).unwrap();
+        let limits = EdrSettings::of_derivation(&bundle["metadata"]["derivation"]).unwrap();
+        let verdicts = |bounds| {
+            let measures = measures_within(&facts, limits.into(), bounds);
+            evaluate(&InForce::after([baseline()]), Product::Edr, &measures, None)
+        };
+        let critical =
+            |verdicts: &[Verdict]| verdicts.iter().find(|it| it.rule.as_str() == "ir-critical-24h").unwrap().outcome;
+        let then = verdicts(SeverityBounds::None);
+        assert_eq!((critical(&then), critical(&verdicts(SeverityBounds::Any))), (Outcome::Pass, Outcome::Inconclusive));
+        bundle["verdicts"] = serde_json::to_value(then).unwrap();
+    }
+    bundle.to_string()
+}
+
 #[tokio::test]
 async fn packs_of_earlier_releases_are_still_good() {
-    if std::env::vars().any(|(name, _)| name == "UPDATE_GOLDEN") {
-        std::fs::write(path(), made().await).unwrap();
+    match std::env::var("UPDATE_GOLDEN").as_deref() {
+        Ok("rules-2") => {
+            let path = format!("{}/samples/packs/rules-2.zip", env!("CARGO_MANIFEST_DIR"));
+            std::fs::write(path, made_by_rules_2().await).unwrap();
+        }
+        Ok(_) => std::fs::write(path(), made().await).unwrap(),
+        Err(_) => {}
     }
     let key = LogKey::of_seed(&SEED, None).unwrap().verifier().clone();
     let folder = format!("{}/samples/packs", env!("CARGO_MANIFEST_DIR"));

@@ -111,6 +111,8 @@ impl EvidenceReader {
             return Err(QuestionError::NoEvidence { kind, client: client.clone(), until });
         };
         let used = UsedFacts::of(stored)?.ok_or_else(|| QuestionError::NoFacts(stored.run_id.clone()))?;
+        let (verdicts, then) = evaluated(stored, &known)?;
+        let used = used.as_committed(stored.product, &verdicts, &then);
         let measures = used.measures(None);
         let explanation = Explanation::of(metric, &measures);
         let (explanation, committed) = match &rules {

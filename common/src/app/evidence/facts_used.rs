@@ -6,12 +6,14 @@ use super::{EvidenceError, EvidenceReader, Span};
 use crate::app::decisions::all_policies;
 use crate::domain::completeness::ListCompleteness;
 use crate::domain::edr::facts::EdrFacts;
-use crate::domain::edr::measures::measures as edr_measures;
+use crate::domain::edr::measures::{SeverityBounds, measures_within};
 use crate::domain::edr::metrics::EdrRules;
 use crate::domain::edr::{EdrSettings, InvalidSettings};
 use crate::domain::evidence::Reason;
 use crate::domain::id::{ClientId, CompanyId, RunId};
-use crate::domain::policy::{InForce, InvalidPolicy, InvalidSetting, Measures, Policy, PolicyRef, RuleInUse, Verdict};
+use crate::domain::policy::{
+    InForce, InvalidPolicy, InvalidSetting, Measures, Policy, PolicyRef, RuleInUse, Verdict, evaluate,
+};
 use crate::domain::product::Product;
 use crate::domain::quality::{QualityCode, QualityEntry};
 use crate::domain::sat::facts::SatFacts;
@@ -112,6 +114,7 @@ enum Facts {
 /// A bundle as its facts have it.
 pub(super) struct UsedFacts {
     facts: Facts,
+    bounds: SeverityBounds,
     /// How completely the lists behind it were read.
     pub(super) completeness: Vec<ListCompleteness>,
     /// Why nothing can be said of the whole of it.
@@ -135,15 +138,26 @@ impl UsedFacts {
         let elsewhere = metadata.data_quality.iter().any(|entry| entry.code == QualityCode::AccountOfAnotherClient);
         Ok(facts.map(|facts| Self {
             facts,
+            bounds: SeverityBounds::default(),
             completeness: metadata.completeness,
             doubt: elsewhere.then_some(Reason::AccountOfAnotherClient),
         }))
     }
 
+    /// The same by the rules of the release that committed these verdicts under these policies, so that what differs is no other release's doing.
+    pub(super) fn as_committed(self, product: Product, committed: &[Verdict], in_force: &InForce) -> Self {
+        let gives = |used: &Self| evaluate(in_force, product, &used.measures(None), used.doubt) == committed;
+        if gives(&self) {
+            return self;
+        }
+        let earlier = Self { bounds: SeverityBounds::None, ..self };
+        if gives(&earlier) { earlier } else { Self { bounds: SeverityBounds::default(), ..earlier } }
+    }
+
     /// The measures, under other limits of agent age where some are given.
     pub(super) fn measures(&self, agents: Option<EdrSettings>) -> Measures {
         match &self.facts {
-            Facts::Edr(facts, limits) => edr_measures(facts, EdrRules::from(agents.unwrap_or(*limits))),
+            Facts::Edr(facts, limits) => measures_within(facts, EdrRules::from(agents.unwrap_or(*limits)), self.bounds),
             Facts::Sat(facts) => sat_measures(facts, SatRules::default()),
         }
     }

@@ -7,18 +7,38 @@ use crate::domain::evidence::Reason;
 use crate::domain::number::Ratio;
 use crate::domain::policy::{Measure, Measures, Reading};
 
+/// What an incident of a severity that nobody knows may be, as releases had it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SeverityBounds {
+    /// Of none: so it was in the first releases with rules.
+    None,
+    /// Of any.
+    #[default]
+    Any,
+}
+
 /// The measures of the bundle that has these facts.
 ///
 /// Agents of unknown state may be in the better or in the worse one. An incident that is not over and has no start that can be read may be older than
 /// all others, and one of a severity that nobody knows may be of any. A percentile is known to its class.
 #[must_use]
 pub fn measures(facts: &EdrFacts, rules: EdrRules) -> Measures {
-    let values = metrics(facts, rules).into_iter().chain(extended_metrics(facts, rules));
-    values.map(|value| (value.key, measure(facts, rules, &value))).collect()
+    measures_within(facts, rules, SeverityBounds::default())
 }
 
-fn measure(facts: &EdrFacts, rules: EdrRules, value: &Value) -> Measure {
+/// The same as an earlier release had them.
+#[must_use]
+pub fn measures_within(facts: &EdrFacts, rules: EdrRules, bounds: SeverityBounds) -> Measures {
+    let values = metrics(facts, rules).into_iter().chain(extended_metrics(facts, rules));
+    values.map(|value| (value.key, measure(facts, rules, bounds, &value))).collect()
+}
+
+fn measure(facts: &EdrFacts, rules: EdrRules, bounds: SeverityBounds, value: &Value) -> Measure {
     let EdrFacts { agents, organizations, incidents } = facts;
+    let perhaps_of_any = match bounds {
+        SeverityBounds::Any => incidents.of(Severity::Unknown),
+        SeverityBounds::None => OfSeverity::default(),
+    };
     let states = agents.by_state(rules.agents);
     let unknown = states.unknown;
     let certain = match value.exact {
@@ -49,18 +69,13 @@ fn measure(facts: &EdrFacts, rules: EdrRules, value: &Value) -> Measure {
         "organizations_with_online_agents" => and_up_to(organizations.perhaps_online(rules.agents), 1),
         "oldest_open_incident_age_hours" => perhaps_older(certain, incidents.by_severity.values()),
         // An incident of a severity that nobody knows may be of any.
-        "incidents_critical" | "incidents_high" | "incidents_low" => {
-            and_up_to(incidents.of(Severity::Unknown).states.total(), 1)
+        "incidents_critical" | "incidents_high" | "incidents_low" => and_up_to(perhaps_of_any.states.total(), 1),
+        "incidents_open_critical" | "incidents_open_high" => and_up_to(perhaps_of_any.states.unfinished(), 1),
+        "oldest_open_critical_incident_age_hours" => {
+            perhaps_another(perhaps_older(certain, [&incidents.of(Severity::Critical)]), &perhaps_of_any)
         }
-        "incidents_open_critical" | "incidents_open_high" => {
-            and_up_to(incidents.of(Severity::Unknown).states.unfinished(), 1)
-        }
-        "oldest_open_critical_incident_age_hours" => perhaps_another(
-            perhaps_older(certain, [&incidents.of(Severity::Critical)]),
-            &incidents.of(Severity::Unknown),
-        ),
         "oldest_open_high_incident_age_hours" => {
-            perhaps_another(perhaps_older(certain, [&incidents.of(Severity::High)]), &incidents.of(Severity::Unknown))
+            perhaps_another(perhaps_older(certain, [&incidents.of(Severity::High)]), &perhaps_of_any)
         }
         _ => certain,
     }

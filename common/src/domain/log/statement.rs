@@ -50,8 +50,10 @@ pub enum Event {
     },
 }
 
-/// The version of the rules that numbers come about by: that of the bundle's form.
-pub const RULES: &str = "2";
+/// The version of the rules that numbers and outcomes come about by.
+///
+/// 2 is that of the first bundles with facts. Its first releases held an incident of unknown severity to be of none, later ones to be of any, as 3 always does.
+pub const RULES: &str = "3";
 
 /// What was in force when evidence was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
