@@ -2,13 +2,13 @@
 
 use super::{Home, now, worked_example};
 use chrono::TimeDelta;
-use common::domain::calendar::{day_of, days_after};
+use common::domain::calendar::{Calendar, days_after};
 use serde_json::Value;
 
 const REASON: &str = "The laptops of the sales team are replaced in May.";
 
 fn day(ahead: i64) -> String {
-    day_of(now() + TimeDelta::days(ahead)).to_string()
+    Calendar::default().day_of(now() + TimeDelta::days(ahead)).to_string()
 }
 
 /// A connection whose client `acme` is measured by the baseline policy.
@@ -111,7 +111,7 @@ fn an_exception_takes_two_people_and_shows_in_the_status_of_the_control() {
         let line = add(more).refused(2);
         assert!(line.contains(says), "{line}");
     }
-    let far = days_after(day_of(now()), 366).to_string();
+    let far = days_after(Calendar::default().day_of(now()), 366).to_string();
     let line = home
         .on_data(&["exception", "add", "acme", "--rule", "edr-missing", "--reason", REASON, "--until", far.as_str()])
         .refused(2);

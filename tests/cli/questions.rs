@@ -2,7 +2,7 @@
 
 use super::{Home, now, worked_example};
 use chrono::TimeDelta;
-use common::domain::calendar::day_of;
+use common::domain::calendar::Calendar;
 use serde_json::{Value, json};
 
 /// A connection whose client `acme` is measured by the baseline policy.
@@ -84,7 +84,7 @@ fn other_limits_are_tried_out_and_nothing_is_stored() {
     assert_eq!((&tried["evaluated"], &tried["days_changed"]), (&json!(1), &json!(1)));
     let rows = tried["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 1, "{tried}");
-    assert_eq!(rows[0]["day"], day_of(now()).to_string());
+    assert_eq!(rows[0]["day"], Calendar::default().day_of(now()).to_string());
     assert_eq!((&rows[0]["before"]["outcome"], &rows[0]["after"]["outcome"]), (&json!("pass"), &json!("warning")));
     assert_eq!(rows[0]["after"]["limit"]["pass"]["at_least"], "98");
     // A limit that changes nothing.

@@ -1,7 +1,8 @@
 //! `serve`: who may ask what, and what is answered.
 
 use super::server::{Answer, Server};
-use super::{Home, metric, worked_example};
+use super::{Home, metric, now, worked_example};
+use common::domain::calendar::Calendar;
 use reqwest::Method;
 use serde_json::{Value, json};
 use simulator::{Fault, FaultKind, List};
@@ -180,4 +181,52 @@ fn the_log_has_no_secret_and_the_token_stays() {
     let mode = std::fs::metadata(home.data().join("api-token")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(Server::start(&home, &[]).token, token);
+}
+
+#[test]
+fn the_days_of_every_command_are_those_of_the_schedule_that_serves() {
+    let home = Home::new(worked_example());
+    home.connect();
+    home.on_data(&["policy", "acme", "--set", "baseline"]).done();
+    let server = Server::start(&home, &["--schedule", "cron(15 5 * * ? *)", "--zone", "Asia/Kolkata"]);
+    let exception = json!({"rule": "edr-missing", "reason": "The laptops of the sales team are replaced in May.", "until": "2099-01-01"});
+    let path = "/v1/companies/local/clients/acme/exceptions";
+    let headers = [("authorization", server.bearer()), ("content-type", "application/json".to_owned())];
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let far = server.send(Method::POST, path, &headers, exception.to_string());
+    assert_eq!(far.status, 422, "{far:?}");
+    let zone = Calendar::parse("cron(15 5 * * ? *)", "Asia/Kolkata").unwrap();
+    let day = zone.day_of(now() + chrono::TimeDelta::days(30));
+    let exception = json!({"rule": "edr-missing", "reason": exception["reason"], "until": day.to_string()});
+    let made = server.send(Method::POST, path, &headers, exception.to_string());
+    let midnight = zone.end_of(day).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    assert_eq!((made.status, &made.body["until"]), (201, &json!(midnight)), "{made:?}");
+    drop(server);
+    // The schedule is known to the commands that come after it, and to the next connection.
+    home.on_data(&["sync", "edr"]).done();
+    let today = zone.day_of(now()).to_string();
+    let window = home.on_data(&["window", "acme", "--from", &today, "--to", &today, "--json"]).json();
+    assert_eq!((&window["zone"], &window["rows"][0]["day"]), (&json!("Asia/Kolkata"), &json!(today)));
+    assert!(window["rows"][0]["run"].is_string(), "{window}");
+    let listed = home.on_data(&["exception", "list", "acme"]).done().stdout;
+    assert!(listed.contains(&day.to_string()), "{listed}");
+    let asked = home.on_data(&[
+        "exception",
+        "add",
+        "acme",
+        "--rule",
+        "edr-online",
+        "--reason",
+        "The laptops of the sales team are replaced in May.",
+        "--until",
+        &day.to_string(),
+        "--json",
+    ]);
+    assert_eq!(asked.json()["until"], json!(midnight));
+    let tried = home.on_data(&["what-if", "acme", "--set", "edr-online.pass=100", "--json"]).json();
+    assert_eq!(tried["zone"], "Asia/Kolkata");
+    // Started without one, it is what it always was.
+    drop(Server::start(&home, &[]));
+    let window = home.on_data(&["window", "acme", "--from", "2026-01-01", "--to", "2026-01-01", "--json"]).json();
+    assert_eq!(window["zone"], "America/New_York");
 }

@@ -6,6 +6,7 @@ use acceptance::clock::SteppingClock;
 use chrono::TimeDelta;
 use common::app::decisions::{DecisionError, Decisions, ExceptionSpec};
 use common::domain::audit::{Actor, AuditAction, AuditEvent};
+use common::domain::calendar::Until;
 use common::domain::connection::Connection;
 use common::domain::decisions::{Decider, ExceptionRequest, ExceptionState, ExceptionSubject};
 use common::domain::id::ClientId;
@@ -105,7 +106,7 @@ async fn decided(decisions: &Decisions) -> Result<(), DecisionError> {
         reason: "The laptops of the sales team are replaced in May.".to_owned(),
         by: by("alice"),
         from: None,
-        until: start() + TimeDelta::days(30),
+        until: Until::Instant(start() + TimeDelta::days(30)),
         link: None,
     };
     let spec = ExceptionSpec::Rule("edr-missing".to_owned());

@@ -57,6 +57,16 @@ async fn the_latest_evidence_of_a_client_is_that_of_the_instant() {
     assert_eq!(entry["bundle"]["metrics"][0]["metric_value"], "87");
     let (_, before) = world.read(&format!("{CLIENT}/metrics?as_of=2026-03-23T11:00:04Z")).await;
     assert_eq!(as_of(&before), ["2026-03-22T11:00:05Z"]);
+    // Its age is that of the instant: a second less than a day, and then fresh, whatever it is now.
+    let aged = |answer: &Value| (answer["evidence"][0]["age_seconds"].clone(), answer["evidence"][0]["stale"].clone());
+    assert_eq!(aged(&before), (json!(24 * 3_600 - 1), json!(false)));
+    let (_, soon) = world.read(&format!("{CLIENT}/metrics?as_of=2026-03-22T12:00:05Z")).await;
+    assert_eq!(aged(&soon), (json!(3_600), json!(false)));
+    let (_, found) = world.read(&format!("{CLIENT}/findings?as_of=2026-03-22T12:00:05Z")).await;
+    assert_eq!(found["findings"][0]["age_seconds"], 3_600);
+    let (_, read) = world.read(&format!("{CLIENT}/controls?as_of=2026-03-22T12:00:05Z")).await;
+    let ages: Vec<&Value> = read["controls"].as_array().unwrap().iter().map(|it| &it["status"]["age_hours"]).collect();
+    assert!(!ages.is_empty() && ages.iter().all(|age| **age == json!(1)), "{ages:?}");
     let (_, exact) = world.read(&format!("{CLIENT}/metrics?as_of=2026-03-23T11:00:05Z")).await;
     assert_eq!(as_of(&exact), ["2026-03-23T11:00:05Z"]);
     let (_, none) = world.read(&format!("{CLIENT}/metrics?as_of=2026-03-01T00:00:00Z")).await;
@@ -141,7 +151,7 @@ async fn an_auditor_sees_own_clients_and_the_own_window_alone() {
         (
             200,
             json!({"subject": "auditor", "companies": ["msp-acme"], "scopes": ["evidence:read", "packs:make", "audit-log:read"],
-            "clients": ["client-acme-corp"], "window": {"from": "2026-01-01T00:00:00Z", "to": "2026-03-31T23:59:59.999Z"}})
+            "clients": ["client-acme-corp"], "window": {"from": "2026-01-01T05:00:00Z", "to": "2026-04-01T03:59:59.999Z"}})
         )
     );
 }

@@ -180,7 +180,7 @@ async fn an_auditor_gets_packs_and_exports_of_own_clients_and_days_alone() {
     }
     let (status, own) = asked(&first_day, "2026-03-22", "2026-03-22").await;
     // No later than the last instant that the auditor may see.
-    assert_eq!((status, &own["at"]), (202, &json!("2026-03-22T23:59:59.999Z")));
+    assert_eq!((status, &own["at"]), (202, &json!("2026-03-23T03:59:59.999Z")));
     let path = format!("{packs}/{}", own["id"].as_str().unwrap());
     let (status, _, bytes) = world.made(&path).await;
     assert_eq!(status, 200);

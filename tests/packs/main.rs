@@ -12,23 +12,25 @@ use acceptance::clock::SteppingClock;
 use acceptance::edr::{Scene, as_of};
 use acceptance::engine::Engine;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::app::decisions::Decisions;
+use common::app::decisions::{Decisions, ExceptionSpec};
 use common::app::log::{EvidenceLog, LogSigner, LogState};
 use common::app::packs::{PackMaker, PackReader, PackRequest};
 use common::domain::audit::{Actor, AuditAction, AuditEvent};
+use common::domain::calendar::{Calendar, Until};
 use common::domain::connection::Connection;
-use common::domain::decisions::Decider;
+use common::domain::decisions::{Decider, ExceptionRequest, ExceptionSubject};
 use common::domain::edr::bundle::split;
 use common::domain::evidence::EdrBundle;
 use common::domain::failure::{Failure, FailureCode};
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use common::domain::log::LogId;
-use common::domain::log::statement::EvaluationBasis;
+use common::domain::log::statement::{EvaluationBasis, RULES};
 use common::domain::mapping::Mapping;
 use common::domain::policy::{ClientPolicies, InForce, baseline, training};
 use common::domain::product::Product;
 use common::domain::run::{RecordCounts, Trigger};
 use common::domain::time::parse;
+use common::domain::window::Tick;
 use common::pack::verify::{Known, Report, Step, verify};
 use common::pack::zip::Archive;
 use common::store::{EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunRequest, RunSuccess, Store};
@@ -64,17 +66,24 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::on(Calendar::default()).await
+    }
+
+    /// With days of a calendar.
+    async fn on(calendar: Calendar) -> Self {
+        Self::of(Account::worked_example(as_of()), calendar).await
+    }
+
+    /// Of an account, with days of a calendar.
+    async fn of(account: Account, calendar: Calendar) -> Self {
         let engine = Engine::memory().await;
-        let store = engine.store().await;
+        let store = engine.store().await.with_calendar(calendar);
         let clock = SteppingClock::at(first());
         // Two clients, and organizations of no client.
-        let outcome = tokio::task::spawn_blocking(|| Scene::of(Account::worked_example(as_of())).collect_blocking())
-            .await
-            .unwrap();
-        let organizations: Vec<String> = Account::worked_example(as_of())
-            .records(List::Organizations)
-            .map(|organization| organization["id"].to_string())
-            .collect();
+        let collected = account.clone();
+        let outcome = tokio::task::spawn_blocking(|| Scene::of(collected).collect_blocking()).await.unwrap();
+        let organizations: Vec<String> =
+            account.records(List::Organizations).map(|organization| organization["id"].to_string()).collect();
         let clients = [(organizations[0].clone(), client("client-a")), (organizations[1].clone(), client("client-b"))];
         let mapping = Mapping::ByOrganization { clients: clients.into(), ignored: [].into() };
         let (tally, collection) = outcome.result.as_ref().unwrap();
@@ -143,6 +152,11 @@ impl World {
 
     /// A run whose bundles are changed before they are committed.
     async fn commit(&self, day: i64, change: impl Fn(String) -> String) {
+        self.commit_by(RULES, day, change).await;
+    }
+
+    /// The same, as a release with these rules says it.
+    async fn commit_by(&self, rules: &str, day: i64, change: impl Fn(String) -> String) {
         let lease = self.leased(day).await;
         let record = |bundle: &EdrBundle| {
             let mut bundle = bundle.clone();
@@ -153,7 +167,8 @@ impl World {
             EvidenceRecord { owner, product: Product::Edr, body: change(serde_json::to_string(&bundle).unwrap()) }
         };
         let evidence = self.bundles.iter().map(record).collect();
-        self.store.commit(&lease, ended(&lease), evidence).await.unwrap();
+        let basis = EvaluationBasis { rules: rules.to_owned(), ..ended(&lease).basis };
+        self.store.commit(&lease, RunSuccess { basis, ..ended(&lease) }, evidence).await.unwrap();
     }
 
     async fn fail(&self, day: i64) {
@@ -589,4 +604,78 @@ async fn a_log_that_is_shorter_than_its_checkpoint_makes_no_pack() {
     world.store.keep_checkpoint(&id, &common::store::KeptCheckpoint { size: 2, ..kept }).await.unwrap();
     let line = world.maker.pack(&World::request("client-a")).await.unwrap_err().to_string();
     assert!(line.contains("the log msp-acme/edr has 1 leaves, and a checkpoint was signed over 2"), "{line}");
+}
+
+#[tokio::test]
+async fn a_pack_of_another_zone_has_its_days_and_is_checked_by_them() {
+    // 11:05 by universal time is five past midnight in Auckland, until the clocks go back there on 5 April, and five past eleven in the evening after that.
+    let calendar = Calendar::parse("cron(0 5 * * ? *)", "Pacific/Auckland").unwrap();
+    let world = World::on(calendar.clone()).await;
+    let decisions = Decisions { store: world.store.clone(), clock: Arc::new(world.clock.clone()) };
+    let by = |name: &str| Decider { name: name.to_owned(), on_this_machine: true };
+    let request = ExceptionRequest {
+        client: client("client-a"),
+        subject: ExceptionSubject::Control(String::new()),
+        reason: "The laptops of the sales team are replaced in May.".to_owned(),
+        by: by("alice"),
+        from: None,
+        until: Until::EndOf("2026-04-05".parse().unwrap()),
+        link: None,
+    };
+    let spec = ExceptionSpec::Rule("edr-missing".to_owned());
+    let excepted = decisions.except(&company(), &spec, request, Some(&by("bob"))).await.unwrap();
+    // 25 hours after 5 April began there.
+    assert_eq!(excepted.exception.until, parse("2026-04-05T12:00:00Z").unwrap());
+    for day in [0, 18, 19, 20] {
+        world.succeed(day).await;
+    }
+    let first_tick = calendar.tick_of("2026-04-02".parse().unwrap(), first() + TimeDelta::days(30)).unwrap();
+    world.store.record_tick(Tick { due: first_tick, handled: first_tick + TimeDelta::seconds(9) }).await.unwrap();
+    world.clock.move_to(first() + TimeDelta::days(40));
+    let wanted = |from: &str, to: &str| PackRequest {
+        from: from.parse().unwrap(),
+        to: to.parse().unwrap(),
+        ..World::request("client-a")
+    };
+    // Its instant is the end of 5 April there, which is the first at which the exception counts no more.
+    let bytes = world.maker.pack(&wanted("2026-03-17", "2026-04-05")).await.unwrap();
+    let report = world.checked(&bytes);
+    assert!(report.is_good(), "{:#?}", report.failure());
+    let packed = files(&bytes);
+    let manifest: serde_json::Value = serde_json::from_str(&packed["manifest.json"]).unwrap();
+    assert_eq!((&manifest["zone"], &manifest["at"]), (&"Pacific/Auckland".into(), &"2026-04-05T12:00:00Z".into()));
+    let window: serde_json::Value = serde_json::from_str(&packed["window.json"]).unwrap();
+    assert_eq!((&window["zone"], &window["schedule"]), (&"Pacific/Auckland".into(), &"cron(0 5 * * ? *)".into()));
+    let rows: Vec<String> = packed["csv/window.csv"]
+        .lines()
+        .filter(|line| line.contains(",edr,"))
+        .map(|line| line.split(',').take(7).collect::<Vec<_>>().join(","))
+        .collect();
+    assert_eq!(rows.len(), 20);
+    for expected in [
+        "2026-03-17,edr,huntress-edr,2026-03-16T11:05:00Z,run-0000,",
+        "2026-04-02,edr,huntress-edr,,,unexplained",
+        "2026-04-03,edr,huntress-edr,,,no_tick",
+        "2026-04-04,edr,huntress-edr,2026-04-03T11:05:00Z,run-0018,",
+        // What is of 4 and of 5 April by universal time is of the 5th there, both: the newest counts.
+        "2026-04-05,edr,huntress-edr,2026-04-05T11:05:00Z,run-0020,",
+    ] {
+        assert!(rows.iter().any(|row| row.starts_with(expected)), "{expected} in {rows:#?}");
+    }
+    assert!(!packed["csv/controls.csv"].contains("accepted until"), "{}", packed["csv/controls.csv"]);
+    // A day earlier it does, and says until which day.
+    let bytes = world.maker.pack(&wanted("2026-03-17", "2026-04-04")).await.unwrap();
+    assert!(world.checked(&bytes).is_good());
+    assert!(files(&bytes)["csv/controls.csv"].contains("accepted until 2026-04-05"));
+}
+
+#[tokio::test]
+async fn numbers_by_rules_that_this_release_does_not_know_are_not_called_wrong() {
+    let world = World::new().await;
+    world.commit_by("4", 0, |bundle| bundle).await;
+    world.clock.move_to(first() + TimeDelta::days(10));
+    let report = world.checked(&world.pack("client-a").await);
+    let (step, failed) = report.failure().unwrap();
+    assert_eq!(step, Step::Numbers);
+    assert!(failed.to_string().contains("rules 4, which this release does not know: check it with a newer one"));
 }

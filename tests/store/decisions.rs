@@ -3,6 +3,7 @@
 use super::{acme, connection, later};
 use acceptance::engine::Engine;
 use common::domain::audit::{Actor, AuditAction, AuditEvent};
+use common::domain::calendar::{Calendar, Until};
 use common::domain::decisions::{
     Decider, Decision, Exception, ExceptionRequest, ExceptionSubject, NewRecord, Nonce, Review, ReviewKind,
 };
@@ -35,10 +36,10 @@ fn exception(id: &str, of: &str, minutes: i64) -> Exception {
         reason: "The laptops of the sales team are replaced in May.".to_owned(),
         by: who("alice"),
         from: None,
-        until: later(60 * 24 * 30),
+        until: Until::Instant(later(60 * 24 * 30)),
         link: None,
     };
-    request.propose(new(id, minutes)).unwrap()
+    request.propose(new(id, minutes), &Calendar::default()).unwrap()
 }
 
 fn approval(exception: &Exception, id: &str, by: &str, minutes: i64) -> Review {

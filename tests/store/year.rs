@@ -6,7 +6,6 @@ use acceptance::engine::{Engine, TABLE};
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use common::app::evidence::{EvidenceReader, Span};
-use common::domain::calendar::day_of;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -72,7 +71,7 @@ async fn reads_of_a_year(others: usize) -> (BTreeMap<String, usize>, BTreeMap<St
     let history = reader.history(&acme(), &owner, "edr-online", (None, None), Span::ALL).await.unwrap();
     assert_eq!(history.pieces, usize::try_from(DAYS).unwrap());
     let of_history = counter.taken();
-    let days = (day_of(tick()), day_of(end));
+    let days = (reader.store.calendar().day_of(tick()), reader.store.calendar().day_of(end));
     let window = reader.window(&acme(), &ClientId::parse("client-seven").unwrap(), days, None).await.unwrap();
     assert_eq!(window.totals.covered.values().sum::<u64>(), u64::try_from(DAYS).unwrap());
     (of_history, counter.taken())

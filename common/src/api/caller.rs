@@ -1,11 +1,12 @@
 //! Who calls: a person or program, of which companies, and what of them it may see.
 
 use super::problem::Problem;
+use crate::domain::calendar::Calendar;
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::scope::{Role, Scope, Scopes};
 use crate::domain::time::parse;
 use crate::domain::token::AccessToken;
-use crate::settings::Lookup;
+use crate::settings::{Lookup, schedule};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -26,14 +27,14 @@ pub struct Window {
 }
 
 impl Window {
-    /// Reads `from/to`, as ISO 8601 writes an interval: instants with a zone, or days in UTC, the last one whole.
+    /// Reads `from/to`, as ISO 8601 writes an interval: instants with a zone, or days of the calendar, the last one whole.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str, calendar: &Calendar) -> Option<Self> {
         let (from, to) = text.trim().split_once('/')?;
-        let day = |text: &str| text.trim().parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0).map(|time| time.and_utc());
-        let from = day(from).or_else(|| parse(from.trim()))?;
-        let end_of = |day: DateTime<Utc>| day + TimeDelta::days(1) - TimeDelta::milliseconds(1);
-        let to = day(to).map(end_of).or_else(|| parse(to.trim()))?;
+        let day = |text: &str| text.trim().parse::<NaiveDate>().ok();
+        let from = day(from).map(|day| calendar.start_of(day)).or_else(|| parse(from.trim()))?;
+        let last_of = |day| calendar.end_of(day) - TimeDelta::milliseconds(1);
+        let to = day(to).map(last_of).or_else(|| parse(to.trim()))?;
         (from <= to).then_some(Self { from, to })
     }
 
@@ -116,6 +117,8 @@ pub struct Claims {
     role: String,
     clients: String,
     window: String,
+    /// Whose days the window of a caller is told in.
+    calendar: Calendar,
 }
 
 impl Claims {
@@ -128,6 +131,8 @@ impl Claims {
             role: claim("ROLE_CLAIM", "role"),
             clients: claim("CLIENTS_CLAIM", "clients"),
             window: claim("WINDOW_CLAIM", "window"),
+            // Where that cannot be read, no function of the stack starts.
+            calendar: schedule(lookup).map(Calendar::from).unwrap_or_default(),
         }
     }
 
@@ -146,7 +151,7 @@ impl Claims {
         }
         let clients =
             of(&self.clients).map(|clients| words(clients).filter_map(|it| ClientId::parse(it).ok()).collect());
-        let window = of(&self.window).map(Window::parse);
+        let window = of(&self.window).map(|window| Window::parse(window, &self.calendar));
         let roles = of(&self.role).unwrap_or_default();
         let scopes = |text: &str| words(text).filter_map(scope_of).collect::<Scopes>();
         let given = [of("scope"), of("scp"), Some(roles)].into_iter().flatten().map(scopes);

@@ -11,7 +11,7 @@ use crate::aws::secrets::{Credentials, NewSecrets, SealedTable, SecretsManager};
 use crate::aws::signing::KmsKey;
 use crate::aws::telemetry::Telemetry;
 use crate::clock::{Clock, SystemClock};
-use crate::settings::{Lookup, Origins, SettingsError, required, retention};
+use crate::settings::{Lookup, Origins, SettingsError, required, retention, schedule};
 use crate::store::Store;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
@@ -86,7 +86,7 @@ impl<'a> Aws<'a> {
     /// [`SettingsError`] naming the variable.
     pub fn table(&self) -> Result<Store, SettingsError> {
         let store = Store::new(aws_sdk_dynamodb::Client::new(&self.config), required(self.lookup, "TABLE_NAME")?);
-        Ok(store.with_retention(retention(self.lookup)?))
+        Ok(store.with_retention(retention(self.lookup)?).with_calendar(schedule(self.lookup)?))
     }
 
     /// The queue `QUEUE_URL`.

@@ -2,7 +2,7 @@
 
 use super::{Session, assets, words};
 use crate::api::Scope;
-use crate::domain::calendar::{self, ZONE};
+use crate::domain::calendar::Calendar;
 use crate::domain::control_status::{ControlStatus, EvidenceAge, age_of};
 use crate::domain::id::ClientId;
 use crate::domain::policy::Outcome;
@@ -170,6 +170,16 @@ fn minute(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+tokio::task_local! {
+    /// The calendar of the stack whose page is being made. Templates know instants alone.
+    static CALENDAR: Calendar;
+}
+
+/// Makes a page whose instants are shown in a calendar.
+pub async fn shown_in<T>(calendar: Calendar, page: impl Future<Output = T>) -> T {
+    CALENDAR.scope(calendar, page).await
+}
+
 /// An instant: in UTC, and in the zone of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct At(pub DateTime<Utc>);
@@ -179,13 +189,14 @@ impl HtmlSafe for At {}
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(at) = self;
-        let there = calendar::local(*at);
+        let calendar = CALENDAR.try_with(Calendar::clone).unwrap_or_default();
+        let (there, zone) = (calendar.local(*at), calendar.zone());
         let iso = at.format("%Y-%m-%dT%H:%M:%SZ");
         let utc = at.format("%Y-%m-%d %H:%M");
         // The day stands there only where it is another one.
         let day = if there.date() == at.date_naive() { "" } else { "%m-%d " };
         let local = there.format(&format!("{day}%H:%M")).to_string();
-        write!(f, r#"<time datetime="{iso}">{utc} UTC <span class="zone">({local} {ZONE})</span></time>"#)
+        write!(f, r#"<time datetime="{iso}">{utc} UTC <span class="zone">({local} {zone})</span></time>"#)
     }
 }
 

@@ -25,6 +25,7 @@ use crate::app::people::PeopleService;
 use crate::app::runs::plan::Planner;
 use crate::app::stack::Stack;
 use crate::clock::Clock;
+use crate::domain::calendar::Calendar;
 use crate::domain::id::{ClientId, CompanyId};
 use crate::store::StoreError;
 use axum::Router;
@@ -109,6 +110,12 @@ impl Console {
             site,
             clock: stack.clock(),
         })
+    }
+
+    /// The calendar whose days and times the pages show.
+    #[must_use]
+    pub fn calendar(&self) -> &Calendar {
+        self.evidence.store.calendar()
     }
 
     /// All pages. What is no page is answered with one that says so.
@@ -198,7 +205,7 @@ async fn enter(State(console): State<Arc<Console>>, request: Request, next: Next
             extensions.insert(Arc::clone(session));
             extensions.insert(CookieSecret(secret));
         }
-        next.run(request).await
+        layout::shown_in(console.calendar().clone(), next.run(request)).await
     };
     finished(session, &Asked { is_reading, path, typed }, response)
 }

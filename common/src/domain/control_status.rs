@@ -2,7 +2,7 @@
 //!
 //! The command line, the API, the console, exports and notifications all call this one function.
 
-use super::calendar::last_day_before;
+use super::calendar::Calendar;
 use super::policy::{Freshness, Outcome};
 use super::time::CLOCK_TOLERANCE;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -126,25 +126,26 @@ pub fn can_be_accepted(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Fail | Outcome::Warning)
 }
 
-/// The status at `now` of what these rules are behind.
+/// The status at `now` of what these rules are behind; days in it are those of the calendar.
 ///
 /// The outcome is the worst. A rule that has no evidence, while others have some, is inconclusive. Of several policies the smallest limit of freshness counts,
 /// and of several pieces of evidence the oldest. An exception is shown when everything with the worst outcome is accepted; then the text also says what
 /// the worst is of that which nobody accepted.
 ///
 /// ```
-/// use common::domain::{control_status::*, policy::{Freshness, Outcome}, time::parse};
+/// use common::domain::{calendar::Calendar, control_status::*, policy::{Freshness, Outcome}, time::parse};
+/// let new_york = Calendar::default();
 /// let at = |text| parse(text).unwrap();
 /// let rule = RuleState { outcome: Outcome::Pass, as_of: Some(at("2026-03-22T12:00:00Z")), freshness: Freshness::DEFAULT, exception: None };
-/// assert_eq!(control_status(&[rule.clone()], at("2026-03-22T13:00:00Z")).text, "pass");
-/// assert_eq!(control_status(&[rule.clone()], at("2026-03-23T19:30:00Z")).text, "stale (was pass, 31 h old)");
+/// assert_eq!(control_status(&[rule.clone()], &new_york, at("2026-03-22T13:00:00Z")).text, "pass");
+/// assert_eq!(control_status(&[rule.clone()], &new_york, at("2026-03-23T19:30:00Z")).text, "stale (was pass, 31 h old)");
 /// let until = at("2026-12-02T05:00:00Z"); // the end of 1 December in New York
 /// let accepted = Some(Accepted { id: "x1".to_owned(), until });
 /// let failing = RuleState { outcome: Outcome::Fail, exception: accepted, ..rule };
-/// assert_eq!(control_status(&[failing], at("2026-03-22T13:00:00Z")).text, "fail, accepted until 2026-12-01");
+/// assert_eq!(control_status(&[failing], &new_york, at("2026-03-22T13:00:00Z")).text, "fail, accepted until 2026-12-01");
 /// ```
 #[must_use]
-pub fn control_status(rules: &[RuleState], now: DateTime<Utc>) -> ControlStatus {
+pub fn control_status(rules: &[RuleState], calendar: &Calendar, now: DateTime<Utc>) -> ControlStatus {
     let age = |rule: &RuleState| rule.as_of.and_then(|as_of| age_of(as_of, now));
     let Some(oldest) = rules.iter().filter_map(age).max() else { return without_evidence() };
     let outcome_of = |rule: &RuleState| if age(rule).is_some() { rule.outcome } else { Outcome::Inconclusive };
@@ -167,7 +168,7 @@ pub fn control_status(rules: &[RuleState], now: DateTime<Utc>) -> ControlStatus 
         EvidenceAge::None => return without_evidence(),
     };
     if let Some(exception) = &exception {
-        text = format!("{text}, accepted until {}", last_day_before(exception.until));
+        text = format!("{text}, accepted until {}", calendar.last_day_before(exception.until));
         if rest.rank() < Outcome::Pass.rank() {
             text = format!("{text}; otherwise {rest}");
         }
@@ -209,7 +210,7 @@ mod tests {
     }
 
     fn text(rules: &[RuleState]) -> String {
-        control_status(rules, now()).text
+        control_status(rules, &Calendar::default(), now()).text
     }
 
     #[test]
@@ -219,7 +220,8 @@ mod tests {
         assert_eq!(text(&[rule(Outcome::Fail, 168)]), "stale (was fail, 168 h old)");
         assert_eq!(text(&[rule(Outcome::Pass, 169)]), "expired (was pass, 169 h old)");
         assert_eq!(text(&[]), "no evidence");
-        let status = control_status(&[RuleState { as_of: None, ..rule(Outcome::Pass, 0) }], now());
+        let status =
+            control_status(&[RuleState { as_of: None, ..rule(Outcome::Pass, 0) }], &Calendar::default(), now());
         assert_eq!(
             (status.outcome, status.freshness, status.age_hours),
             (Outcome::NotEvaluated, EvidenceAge::None, None)
@@ -228,8 +230,11 @@ mod tests {
 
     #[test]
     fn of_several_rules_the_worst_and_the_oldest_count_and_the_smallest_limit() {
-        let status =
-            control_status(&[rule(Outcome::Pass, 1), rule(Outcome::Warning, 30), rule(Outcome::Pass, 2)], now());
+        let status = control_status(
+            &[rule(Outcome::Pass, 1), rule(Outcome::Warning, 30), rule(Outcome::Pass, 2)],
+            &Calendar::default(),
+            now(),
+        );
         assert_eq!((status.text.as_str(), status.age_hours), ("stale (was warning, 30 h old)", Some(30)));
         let tight = Freshness { stale_after_hours: 4, expired_after_days: 1 };
         assert_eq!(
@@ -251,7 +256,7 @@ mod tests {
     fn evidence_from_the_future_is_none() {
         let ahead = |minutes| RuleState { as_of: Some(now() + TimeDelta::minutes(minutes)), ..rule(Outcome::Pass, 0) };
         assert_eq!(text(&[ahead(5)]), "pass");
-        assert_eq!(control_status(&[ahead(5)], now()).age_hours, Some(0));
+        assert_eq!(control_status(&[ahead(5)], &Calendar::default(), now()).age_hours, Some(0));
         assert_eq!(text(&[ahead(6)]), "no evidence");
         assert_eq!(text(&[ahead(6), rule(Outcome::Pass, 1)]), "inconclusive");
     }
@@ -259,7 +264,7 @@ mod tests {
     #[test]
     fn an_exception_accepts_a_failing_outcome_and_changes_none() {
         let failing = accepted(rule(Outcome::Fail, 1), 9);
-        let status = control_status(std::slice::from_ref(&failing), now());
+        let status = control_status(std::slice::from_ref(&failing), &Calendar::default(), now());
         assert_eq!((status.outcome, status.exception.as_ref().unwrap().id.as_str()), (Outcome::Fail, "x9"));
         assert_eq!(status.text, "fail, accepted until 2026-03-31");
         assert_eq!(
@@ -276,7 +281,7 @@ mod tests {
         // One of two failing rules is accepted: the control is not.
         assert_eq!(text(&[failing.clone(), rule(Outcome::Fail, 1)]), "fail");
         // Nothing to accept.
-        let passing = control_status(&[accepted(rule(Outcome::Pass, 1), 9)], now());
+        let passing = control_status(&[accepted(rule(Outcome::Pass, 1), 9)], &Calendar::default(), now());
         assert_eq!((passing.text.as_str(), passing.exception), ("pass", None));
         assert_eq!(text(&[accepted(rule(Outcome::Inconclusive, 1), 9)]), "inconclusive");
         // Over, by itself.
@@ -285,7 +290,7 @@ mod tests {
 
     #[test]
     fn its_form_is_that_of_the_contract() {
-        let status = control_status(&[accepted(rule(Outcome::Fail, 1), 9)], now());
+        let status = control_status(&[accepted(rule(Outcome::Fail, 1), 9)], &Calendar::default(), now());
         assert_eq!(
             serde_json::to_value(&status).unwrap(),
             serde_json::json!({
@@ -309,7 +314,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_bare_pass_means_that_everything_passes_and_is_fresh(rules in proptest::collection::vec(any_rule(), 0..5)) {
-            let status = control_status(&rules, now());
+            let status = control_status(&rules, &Calendar::default(), now());
             if status.text == "pass" {
                 prop_assert!(status.is_passing());
                 for rule in &rules {
@@ -323,8 +328,8 @@ mod tests {
 
         #[test]
         fn a_rule_more_never_makes_it_better(rules in proptest::collection::vec(any_rule(), 1..5), one_more in any_rule()) {
-            let before = control_status(&rules, now());
-            let after = control_status(&[rules, vec![one_more]].concat(), now());
+            let before = control_status(&rules, &Calendar::default(), now());
+            let after = control_status(&[rules, vec![one_more]].concat(), &Calendar::default(), now());
             if before.freshness != EvidenceAge::None {
                 prop_assert!(after.outcome.rank() <= before.outcome.rank() && after.freshness >= before.freshness);
             }

@@ -3,7 +3,7 @@
 //! A summary is made of the committed bytes alone and written in the transaction that commits them. It never decides anything: statuses are computed
 //! from it at reading, by the function that computes every other status.
 
-use super::calendar::day_of;
+use super::calendar::Calendar;
 use super::controls::Evidence;
 use super::evidence::Metric;
 use super::id::{ClientId, ConnectionId, RuleId, RunId};
@@ -68,7 +68,7 @@ impl From<RuleOutcome> for (Evidence, RuleId, Outcome) {
     }
 }
 
-/// The worst outcome of each day that has evidence: days in the zone that windows are shown in.
+/// The worst outcome of each day that has evidence: days of the calendar that evidence was committed under.
 ///
 /// ```
 /// use common::domain::{policy::Outcome, portfolio::Trend};
@@ -239,11 +239,11 @@ pub fn worst(outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {
 }
 
 impl ClientSummary {
-    /// The summary of one committed bundle; its trend has the bundle's own day.
+    /// The summary of one committed bundle; its trend has the bundle's own day of the calendar.
     ///
     /// # Errors
     /// Where the bundle is not as expected.
-    pub fn of_bundle(origin: Origin, body: &str) -> Result<Self, serde_json::Error> {
+    pub fn of_bundle(origin: Origin, body: &str, calendar: &Calendar) -> Result<Self, serde_json::Error> {
         let (verdicts, signals) = verdicts_and_signals(body)?;
         let Extended { extended_metrics } = serde_json::from_str(body)?;
         let open_critical = extended_metrics.iter().find(|metric| metric.metric_key == "incidents_open_critical");
@@ -253,7 +253,7 @@ impl ClientSummary {
             SignalValues::Phishing(_) => None,
         });
         let mut trend = Trend::default();
-        trend.set(day_of(origin.as_of), worst(verdicts.iter().map(|verdict| verdict.outcome)));
+        trend.set(calendar.day_of(origin.as_of), worst(verdicts.iter().map(|verdict| verdict.outcome)));
         let rule = |Verdict { evidence, rule, outcome, .. }: Verdict| RuleOutcome { evidence, rule, outcome };
         let Origin { client, product, as_of, run_id, token } = origin;
         let rules = verdicts.into_iter().map(rule).collect();
@@ -270,18 +270,18 @@ pub fn updated(before: Vec<ClientSummary>, new: Vec<ClientSummary>, as_of: DateT
         .map(|summary| (summary.client.clone(), summary))
         .collect();
     for summary in new {
-        let day = day_of(summary.as_of);
-        let own = summary.trend.0.get(&day).copied();
+        // It has one day, that of its bundle.
+        let own = summary.trend.0.last_key_value().map(|(day, outcome)| (*day, *outcome));
         match all.get_mut(&summary.client) {
             // A run of the past adds its day, and what is newer stays.
             Some(there) if there.as_of > summary.as_of => {
-                if let (Some(outcome), false) = (own, there.trend.0.contains_key(&day)) {
+                if let Some((day, outcome)) = own.filter(|(day, _)| !there.trend.0.contains_key(day)) {
                     there.trend.set(day, outcome);
                 }
             }
             Some(there) => {
                 let mut trend = std::mem::take(&mut there.trend);
-                if let Some(outcome) = own {
+                if let Some((day, outcome)) = own {
                     trend.set(day, outcome);
                 }
                 *there = ClientSummary { trend, ..summary };

@@ -9,7 +9,7 @@ fn day(text: &str) -> NaiveDate {
 fn summary(client: &str, at: &str, outcome: Outcome) -> ClientSummary {
     let as_of = parse(at).unwrap();
     let mut trend = Trend::default();
-    trend.set(day_of(as_of), outcome);
+    trend.set(Calendar::default().day_of(as_of), outcome);
     ClientSummary {
         client: ClientId::parse(client).unwrap(),
         product: Product::Edr,
@@ -40,7 +40,7 @@ const SAT_V2: &str = include_str!("../../../tests/samples/bundles/sat-v2.json");
 /// Every version of a bundle has a summary, and what it has no number for is not known, never zero.
 #[test]
 fn a_summary_says_what_its_bundle_says() {
-    let of = |product, body: &str| ClientSummary::of_bundle(origin(product), body).unwrap();
+    let of = |product, body: &str| ClientSummary::of_bundle(origin(product), body, &Calendar::default()).unwrap();
     let value = |body: &str| serde_json::from_str::<serde_json::Value>(body).unwrap();
     assert_eq!((of(Product::Edr, EDR_V1).open_critical, of(Product::Edr, EDR_V1).rules), (None, vec![]));
     let v2 = of(Product::Edr, EDR_V2);
@@ -58,7 +58,7 @@ fn a_summary_says_what_its_bundle_says() {
         );
         assert!(summary.coverage_pct.is_some() && summary.open_critical.is_none());
     }
-    assert!(ClientSummary::of_bundle(origin(Product::Edr), "no bundle").is_err());
+    assert!(ClientSummary::of_bundle(origin(Product::Edr), "no bundle", &Calendar::default()).is_err());
 }
 
 #[test]

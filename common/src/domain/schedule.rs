@@ -26,6 +26,7 @@ const HORIZON_DAYS: u64 = 366 * 9;
 /// Ticks of an expression in a time zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
+    expression: String,
     rule: Rule,
     zone: Zone,
 }
@@ -53,8 +54,11 @@ pub enum ScheduleError {
 impl Default for Schedule {
     fn default() -> Self {
         // Both are checked by a test.
-        Self::parse(DEFAULT_EXPRESSION, DEFAULT_ZONE)
-            .unwrap_or(Self { rule: Rule::Rate(TimeDelta::days(1)), zone: Zone::UTC })
+        Self::parse(DEFAULT_EXPRESSION, DEFAULT_ZONE).unwrap_or(Self {
+            expression: "rate(1 day)".to_owned(),
+            rule: Rule::Rate(TimeDelta::days(1)),
+            zone: Zone::UTC,
+        })
     }
 }
 
@@ -81,7 +85,19 @@ impl Schedule {
         } else {
             return Err(ScheduleError::Expression(format!("{expression:?} is neither a cron nor a rate")));
         };
-        Ok(Self { rule, zone })
+        Ok(Self { expression: expression.trim().to_owned(), rule, zone })
+    }
+
+    /// The expression that it was read from.
+    #[must_use]
+    pub fn expression(&self) -> &str {
+        &self.expression
+    }
+
+    /// The zone that it is in.
+    #[must_use]
+    pub fn zone(&self) -> &Zone {
+        &self.zone
     }
 
     /// The first tick after `instant`.

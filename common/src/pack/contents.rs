@@ -1,6 +1,7 @@
 //! What a pack is made of: what was recorded, as it was recorded. Everything else in a pack is derived from it.
 
 use super::layout;
+use crate::domain::calendar::Calendar;
 use crate::domain::controls::Evidence;
 use crate::domain::decisions::{Decision, Exception, Review};
 use crate::domain::evidence::{Metric, Tenant};
@@ -10,6 +11,7 @@ use crate::domain::log::statement::{CompanyStatement, Event, Leaf, Statement};
 use crate::domain::log::tree::{Tree, leaf_hash};
 use crate::domain::policy::{Outcome, Policy, PolicyRef, Verdict};
 use crate::domain::product::Product;
+use crate::domain::schedule::{DEFAULT_EXPRESSION, ScheduleError};
 use crate::domain::window::{
     AuditWindow, BundleSummary, ConnectionHistory, EndedRun, Period, RunEnd, Tick, WindowBounds, audit_window,
 };
@@ -195,14 +197,49 @@ impl<L: Leaf> PackedLog<L> {
 
 /// `window.json`: what the window is made of besides the logs. A claim of the operator.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "WindowForm", into = "WindowForm")]
 pub struct WindowFacts {
-    /// The zone of the days.
-    pub zone: String,
+    /// The calendar of the days.
+    pub calendar: Calendar,
     /// The ticks of the stack.
     pub ticks: Vec<Tick>,
     /// The connections of the client.
     pub connections: BTreeMap<ConnectionId, ConnectionFacts>,
+}
+
+/// How that stands in the file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WindowForm {
+    zone: String,
+    /// Absent where it is every day at 07:00, and in packs from before other schedules were told.
+    #[serde(default = "daily", skip_serializing_if = "is_daily")]
+    schedule: String,
+    ticks: Vec<Tick>,
+    connections: BTreeMap<ConnectionId, ConnectionFacts>,
+}
+
+fn daily() -> String {
+    DEFAULT_EXPRESSION.to_owned()
+}
+
+fn is_daily(schedule: &str) -> bool {
+    schedule == DEFAULT_EXPRESSION
+}
+
+impl TryFrom<WindowForm> for WindowFacts {
+    type Error = ScheduleError;
+
+    fn try_from(WindowForm { zone, schedule, ticks, connections }: WindowForm) -> Result<Self, ScheduleError> {
+        Ok(Self { calendar: Calendar::parse(&schedule, &zone)?, ticks, connections })
+    }
+}
+
+impl From<WindowFacts> for WindowForm {
+    fn from(WindowFacts { calendar, ticks, connections }: WindowFacts) -> Self {
+        let (zone, schedule) = (calendar.zone().to_owned(), calendar.schedule().expression().to_owned());
+        Self { zone, schedule, ticks, connections }
+    }
 }
 
 /// What is claimed of a connection.
@@ -402,7 +439,7 @@ impl Contents {
     #[must_use]
     pub fn audit_window(&self) -> AuditWindow {
         let Scope { from, to, at, .. } = self.scope;
-        let bounds = WindowBounds { from, to, at };
+        let bounds = WindowBounds { calendar: self.window.calendar.clone(), from, to, at };
         let (exceptions, reviews) = self.exceptions();
         let in_force = |instant| {
             exceptions.iter().any(|exception| exception.at <= instant && exception.is_in_force(&reviews, instant))

@@ -126,7 +126,7 @@ pub(super) fn contents(key: &LogKey) -> Contents {
             client: crate::domain::id::ClientId::parse("client-a").unwrap(),
             from: "2026-03-19".parse().unwrap(),
             to: "2026-03-22".parse().unwrap(),
-            zone: crate::domain::calendar::ZONE.to_owned(),
+            zone: "America/New_York".to_owned(),
             at: at("2026-03-23T04:00:00Z"),
             product_version: "0.1.0".to_owned(),
             log: key.verifier().name().to_owned(),
@@ -150,7 +150,7 @@ pub(super) fn contents(key: &LogKey) -> Contents {
         }],
         people: None,
         window: WindowFacts {
-            zone: crate::domain::calendar::ZONE.to_owned(),
+            calendar: crate::domain::calendar::Calendar::default(),
             ticks: ticks.collect(),
             connections: connections.into(),
         },

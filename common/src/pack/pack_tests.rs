@@ -446,3 +446,21 @@ fn tables_have_no_formula_and_lines_end_as_rfc_4180_says() {
         table("window")
     );
 }
+
+#[test]
+fn a_window_of_another_zone_than_the_manifests_is_found() {
+    let change = |text: &str, with: &str| {
+        let mut files = unzipped(&good());
+        let window = String::from_utf8(files[layout::WINDOW].clone()).unwrap();
+        assert!(window.contains(text), "{window}");
+        files.insert(layout::WINDOW.to_owned(), window.replace(text, with).into_bytes());
+        failure(&checked(&signed_anew(files, &key()))).1
+    };
+    let said = change("America/New_York", "Asia/Kolkata");
+    assert!(said.contains("its zone is Asia/Kolkata, and the manifest says America/New_York"), "{said}");
+    let said = change("America/New_York", "America/Atlantis");
+    assert!(said.contains("window.json") && said.contains("there is no time zone"), "{said}");
+    // Every day at 07:00 is not written, so that packs from before other schedules were told stay what they are.
+    let said = change("\"zone\"", "\"schedule\":\"hourly\",\"zone\"");
+    assert!(said.contains("window.json") && said.contains("neither a cron nor a rate"), "{said}");
+}

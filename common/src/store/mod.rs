@@ -26,6 +26,7 @@ mod provider;
 mod redirects;
 mod request_usage;
 mod runs;
+mod schedule;
 mod signed;
 mod stalled;
 mod table;
@@ -59,6 +60,7 @@ pub use table::items::{BODY_LIMIT, SCHEMA_VERSION};
 pub use table::keys::{DUE_INDEX, DUE_SHARDS};
 pub use timeline::Timeline;
 
+use crate::domain::calendar::Calendar;
 use aws_sdk_dynamodb::Client;
 use chrono::TimeDelta;
 
@@ -72,13 +74,27 @@ pub struct Store {
     table: String,
     page_size: Option<i32>,
     retention: Option<TimeDelta>,
+    calendar: Calendar,
 }
 
 impl Store {
     /// The store in a table.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into(), page_size: None, retention: None }
+        Self { client, table: table.into(), page_size: None, retention: None, calendar: Calendar::default() }
+    }
+
+    /// Days are those of this calendar; without it those of New York.
+    #[must_use]
+    pub fn with_calendar(mut self, calendar: impl Into<Calendar>) -> Self {
+        self.calendar = calendar.into();
+        self
+    }
+
+    /// The calendar whose days everything here is told in.
+    #[must_use]
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
     /// Reads at most this many records in one request; without it a page is 1 MB.

@@ -8,6 +8,7 @@ use super::body::CompressedText;
 use super::error::StoreError;
 use super::evidence::{EvidenceOwner, EvidenceRecord, in_pieces};
 use super::lease::Lease;
+use crate::domain::calendar::Calendar;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::portfolio::{ClientSummary, Origin, updated};
 use crate::store::table::Item;
@@ -61,7 +62,7 @@ fn read(items: Vec<PortfolioItem>) -> Result<Vec<ConnectionSummary>, StoreError>
 }
 
 /// What a run of this lease makes of its clients. A bundle that cannot be read has no summary: who reads it says what is wrong.
-fn new_summaries(lease: &Lease, evidence: &[EvidenceRecord]) -> Vec<ClientSummary> {
+fn new_summaries(lease: &Lease, evidence: &[EvidenceRecord], calendar: &Calendar) -> Vec<ClientSummary> {
     let of = |record: &EvidenceRecord| {
         let EvidenceOwner::Client(client) = &record.owner else { return None };
         let origin = Origin {
@@ -71,7 +72,7 @@ fn new_summaries(lease: &Lease, evidence: &[EvidenceRecord]) -> Vec<ClientSummar
             run_id: lease.run_id.clone(),
             token: lease.token,
         };
-        ClientSummary::of_bundle(origin, &record.body).ok()
+        ClientSummary::of_bundle(origin, &record.body, calendar).ok()
     };
     evidence.iter().filter_map(of).collect()
 }
@@ -99,7 +100,7 @@ impl Store {
             Err(StoreError::Corrupt { .. }) => Vec::new(),
             before => before?.into_iter().flat_map(|summary| summary.clients).collect(),
         };
-        let mut clients = updated(before, new_summaries(lease, evidence), lease.as_of);
+        let mut clients = updated(before, new_summaries(lease, evidence, &self.calendar), lease.as_of);
         clients.sort_by(|a, b| (b.as_of, &a.client).cmp(&(a.as_of, &b.client)));
         let body = joined(&clients)?;
         let bodies = in_pieces(&body);

@@ -15,6 +15,7 @@ use common::aws::secrets::Credential;
 use common::aws::telemetry::Telemetry;
 use common::clock::{Clock, SystemClock};
 use common::domain::audit::Actor;
+use common::domain::calendar::Until;
 use common::domain::connection::Connection;
 use common::domain::decisions::{AttestationKey, AttestationRequest, Decider, ExceptionRequest, ExceptionSubject};
 use common::domain::id::{ClientId, CompanyId, ConnectionId, InvalidId, RunId};
@@ -337,9 +338,9 @@ impl Past<'_> {
                     key: AttestationKey::ExpectedDevices,
                     value: "52".to_owned(),
                     source: "export of the inventory".to_owned(),
-                    dated: common::domain::calendar::day_of(at),
+                    dated: self.decisions.store.calendar().day_of(at),
                     by: by("dana"),
-                    until: at + TimeDelta::days(120),
+                    until: Until::Instant(at + TimeDelta::days(120)),
                 };
                 self.decisions.attest(&self.company, request).await?;
             }
@@ -351,7 +352,7 @@ impl Past<'_> {
                     reason: "Two notebooks are with people on leave and come back in spring.".to_owned(),
                     by: by("dana"),
                     from: None,
-                    until: at + TimeDelta::days(60),
+                    until: Until::Instant(at + TimeDelta::days(60)),
                     link: None,
                 };
                 let spec = ExceptionSpec::Rule("edr-missing".to_owned());

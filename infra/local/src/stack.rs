@@ -122,16 +122,23 @@ impl LocalStack {
         let wrapping = Wrapping::File(SealingKey::of_file(&people.join("people.key"))?);
         let keyring = PeopleKeyring { wrapping, documents: Documents::Folder(people.join("certificates")) };
         let (engine, store) = opened_engine(&data.join(DATA_FILE), purpose).await?;
+        let schedule = match store.schedule().await {
+            Ok(kept) => kept.unwrap_or_default(),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn Error, "the schedule of the data file");
+                return Err(unusable(&data.join(DATA_FILE)).into());
+            }
+        };
         let (sender, receiver) = mpsc::unbounded_channel();
         let parts = Parts {
-            store,
+            store: store.with_calendar(schedule.clone()),
             credentials: Arc::new(Credentials::Sealed(credentials)),
             huntress,
             keyring: Arc::new(keyring),
             queue: Arc::new(Queue::InProcess(sender)),
             limiters: Arc::default(),
             jitter: TimeDelta::zero(),
-            schedule: Schedule::default(),
+            schedule,
             oauth: OauthSettings::none(),
         };
         let stack = Self { parts, data: data.to_owned(), engine: Some(engine), _lock: lock };
@@ -162,6 +169,17 @@ impl LocalStack {
             oauth: aws.oauth()?,
         };
         Ok((Self { parts, data: PathBuf::new(), engine: None, _lock: None }, receiver))
+    }
+
+    /// Puts everything under another schedule, which the commands that come later know, too.
+    ///
+    /// # Errors
+    /// [`StoreError`](common::store::StoreError) when it cannot be kept.
+    pub async fn follow(&mut self, schedule: Schedule) -> Result<(), common::store::StoreError> {
+        self.parts.store.keep_schedule(&schedule).await?;
+        self.parts.store = self.parts.store.clone().with_calendar(schedule.clone());
+        self.parts.schedule = schedule;
+        Ok(())
     }
 
     /// The data folder; empty for a deployed stack.

@@ -4,13 +4,12 @@ use super::evidence::{instant, span};
 use crate::api::views::{ClientPolicyView, ExceptionList, PolicyList, PolicyView};
 use crate::api::{Body, ClientPath, CompanyWidePath, Explained, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::decisions::{Decisions, ExceptionSpec, ExceptionView};
-use crate::domain::calendar::end_of;
+use crate::domain::calendar::Until;
 use crate::domain::decisions::{
     Attestation, AttestationKey, AttestationRequest, Decider, ExceptionRequest, ExceptionSubject, ReviewKind,
 };
 use crate::domain::id::DecisionId;
 use crate::domain::policy::PolicyVersion;
-use crate::domain::time::parse;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -54,11 +53,10 @@ impl Explained for AsOf {
     const WANTED: &str = "as_of must be an instant as in 2026-03-22T12:00:00Z";
 }
 
-/// A day, which means its end in the zone of days, or an instant.
-fn until<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+/// A day, which means its end in the schedule's zone, or an instant.
+fn until<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Until, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let day = text.parse::<NaiveDate>().ok().map(end_of);
-    day.or_else(|| parse(&text)).ok_or_else(|| serde::de::Error::custom("a day, or an instant"))
+    Until::parse(&text).ok_or_else(|| serde::de::Error::custom("a day, or an instant"))
 }
 
 /// Over HTTP a name is that of a token, and no claim.
@@ -164,7 +162,7 @@ struct NewException {
     from: Option<DateTime<Utc>>,
     #[serde(deserialize_with = "until")]
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    until: DateTime<Utc>,
+    until: Until,
     #[serde(default)]
     link: Option<String>,
 }
@@ -273,7 +271,7 @@ struct NewAttestation {
     dated: NaiveDate,
     #[serde(deserialize_with = "until")]
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    until: DateTime<Utc>,
+    until: Until,
 }
 
 /// Keeps what somebody states, in place of what was stated before.

@@ -56,7 +56,7 @@ async fn add(
     let window = match (wanted.from, wanted.to) {
         (None, None) => None,
         (Some(from), Some(to)) => {
-            let window = Window::parse(&format!("{from}/{to}"));
+            let window = Window::parse(&format!("{from}/{to}"), tokens.store.calendar());
             let wrong = "from and to must be days as 2026-01-01, or instants, the first one first";
             let Window { from, to } = window.ok_or_else(|| Problem::unprocessable("refused_token", wrong))?;
             Some((from, to))

@@ -12,7 +12,7 @@ impl Decisions {
     /// [`DecisionError::Attestation`] and [`DecisionError::UnknownClient`].
     pub async fn attest(&self, company: &CompanyId, request: AttestationRequest) -> Result<Attestation, DecisionError> {
         self.check_client(company, &request.client).await?;
-        let attestation = request.state(self.new_record()?)?;
+        let attestation = request.state(self.new_record()?, self.store.calendar())?;
         self.store.decide(company, &Decision::Attestation(attestation.clone())).await?;
         Ok(attestation)
     }

@@ -61,7 +61,7 @@ impl Decisions {
         let client = request.client.clone();
         self.check_client(company, &client).await?;
         let subject = self.subject(company, &client, spec).await?;
-        let exception = ExceptionRequest { subject, ..request }.propose(self.new_record()?)?;
+        let exception = ExceptionRequest { subject, ..request }.propose(self.new_record()?, self.store.calendar())?;
         // Checked before anything is written.
         let review = match approved_by {
             Some(by) => Some(exception.review(&[], ReviewKind::Approved, by, None, self.new_record()?)?),

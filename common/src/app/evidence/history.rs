@@ -154,7 +154,7 @@ impl EvidenceReader {
             newest.insert(&evidence.connection, (evidence.product, at, verdicts_of(evidence)?));
             let in_force = policies.at(at)?.of(client);
             let decided: Vec<Review> = reviews.iter().filter(|review| review.at <= at).cloned().collect();
-            let mut statuses = Statuses::new(exceptions.clone(), decided, at);
+            let mut statuses = Statuses::new(exceptions.clone(), decided, self.store.calendar(), at);
             for (product, as_of, verdicts) in newest.values() {
                 statuses.add_evidence(*product, *as_of, verdicts.clone(), &in_force);
             }

@@ -16,14 +16,14 @@ pub struct Evidence {
     pub stored: StoredEvidence,
     /// The connection that it is from, unless that was removed.
     pub connection: Option<Connection>,
-    /// When it was read.
+    /// The instant that it is read as of: now, or the end of what is asked for.
     pub read_at: DateTime<Utc>,
     /// The date of what is newer from the same connection, and lies so far ahead that it is passed over: a clock was wrong.
     pub dated_ahead: Option<DateTime<Utc>>,
 }
 
 impl Evidence {
-    /// How old it was when it was read.
+    /// How old it was at that instant.
     #[must_use]
     pub fn age(&self) -> Age {
         Age::at(self.stored.as_of, self.read_at)
@@ -85,7 +85,7 @@ impl EvidenceReader {
         span: Span,
         connections: &[Connection],
     ) -> Result<Vec<Evidence>, StoreError> {
-        let read_at = self.clock.now();
+        let read_at = span.to.min(self.clock.now());
         let of = |id: &ConnectionId| connections.iter().find(|connection| connection.id == *id).cloned();
         let believed = span.until(Some(self.believed_until()));
         let latest = self.store.latest_between(company, owner, product, believed.from, believed.to).await?;

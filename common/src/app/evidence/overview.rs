@@ -127,7 +127,7 @@ impl EvidenceReader {
         }
         let latest: Vec<StoredEvidence> = newest.into_values().collect();
         let in_force = policies.of(Some(client));
-        let around = Around { connections: &connections, in_force: &in_force, at };
+        let around = Around { connections: &connections, in_force: &in_force, calendar: self.store.calendar(), at };
         let statuses = Statuses::of_latest(client, latest.clone(), &around, sorted(decisions))?;
         let of = |id: &ConnectionId| connections.iter().find(|connection| connection.id == *id).cloned();
         let latest = latest.into_iter().map(|stored| {

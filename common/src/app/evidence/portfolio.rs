@@ -2,7 +2,7 @@
 
 use super::{EvidenceError, EvidenceReader, Span, Statuses};
 use crate::app::decisions::{policies_at, sorted};
-use crate::domain::calendar::day_of;
+use crate::domain::calendar::Calendar;
 use crate::domain::connection::Connection;
 use crate::domain::control_status::{ControlStatus, EvidenceAge, age_of};
 use crate::domain::decisions::{Exception, Review};
@@ -94,6 +94,7 @@ struct Surroundings {
     measuring: BTreeMap<ClientId, Vec<(ConnectionId, Product)>>,
     policies: ClientPolicies,
     exceptions: BTreeMap<ClientId, (Vec<Exception>, Vec<Review>)>,
+    calendar: Calendar,
     at: DateTime<Utc>,
 }
 
@@ -149,7 +150,8 @@ impl EvidenceReader {
             decisions.entry(decision.client().clone()).or_default().push(decision);
         }
         let exceptions = decisions.into_iter().map(|(client, decisions)| (client, sorted(decisions))).collect();
-        Ok(Surroundings { connections, measuring, policies, exceptions, at })
+        let calendar = self.store.calendar().clone();
+        Ok(Surroundings { connections, measuring, policies, exceptions, calendar, at })
     }
 
     /// The newest evidence of each client.
@@ -213,7 +215,7 @@ impl EvidenceReader {
                 found = self.store.latest_between(company, &owner, Some(product), span.from, to).await?;
             }
             for stored in found {
-                let summary = summary_of(client, &stored)?;
+                let summary = summary_of(client, &stored, self.store.calendar())?;
                 let key = (product, stored.connection);
                 // Oldest first: each takes the place of the one before, and the line of its days.
                 let before: Vec<ClientSummary> = pieces.remove(&key).into_iter().collect();
@@ -226,7 +228,7 @@ impl EvidenceReader {
     }
 }
 
-fn summary_of(client: &ClientId, stored: &StoredEvidence) -> Result<ClientSummary, EvidenceError> {
+fn summary_of(client: &ClientId, stored: &StoredEvidence, calendar: &Calendar) -> Result<ClientSummary, EvidenceError> {
     let origin = Origin {
         client: client.clone(),
         product: stored.product,
@@ -234,7 +236,7 @@ fn summary_of(client: &ClientId, stored: &StoredEvidence) -> Result<ClientSummar
         run_id: stored.run_id.clone(),
         token: 0,
     };
-    ClientSummary::of_bundle(origin, &stored.body)
+    ClientSummary::of_bundle(origin, &stored.body, calendar)
         .map_err(|source| EvidenceError::Unreadable { run: stored.run_id.clone(), source })
 }
 
@@ -262,7 +264,7 @@ impl Surroundings {
             let of_product: Vec<&ClientSummary> =
                 counting.iter().map(|(_, piece)| piece).filter(|piece| piece.product == product).collect();
             let status = (connected || !of_product.is_empty()).then(|| {
-                let mut statuses = Statuses::new(exceptions.clone(), reviews.clone(), self.at);
+                let mut statuses = Statuses::new(exceptions.clone(), reviews.clone(), &self.calendar, self.at);
                 of_product.iter().for_each(|piece| statuses.add_summary(piece, &in_force));
                 statuses.of_all()
             });
@@ -276,7 +278,7 @@ impl Surroundings {
             exception.is_in_force(reviews, self.at) && exception.until.signed_duration_since(self.at) <= DUE_WITHIN
         };
         let exceptions_due = exceptions.iter().filter(due).count();
-        let trend = trend.line(day_of(self.at));
+        let trend = trend.line(self.calendar.day_of(self.at));
         Some(ClientRow { client, products, open_critical, coverage_pct, exceptions_due, trend })
     }
 }

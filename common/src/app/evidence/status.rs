@@ -2,6 +2,7 @@
 
 use super::{EvidenceError, EvidenceReader, Span};
 use crate::app::decisions::{policies_at, sorted};
+use crate::domain::calendar::Calendar;
 use crate::domain::connection::Connection;
 use crate::domain::control_status::{ControlStatus, RuleState, age_of, control_status};
 use crate::domain::controls::{ControlMap, Evidence as EvidenceKind};
@@ -43,6 +44,7 @@ pub struct Statuses {
     rules: Vec<(RuleResult, RuleState)>,
     exceptions: Vec<Exception>,
     reviews: Vec<Review>,
+    calendar: Calendar,
     at: DateTime<Utc>,
 }
 
@@ -79,11 +81,13 @@ impl EvidenceReader {
     ) -> Result<Statuses, EvidenceError> {
         let at = span.to.min(self.clock.now());
         let owner = EvidenceOwner::Client(client.clone());
-        let latest = self.store.latest_between(company, &owner, None, span.from, span.to).await?;
+        // What a wrong clock has dated ahead hides nothing that is older.
+        let until = span.to.min(self.believed_until());
+        let latest = self.store.latest_between(company, &owner, None, span.from, until).await?;
         let connections = self.store.connections(company).await?;
         let in_force = policies_at(&self.store, company, at).await?.of(Some(client));
         let (exceptions, reviews) = sorted(self.store.decisions(company, Some(client)).await?);
-        let around = Around { connections: &connections, in_force: &in_force, at };
+        let around = Around { connections: &connections, in_force: &in_force, calendar: self.store.calendar(), at };
         Statuses::of_latest(client, latest, &around, (exceptions, reviews))
     }
 }
@@ -94,6 +98,8 @@ pub(super) struct Around<'a> {
     pub connections: &'a [Connection],
     /// The rules in force for the client.
     pub in_force: &'a InForce,
+    /// The calendar whose days are told.
+    pub calendar: &'a Calendar,
     /// The instant.
     pub at: DateTime<Utc>,
 }
@@ -103,10 +109,10 @@ impl Statuses {
     pub(super) fn of_latest(
         client: &ClientId,
         latest: Vec<StoredEvidence>,
-        Around { connections, in_force, at }: &Around<'_>,
+        Around { connections, in_force, calendar, at }: &Around<'_>,
         (exceptions, reviews): (Vec<Exception>, Vec<Review>),
     ) -> Result<Self, EvidenceError> {
-        let mut statuses = Self::new(exceptions, reviews, *at);
+        let mut statuses = Self::new(exceptions, reviews, calendar, *at);
         let measures = |connection: &&Connection| connection.mapping.clients().contains(client);
         let present = connections.iter().filter(measures).map(|connection| connection.id.clone()).collect();
         let of = |stored: &StoredEvidence| (stored.product, stored.connection.clone(), stored.as_of);
@@ -123,8 +129,13 @@ impl Statuses {
     }
 
     /// Of no evidence yet, at one instant.
-    pub(super) fn new(exceptions: Vec<Exception>, reviews: Vec<Review>, at: DateTime<Utc>) -> Self {
-        Self { rules: Vec::new(), exceptions, reviews, at }
+    pub(super) fn new(
+        exceptions: Vec<Exception>,
+        reviews: Vec<Review>,
+        calendar: &Calendar,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self { rules: Vec::new(), exceptions, reviews, calendar: calendar.clone(), at }
     }
 
     /// With what a summary says that the rules said; evidence that no rule was chosen for counts where there is nothing else.
@@ -141,7 +152,7 @@ impl Statuses {
     /// The status of all of it together.
     pub(super) fn of_all(&self) -> ControlStatus {
         let states: Vec<RuleState> = self.rules.iter().map(|(_, state)| state.clone()).collect();
-        control_status(&states, self.at)
+        control_status(&states, &self.calendar, self.at)
     }
 
     /// Adds what the rules said of a piece of evidence.
@@ -187,7 +198,7 @@ impl Statuses {
         let subject = verdict.as_ref().map(|verdict| ExceptionSubject::Rule(verdict.rule.clone()));
         let exception = exception_in_force(&self.exceptions, &self.reviews, subject.as_slice(), self.at);
         let state = RuleState { outcome, as_of, freshness: in_force.freshness([kind]), exception };
-        let status = control_status(std::slice::from_ref(&state), self.at);
+        let status = control_status(std::slice::from_ref(&state), &self.calendar, self.at);
         let (rule, key, value, reason) = match verdict {
             Some(said) => (Some(said.rule), said.key, said.value, said.reason),
             None => (None, None, None, None),
@@ -220,6 +231,6 @@ impl Statuses {
                 (result.clone(), RuleState { exception, ..state.clone() })
             })
             .unzip();
-        Some((control_status(&states, self.at), results))
+        Some((control_status(&states, &self.calendar, self.at), results))
     }
 }

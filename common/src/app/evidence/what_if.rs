@@ -4,7 +4,6 @@ use super::explain::names;
 use super::facts_used::{QuestionError, UsedFacts, evaluated};
 use super::{EvidenceReader, Span};
 use crate::app::decisions::policies_at;
-use crate::domain::calendar;
 use crate::domain::controls::Evidence as EvidenceKind;
 use crate::domain::edr::EdrSettings;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RuleId, RunId};
@@ -109,14 +108,15 @@ impl EvidenceReader {
         let now = self.clock.now();
         let in_force = policies_at(&self.store, company, now).await?.of(Some(client));
         let tried = wanted.tried(in_force)?;
-        let to = wanted.to.unwrap_or_else(|| calendar::day_of(now));
+        let calendar = self.store.calendar();
+        let to = wanted.to.unwrap_or_else(|| calendar.day_of(now));
         let first = || to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).unwrap_or(to);
-        let bounds = WindowBounds::new(wanted.from.unwrap_or_else(first), to, now)?;
+        let bounds = WindowBounds::new(calendar, (wanted.from.unwrap_or_else(first), to), now)?;
         let within = Span { from: bounds.start(), to: bounds.end() }.within(span).until(Some(self.believed_until()));
         let known = self.known_policies(company).await?;
         let mut answer = WhatIfAnswer {
             client_id: client.clone(),
-            zone: calendar::ZONE.to_owned(),
+            zone: calendar.zone().to_owned(),
             from: bounds.from,
             to: bounds.to,
             evaluated: 0,
@@ -130,14 +130,15 @@ impl EvidenceReader {
                 continue;
             };
             answer.evaluated += 1;
+            let (before, then) = evaluated(&stored, &known)?;
+            let used = used.as_committed(stored.product, &before, &then);
             let agents = match used.agent_limits() {
                 Some(limits) => Some(wanted.agents(limits)?),
                 None => None,
             };
-            let (before, then) = evaluated(&stored, &known)?;
             let rules = tried.on(&then)?;
             let after = evaluate(&rules, stored.product, &used.measures(agents), used.doubt);
-            answer.rows.extend(differences(&stored, &before, &after));
+            answer.rows.extend(differences(&stored, calendar.day_of(stored.as_of), &before, &after));
         }
         answer.rows.sort_by(|one, other| {
             (one.day, &one.connection, &one.rule).cmp(&(other.day, &other.connection, &other.rule))
@@ -157,7 +158,7 @@ impl EvidenceReader {
         let mut newest: BTreeMap<(NaiveDate, ConnectionId), StoredEvidence> = BTreeMap::new();
         for product in [Product::Edr, Product::Sat] {
             for stored in self.store.history(company, &owner, product, span.from, span.to).await? {
-                let place = (calendar::day_of(stored.as_of), stored.connection.clone());
+                let place = (self.store.calendar().day_of(stored.as_of), stored.connection.clone());
                 match newest.get(&place) {
                     Some(there) if there.as_of > stored.as_of => {}
                     _ => {
@@ -228,7 +229,7 @@ fn side(verdict: Option<&Verdict>) -> WhatIfSide {
 }
 
 /// The rules of which one side says another outcome than the other, or another value.
-fn differences(stored: &StoredEvidence, before: &[Verdict], after: &[Verdict]) -> Vec<WhatIfRow> {
+fn differences(stored: &StoredEvidence, day: NaiveDate, before: &[Verdict], after: &[Verdict]) -> Vec<WhatIfRow> {
     let by_rule = |verdicts: &[Verdict]| -> BTreeMap<(EvidenceKind, RuleId), Verdict> {
         verdicts.iter().map(|verdict| ((verdict.evidence, verdict.rule.clone()), verdict.clone())).collect()
     };
@@ -239,7 +240,7 @@ fn differences(stored: &StoredEvidence, before: &[Verdict], after: &[Verdict]) -
         let metric = is.or(was).map(|verdict| verdict.metric.clone()).unwrap_or_default();
         let (was, is) = (side(was), side(is));
         (was.outcome != is.outcome || was.value != is.value).then(|| WhatIfRow {
-            day: calendar::day_of(stored.as_of),
+            day,
             connection: stored.connection.clone(),
             product: stored.product,
             run_id: stored.run_id.clone(),

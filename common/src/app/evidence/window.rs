@@ -3,7 +3,6 @@
 use super::status::verdicts_of;
 use super::{EvidenceError, EvidenceReader, Span};
 use crate::app::decisions::sorted;
-use crate::domain::calendar::{day_of, first_day_from};
 use crate::domain::decisions::Exception;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::log::statement::{Event, EvidenceLeaf, FailureLeaf};
@@ -58,7 +57,8 @@ impl EvidenceReader {
         if span == Span::ALL {
             return self.window(company, client, (from, to), at).await;
         }
-        let days = (from.max(first_day_from(span.from)), to.min(day_of(span.to)));
+        let calendar = self.store.calendar();
+        let days = (from.max(calendar.first_day_from(span.from)), to.min(calendar.day_of(span.to)));
         let at = span.until(at).to.min(self.clock.now());
         self.window(company, client, days, Some(at)).await
     }
@@ -74,7 +74,7 @@ impl EvidenceReader {
         days: (NaiveDate, NaiveDate),
         at: Option<DateTime<Utc>>,
     ) -> Result<AuditWindow, WindowError> {
-        let bounds = WindowBounds::new(days.0, days.1, at.unwrap_or_else(|| self.clock.now()))?;
+        let bounds = WindowBounds::new(self.store.calendar(), days, at.unwrap_or_else(|| self.clock.now()))?;
         let (from, to) = (bounds.start(), bounds.end());
         let owner = EvidenceOwner::Client(client.clone());
         let mut bundles: BTreeMap<RunId, BundleSummary> = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use super::{MakePackError, PackReader, PackRequest};
 use crate::app::decisions::all_policies;
-use crate::domain::calendar::{ZONE, day_of, end_of, start_of};
+use crate::domain::calendar::Calendar;
 use crate::domain::controls::ControlMap;
 use crate::domain::decisions::Decision;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
@@ -27,14 +27,15 @@ impl PackReader {
     /// [`MakePackError`]; [`PackError::NothingToProve`] where no log has a leaf of the days.
     pub(super) async fn contents(&self, request: &PackRequest, at: DateTime<Utc>) -> Result<Contents, MakePackError> {
         let PackRequest { company, client, from, to } = request;
+        let start = self.store.calendar().start_of(*from);
         let owner = EvidenceOwner::Client(client.clone());
         let mut found = Found::new();
         for product in [Product::Edr, Product::Sat] {
-            for stored in self.store.history(company, &owner, product, start_of(*from), at).await? {
+            for stored in self.store.history(company, &owner, product, start, at).await? {
                 found.entry(stored.connection.clone()).or_default().push(stored);
             }
         }
-        let (facts, known) = self.window_facts(company, client, &found, (start_of(*from), at)).await?;
+        let (facts, known) = self.window_facts(company, client, &found, (start, at)).await?;
         let (mut logs, mut bundles) = (BTreeMap::new(), Vec::new());
         let mut first_leaf: Option<DateTime<Utc>> = None;
         for connection in known {
@@ -50,16 +51,21 @@ impl PackReader {
             }
             let log = PackedLog::unsigned(statements)?;
             for stored in found.remove(&connection).unwrap_or_default() {
-                bundles.extend(bundle(stored, &log, request)?);
+                bundles.extend(bundle(stored, &log, (request, self.store.calendar()))?);
             }
             logs.insert(connection, log);
         }
         let has_leaf = logs.values().any(|log| {
-            let in_window = |statement: &Statement| (start_of(*from)..=at).contains(&statement.ended_at());
+            let in_window = |statement: &Statement| (start..=at).contains(&statement.ended_at());
             log.statements.iter().any(in_window)
         });
         if !has_leaf {
-            return Err(PackError::NothingToProve(nothing(request, first_leaf, at)).into());
+            return Err(PackError::NothingToProve(nothing(
+                request,
+                self.store.calendar().end_of(*to),
+                (first_leaf, at),
+            ))
+            .into());
         }
         bundles.sort_by(|a: &PackedBundle, b| {
             (&a.connection, a.as_of(), a.run()).cmp(&(&b.connection, b.as_of(), b.run()))
@@ -67,14 +73,14 @@ impl PackReader {
         let decisions = self.decisions(company, client, at).await?;
         let known = all_policies(&self.store, company).await?;
         let policies = policies_of(&known, &bundles, &decisions);
-        let events = self.events(company, client, &facts, (start_of(*from), at)).await?;
+        let events = self.events(company, client, &facts, (start, at)).await?;
         let mut contents = Contents {
             scope: Scope {
                 company: company.clone(),
                 client: client.clone(),
                 from: *from,
                 to: *to,
-                zone: ZONE.to_owned(),
+                zone: self.store.calendar().zone().to_owned(),
                 at,
                 product_version: env!("CARGO_PKG_VERSION").to_owned(),
                 log: String::new(),
@@ -144,7 +150,7 @@ impl PackReader {
         }
         let ticks = self.store.ticks(from - TimeDelta::days(2), at).await?;
         let ticks = ticks.into_iter().filter(|tick| tick.handled <= at).collect();
-        Ok((WindowFacts { zone: ZONE.to_owned(), ticks, connections }, known))
+        Ok((WindowFacts { calendar: self.store.calendar().clone(), ticks, connections }, known))
     }
 
     /// What was decided about the client by then.
@@ -186,12 +192,12 @@ fn next_hour(instant: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// From when on there is something to prove.
-fn nothing(request: &PackRequest, first: Option<DateTime<Utc>>, at: DateTime<Utc>) -> String {
+fn nothing(request: &PackRequest, end: DateTime<Utc>, (first, at): (Option<DateTime<Utc>>, DateTime<Utc>)) -> String {
     let client = &request.client;
     let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     match first {
         // A pack ends with a full hour, so what was logged after it is in the pack of the next one.
-        Some(first) if first > at && first < end_of(request.to) => format!(
+        Some(first) if first > at && first < end => format!(
             "the first entry in the logs of {client} is of {}, and a pack made now ends with the last full hour, {}: make it after the next full hour, {}",
             instant(first),
             instant(at),
@@ -206,14 +212,14 @@ fn nothing(request: &PackRequest, first: Option<DateTime<Utc>>, at: DateTime<Utc
 fn bundle(
     stored: StoredEvidence,
     log: &PackedLog<Statement>,
-    request: &PackRequest,
+    (request, calendar): (&PackRequest, &Calendar),
 ) -> Result<Option<PackedBundle>, PackError> {
     let run = stored.run_id.to_string();
     let view = serde_json::from_str(&stored.body);
     let view = view.map_err(|error| PackError::Bundle { run: run.clone(), problem: error.to_string() })?;
     let (product, connection) = (stored.product, stored.connection);
     let mut bundle = PackedBundle { product, connection, body: stored.body, view, proof: None };
-    let day = day_of(bundle.as_of());
+    let day = calendar.day_of(bundle.as_of());
     if day < request.from || day > request.to {
         return Ok(None);
     }

@@ -123,7 +123,7 @@ mod tests {
     fn told(event: AuditEvent) -> Option<PackedEvent> {
         let facts = ConnectionFacts { product: Product::Edr, connected_at: event.at, pauses: Vec::new() };
         let connections = [(ConnectionId::parse("edr").unwrap(), facts)].into();
-        let window = WindowFacts { zone: String::new(), ticks: Vec::new(), connections };
+        let window = WindowFacts { connections, ..WindowFacts::default() };
         cut(event, &ClientId::parse("client-a").unwrap(), &window, &["client-b".to_owned()].into())
     }
 

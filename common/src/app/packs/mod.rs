@@ -12,7 +12,7 @@ pub use service::{Download, PackDispatch, PackService, PackServiceError, PackWan
 use super::log::{EvidenceLog, LogError, LogSigner};
 use crate::aws::signing::SigningError;
 use crate::clock::Clock;
-use crate::domain::calendar::{day_of, end_of, start_of};
+use crate::domain::calendar::Calendar;
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::log::LogId;
 use crate::domain::log::proof::TreeHead;
@@ -79,24 +79,24 @@ pub struct PackRequest {
 }
 
 impl PackRequest {
-    /// The one instant of a pack that is made now: the end of its last day; while that lies ahead, the full hour of making, so that the same pack can be made
+    /// The one instant of a pack that is made now: the end of its last day in the calendar; while that lies ahead, the full hour of making, so that the same pack can be made
     /// again within it. Never the newest leaf: what stopped three weeks ago must read stale.
     ///
     /// # Errors
     /// [`MakePackError::Days`]
-    pub fn instant(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, MakePackError> {
+    pub fn instant(&self, calendar: &Calendar, now: DateTime<Utc>) -> Result<DateTime<Utc>, MakePackError> {
         let Self { from, to, .. } = self;
         if to < from {
             return Err(MakePackError::Days(format!(
                 "the window ends on {to}, before it begins on {from}: swap --from and --to"
             )));
         }
-        if *from > day_of(now) {
+        if *from > calendar.day_of(now) {
             return Err(MakePackError::Days(format!(
                 "the window begins on {from}, which lies ahead: give days that have begun"
             )));
         }
-        let end = end_of(*to);
+        let end = calendar.end_of(*to);
         Ok(if end <= now { end } else { now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now) })
     }
 }
@@ -136,16 +136,16 @@ impl PackReader {
         client: &ClientId,
         (earliest, at): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<BTreeMap<String, Derived>, MakePackError> {
-        let to = day_of(at);
+        let calendar = self.store.calendar();
+        let to = calendar.day_of(at);
         let mut from = to.checked_sub_days(EXPORTED_DAYS).unwrap_or(to);
         // What is older than a month is still the newest.
         let owner = crate::store::EvidenceOwner::Client(client.clone());
         for newest in self.store.latest_between(company, &owner, None, earliest, at).await? {
-            from = from.min(day_of(newest.as_of));
+            from = from.min(calendar.day_of(newest.as_of));
         }
-        if start_of(from) < earliest {
-            from = day_of(earliest).max(from);
-            from = if start_of(from) < earliest { from.succ_opt().unwrap_or(from) } else { from };
+        if calendar.start_of(from) < earliest {
+            from = calendar.first_day_from(earliest).max(from);
         }
         let request = PackRequest { company: company.clone(), client: client.clone(), from, to };
         Ok(render(&self.contents(&request, at).await?)?)
@@ -193,7 +193,7 @@ impl PackMaker {
     /// # Errors
     /// [`MakePackError`]; [`PackError::NothingToProve`] where no log has a leaf of the window.
     pub async fn pack(&self, request: &PackRequest) -> Result<Vec<u8>, MakePackError> {
-        let at = request.instant(self.reader.clock.now())?;
+        let at = request.instant(self.reader.store.calendar(), self.reader.clock.now())?;
         self.pack_at(request, at, None).await
     }
 

@@ -4,7 +4,7 @@ use super::{MakePackError, PackMaker, PackReader, PackRequest};
 use crate::aws::client::{Function, Service, ServiceError};
 use crate::aws::documents::{DocumentError, Documents};
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
-use crate::domain::calendar::{day_of, start_of};
+use crate::domain::calendar::Calendar;
 use crate::domain::id::{ClientId, CompanyId, PackId};
 use crate::domain::log::Hash;
 use crate::store::{EvidenceOwner, PackRecord, PackState, StoreError};
@@ -171,10 +171,11 @@ impl PackService {
         actor: &Actor,
     ) -> Result<PackRecord, PackServiceError> {
         let now = self.reader.clock.now();
-        let mut at = request.instant(now)?;
+        let calendar = self.reader.store.calendar();
+        let mut at = request.instant(calendar, now)?;
         if let Some((from, to)) = span {
-            if start_of(request.from) < from || request.to > day_of(to) {
-                return Err(MakePackError::Days(outside(from, to)).into());
+            if calendar.start_of(request.from) < from || request.to > calendar.day_of(to) {
+                return Err(MakePackError::Days(outside(calendar, from, to)).into());
             }
             at = at.min(to);
         }
@@ -245,7 +246,7 @@ impl PackService {
     ) -> Result<Vec<PackRecord>, StoreError> {
         let now = self.reader.clock.now();
         let packs = self.reader.store.packs(company, client).await?.into_iter();
-        Ok(packs.filter(|pack| lies_in(pack, span)).map(|pack| pack.at_last(now)).collect())
+        Ok(packs.filter(|pack| self.lies_in(pack, span)).map(|pack| pack.at_last(now)).collect())
     }
 
     /// A pack.
@@ -259,7 +260,7 @@ impl PackService {
         id: &PackId,
         span: Option<(DateTime<Utc>, DateTime<Utc>)>,
     ) -> Result<Download, PackServiceError> {
-        let found = self.reader.store.pack(company, client, id).await?.filter(|pack| lies_in(pack, span));
+        let found = self.reader.store.pack(company, client, id).await?.filter(|pack| self.lies_in(pack, span));
         let pack = found.ok_or(StoreError::NotFound { record: "pack" })?.at_last(self.reader.clock.now());
         if !matches!(pack.state, PackState::Ready { .. }) {
             return Ok(Download::NotReady(pack));
@@ -270,6 +271,10 @@ impl PackService {
         }
         let bytes = self.shelf.documents.get(&name).await.map_err(ShelfError)?;
         Ok(bytes.map_or(Download::Gone, |bytes| Download::Bytes(pack, bytes)))
+    }
+
+    fn lies_in(&self, pack: &PackRecord, span: Option<(DateTime<Utc>, DateTime<Utc>)>) -> bool {
+        span.is_none_or(|(from, to)| self.reader.store.calendar().start_of(pack.from) >= from && pack.at <= to)
     }
 
     /// Refuses a client that no connection is mapped to and that has no evidence.
@@ -308,13 +313,8 @@ impl PackReader {
     }
 }
 
-fn outside(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
-    let (first, last) = (day_of(from), day_of(to));
+fn outside(calendar: &Calendar, from: DateTime<Utc>, to: DateTime<Utc>) -> String {
     // A window that begins in the middle of a day there begins with the next.
-    let first = if start_of(first) < from { first.succ_opt().unwrap_or(first) } else { first };
+    let (first, last) = (calendar.first_day_from(from), calendar.day_of(to));
     format!("your token may see {first} to {last}: ask for days among them")
-}
-
-fn lies_in(pack: &PackRecord, span: Option<(DateTime<Utc>, DateTime<Utc>)>) -> bool {
-    span.is_none_or(|(from, to)| start_of(pack.from) >= from && pack.at <= to)
 }

@@ -5,7 +5,6 @@ use crate::app::evidence::Span;
 use crate::console::layout::{At, Frame, cut, name};
 use crate::console::{Console, Viewer, html};
 use crate::domain::audit::{ActorKind, AuditEvent};
-use crate::domain::calendar::{day_of, end_of, start_of};
 use crate::domain::id::ClientId;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -81,7 +80,8 @@ async fn list(
     viewer: Viewer,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
-    let today = day_of(console.clock.now());
+    let calendar = console.calendar();
+    let today = calendar.day_of(console.clock.now());
     let mut wrong = None;
     let mut day = |text: &Option<String>, usual: NaiveDate| match text.as_deref().map(str::trim) {
         None | Some("") => usual,
@@ -104,7 +104,7 @@ async fn list(
             viewer.caller().clients.clone()
         }
     };
-    let span = viewer.span().within(Span { from: start_of(from), to: end_of(to) });
+    let span = viewer.span().within(Span { from: calendar.start_of(from), to: calendar.end_of(to) });
     let is_place = |after: &String| after.len() == 41 && after.is_ascii() && after.as_bytes().get(24) == Some(&b'#');
     let after = wanted.after.filter(is_place);
     let page = console.evidence.audit_log(viewer.company(), clients.as_ref(), span, after.as_deref(), SHOWN).await?;

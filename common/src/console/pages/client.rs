@@ -5,7 +5,7 @@ use crate::app::evidence::{Evidence, Overview, Point, RuleResult};
 use crate::console::layout::{At, Frame, State as Mark, age_at, product};
 use crate::console::pictures::{LimitLine, Lines, Picture, Series};
 use crate::console::{ClientViewer, Console, html, words};
-use crate::domain::calendar::{self, day_of};
+use crate::domain::calendar::{self, Calendar};
 use crate::domain::controls::Evidence as Kind;
 use crate::domain::id::ClientId;
 use crate::domain::policy::{InForce, Limit};
@@ -145,12 +145,13 @@ async fn show(
     if overview.latest.is_empty() && overview.statuses.rules().is_empty() {
         return Err(StoreError::NotFound { record: "client" }.into());
     }
-    let page = page(Frame::of_client("Overview", &viewer.session, &client, ""), &client, &overview, days);
+    let frame = Frame::of_client("Overview", &viewer.session, &client, "");
+    let page = page(frame, &client, &overview, (console.calendar(), days));
     let may_choose_policy = viewer.caller().scopes.contains(Scope::PolicyWrite);
     Ok(html(StatusCode::OK, &ClientPage { may_choose_policy, ..page }))
 }
 
-fn page(frame: Frame, client: &ClientId, overview: &Overview, days: u16) -> ClientPage {
+fn page(frame: Frame, client: &ClientId, overview: &Overview, (calendar, days): (&Calendar, u16)) -> ClientPage {
     let rules = overview.statuses.rules();
     let cards = SUBJECTS.iter().filter_map(|subject| card(subject, client, overview, &rules)).collect();
     let no_endpoint_rule = rules.iter().any(|rule| rule.evidence.product() == Some(Product::Edr))
@@ -161,7 +162,7 @@ fn page(frame: Frame, client: &ClientId, overview: &Overview, days: u16) -> Clie
         at: At(overview.at),
         cards,
         sources: overview.latest.iter().map(|evidence| source(client, evidence)).collect(),
-        pictures: pictures(overview, days),
+        pictures: pictures(overview, calendar, days),
         days,
         may_choose_policy: false,
         no_endpoint_rule,
@@ -279,20 +280,26 @@ const DRAWINGS: &[(Product, Drawing)] = &[
     ),
 ];
 
-fn pictures(overview: &Overview, days: u16) -> Vec<Picture> {
-    let last = day_of(overview.at);
+fn pictures(overview: &Overview, calendar: &Calendar, days: u16) -> Vec<Picture> {
+    let last = calendar.day_of(overview.at);
     let first = last.checked_sub_signed(TimeDelta::days(i64::from(days) - 1)).unwrap_or(last);
     let all: Vec<NaiveDate> = calendar::days(first, last).collect();
-    let drawn = DRAWINGS.iter().filter_map(|(product, drawing)| lines(overview, *product, drawing, &all).picture());
+    let drawn =
+        DRAWINGS.iter().filter_map(|(product, drawing)| lines(overview, *product, drawing, (calendar, &all)).picture());
     drawn.collect()
 }
 
-fn lines(overview: &Overview, product: Product, drawing: &Drawing, all: &[NaiveDate]) -> Lines {
+fn lines(
+    overview: &Overview,
+    product: Product,
+    drawing: &Drawing,
+    (calendar, all): (&Calendar, &[NaiveDate]),
+) -> Lines {
     let (caption, unit, keys, limited) = *drawing;
     let mut newest: BTreeMap<NaiveDate, &Point> = BTreeMap::new();
     // Oldest first, so that the last of a day stays.
     for point in overview.points.iter().filter(|point| point.product == product) {
-        newest.insert(day_of(point.as_of), point);
+        newest.insert(calendar.day_of(point.as_of), point);
     }
     let value = |day: &NaiveDate, key: &str| newest.get(day)?.values.get(key)?.parse::<f64>().ok();
     let series = keys.iter().map(|(key, label)| Series {

@@ -276,7 +276,7 @@ async fn show(
         run: stored.run_id.to_string(),
         as_of: At(stored.as_of),
         instant: stored.as_of.to_rfc3339_opts(SecondsFormat::Millis, true),
-        age: age_at(stored.as_of, console.clock.now()),
+        age: age_at(stored.as_of, viewer.span().to.min(console.clock.now())),
         committed_at: At(stored.committed_at),
         sha256: stored.sha256,
         size: stored.body.len(),

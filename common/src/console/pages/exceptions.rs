@@ -6,7 +6,7 @@ use crate::app::decisions::{DecisionError, ExceptionSpec, ExceptionView};
 use crate::console::forms::Fields;
 use crate::console::layout::{At, Frame, State as Mark, name};
 use crate::console::{Console, SignedForm, Viewer, html, see_other};
-use crate::domain::calendar::{day_of, days_after, end_of};
+use crate::domain::calendar::{Until, days_after};
 use crate::domain::decisions::{Decider, ExceptionRequest, ExceptionState, ExceptionSubject, ReviewKind};
 use crate::domain::id::{ClientId, DecisionId};
 use axum::extract::{Path, Query, State};
@@ -140,7 +140,7 @@ async fn list(
     viewer: Viewer,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
-    let until = days_after(day_of(console.clock.now()), 90).to_string();
+    let until = days_after(console.calendar().day_of(console.clock.now()), 90).to_string();
     let (kind, named) = match (wanted.control, wanted.rule) {
         (_, Some(rule)) => ("rule", rule),
         (Some(control), None) => ("control", control),
@@ -190,7 +190,7 @@ fn request(viewer: &Viewer, fields: &Fields) -> Result<(ExceptionSpec, Exception
         reason: fields.typed("reason").unwrap_or_default().replace("\r\n", "\n"),
         by: decider(viewer),
         from: None,
-        until: end_of(until),
+        until: Until::EndOf(until),
         link: fields.typed("link").map(str::to_owned),
     };
     Ok((spec, request))

@@ -140,7 +140,7 @@ pub(super) async fn tried(
             }
             // Who is bound to a window asks about its last days, not about those after it.
             if viewer.caller().window.is_some() && wanted.to.is_none() {
-                wanted.to = Some(crate::domain::calendar::day_of(at));
+                wanted.to = Some(console.calendar().day_of(at));
             }
             match console.evidence.what_if(company, client, &wanted, viewer.span()).await {
                 Ok(answer) => result = Some(told(client, answer)),

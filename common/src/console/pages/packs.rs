@@ -6,7 +6,6 @@ use crate::console::forms::Fields;
 use crate::console::layout::{At, Frame, State as Mark};
 use crate::console::{Console, SignedForm, Viewer, html, see_other};
 use crate::domain::audit::Actor;
-use crate::domain::calendar::{ZONE, day_of};
 use crate::domain::id::{ClientId, PackId};
 use crate::pack::contents::PackError;
 use crate::pack::render::NOT_PROVED;
@@ -48,7 +47,7 @@ struct Packs {
     /// Whether one is being made, so that the page is worth another look.
     live: bool,
     key: Option<String>,
-    zone: &'static str,
+    zone: String,
     not_proved: &'static [&'static str],
 }
 
@@ -96,10 +95,11 @@ async fn page(console: &Console, viewer: &Viewer, wanted: Wanted, wrong: Option<
         Some(client) => console.packs.list(company, client, limits(viewer)).await?,
         None => Vec::new(),
     };
-    let today = day_of(console.clock.now());
-    let last = caller.window.map_or(today, |window| day_of(window.to).min(today));
+    let calendar = console.calendar();
+    let today = calendar.day_of(console.clock.now());
+    let last = caller.window.map_or(today, |window| calendar.day_of(window.to).min(today));
     let usual = last.checked_sub_signed(TimeDelta::days(89)).unwrap_or(last);
-    let first = caller.window.map_or(usual, |window| day_of(window.from).max(usual));
+    let first = caller.window.map_or(usual, |window| calendar.first_day_from(window.from).max(usual));
     Ok(Packs {
         frame: Frame::new("Packs", Some(&viewer.session), "/packs"),
         form_token: viewer.session.form_token.clone(),
@@ -111,7 +111,7 @@ async fn page(console: &Console, viewer: &Viewer, wanted: Wanted, wrong: Option<
         live: packs.iter().any(|pack| pack.state == PackState::Making),
         rows: packs.into_iter().map(row).collect(),
         key: super::log_key(console).await?,
-        zone: ZONE,
+        zone: calendar.zone().to_owned(),
         not_proved: &NOT_PROVED,
     })
 }

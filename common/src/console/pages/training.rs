@@ -8,7 +8,7 @@ use crate::console::layout::{At, Frame, State as Mark, age_at, name};
 use crate::console::pictures::{Lines, Picture, Series};
 use crate::console::{ClientViewer, Console, SignedForm, Viewer, html};
 use crate::domain::audit::Actor;
-use crate::domain::calendar::day_of;
+use crate::domain::calendar::Calendar;
 use crate::domain::id::{ClientId, PersonId};
 use crate::domain::people::person::PeopleSummary;
 use crate::domain::people::status::PersonStatus;
@@ -168,7 +168,7 @@ async fn page(
     let in_force = console.decisions.in_force(company, client, at).await.map_err(super::undecided)?;
     let mut sources = Vec::new();
     for evidence in &latest {
-        sources.push(source(client, evidence, &in_force, at)?);
+        sources.push(source(console, client, evidence, &in_force)?);
     }
     let caller = viewer.caller();
     let (mut people, mut records) = (None, Vec::new());
@@ -227,13 +227,18 @@ fn person(record: &PersonRecord) -> Person {
     }
 }
 
-fn source(client: &ClientId, evidence: &Evidence, in_force: &InForce, now: DateTime<Utc>) -> Result<Source, Problem> {
+fn source(
+    console: &Console,
+    client: &ClientId,
+    evidence: &Evidence,
+    in_force: &InForce,
+) -> Result<Source, Problem> {
     let stored = &evidence.stored;
     let bundle: SatBundle = evidence.bundle()?;
     Ok(Source {
         connection: stored.connection.to_string(),
         as_of: At(stored.as_of),
-        age: age_at(stored.as_of, now),
+        age: age_at(stored.as_of, evidence.read_at),
         href: evidence_path(client, stored.product, &stored.run_id),
         counts: bundle.people.as_ref().map(|people| counts(&people.summary)),
         assignments: bundle
@@ -243,7 +248,7 @@ fn source(client: &ClientId, evidence: &Evidence, in_force: &InForce, now: DateT
             .map(|it| name(&it.to_string()))
             .collect(),
         recertify: bundle.people.as_ref().and_then(|people| people.recertify_after_days),
-        ahead: bundle.facts.as_ref().and_then(|facts| Ahead::of(facts, in_force, stored.as_of)),
+        ahead: bundle.facts.as_ref().and_then(|facts| Ahead::of(facts, in_force, stored.as_of, console.calendar())),
     })
 }
 
@@ -264,7 +269,7 @@ fn covered(of: &CoverageAhead) -> String {
 
 impl Ahead {
     /// `None` without facts, or without a workforce.
-    fn of(facts: &SatFacts, in_force: &InForce, as_of: DateTime<Utc>) -> Option<Self> {
+    fn of(facts: &SatFacts, in_force: &InForce, as_of: DateTime<Utc>, calendar: &Calendar) -> Option<Self> {
         let told = forecast(facts, in_force, as_of);
         told.now.coverage_pct.as_ref()?;
         let mark = |of: &CoverageAhead| Mark::of_outcome(of.outcome);
@@ -273,7 +278,7 @@ impl Ahead {
             now: (covered(&told.now), mark(&told.now)),
             leaves: told.leaves_band.as_ref().map(|it| (At(it.at), it.days, covered(it), mark(it))),
             coarse: told.coarse,
-            curve: curve(&told, in_force),
+            curve: curve(&told, in_force, calendar),
         })
     }
 }
@@ -292,12 +297,12 @@ fn each_day(told: &TrainingForecast) -> Vec<f64> {
     values
 }
 
-fn curve(told: &TrainingForecast, in_force: &InForce) -> Option<Picture> {
+fn curve(told: &TrainingForecast, in_force: &InForce, calendar: &Calendar) -> Option<Picture> {
     let values = each_day(told);
     Lines {
         caption: "Coverage ahead, if nobody trains again".to_owned(),
         unit: " %",
-        days: day_of(told.as_of).iter_days().take(values.len()).collect(),
+        days: calendar.day_of(told.as_of).iter_days().take(values.len()).collect(),
         series: vec![Series { label: "trained".to_owned(), values: values.into_iter().map(Some).collect() }],
         limits: limits(in_force, "coverage_pct", " %"),
         percent: true,
@@ -323,10 +328,10 @@ mod tests {
         let told = forecast(&facts, &in_force, as_of);
         let each = each_day(&told);
         assert_eq!((each[15], each[16], each.len()), (100.0, 90.0, 121));
-        let ahead = Ahead::of(&facts, &in_force, as_of).unwrap();
+        let ahead = Ahead::of(&facts, &in_force, as_of, &Calendar::default()).unwrap();
         assert_eq!(ahead.milestones.iter().map(|it| it.1.as_str()).collect::<Vec<_>>(), ["90.0 %"; 3]);
         // 90 % still passes: it leaves the band when the others lapse, too.
         assert_eq!(ahead.leaves.map(|it| (it.1, it.2)), Some((366, "0.0 %".to_owned())));
-        assert!(Ahead::of(&SatFacts::default(), &in_force, as_of).is_none(), "no workforce");
+        assert!(Ahead::of(&SatFacts::default(), &in_force, as_of, &Calendar::default()).is_none(), "no workforce");
     }
 }

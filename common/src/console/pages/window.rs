@@ -5,7 +5,7 @@ use crate::app::evidence::{EvidenceError, Span, WindowError};
 use crate::console::layout::{At, Frame, State as Mark, kind_of};
 use crate::console::pictures::{Cell, Picture, Strip};
 use crate::console::{ClientViewer, Console, html, words};
-use crate::domain::calendar::{ZONE, day_of, days_after, first_day_from};
+use crate::domain::calendar::{Calendar, days_after};
 use crate::domain::id::ConnectionId;
 use crate::domain::policy::Outcome;
 use crate::domain::window::{AuditWindow, NoEvidence, WindowRow};
@@ -43,7 +43,7 @@ struct WindowPage {
     from: String,
     to: String,
     wrong: Option<String>,
-    zone: &'static str,
+    zone: String,
     at: Option<At>,
     strips: Vec<Picture>,
     legend: Vec<(char, String)>,
@@ -115,7 +115,7 @@ struct Asked {
     wrong: Option<String>,
 }
 
-fn asked(wanted: &Wanted, span: Span, today: NaiveDate) -> Asked {
+fn asked(wanted: &Wanted, span: Span, calendar: &Calendar, today: NaiveDate) -> Asked {
     let text =
         |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let day = |given: Option<String>, name: &str| match given.map(|given| given.parse::<NaiveDate>()) {
@@ -127,8 +127,8 @@ fn asked(wanted: &Wanted, span: Span, today: NaiveDate) -> Asked {
     let wrong = from.as_ref().err().or(to.as_ref().err()).cloned();
     // What a viewer is bound to begins and ends where it does.
     let (first, last) = (
-        (span.from > Span::ALL.from).then(|| first_day_from(span.from)),
-        if span.to < Span::ALL.to { day_of(span.to).min(today) } else { today },
+        (span.from > Span::ALL.from).then(|| calendar.first_day_from(span.from)),
+        if span.to < Span::ALL.to { calendar.day_of(span.to).min(today) } else { today },
     );
     let to = to.ok().flatten().unwrap_or(last);
     let to = if wrong.is_some() { last } else { to };
@@ -150,7 +150,7 @@ async fn read(
     wanted: &Wanted,
 ) -> Result<(Asked, Result<AuditWindow, String>), Problem> {
     let (span, now) = (viewer.span(), console.clock.now());
-    let asked = asked(wanted, span, day_of(now));
+    let asked = asked(wanted, span, console.calendar(), console.calendar().day_of(now));
     let at = (span.to < now).then_some(span.to);
     match console.evidence.window(viewer.company(), client, (asked.from, asked.to), at).await {
         Ok(window) => Ok((asked, Ok(window))),
@@ -175,7 +175,7 @@ async fn show(
         from: asked.from.to_string(),
         to: asked.to.to_string(),
         wrong: asked.wrong,
-        zone: ZONE,
+        zone: console.calendar().zone().to_owned(),
         at: None,
         strips: Vec::new(),
         legend: Vec::new(),
@@ -344,20 +344,20 @@ mod tests {
             |from: Option<&str>, to: Option<&str>| Wanted { from: from.map(str::to_owned), to: to.map(str::to_owned) };
         let told = |it: Asked| (it.from.to_string(), it.to.to_string(), it.wrong.is_some());
         assert_eq!(
-            told(asked(&wanted(None, None), Span::ALL, today)),
+            told(asked(&wanted(None, None), Span::ALL, &Calendar::default(), today)),
             ("2025-12-23".into(), "2026-03-22".into(), false)
         );
         assert_eq!(
-            told(asked(&wanted(Some("2026-03-01"), Some("<b>")), Span::ALL, today)),
+            told(asked(&wanted(Some("2026-03-01"), Some("<b>")), Span::ALL, &Calendar::default(), today)),
             ("2025-12-23".into(), "2026-03-22".into(), true)
         );
         assert_eq!(
-            told(asked(&wanted(Some("2020-01-01"), None), Span::ALL, today)),
+            told(asked(&wanted(Some("2020-01-01"), None), Span::ALL, &Calendar::default(), today)),
             ("2025-03-22".into(), "2026-03-22".into(), true)
         );
         let span = Span { from: parse("2026-02-01T12:00:00Z").unwrap(), to: parse("2026-02-10T12:00:00Z").unwrap() };
         assert_eq!(
-            told(asked(&wanted(Some("2020-01-01"), Some("2026-03-22")), span, today)),
+            told(asked(&wanted(Some("2020-01-01"), Some("2026-03-22")), span, &Calendar::default(), today)),
             ("2026-02-02".into(), "2026-02-10".into(), false)
         );
     }

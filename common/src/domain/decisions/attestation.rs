@@ -1,7 +1,7 @@
 //! An attestation states a number that Huntress cannot know, and who says so from what source.
 
 use super::{Decider, DecisionId, InvalidText, LONGEST_SOURCE, NewRecord, Nonce, person_name, plain};
-use crate::domain::calendar::{day_of, start_of};
+use crate::domain::calendar::{Calendar, Until};
 use crate::domain::id::ClientId;
 use crate::domain::number::Ratio;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -51,8 +51,8 @@ pub struct AttestationRequest {
     pub dated: NaiveDate,
     /// Who says so.
     pub by: Decider,
-    /// The first instant at which it no longer counts.
-    pub until: DateTime<Utc>,
+    /// Until when it counts.
+    pub until: Until,
 }
 
 /// A statement that is refused.
@@ -108,11 +108,11 @@ pub struct Attestation {
 const MOST_DEVICES: u64 = 100_000_000;
 
 impl AttestationRequest {
-    /// The record.
+    /// The record; days are those of the calendar.
     ///
     /// # Errors
     /// [`InvalidAttestation`], which says what to do.
-    pub fn state(self, new: NewRecord) -> Result<Attestation, InvalidAttestation> {
+    pub fn state(self, new: NewRecord, calendar: &Calendar) -> Result<Attestation, InvalidAttestation> {
         let NewRecord { id, nonce, at: now } = new;
         let value = self.value.trim();
         let plain_digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
@@ -122,10 +122,11 @@ impl AttestationRequest {
         };
         let source = plain(&self.source, "the source", LONGEST_SOURCE, false)?;
         let by = person_name(&self.by.name, "the name of who states it")?;
-        if self.dated > day_of(now) {
+        if self.dated > calendar.day_of(now) {
             return Err(InvalidAttestation::Future(self.dated));
         }
-        if self.until <= now || self.until <= start_of(self.dated) {
+        let until = self.until.instant(calendar);
+        if until <= now || until <= calendar.start_of(self.dated) {
             return Err(InvalidAttestation::Over);
         }
         Ok(Attestation {
@@ -138,7 +139,7 @@ impl AttestationRequest {
             by,
             at: now,
             on_this_machine: self.by.on_this_machine,
-            until: self.until,
+            until,
             nonce,
         })
     }

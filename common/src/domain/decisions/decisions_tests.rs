@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::calendar::{days_after, end_of, start_of};
+use crate::domain::calendar::{Calendar, Until, days_after};
 use crate::domain::id::{PersonId, RuleId};
 use crate::domain::time::parse;
 use chrono::{NaiveDate, TimeDelta};
@@ -39,13 +39,18 @@ fn request() -> ExceptionRequest {
         reason: "Laptops of the sales team are replaced in May.\r\nTicket 4711.".to_owned(),
         by: who("alice"),
         from: None,
-        until: end_of(day("2026-12-01")),
+        until: Until::EndOf(day("2026-12-01")),
         link: Some("https://tickets.example/4711".to_owned()),
     }
 }
 
+/// In New York.
+fn propose(request: ExceptionRequest, id: &str) -> Result<Exception, InvalidException> {
+    request.propose(new(id), &Calendar::default())
+}
+
 fn exception() -> Exception {
-    request().propose(new("x1")).unwrap()
+    propose(request(), "x1").unwrap()
 }
 
 fn review(
@@ -82,8 +87,40 @@ fn it_ends_at_midnight_in_the_zone_of_the_schedule_by_itself() {
     assert_eq!(exception.state_at(&approved, last + TimeDelta::seconds(1)), ExceptionState::Expired);
     assert_eq!(exception.state_at(&[], last + TimeDelta::seconds(1)), ExceptionState::Expired);
     // In summer midnight is an hour earlier by UTC.
-    let summer = ExceptionRequest { until: end_of(day("2026-06-30")), ..request() }.propose(new("x2")).unwrap();
+    let summer = propose(ExceptionRequest { until: Until::EndOf(day("2026-06-30")), ..request() }, "x2").unwrap();
     assert_eq!(summer.until, at("2026-07-01T04:00:00Z"));
+}
+
+#[test]
+fn midnight_is_that_of_the_zone_and_so_is_the_longest_year() {
+    let ends = |zone, day_text| {
+        let calendar = Calendar::parse("cron(30 5 * * ? *)", zone).unwrap();
+        let request = ExceptionRequest { until: Until::EndOf(day(day_text)), ..request() };
+        request.propose(new("x1"), &calendar).map(|exception| exception.until)
+    };
+    assert_eq!(ends("Europe/Vienna", "2026-12-01"), Ok(at("2026-12-01T23:00:00Z")));
+    // The clocks go back on that day, so that it is 25 hours long.
+    assert_eq!(ends("Europe/Vienna", "2026-10-25"), Ok(at("2026-10-25T23:00:00Z")));
+    assert_eq!(ends("Europe/Vienna", "2026-10-24"), Ok(at("2026-10-24T22:00:00Z")));
+    assert_eq!(ends("Asia/Kolkata", "2026-12-01"), Ok(at("2026-12-01T18:30:00Z")));
+    assert!(ends("Asia/Kolkata", "2027-03-01").is_ok());
+    assert_eq!(ends("Asia/Kolkata", "2027-03-02"), Err(InvalidException::TooLong(366)));
+    let kolkata = Calendar::parse("cron(30 5 * * ? *)", "Asia/Kolkata").unwrap();
+    let request = |now| {
+        let request = AttestationRequest {
+            client: ClientId::parse("acme").unwrap(),
+            key: AttestationKey::ExpectedDevices,
+            value: "52".to_owned(),
+            source: "RMM export".to_owned(),
+            dated: day("2026-03-02"),
+            by: who("alice"),
+            until: Until::EndOf(day("2026-05-31")),
+        };
+        request.state(NewRecord { at: at(now), ..new("a1") }, &kolkata)
+    };
+    // It is the second of March there since half past six in the evening of the first, by universal time.
+    assert!(matches!(request("2026-03-01T18:29:59Z"), Err(InvalidAttestation::Future(_))));
+    assert_eq!(request("2026-03-01T18:30:00Z").unwrap().until, at("2026-05-31T18:30:00Z"));
 }
 
 #[test]
@@ -130,7 +167,7 @@ fn a_decision_is_taken_only_where_it_can_be() {
 
 #[test]
 fn what_is_wrong_with_an_exception_is_said_with_what_to_do() {
-    let refused = |request: ExceptionRequest| request.propose(new("x1")).unwrap_err().to_string();
+    let refused = |request: ExceptionRequest| propose(request, "x1").unwrap_err().to_string();
     let with_reason = |reason: &str| refused(ExceptionRequest { reason: reason.to_owned(), ..request() });
     assert_eq!(with_reason(" \n"), "the reason is missing");
     assert!(with_reason("because I said so.").starts_with("the reason has 15 characters"));
@@ -138,14 +175,14 @@ fn what_is_wrong_with_an_exception_is_said_with_what_to_do() {
     assert!(with_reason("a reason with \u{1b}[2J in it, all right").starts_with("the reason has control characters"));
     assert!(with_reason(&"x".repeat(4_001)).starts_with("the reason has 4001 characters"));
     let until = |until| refused(ExceptionRequest { until, ..request() });
-    assert!(until(now()).starts_with("the exception would end before it begins"));
-    let early = ExceptionRequest { from: Some(now() - TimeDelta::days(9)), until: now(), ..request() };
+    assert!(until(Until::Instant(now())).starts_with("the exception would end before it begins"));
+    let early = ExceptionRequest { from: Some(now() - TimeDelta::days(9)), until: Until::Instant(now()), ..request() };
     assert!(refused(early).starts_with("the exception would be over already"));
     // To the end of the same day of the next year, and a day more.
     let year = days_after(day("2026-03-01"), 365);
-    assert!(ExceptionRequest { until: end_of(year), ..request() }.propose(new("x1")).is_ok());
+    assert!(propose(ExceptionRequest { until: Until::EndOf(year), ..request() }, "x1").is_ok());
     assert_eq!(
-        until(end_of(days_after(year, 1))),
+        until(Until::EndOf(days_after(year, 1))),
         "the exception would last 366 days: at most 365 are allowed; it can be renewed by a new one before it ends"
     );
     for link in ["tickets/4711", "https://", "javascript:alert(1)", "https://a b"] {
@@ -154,15 +191,15 @@ fn what_is_wrong_with_an_exception_is_said_with_what_to_do() {
     }
     assert!(refused(ExceptionRequest { by: who(""), ..request() }).contains("name of who proposes it is missing"));
     let exactly = "x".repeat(SHORTEST_REASON);
-    assert!(ExceptionRequest { reason: exactly, ..request() }.propose(new("x1")).is_ok());
+    assert!(propose(ExceptionRequest { reason: exactly, ..request() }, "x1").is_ok());
 }
 
 #[test]
 fn the_exception_that_counts_is_the_one_for_the_subject_that_ends_last() {
     let first = exception();
-    let renewal = ExceptionRequest { until: end_of(day("2027-01-15")), ..request() }.propose(new("x2")).unwrap();
+    let renewal = propose(ExceptionRequest { until: Until::EndOf(day("2027-01-15")), ..request() }, "x2").unwrap();
     let control = ExceptionSubject::Control("cc6.8".to_owned());
-    let other = ExceptionRequest { subject: control.clone(), ..request() }.propose(new("x3")).unwrap();
+    let other = propose(ExceptionRequest { subject: control.clone(), ..request() }, "x3").unwrap();
     let approve = |it: &Exception| review(it, &[], ReviewKind::Approved, "bob", 0).unwrap();
     let all = [first.clone(), renewal.clone(), other.clone()];
     let of = |reviews: &[Review], subjects: &[ExceptionSubject]| {
@@ -174,7 +211,7 @@ fn the_exception_that_counts_is_the_one_for_the_subject_that_ends_last() {
     assert_eq!(of(&[approve(&other)], &[online()]), None);
     assert_eq!(of(&[approve(&other)], &[online(), control]).as_deref(), Some("x3"));
     // Not before it begins, nor before it was proposed.
-    let later = ExceptionRequest { from: Some(now() + TimeDelta::days(1)), ..request() }.propose(new("x4")).unwrap();
+    let later = propose(ExceptionRequest { from: Some(now() + TimeDelta::days(1)), ..request() }, "x4").unwrap();
     let approved = [approve(&later)];
     assert!(exception_in_force([&later], &approved, &[online()], now()).is_none());
     assert!(exception_in_force([&later], &approved, &[online()], now() + TimeDelta::days(1)).is_some());
@@ -209,10 +246,10 @@ fn attest_with(change: impl FnOnce(&mut AttestationRequest)) -> Result<Attestati
         source: "RMM export of 2026-02-27".to_owned(),
         dated: day("2026-02-27"),
         by: who("alice"),
-        until: end_of(day("2026-05-31")),
+        until: Until::EndOf(day("2026-05-31")),
     };
     change(&mut request);
-    request.state(new("a1"))
+    request.state(new("a1"), &Calendar::default())
 }
 
 fn attest(value: &str) -> Result<Attestation, InvalidAttestation> {
@@ -231,7 +268,7 @@ fn a_number_of_devices_is_whole_and_above_zero() {
     assert!(matches!(attest_with(|it| it.source = " ".to_owned()), Err(InvalidAttestation::Text(_))));
     assert!(matches!(attest_with(|it| it.dated = day("2026-03-02")), Err(InvalidAttestation::Future(_))));
     assert!(attest_with(|it| it.dated = day("2026-03-01")).is_ok());
-    assert!(matches!(attest_with(|it| it.until = now()), Err(InvalidAttestation::Over)));
+    assert!(matches!(attest_with(|it| it.until = Until::Instant(now())), Err(InvalidAttestation::Over)));
 }
 
 #[test]
@@ -241,7 +278,7 @@ fn the_attestation_made_last_counts_until_it_ends() {
         id: id("a2"),
         value: 60,
         at: now() + TimeDelta::days(1),
-        until: start_of(day("2026-03-10")),
+        until: Calendar::default().start_of(day("2026-03-10")),
         ..first.clone()
     };
     let at = |text: &str| {

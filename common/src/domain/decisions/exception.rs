@@ -4,7 +4,7 @@ use super::{
     Decider, DecisionId, InvalidText, LONGEST_REASON, LONGEST_SOURCE, NewRecord, Nonce, is_same_person, person_name,
     plain,
 };
-use crate::domain::calendar::{day_of, days_between, last_day_before};
+use crate::domain::calendar::{Calendar, Until, days_between};
 use crate::domain::control_status::Accepted;
 use crate::domain::id::{ClientId, PersonId, RuleId};
 use chrono::{DateTime, Utc};
@@ -52,8 +52,8 @@ pub struct ExceptionRequest {
     pub by: Decider,
     /// From when on; now, where nothing is said.
     pub from: Option<DateTime<Utc>>,
-    /// The first instant at which it no longer counts.
-    pub until: DateTime<Utc>,
+    /// Until when it counts.
+    pub until: Until,
     /// Where more is said, e.g. a ticket.
     pub link: Option<String>,
 }
@@ -208,11 +208,11 @@ pub enum InvalidReview {
 }
 
 impl ExceptionRequest {
-    /// The record.
+    /// The record; days are those of the calendar.
     ///
     /// # Errors
     /// [`InvalidException`], which says what to do.
-    pub fn propose(self, new: NewRecord) -> Result<Exception, InvalidException> {
+    pub fn propose(self, new: NewRecord, calendar: &Calendar) -> Result<Exception, InvalidException> {
         let NewRecord { id, nonce, at: now } = new;
         let reason = plain(&self.reason, "the reason", LONGEST_REASON, true)?;
         let length = reason.chars().filter(|c| !c.is_whitespace()).count();
@@ -220,14 +220,14 @@ impl ExceptionRequest {
             return Err(InvalidException::ShortReason(reason.chars().count().min(length)));
         }
         let proposed_by = person_name(&self.by.name, "the name of who proposes it")?;
-        let from = self.from.unwrap_or(now);
-        if self.until <= from {
-            return Err(InvalidException::Backwards(day_of(from).to_string()));
+        let (from, until) = (self.from.unwrap_or(now), self.until.instant(calendar));
+        if until <= from {
+            return Err(InvalidException::Backwards(calendar.day_of(from).to_string()));
         }
-        if self.until <= now {
+        if until <= now {
             return Err(InvalidException::Over);
         }
-        let days = days_between(day_of(from), last_day_before(self.until));
+        let days = days_between(calendar.day_of(from), calendar.last_day_before(until));
         if days > LONGEST_DAYS {
             return Err(InvalidException::TooLong(days));
         }
@@ -248,7 +248,7 @@ impl ExceptionRequest {
             at: now,
             on_this_machine: self.by.on_this_machine,
             from,
-            until: self.until,
+            until,
             link,
             nonce,
         })

@@ -6,7 +6,7 @@ mod totals;
 pub use row::{NoEvidence, RowEvidence, WindowFailure, WindowRow};
 pub use totals::WindowTotals;
 
-use super::calendar::{self, day_of, end_of, start_of, tick_of};
+use super::calendar::{self, Calendar};
 use super::connection::AUTH_BACKOFF;
 use super::control_status::age_of;
 use super::failure::FailureCode;
@@ -143,8 +143,10 @@ pub enum InvalidWindow {
 pub const MOST_DAYS: i64 = 3_660;
 
 /// The days of a window as they stood at an instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowBounds {
+    /// The calendar that they are of.
+    pub calendar: Calendar,
     /// The first day.
     pub from: NaiveDate,
     /// The last day.
@@ -154,15 +156,19 @@ pub struct WindowBounds {
 }
 
 impl WindowBounds {
-    /// Days from `from` to `to`, both included, as they stood at `at`. The last days may lie ahead; the first may not.
+    /// Days of a calendar from `from` to `to`, both included, as they stood at `at`. The last days may lie ahead; the first may not.
     ///
     /// # Errors
     /// [`InvalidWindow`], which says what to do.
-    pub fn new(from: NaiveDate, to: NaiveDate, at: DateTime<Utc>) -> Result<Self, InvalidWindow> {
+    pub fn new(
+        calendar: &Calendar,
+        (from, to): (NaiveDate, NaiveDate),
+        at: DateTime<Utc>,
+    ) -> Result<Self, InvalidWindow> {
         if to < from {
             return Err(InvalidWindow::Backwards { from, to });
         }
-        let today = day_of(at);
+        let today = calendar.day_of(at);
         if from > today {
             return Err(InvalidWindow::Future { from, today });
         }
@@ -170,19 +176,19 @@ impl WindowBounds {
         if days > MOST_DAYS {
             return Err(InvalidWindow::TooLong(days));
         }
-        Ok(Self { from, to, at })
+        Ok(Self { calendar: calendar.clone(), from, to, at })
     }
 
     /// The first instant of the window.
     #[must_use]
     pub fn start(&self) -> DateTime<Utc> {
-        start_of(self.from)
+        self.calendar.start_of(self.from)
     }
 
     /// The first instant after it.
     #[must_use]
     pub fn end(&self) -> DateTime<Utc> {
-        end_of(self.to)
+        self.calendar.end_of(self.to)
     }
 
     /// Its days.
@@ -219,26 +225,27 @@ pub fn audit_window(
     connections: &[ConnectionHistory],
     exception_at: impl Fn(DateTime<Utc>) -> bool,
 ) -> AuditWindow {
-    let ticks = Ticks::by_day(ticks, bounds.at);
+    let ticks = Ticks::by_day(ticks, bounds);
     let mut known: Vec<KnownConnection<'_>> =
-        connections.iter().map(|connection| KnownConnection::at(connection, bounds.at)).collect();
+        connections.iter().map(|connection| KnownConnection::of(connection, bounds)).collect();
     known.sort_by(|one, other| one.history.connection.cmp(&other.history.connection));
     let mut rows = Vec::new();
     for day in bounds.days() {
-        rows.extend(known.iter().map(|connection| connection.row(day, &ticks, bounds.at)));
+        rows.extend(known.iter().map(|connection| connection.row(day, &ticks)));
     }
     let totals = WindowTotals::of(bounds, &rows, connections, exception_at);
-    AuditWindow { zone: calendar::ZONE.to_owned(), from: bounds.from, to: bounds.to, at: bounds.at, rows, totals }
+    let zone = bounds.calendar.zone().to_owned();
+    AuditWindow { zone, from: bounds.from, to: bounds.to, at: bounds.at, rows, totals }
 }
 
 /// The last tick taken on each day.
 struct Ticks(BTreeMap<NaiveDate, Tick>);
 
 impl Ticks {
-    fn by_day(ticks: &[Tick], at: DateTime<Utc>) -> Self {
+    fn by_day(ticks: &[Tick], bounds: &WindowBounds) -> Self {
         let mut by_day = BTreeMap::<NaiveDate, Tick>::new();
-        for tick in ticks.iter().filter(|tick| tick.handled <= at) {
-            let last = by_day.entry(day_of(tick.handled)).or_insert(*tick);
+        for tick in ticks.iter().filter(|tick| tick.handled <= bounds.at) {
+            let last = by_day.entry(bounds.calendar.day_of(tick.handled)).or_insert(*tick);
             if tick.handled > last.handled {
                 *last = *tick;
             }
@@ -254,28 +261,30 @@ impl Ticks {
 /// A connection with the runs that are known at the instant of the reading, by the day that they are of.
 struct KnownConnection<'a> {
     history: &'a ConnectionHistory,
+    bounds: &'a WindowBounds,
     by_day: BTreeMap<NaiveDate, Vec<&'a EndedRun>>,
     /// Runs that were refused, by when they ended.
     ended: BTreeMap<DateTime<Utc>, bool>,
 }
 
 impl<'a> KnownConnection<'a> {
-    fn at(history: &'a ConnectionHistory, at: DateTime<Utc>) -> Self {
+    fn of(history: &'a ConnectionHistory, bounds: &'a WindowBounds) -> Self {
+        let at = bounds.at;
         let mut by_day = BTreeMap::<NaiveDate, Vec<&EndedRun>>::new();
         let mut ended = BTreeMap::new();
         // What is dated ahead of the reading was made by a wrong clock and is passed over.
         for run in history.runs.iter().filter(|run| run.ended_at <= at && age_of(run.as_of, at).is_some()) {
-            by_day.entry(day_of(run.as_of)).or_default().push(run);
+            by_day.entry(bounds.calendar.day_of(run.as_of)).or_default().push(run);
             let refused = matches!(&run.end, RunEnd::Failure { code, .. } if code.is_auth());
             ended.insert(run.ended_at, refused);
         }
         for runs in by_day.values_mut() {
             runs.sort_by(|one, other| (one.as_of, &one.run).cmp(&(other.as_of, &other.run)));
         }
-        Self { history, by_day, ended }
+        Self { history, bounds, by_day, ended }
     }
 
-    fn row(&self, day: NaiveDate, ticks: &Ticks, at: DateTime<Utc>) -> WindowRow {
+    fn row(&self, day: NaiveDate, ticks: &Ticks) -> WindowRow {
         let runs = self.by_day.get(&day).map_or(&[][..], Vec::as_slice);
         let newest = runs.iter().rev().find_map(|run| match &run.end {
             RunEnd::Evidence { bundle: Some(bundle) } => Some((*run, bundle)),
@@ -290,7 +299,7 @@ impl<'a> KnownConnection<'a> {
                 unlogged: bundle.unlogged,
             },
             None => {
-                let (reason, failure) = self.reason(day, runs, ticks, at);
+                let (reason, failure) = self.reason(day, runs, ticks);
                 RowEvidence::Missing { reason, failure }
             }
         };
@@ -298,28 +307,30 @@ impl<'a> KnownConnection<'a> {
     }
 
     /// The first reason that holds.
-    fn reason(
-        &self,
-        day: NaiveDate,
-        runs: &[&EndedRun],
-        ticks: &Ticks,
-        at: DateTime<Utc>,
-    ) -> (NoEvidence, Option<WindowFailure>) {
-        let tick = tick_of(day);
+    fn reason(&self, day: NaiveDate, runs: &[&EndedRun], ticks: &Ticks) -> (NoEvidence, Option<WindowFailure>) {
+        let (calendar, at) = (&self.bounds.calendar, self.bounds.at);
+        let taken = ticks.on(day);
+        // The schedule may have been another one then: what the tick says that was taken comes first.
+        let due = taken.map(|taken| taken.due).filter(|due| calendar.day_of(*due) == day);
+        let due = due.or_else(|| calendar.tick_of(day, at));
+        // On a day that the schedule leaves out, what holds at its end counts.
+        let tick = due.unwrap_or_else(|| calendar.end_of(day) - chrono::TimeDelta::nanoseconds(1));
+        let is_ahead = at < due.unwrap_or_else(|| calendar.start_of(day));
         let lies_in = |periods: &[Period]| periods.iter().any(|period| period.contains(tick));
         let failed = runs.iter().rev().find_map(|run| match &run.end {
             RunEnd::Failure { code, request } => Some(WindowFailure { code: *code, request: request.clone() }),
             RunEnd::Evidence { .. } => None,
         });
-        let taken = ticks.on(day);
         // Somebody may pause between the time that a tick is for and the moment that it is taken: then that tick, too, passes the connection over.
         let handled = taken.map(|taken| taken.handled);
-        let is_paused = |pause: &Period| pause.contains(tick) || handled.is_some_and(|handled| pause.contains(handled));
+        let is_paused = |pause: &Period| {
+            due.is_some_and(|due| pause.contains(due)) || handled.is_some_and(|handled| pause.contains(handled))
+        };
         let reason = if self.history.connected_at > tick && runs.is_empty() {
             NoEvidence::BeforeConnection
         } else if lies_in(&self.history.disconnections) {
             NoEvidence::Disconnected
-        } else if at < tick {
+        } else if is_ahead {
             NoEvidence::NotYet
         } else if self.history.pauses.iter().any(is_paused) {
             NoEvidence::Paused

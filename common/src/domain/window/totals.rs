@@ -2,7 +2,6 @@
 
 use super::row::{NoEvidence, WindowRow};
 use super::{ConnectionHistory, WindowBounds};
-use crate::domain::calendar::{day_of, end_of};
 use crate::domain::id::ConnectionId;
 use crate::domain::policy::Outcome;
 use chrono::{DateTime, Utc};
@@ -58,9 +57,9 @@ impl WindowTotals {
             }
             policies.extend(row.policies.iter().map(|policy| (&policy.policy, policy.version)));
         }
-        let today = day_of(bounds.at);
+        let today = bounds.calendar.day_of(bounds.at);
         // An instant before the first of the next day: an exception until the end of a day is in force at that day's end.
-        let at_the_end = |day| exception_at(end_of(day) - chrono::TimeDelta::nanoseconds(1));
+        let at_the_end = |day| exception_at(bounds.calendar.end_of(day) - chrono::TimeDelta::nanoseconds(1));
         let exception_days = bounds.days().take_while(|day| *day <= today).filter(|day| at_the_end(*day)).count();
         Self {
             days: u64::try_from(bounds.days().count()).unwrap_or(0),

@@ -27,6 +27,23 @@ fn failure(code: FailureCode) -> RunEnd {
     RunEnd::Failure { code, request: Some("GET /v1/agents".to_owned()) }
 }
 
+fn start_of(day: NaiveDate) -> DateTime<Utc> {
+    Calendar::default().start_of(day)
+}
+
+fn end_of(day: NaiveDate) -> DateTime<Utc> {
+    Calendar::default().end_of(day)
+}
+
+fn tick_of(day: NaiveDate) -> DateTime<Utc> {
+    Calendar::default().tick_of(day, end_of(day)).unwrap()
+}
+
+/// Days in New York.
+fn bounds_of(from: NaiveDate, to: NaiveDate, at: DateTime<Utc>) -> Result<WindowBounds, InvalidWindow> {
+    WindowBounds::new(&Calendar::default(), (from, to), at)
+}
+
 fn tick_on(day: NaiveDate) -> Tick {
     Tick { due: tick_of(day), handled: tick_of(day) + TimeDelta::seconds(30) }
 }
@@ -54,7 +71,7 @@ fn seen(connection: &ConnectionHistory, with_tick: bool, now: DateTime<Utc>) -> 
         .filter(|day| with_tick || *day != tenth)
         .map(tick_on)
         .collect();
-    let bounds = WindowBounds::new(tenth, tenth, now).unwrap();
+    let bounds = bounds_of(tenth, tenth, now).unwrap();
     let window = audit_window(&bounds, &ticks, std::slice::from_ref(connection), |_| false);
     assert_eq!(window.rows.len(), 1);
     window.rows.into_iter().next().unwrap()
@@ -184,7 +201,7 @@ fn what_lies_ahead_is_not_yet() {
 #[test]
 fn a_window_that_cannot_be_shown_says_what_to_do() {
     let now = at("2026-03-12T03:00:00Z"); // still the 11th in New York
-    let refused = |from, to| WindowBounds::new(day(from), day(to), now).unwrap_err().to_string();
+    let refused = |from, to| bounds_of(day(from), day(to), now).unwrap_err().to_string();
     assert_eq!(
         refused("2026-03-10", "2026-03-09"),
         "the window ends on 2026-03-09, before it begins on 2026-03-10: swap --from and --to"
@@ -194,7 +211,7 @@ fn a_window_that_cannot_be_shown_says_what_to_do() {
             .starts_with("the window begins on 2026-03-12, which lies ahead (today is 2026-03-11)")
     );
     assert!(refused("2001-01-01", "2026-03-11").starts_with("the window has 9201 days"));
-    assert!(WindowBounds::new(day("2026-03-11"), day("2026-03-20"), now).is_ok());
+    assert!(bounds_of(day("2026-03-11"), day("2026-03-20"), now).is_ok());
 }
 
 #[test]
@@ -213,7 +230,7 @@ fn totals_count_days_gaps_and_exceptions() {
         ..history(vec![on(0, Outcome::Warning, true), on(2, Outcome::Pass, false)])
     };
     let ticks: Vec<_> = days.iter().copied().map(tick_on).collect();
-    let bounds = WindowBounds::new(days[0], days[9], at("2026-03-09T10:30:00Z")).unwrap();
+    let bounds = bounds_of(days[0], days[9], at("2026-03-09T10:30:00Z")).unwrap();
     // Until the end of the 3rd, and once more for an hour that is over by the day's end.
     let (until, hour) = (end_of(day("2026-03-03")), at("2026-03-06T15:00:00Z"));
     let excepted = |instant| instant < until || (instant >= hour && instant < hour + TimeDelta::hours(1));
@@ -373,7 +390,7 @@ proptest! {
         }
         let last = *days.last().unwrap();
         let now = end_of(last) + TimeDelta::days(2);
-        let bounds = WindowBounds::new(from, last, now).unwrap();
+        let bounds = bounds_of(from, last, now).unwrap();
         simulation.connection.runs.reverse();
         let window = audit_window(&bounds, &simulation.ticks, std::slice::from_ref(&simulation.connection), |_| false);
         prop_assert_eq!(window.rows.len(), 400);
@@ -391,7 +408,7 @@ proptest! {
         let longest = String::from_iter(missing).split(' ').map(str::len).max().unwrap() as u64;
         prop_assert_eq!(window.totals.longest_gap_days, longest);
         // As the days went by, nothing was unexplained either.
-        let seen_then = WindowBounds::new(from, last, tick_of(days[200]) + TimeDelta::hours(1)).unwrap();
+        let seen_then = bounds_of(from, last, tick_of(days[200]) + TimeDelta::hours(1)).unwrap();
         let then = audit_window(&seen_then, &simulation.ticks, std::slice::from_ref(&simulation.connection), |_| false);
         for (row, later) in then.rows.iter().zip(&window.rows).take(200) {
             // A refusal or a run of the afternoon before was known by then.
@@ -418,7 +435,7 @@ proptest! {
         let one = ConnectionHistory { pauses: periods.clone(), ..history(runs.collect()) };
         let other = ConnectionHistory { connection: ConnectionId::parse("a").unwrap(), disconnections: periods, pauses: Vec::new(), ..one.clone() };
         let ticks: Vec<_> = ticks.into_iter().map(|(due, late)| Tick { due: hour(due), handled: hour(due + late) }).collect();
-        let bounds = WindowBounds::new(day("2026-03-01"), day("2026-04-15"), hour(now)).unwrap();
+        let bounds = bounds_of(day("2026-03-01"), day("2026-04-15"), hour(now)).unwrap();
         let window = audit_window(&bounds, &ticks, &[one, other], |instant| instant < hour(200));
         prop_assert_eq!(window.rows.len(), 46 * 2);
         for (pair, day) in window.rows.chunks(2).zip(bounds.days()) {
@@ -428,4 +445,75 @@ proptest! {
         prop_assert_eq!(window.totals.covered.len(), 2);
         prop_assert!(window.totals.exception_days <= 46);
     }
+}
+
+/// Reasons and evidence of some days of a connection in a zone, as they are seen at an instant.
+fn told(calendar: &Calendar, days: (&str, &str), ticks: &[Tick], runs: Vec<EndedRun>, now: &str) -> Vec<String> {
+    let bounds = WindowBounds::new(calendar, (day(days.0), day(days.1)), at(now)).unwrap();
+    let window = audit_window(&bounds, ticks, &[history(runs)], |instant| instant < at("2026-03-29T22:00:00Z"));
+    assert_eq!(window.zone, calendar.zone());
+    let told = |row: &WindowRow| {
+        let what = row.reason.map_or_else(|| row.run.as_ref().unwrap().to_string(), |it| it.as_str().to_owned());
+        format!("{} {what}", row.day)
+    };
+    window.rows.iter().map(told).chain([format!("excepted {}", window.totals.exception_days)]).collect()
+}
+
+#[test]
+fn days_are_those_of_the_zone_that_the_schedule_is_in() {
+    let vienna = Calendar::parse("cron(0 6 * * ? *)", "Europe/Vienna").unwrap();
+    let tick = |text: &str| Tick { due: at(text), handled: at(text) + TimeDelta::seconds(20) };
+    let ticks = ["2026-03-28T05:00:00Z", "2026-03-29T04:00:00Z", "2026-03-30T04:00:00Z"].map(tick);
+    let runs = vec![
+        // The last instant of 28 March there and the first of the 29th, which has 23 hours, and of the 30th.
+        run("a", at("2026-03-28T22:59:59Z"), 1, evidence(Outcome::Pass)),
+        run("b", at("2026-03-28T23:00:00Z"), 1, evidence(Outcome::Pass)),
+        run("c", at("2026-03-29T22:00:00Z"), 1, evidence(Outcome::Pass)),
+    ];
+    let days = ("2026-03-27", "2026-03-31");
+    // What ends with 29 March is in force on its last instant, and not a day longer.
+    let rows = told(&vienna, days, &ticks, runs.clone(), "2026-03-31T03:59:59Z");
+    let expected =
+        ["2026-03-27 no_tick", "2026-03-28 a", "2026-03-29 b", "2026-03-30 c", "2026-03-31 not_yet", "excepted 3"];
+    assert_eq!(rows, expected);
+    // The tick of the last day is at six in the morning there, which is four o'clock in summer.
+    assert_eq!(told(&vienna, days, &ticks, runs.clone(), "2026-03-31T04:00:00Z")[4], "2026-03-31 no_tick");
+    // The same runs are of other days in New York.
+    let rows = told(&Calendar::default(), days, &ticks, runs, "2026-03-31T03:59:59Z");
+    assert_eq!(rows[1..4], ["2026-03-28 b", "2026-03-29 c", "2026-03-30 unexplained"]);
+}
+
+#[test]
+fn of_several_ticks_a_day_the_last_that_has_come_counts_and_a_day_without_any_has_none() {
+    let kolkata = Calendar::parse("cron(30 6,18 ? * MON-FRI *)", "Asia/Kolkata").unwrap();
+    let saturday = ("2026-03-21", "2026-03-21");
+    let seen = |days, now| told(&kolkata, days, &[], Vec::new(), now).remove(0);
+    // Ahead, then there, and nothing is due.
+    let ahead =
+        WindowBounds::new(&kolkata, (day("2026-03-20"), day("2026-03-21")), at("2026-03-20T18:29:59Z")).unwrap();
+    assert_eq!(audit_window(&ahead, &[], &[history(Vec::new())], |_| false).rows[1].reason, Some(NoEvidence::NotYet));
+    assert_eq!(seen(saturday, "2026-03-20T18:30:00Z"), "2026-03-21 no_tick");
+    let friday = ("2026-03-20", "2026-03-20");
+    assert_eq!(seen(friday, "2026-03-20T00:59:59Z"), "2026-03-20 not_yet");
+    assert_eq!(seen(friday, "2026-03-20T01:00:00Z"), "2026-03-20 no_tick");
+    // Connected between the two ticks: the second one counts, once it has come.
+    let bounds = |now| WindowBounds::new(&kolkata, (day("2026-03-20"), day("2026-03-20")), at(now)).unwrap();
+    let between = ConnectionHistory { connected_at: at("2026-03-20T05:00:00Z"), ..history(Vec::new()) };
+    let reason = |now| audit_window(&bounds(now), &[], std::slice::from_ref(&between), |_| false).rows[0].reason;
+    assert_eq!(reason("2026-03-20T12:59:59Z"), Some(NoEvidence::BeforeConnection));
+    assert_eq!(reason("2026-03-20T13:00:00Z"), Some(NoEvidence::NoTick));
+}
+
+#[test]
+fn a_tick_of_an_earlier_schedule_says_itself_when_it_was() {
+    // At noon it was taken; since then the schedule is another one, at six in the morning.
+    let now = Calendar::parse("cron(0 6 * * ? *)", "America/New_York").unwrap();
+    let taken = Tick { due: at("2026-03-10T16:00:00Z"), handled: at("2026-03-10T16:00:20Z") };
+    let pauses = vec![Period { from: at("2026-03-10T09:00:00Z"), to: Some(at("2026-03-10T15:00:00Z")) }];
+    let paused_at_six = ConnectionHistory { pauses, ..history(Vec::new()) };
+    let bounds = WindowBounds::new(&now, (day("2026-03-10"), day("2026-03-10")), at("2026-03-12T00:00:00Z")).unwrap();
+    let reason =
+        |ticks: &[Tick]| audit_window(&bounds, ticks, std::slice::from_ref(&paused_at_six), |_| false).rows[0].reason;
+    assert_eq!(reason(&[taken]), Some(NoEvidence::Unexplained));
+    assert_eq!(reason(&[]), Some(NoEvidence::Paused));
 }

@@ -64,7 +64,7 @@ impl EvidenceState<'_> {
     /// The status for a control, or in general.
     #[must_use]
     pub fn status(&self, contents: &Contents, control: Option<&str>) -> ControlStatus {
-        control_status(&self.rules(contents, control), contents.scope.at)
+        control_status(&self.rules(contents, control), &contents.window.calendar, contents.scope.at)
     }
 
     /// The status of one rule.

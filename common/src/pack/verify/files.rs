@@ -167,6 +167,10 @@ pub(super) fn contents(manifest: &Manifest, files: &Files) -> Result<Contents, V
     let company_log = company_log.map_err(|problem| vec![Failed::of(layout::COMPANY_LOG, problem)])?;
     let window: WindowFacts = serde_json::from_slice(one(layout::WINDOW)?)
         .map_err(|error| vec![Failed::of(layout::WINDOW, format!("it cannot be read: {error}"))])?;
+    if window.calendar.zone() != scope.zone {
+        let problem = format!("its zone is {}, and the manifest says {}", window.calendar.zone(), scope.zone);
+        failed.push(Failed::of(layout::WINDOW, problem));
+    }
     let mut events = Vec::new();
     for (place, line) in lines(one(layout::EVENTS)?).into_iter().enumerate() {
         match serde_json::from_slice::<PackedEvent>(line) {

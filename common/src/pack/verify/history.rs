@@ -2,7 +2,6 @@
 
 use super::files::{Files, LARGEST_NOTE, open, read};
 use super::{Failed, Known};
-use crate::domain::calendar::day_of;
 use crate::domain::log::proof::{is_included, root_of};
 use crate::domain::log::statement::{CompanyEvent, EvidenceLeaf, Leaf};
 use crate::domain::log::tree::leaf_hash;
@@ -292,11 +291,11 @@ pub(super) fn consistency(contents: &Contents, older: &[Older], keys: &Keys) -> 
 
 /// The runs of the window without a bundle of this client.
 pub(super) fn coverage(contents: &Contents) -> Result<String, Vec<Failed>> {
-    let scope = &contents.scope;
+    let (scope, calendar) = (&contents.scope, &contents.window.calendar);
     let mut without = Vec::new();
     for (id, log) in &contents.logs {
         for leaf in log.statements.iter().filter_map(|statement| statement.evidence()) {
-            let day = day_of(leaf.as_of);
+            let day = calendar.day_of(leaf.as_of);
             let in_window = scope.from <= day && day <= scope.to;
             let there = contents.bundles.iter().any(|bundle| bundle.connection == *id && *bundle.run() == leaf.run_id);
             if in_window && !there {
@@ -305,7 +304,7 @@ pub(super) fn coverage(contents: &Contents) -> Result<String, Vec<Failed>> {
         }
     }
     let outside = contents.bundles.iter().filter(|bundle| {
-        let day = day_of(bundle.as_of());
+        let day = calendar.day_of(bundle.as_of());
         day < scope.from || day > scope.to || bundle.as_of() > scope.at
     });
     let failed: Vec<_> = outside.map(|bundle| Failed::of(&bundle.path(), "it is not of the window")).collect();

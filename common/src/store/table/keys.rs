@@ -272,6 +272,11 @@ pub(in crate::store) fn log_key() -> Key {
     Key { pk: "LOGKEY".to_owned(), sk: "LOGKEY".to_owned() }
 }
 
+/// The schedule of one machine.
+pub(in crate::store) fn schedule() -> Key {
+    Key { pk: "SCHEDULE".to_owned(), sk: "SCHEDULE".to_owned() }
+}
+
 /// A pack that was asked for.
 pub(in crate::store) fn pack(company: &CompanyId, client: &ClientId, id: &PackId) -> Key {
     Key { pk: format!("PACKS#{company}"), sk: format!("CLIENT#{client}#{id}") }

@@ -8,7 +8,7 @@ use crate::stack::LocalStack;
 use common::app::decisions::ExceptionView;
 use common::app::evidence::{RuleResult, Span};
 use common::app::stack::Stack;
-use common::domain::calendar::last_day_before;
+use common::domain::calendar::Calendar;
 use common::domain::evidence::EdrBundle;
 use common::domain::id::{ClientId, CompanyId};
 use common::domain::product::Product;
@@ -85,7 +85,7 @@ fn exceptions(views: &[ExceptionView]) -> String {
             "{state} exception for {}, proposed by {}, until {}: {}\n",
             exception.subject,
             exception.proposed_by,
-            last_day_before(exception.until),
+            Calendar::default().last_day_before(exception.until),
             exception.reason
         )
     };

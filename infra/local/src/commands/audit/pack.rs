@@ -59,7 +59,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let maker = maker(&options.storage, &stack)?;
     let company = options.storage.company.clone();
     let request = PackRequest { company, client: options.client, from: options.from, to: options.to };
-    let at = request.instant(maker.reader.clock.now()).map_err(of_making)?;
+    let at = request.instant(maker.reader.store.calendar(), maker.reader.clock.now()).map_err(of_making)?;
     let actor = by(&options.actor);
     let people = match (&options.reason, options.people) {
         (None, false) => None,

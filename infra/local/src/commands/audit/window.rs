@@ -17,7 +17,7 @@ use std::path::PathBuf;
 pub struct Options {
     /// The client
     pub client: ClientId,
-    /// The first day, in New York
+    /// The first day, in the schedule's zone
     #[arg(long, value_name = "DAY", value_parser = day)]
     pub from: NaiveDate,
     /// The last day

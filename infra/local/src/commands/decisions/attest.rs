@@ -5,10 +5,10 @@ use crate::arguments::{ActorArgs, StorageArgs};
 use crate::commands::open;
 use crate::outcome::CliError;
 use crate::render;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use clap::Args;
 use common::app::stack::Stack;
-use common::domain::calendar::last_day_before;
+use common::domain::calendar::Until;
 use common::domain::decisions::{AttestationKey, AttestationRequest};
 use common::domain::id::ClientId;
 
@@ -27,9 +27,9 @@ pub struct Options {
     /// The day that the source is of
     #[arg(long, value_name = "DAY", value_parser = day)]
     pub dated: NaiveDate,
-    /// Until when it counts; a day means its end in New York
+    /// Until when it counts; a day means its end in the schedule's zone
     #[arg(long, value_name = "DAY", value_parser = until)]
-    pub until: DateTime<Utc>,
+    pub until: Until,
     #[command(flatten)]
     pub actor: ActorArgs,
     /// Print JSON
@@ -53,6 +53,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let Ok(decisions) = stack.parts.decisions();
     let attestation = decisions.attest(&options.storage.company, request).await.map_err(fault)?;
+    let until = stack.parts.store.calendar().last_day_before(attestation.until);
     stack.close().await;
     if options.json {
         return render::json(&attestation);
@@ -65,6 +66,6 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         attestation.client,
         attestation.source,
         attestation.dated,
-        last_day_before(attestation.until),
+        until,
     ))
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, Subcommand};
 use common::app::decisions::{ExceptionSpec, ExceptionView};
 use common::app::stack::Stack;
-use common::domain::calendar::last_day_before;
+use common::domain::calendar::{Calendar, Until};
 use common::domain::decisions::{Decider, ExceptionRequest, ExceptionSubject, ReviewKind};
 use common::domain::id::ClientId;
 use common::domain::id::DecisionId;
@@ -48,9 +48,9 @@ pub struct Add {
     /// From when on; now when it is not given
     #[arg(long, value_name = "T", value_parser = instant)]
     pub from: Option<DateTime<Utc>>,
-    /// Until when, at most a year; a day means its end in New York
+    /// Until when, at most a year; a day means its end in the schedule's zone
     #[arg(long, value_name = "DAY", value_parser = until)]
-    pub until: DateTime<Utc>,
+    pub until: Until,
     /// Where more is said, e.g. a ticket
     #[arg(long, value_name = "URL")]
     pub link: Option<String>,
@@ -124,8 +124,9 @@ async fn add(options: Add) -> Result<(), CliError> {
     let Ok(decisions) = stack.parts.decisions();
     let company = &options.storage.company;
     let view = decisions.except(company, &spec, request, approver.as_ref()).await.map_err(fault)?;
+    let calendar = stack.parts.store.calendar().clone();
     stack.close().await;
-    show(&view, options.json)
+    show(&view, &calendar, options.json)
 }
 
 async fn decide(options: Decide, kind: ReviewKind) -> Result<(), CliError> {
@@ -133,8 +134,9 @@ async fn decide(options: Decide, kind: ReviewKind) -> Result<(), CliError> {
     let Ok(decisions) = stack.parts.decisions();
     let by = decider(&options.actor);
     let view = decisions.review(&options.storage.company, &options.id, kind, &by).await.map_err(fault)?;
+    let calendar = stack.parts.store.calendar().clone();
     stack.close().await;
-    show(&view, options.json)
+    show(&view, &calendar, options.json)
 }
 
 async fn list(options: List) -> Result<(), CliError> {
@@ -142,6 +144,7 @@ async fn list(options: List) -> Result<(), CliError> {
     let Ok(decisions) = stack.parts.decisions();
     let views = decisions.exceptions(&options.storage.company, options.client.as_ref(), options.as_of).await;
     let views = views.map_err(fault)?;
+    let calendar = stack.parts.store.calendar().clone();
     stack.close().await;
     if options.json {
         return render::json(&views);
@@ -155,7 +158,7 @@ async fn list(options: List) -> Result<(), CliError> {
             view.exception.client.to_string(),
             view.exception.subject.to_string(),
             view.state.to_string(),
-            last_day_before(view.exception.until).to_string(),
+            calendar.last_day_before(view.exception.until).to_string(),
             view.exception.proposed_by.clone(),
             decided.join("\n"),
             view.exception.reason.clone(),
@@ -164,7 +167,7 @@ async fn list(options: List) -> Result<(), CliError> {
     render::text(&format!("{table}\n"))
 }
 
-fn show(view: &ExceptionView, json: bool) -> Result<(), CliError> {
+fn show(view: &ExceptionView, calendar: &Calendar, json: bool) -> Result<(), CliError> {
     if json {
         return render::json(view);
     }
@@ -180,6 +183,6 @@ fn show(view: &ExceptionView, json: bool) -> Result<(), CliError> {
         exception.id,
         exception.subject,
         exception.client,
-        last_day_before(exception.until),
+        calendar.last_day_before(exception.until),
     ))
 }

@@ -8,9 +8,9 @@ pub mod policy;
 use crate::arguments::ActorArgs;
 use crate::commands::{by, faults};
 use crate::outcome::CliError;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use common::app::decisions::DecisionError;
-use common::domain::calendar::end_of;
+use common::domain::calendar::Until;
 use common::domain::decisions::Decider;
 use std::path::Path;
 
@@ -42,11 +42,8 @@ pub fn policy_file(file: &Path) -> Result<String, CliError> {
 }
 
 /// A day, which means its end in the schedule's zone, or an instant.
-pub fn until(text: &str) -> Result<DateTime<Utc>, String> {
-    if let Ok(day) = text.parse::<NaiveDate>() {
-        return Ok(end_of(day));
-    }
-    common::domain::time::parse(text)
+pub fn until(text: &str) -> Result<Until, String> {
+    Until::parse(text)
         .ok_or_else(|| "expected a day, as in 2026-12-01, or a time with a zone, as in 2026-12-01T17:00:00Z".to_owned())
 }
 

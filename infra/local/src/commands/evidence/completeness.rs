@@ -16,7 +16,7 @@ pub async fn run(options: OfClientAsOf) -> Result<(), CliError> {
     }
     let mut text = String::new();
     for (evidence, view) in evidence.iter().zip(&list.completeness) {
-        text += &heading(evidence);
+        text += &heading(evidence, options.as_of);
         text += &if view.lists.is_empty() {
             "this evidence is older than this record; the next sync has one\n".to_owned()
         } else {

@@ -7,6 +7,7 @@ use crate::render;
 use common::api::views::ControlList;
 use common::app::evidence::{RuleResult, Span, Support};
 use common::app::stack::Stack;
+use common::domain::control_status::ControlStatus;
 use common::domain::evidence::Reason;
 use common::domain::text::line;
 
@@ -26,13 +27,14 @@ pub async fn run(options: OfClientAsOf) -> Result<(), CliError> {
     if options.json {
         return render::json(&ControlList::of(options.client, controls));
     }
-    let mut table = render::table(&["framework", "control", "status", "values", "supported by", "strength"]);
+    let mut table = render::table(&["framework", "control", "status", "age", "values", "supported by", "strength"]);
     for control in &controls.controls {
         let joined = |part: fn(&Support) -> &str| control.evidence.iter().map(part).collect::<Vec<_>>().join("\n");
         table.add_row([
             format!("{} {}", control.framework, control.version),
             control.id.clone(),
             control.status.as_ref().map(|status| status.text.clone()).unwrap_or_default(),
+            age(control.status.as_ref()),
             values(&control.rules),
             joined(|support| &support.evidence),
             joined(|support| &support.strength),
@@ -41,6 +43,11 @@ pub async fn run(options: OfClientAsOf) -> Result<(), CliError> {
     let versions: Vec<&str> = controls.map_versions.iter().map(String::as_str).collect();
     let coverage = controls.endpoint_coverage.map_or_else(String::new, |it| format!("{}\n", line(&it.text())));
     render::text(&format!("{table}\n{coverage}control map {}\n", versions.join(", ")))
+}
+
+/// How old the evidence behind a status is.
+fn age(status: Option<&ControlStatus>) -> String {
+    status.and_then(|status| status.age_hours).map_or_else(|| "-".to_owned(), |hours| format!("{hours} h"))
 }
 
 /// What the rules said, a line each.

@@ -67,7 +67,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let mut text = String::new();
     for evidence in &latest {
         let bundle: EdrBundle = evidence.bundle().map_err(faults::of_evidence)?;
-        text += &format!("{}{}\n", heading(evidence), render::metrics(&bundle));
+        text += &format!("{}{}\n", heading(evidence, options.as_of), render::metrics(&bundle));
     }
     if let Some(coverage) = coverage {
         text += &format!("{}\n", line(&coverage.text()));

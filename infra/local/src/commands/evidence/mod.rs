@@ -49,8 +49,8 @@ async fn latest(options: &OfClientAsOf, product: Option<Product>) -> Result<Vec<
     Ok(latest)
 }
 
-/// Whose evidence it is, how old, and the three times that an auditor asks for.
-fn heading(evidence: &Evidence) -> String {
+/// Whose evidence it is, how old, and the three times that an auditor asks for; how old it was, where the reading is as of an instant.
+fn heading(evidence: &Evidence, as_of: Option<DateTime<Utc>>) -> String {
     let stored = &evidence.stored;
     let whose = match &stored.owner {
         EvidenceOwner::Company => "the company over all its organizations".to_owned(),
@@ -59,12 +59,14 @@ fn heading(evidence: &Evidence) -> String {
     let age = evidence.age();
     let stale = if age.stale { ", STALE" } else { "" };
     let mut text = format!(
-        "evidence of {whose}, connection {}, run {}\nage {} h{stale}",
+        "evidence of {whose}, connection {}, run {}\nage {} h{stale}{}",
         stored.connection,
         stored.run_id,
         age.age.num_hours(),
+        as_of.map_or_else(String::new, |as_of| format!(" at {}", render::time(as_of))),
     );
-    if let Some(connection) = &evidence.connection {
+    // How the connection stands now says nothing of then.
+    if let (Some(connection), None) = (&evidence.connection, as_of) {
         text += &format!(
             " · last attempt {} · last success {} · next run {}",
             render::time_or_dash(connection.last_attempt_at),

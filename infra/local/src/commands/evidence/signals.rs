@@ -35,7 +35,7 @@ pub async fn run(options: OfClientAsOf) -> Result<(), CliError> {
     }
     for evidence in &latest {
         let bundle: SatBundle = evidence.bundle().map_err(faults::of_evidence)?;
-        render::text(&format!("{}{}\n", heading(evidence), render::signals(&bundle)))?;
+        render::text(&format!("{}{}\n", heading(evidence, options.as_of), render::signals(&bundle)))?;
     }
     Ok(())
 }

@@ -91,7 +91,7 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
         Some(opened) => opened,
         None => open(&options.storage).await?,
     };
-    stack.parts.schedule = schedule;
+    stack.follow(schedule).await.map_err(|error| faults::unusable(&error))?;
     let token = token::of_folder(&options.storage.data)
         .map_err(|error| CliError::other(format!("the API token cannot be kept: {error}")))?;
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {

@@ -5,10 +5,12 @@ use crate::arguments::{ActorArgs, StorageArgs};
 use crate::commands::by;
 use crate::outcome::CliError;
 use crate::render;
+use chrono::{DateTime, Utc};
 use clap::Args;
 use common::api::Window;
 use common::api::views::NewToken;
 use common::app::stack::Stack;
+use common::domain::calendar::Calendar;
 use common::domain::id::{ClientId, TokenName};
 use common::domain::token::TokenRequest;
 use serde::Serialize;
@@ -26,7 +28,7 @@ pub struct Options {
     /// A client that it is limited to; can be repeated
     #[arg(long, value_name = "ID")]
     pub client: Vec<ClientId>,
-    /// The first day (UTC) whose evidence it may see
+    /// The first day whose evidence it may see, in the schedule's zone
     #[arg(long, value_name = "DAY", requires = "to")]
     pub from: Option<String>,
     /// The last one
@@ -62,16 +64,17 @@ struct Wanted<'a> {
     expires_in_days: u16,
 }
 
+/// The time that the token is limited to.
+fn window(options: &Options, calendar: &Calendar) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, CliError> {
+    let Some((from, to)) = options.from.as_ref().zip(options.to.as_ref()) else { return Ok(None) };
+    let wrong = || CliError::usage("--from and --to must be days as in 2026-01-01, the first one first");
+    let Window { from, to } = Window::parse(&format!("{from}/{to}"), calendar).ok_or_else(wrong)?;
+    Ok(Some((from, to)))
+}
+
 pub async fn run(options: Options) -> Result<(), CliError> {
-    let window = match (&options.from, &options.to) {
-        (Some(from), Some(to)) => {
-            let window = Window::parse(&format!("{from}/{to}"));
-            let wrong = || CliError::usage("--from and --to must be days as in 2026-01-01, the first one first");
-            let Window { from, to } = window.ok_or_else(wrong)?;
-            Some((from, to))
-        }
-        _ => None,
-    };
+    // What is no window is refused before anything is opened.
+    window(&options, &Calendar::default())?;
     let made = match place(&options.storage).await? {
         Place::Serving(serving) => {
             let wanted = Wanted {
@@ -87,6 +90,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         }
         Place::Folder(stack) => {
             let Ok(tokens) = stack.parts.tokens();
+            let window = window(&options, stack.parts.store.calendar())?;
             let request = TokenRequest {
                 name: options.name,
                 role: options.role,
