@@ -227,12 +227,7 @@ fn person(record: &PersonRecord) -> Person {
     }
 }
 
-fn source(
-    console: &Console,
-    client: &ClientId,
-    evidence: &Evidence,
-    in_force: &InForce,
-) -> Result<Source, Problem> {
+fn source(console: &Console, client: &ClientId, evidence: &Evidence, in_force: &InForce) -> Result<Source, Problem> {
     let stored = &evidence.stored;
     let bundle: SatBundle = evidence.bundle()?;
     Ok(Source {
