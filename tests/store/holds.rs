@@ -275,7 +275,8 @@ async fn a_window_of_days_whose_runs_have_ended_says_what_the_log_has_of_them() 
     }
     let reader =
         EvidenceReader { store: store.clone(), clock: Arc::new(SteppingClock::at(tick() + day * 10 + day / 2)) };
-    let days = (common::domain::calendar::day_of(tick()), common::domain::calendar::day_of(tick() + day));
+    let calendar = common::domain::calendar::Calendar::default();
+    let days = (calendar.day_of(tick()), calendar.day_of(tick() + day));
     let reasons = async || {
         let window = reader.window(&acme(), &named("client-0"), days, None).await.unwrap();
         let reason = |row: &WindowRow| Some((row.reason?, row.failure.as_ref().map(|it| it.code)));
