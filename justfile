@@ -80,6 +80,10 @@ bench-cold:
 bench-many:
     cargo bench --bench many
 
+# A client over HTTP in `serve`: the median of each route beside /healthz of the same server
+bench-http:
+    tests/bench/http
+
 # A year of evidence as a pack: made, checked, and how large, beside sha256sum and zip over the same files
 bench-packs:
     cargo bench --bench packs

@@ -19,6 +19,8 @@ pub mod huntress;
 #[cfg(feature = "pack")]
 pub mod pack;
 #[cfg(feature = "runtime")]
+pub mod request;
+#[cfg(feature = "runtime")]
 pub mod settings;
 #[cfg(feature = "signing")]
 pub mod signing;

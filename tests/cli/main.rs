@@ -7,6 +7,7 @@
 )]
 
 mod arguments;
+mod audited;
 mod clock;
 mod collect;
 mod damage;

@@ -8,6 +8,7 @@
 
 mod access;
 mod answers;
+mod audit;
 mod connections;
 mod credentials;
 mod decisions;
@@ -15,12 +16,14 @@ mod dispatcher;
 mod events;
 mod evidence;
 mod keyring;
+mod lists;
 mod openapi;
 mod packs;
 mod passing;
 mod people;
 mod permissions;
 mod portfolio;
+mod reads;
 mod redirect;
 mod redrive;
 mod refused;

@@ -3,9 +3,13 @@
 use axum::http::HeaderMap;
 use common::api::openapi::document;
 use common::api::routes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
 use std::sync::{Arc, LazyLock, Mutex};
 
 fn in_workspace(file: &str) -> String {
@@ -110,9 +114,18 @@ pub fn assert_documented((method, path): (&str, &str), status: u16, headers: &He
 fn openapi_is_as_the_table_of_routes_and_its_types() {
     let (described, path) = (described(), in_workspace("docs/openapi.json"));
     if std::env::vars().any(|(name, _)| name == "UPDATE_OPENAPI") {
-        std::fs::write(path, described).unwrap();
+        std::fs::write(&path, &described).unwrap();
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(described.as_bytes()).unwrap();
+        std::fs::write(format!("{path}.gz"), gzip.finish().unwrap()).unwrap();
         return;
     }
+    let mut served = String::new();
+    GzDecoder::new(std::fs::File::open(format!("{path}.gz")).unwrap()).read_to_string(&mut served).unwrap();
+    assert!(
+        served == described,
+        "docs/openapi.json.gz, which is served, is not docs/openapi.json; write both with UPDATE_OPENAPI=1"
+    );
     let committed = std::fs::read_to_string(path).unwrap();
     let at = committed.lines().zip(described.lines()).position(|(committed, described)| committed != described);
     assert!(

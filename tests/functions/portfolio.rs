@@ -18,21 +18,23 @@ use common::domain::run::{RecordCounts, Trigger};
 use common::store::{EvidenceOwner, EvidenceRecord, LeaseOutcome, RunRequest, RunSuccess, Store};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Counts what is asked of the table.
 #[derive(Debug, Clone, Default)]
 pub struct Requests {
-    count: Arc<AtomicUsize>,
     names: Arc<Mutex<Vec<String>>>,
 }
 
 impl Requests {
     /// How many there were since the last call.
     pub fn taken(&self) -> usize {
-        self.names.lock().unwrap().clear();
-        self.count.swap(0, Ordering::Relaxed)
+        self.asked().len()
+    }
+
+    /// What was asked for since the last call.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.names.lock().unwrap())
     }
 }
 
@@ -49,7 +51,6 @@ impl Intercept for Requests {
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let target = context.request().headers().get("x-amz-target").unwrap_or_default().to_owned();
         self.names.lock().unwrap().push(target);
-        self.count.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -64,7 +65,7 @@ impl World {
     }
 
     /// A connection that is mapped to these clients, by an organization each.
-    async fn connect(&self, id: &str, product: Product, clients: &[String]) {
+    pub(super) async fn connect(&self, id: &str, product: Product, clients: &[String]) {
         let clients = clients.iter().enumerate();
         let clients = clients.map(|(number, name)| (number.to_string(), client(name))).collect();
         let mapping = Mapping::ByOrganization { clients, ignored: BTreeSet::new() };
@@ -73,7 +74,7 @@ impl World {
     }
 
     /// A run of a connection whose bundles are these.
-    async fn commit(&self, id: &str, at: DateTime<Utc>, product: Product, bundles: Vec<(String, String)>) {
+    pub(super) async fn commit(&self, id: &str, at: DateTime<Utc>, product: Product, bundles: Vec<(String, String)>) {
         let run_id = RunId::parse(format!("run-{id}-{}", at.timestamp())).unwrap();
         let request = RunRequest {
             company: company(),
@@ -110,20 +111,20 @@ impl World {
         answer["items"].as_array().unwrap().clone()
     }
 
-    async fn portfolio(&self, path: &str) -> (u16, Value) {
+    pub(super) async fn portfolio(&self, path: &str) -> (u16, Value) {
         ask(self.evidence_api(), &event("GET", path, Value::Null)).await
     }
 }
 
-fn client(name: &str) -> ClientId {
+pub(super) fn client(name: &str) -> ClientId {
     ClientId::parse(name).unwrap()
 }
 
-const EDR: &str = include_str!("../samples/bundles/edr-v2.json");
-const SAT: &str = include_str!("../samples/bundles/sat-v2.json");
+pub(super) const EDR: &str = include_str!("../samples/bundles/edr-v2.json");
+pub(super) const SAT: &str = include_str!("../samples/bundles/sat-v2.json");
 
 /// A bundle of a sample, whose verdicts are all this outcome, with so many open critical incidents.
-fn bundle(sample: &str, outcome: &str, critical: u64) -> String {
+pub(super) fn bundle(sample: &str, outcome: &str, critical: u64) -> String {
     let mut bundle: Value = serde_json::from_str(sample).unwrap();
     if bundle["verdicts"] == json!([]) {
         let policy = baseline();

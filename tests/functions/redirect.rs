@@ -712,3 +712,74 @@ async fn a_credential_that_was_replaced_meanwhile_stays() {
     assert_eq!(failure.code, FailureCode::LeaseLost, "{failure}");
     assert_eq!(site.credential("sat").await.unwrap(), first);
 }
+
+/// A worker that stalls between the question and the answer, and one that takes its run over: one of them has the token, the other is told so.
+#[tokio::test]
+async fn of_two_workers_that_race_for_the_token_none_overwrites_the_other() {
+    let mut site = Site::open().await;
+    assert_eq!(site.connect("sat").await.status, 200);
+    // The first one stalls while Huntress answers, and its hold is over.
+    let (answered, go_on) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+    let (said, waits) = (std::sync::Mutex::new(answered.0), std::sync::Mutex::new(go_on.1));
+    let hold = FaultKind::patch(move |_| {
+        said.lock().unwrap().send(()).unwrap();
+        waits.lock().unwrap().recv().unwrap();
+    });
+    site.world.simulator.set_faults(vec![Fault::once(Some(List::Token), 1, hold)]);
+    let store = site.world.store.clone();
+    let now = site.world.huntress.clock.now();
+    let stalled = tokio::task::spawn_blocking(move || answered.1.recv().unwrap());
+    let second = async {
+        stalled.await.unwrap();
+        // Within the hold, nobody else gets at it.
+        let hold = TimeDelta::seconds(60);
+        let within = store.take_exchange(&company(), &connection("sat"), now + TimeDelta::seconds(59), hold).await;
+        assert!(matches!(within.unwrap(), ExchangeOutcome::Held { .. }));
+        // After it, the next one has it, and knows that nobody knows how that one ended.
+        let after = store.take_exchange(&company(), &connection("sat"), now + TimeDelta::seconds(61), hold).await;
+        let ExchangeOutcome::Acquired(taken) = after.unwrap() else { panic!("the hold is over") };
+        assert!(taken.after_interruption);
+        go_on.0.send(()).unwrap();
+        taken
+    };
+    let before = site.credential("sat").await.unwrap();
+    let (first, taken) = tokio::join!(site.sync("sat"), second);
+    let Processed::Failed(failure) = first else { panic!("{first:?}") };
+    assert_eq!(failure.code, FailureCode::LeaseLost, "{failure}");
+    assert_eq!(site.credential("sat").await.unwrap(), before, "it keeps nothing any more");
+    // The second one died as well. What Huntress has exchanged by now is told, and never passed over.
+    drop(taken);
+    site.world.huntress.clock = Arc::new(super::Stopped(now + TimeDelta::minutes(10)));
+    site.fails(FailureCode::AuthFailed, &["interrupted", "connect again"]).await;
+    assert_eq!(site.status("sat").await, ConnectionStatus::AuthFailed);
+    assert_eq!(site.connect("sat").await.status, 200);
+    assert_eq!(site.sync("sat").await, Processed::Succeeded { bundles: 1 });
+}
+
+/// However many ask at once, the token is exchanged by one after the other, and the agreement outlives it.
+#[tokio::test]
+async fn syncs_and_tests_at_once_leave_the_agreement_good() {
+    let mut site = Site::open().await;
+    assert_eq!(site.connect("sat").await.status, 200);
+    site.world.simulator.reset_log();
+    let (client, path) = (site.client.clone(), format!("{}/v1/companies/msp-acme/connections/sat/test", site.origin));
+    let tests = (0..6).map(|_| {
+        let request = client.post(&path).bearer_auth("admin").header("content-type", "application/json").body("{}");
+        tokio::spawn(shown(request))
+    });
+    let tests: Vec<_> = tests.collect();
+    let synced = site.sync("sat").await;
+    let mut passed = 0;
+    for test in tests {
+        let answer = test.await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let is_busy = answer.text.contains("try again in a minute");
+        assert!(answer.json()["passed"] == true || is_busy, "{answer:?}");
+        passed += usize::from(answer.json()["passed"] == true);
+    }
+    let exchanges = site.world.simulator.requests().iter().filter(|it| it.list == Some(List::Token)).count();
+    let succeeded = usize::from(synced == Processed::Succeeded { bundles: 1 });
+    assert!(exchanges >= 1 && exchanges == passed + succeeded, "{exchanges} exchanges, {passed} tests, {synced:?}");
+    assert_eq!(site.sync("sat").await, Processed::Succeeded { bundles: 1 });
+    assert_eq!(site.status("sat").await, ConnectionStatus::Ok);
+}

@@ -26,6 +26,7 @@ fn resolved(schema: &'static Value) -> &'static Value {
 fn good(entry: &Entry) -> Value {
     let mut event = event(entry, "msp-acme", &admin());
     event["headers"]["if-match"] = json!("*");
+    event["headers"]["content-type"] = json!("application/json");
     event
 }
 
@@ -36,9 +37,9 @@ async fn a_body_that_is_not_what_the_route_takes_is_refused() {
     let deep = "[".repeat(20_000);
     let json = "application/json";
     let rows: [(&str, &str, &str, (u16, &str)); 14] = [
-        ("no content type", "", "{}", (400, "bad_request")),
-        ("text", "text/plain", "{}", (400, "bad_request")),
-        ("a form", "application/x-www-form-urlencoded", "reason=x", (400, "bad_request")),
+        ("no content type", "", "{}", (415, "not_json")),
+        ("text", "text/plain", "{}", (415, "not_json")),
+        ("a form", "application/x-www-form-urlencoded", "reason=x", (415, "not_json")),
         ("nothing", json, "", (400, "bad_request")),
         ("half of an object", json, "{\"reason\":", (400, "bad_request")),
         ("two objects", json, "{} {}", (400, "bad_request")),

@@ -1,6 +1,7 @@
 //! Answers that have more than a body: their status and headers stand in their type, so that the description of a route has them too.
 
 use super::header::IfNoneMatch;
+use super::problem::Problem;
 use super::revision::etag;
 use axum::Json;
 use axum::http::header::{
@@ -8,7 +9,9 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use flate2::read::GzDecoder;
 use serde::Serialize;
+use std::io::Read;
 use std::marker::PhantomData;
 
 /// Something with a revision, which is its `ETag`.
@@ -109,8 +112,8 @@ impl IntoResponse for Committed {
     }
 }
 
-/// A document in JSON that is the same for everybody until the next release.
-pub struct Document(pub &'static str);
+/// A document in JSON that is the same for everybody until the next release, kept as gzip: it stands in every bootstrap that serves it.
+pub struct Document(pub &'static [u8]);
 
 /// A page of the documentation, as it is written.
 pub struct Page(pub &'static str);
@@ -124,7 +127,11 @@ impl IntoResponse for Page {
 
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
-        ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], self.0).into_response()
+        let mut text = Vec::new();
+        if let Err(error) = GzDecoder::new(self.0).read_to_end(&mut text) {
+            return Problem::unavailable(&error).into_response();
+        }
+        ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], text).into_response()
     }
 }
 

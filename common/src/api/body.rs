@@ -23,18 +23,40 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// Whether a request that takes no body has one all the same. An empty object says as little as nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoBody {
+    /// As it should be.
+    None,
+    /// It has one.
+    Some,
+}
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = whole(request, state).await?;
+        let says: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        Ok(if matches!(says.as_slice(), b"" | b"{}") { Self::None } else { Self::Some })
+    }
+}
+
+/// The bytes of a body. The limit is the host's layer.
+async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
+        413 => Problem::too_large(LARGEST_BODY),
+        _ => Problem::bad_request("the body could not be read to its end"),
+    })
+}
+
 async fn read<T: DeserializeOwned, S: Send + Sync>(request: Request, state: &S) -> Result<T, Problem> {
     let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence != "application/json" {
-        return Err(Problem::bad_request("the body must be JSON, sent as application/json"));
+        return Err(Problem::not_json());
     }
-    // The limit is the host's layer.
-    let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
-        413 => Problem::too_large(LARGEST_BODY),
-        _ => Problem::bad_request("the body could not be read to its end"),
-    })?;
-    parse(&body)
+    parse(&whole(request, state).await?)
 }
 
 /// The parser's own words may quote the body, so only the place of what is wrong is told.

@@ -18,7 +18,7 @@ pub mod routes;
 pub mod views;
 
 pub use crate::domain::scope::{Role, Scope, Scopes};
-pub use body::{Body, Explained, LARGEST_BODY, Parameters};
+pub use body::{Body, Explained, LARGEST_BODY, NoBody, Parameters};
 pub use caller::{Caller, Claims, Window, lambda_caller};
 pub use header::{IdempotencyKey, IfNoneMatch};
 pub use once::{Once, once};
@@ -26,5 +26,7 @@ pub use page::{escaped, page};
 pub use path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PathParams, PersonPath, path_params};
 pub use problem::{Problem, kinds};
 pub use revision::IfMatch;
+#[cfg(feature = "console")]
+pub(crate) use route::numbered;
 pub(crate) use route::route;
 pub use route::{Entry, Group, Method, Route, host};

@@ -45,10 +45,6 @@ fn shows_secrets(path: &str) -> bool {
         .any(|end| path.ends_with(end))
 }
 
-fn reused() -> Problem {
-    Problem::unprocessable("key_reused", "the Idempotency-Key was sent with another request before; use a new one")
-}
-
 /// Carries a POST with a key out once. Syncs know their own keys, and join the run.
 pub async fn once(State(once): State<Once>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
@@ -76,7 +72,7 @@ async fn carried_out(
     let asked = format!("{path}\n{}\n{}", parts.uri.query().unwrap_or_default(), String::from_utf8_lossy(&body));
     let failed = |error: StoreError| Problem::from(error);
     match store.claim_once(company, &key, &asked, clock.now()).await.map_err(failed)? {
-        Claim::Other => return Err(reused()),
+        Claim::Other => return Err(Problem::key_reused()),
         Claim::Running => {
             return Err(Problem::conflict("the same request is being carried out; ask again in a second"));
         }

@@ -7,7 +7,7 @@ use super::answer::{
     Accepted, BrowserPage, Committed, Created, Document, Download, MediaTypes, Page, Pending, Revised, Text, Uncached,
     WithCookie,
 };
-use super::body::{Body, Explained, Parameters};
+use super::body::{Body, Explained, NoBody, Parameters};
 use super::caller::Caller;
 use super::header::{BrowserForm, BrowserQuery, IdempotencyKey, IfNoneMatch};
 use super::path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PathParams, PersonPath};
@@ -201,6 +201,14 @@ impl<T: ToSchema> Input for Body<T> {
         description.body = Some(description.schema::<T>());
         description.problems(kinds::BAD_REQUEST);
         description.problems(kinds::BODY_TOO_LARGE);
+        description.problems(kinds::NOT_JSON);
+    }
+}
+
+impl Input for NoBody {
+    fn describe(description: &mut Description) {
+        description.problems(kinds::BAD_REQUEST);
+        description.problems(kinds::BODY_TOO_LARGE);
     }
 }
 
@@ -355,17 +363,17 @@ impl<T: ToSchema> Output for (StatusCode, Json<T>) {
     }
 }
 
-/// Answers that are described as objects, without their fields.
-macro_rules! objects {
-    ($($answer:ty = $name:literal),* $(,)?) => {
+/// Types that are texts in JSON, whatever they are in Rust.
+macro_rules! texts {
+    ($($text:ty = $name:literal),* $(,)?) => {
         $(
-            impl PartialSchema for $answer {
+            impl PartialSchema for $text {
                 fn schema() -> RefOr<Schema> {
-                    RefOr::T(Object::with_type(Type::Object).into())
+                    RefOr::T(text().into())
                 }
             }
 
-            impl ToSchema for $answer {
+            impl ToSchema for $text {
                 fn name() -> Cow<'static, str> {
                     Cow::Borrowed($name)
                 }
@@ -374,17 +382,9 @@ macro_rules! objects {
     };
 }
 
-objects! {
-    super::views::ClientPolicyView = "ClientPolicy",
-    super::views::ExceptionList = "ExceptionList",
-    super::views::PolicyList = "PolicyList",
-    super::views::PolicyView = "Policy",
-    crate::app::decisions::ExceptionView = "Exception",
-    crate::app::evidence::ExplainedEvidence = "ExplainedEvidence",
-    crate::app::evidence::ForecastAnswer = "TrainingForecast",
-    crate::app::evidence::WhatIfAnswer = "WhatIf",
-    crate::domain::decisions::Attestation = "Attestation",
-    crate::domain::window::AuditWindow = "AuditWindow",
+texts! {
+    crate::domain::policy::DecimalText = "DecimalText",
+    crate::domain::policy::PolicyVersion = "PolicyVersion",
 }
 
 /// A handler, all of whose inputs and whose output are described.

@@ -87,6 +87,19 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large", detail)
     }
 
+    /// An `Idempotency-Key` that came with another request before.
+    #[must_use]
+    pub fn key_reused() -> Self {
+        Self::unprocessable("key_reused", "the Idempotency-Key was sent with another request before; use a new one")
+    }
+
+    /// The body is said to be something else than JSON.
+    #[must_use]
+    pub fn not_json() -> Self {
+        let detail = "send the body as JSON, with the header Content-Type: application/json";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", "The body is not sent as JSON", detail)
+    }
+
     /// A form that no page of the caller's session sent.
     #[must_use]
     pub fn form_refused() -> Self {

@@ -26,13 +26,15 @@ use super::openapi::Handler;
 use super::problem::Problem;
 use super::problem::kinds::Kinds;
 use crate::domain::scope::Scope;
+use crate::request;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
+use lambda_http::request::RequestContext;
 use std::fmt;
 
 /// A method of HTTP.
@@ -268,6 +270,22 @@ pub fn host(routes: Router) -> Router {
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(map_response(guarded))
+        .layer(from_fn(numbered))
+}
+
+/// Serves a request under its id, which the answer has and whatever is recorded of it: API Gateway's, or a new one.
+pub(crate) async fn numbered(request: Request, next: Next) -> Response {
+    let given = match request.extensions().get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+        _ => None,
+    };
+    let id = given.unwrap_or_else(|| format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)));
+    let header = HeaderValue::try_from(id.as_str());
+    let mut response = request::within(id, next.run(request)).await;
+    if let Ok(header) = header {
+        response.headers_mut().insert("x-request-id", header);
+    }
+    response
 }
 
 async fn guarded(mut response: Response) -> Response {

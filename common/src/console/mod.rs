@@ -16,7 +16,7 @@ pub use forms::{Fields, SignedForm};
 pub use session::{LINK_LENGTH, NoRandom, SESSION_LENGTH, Session, Sessions};
 pub use site::{InvalidOrigin, Site};
 
-use crate::api::{Caller, Entry, LARGEST_BODY, Problem, path_params};
+use crate::api::{Caller, Entry, LARGEST_BODY, Problem, numbered, path_params};
 use crate::app::connections::Connections;
 use crate::app::decisions::Decisions;
 use crate::app::evidence::{EvidenceReader, Span};
@@ -37,7 +37,7 @@ use axum::http::header::{
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -126,6 +126,7 @@ impl Console {
             .method_not_allowed_fallback(async || Problem::method_not_allowed())
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .layer(from_fn_with_state(self, enter))
+            .layer(from_fn(numbered))
     }
 
     /// The link that signs an administrator of this machine in, once.

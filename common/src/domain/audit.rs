@@ -168,6 +168,9 @@ pub struct AuditEvent {
     /// Why, where a reason is asked for.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The request over HTTP that did it; `None` on the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 impl AuditEvent {
@@ -192,6 +195,7 @@ impl AuditEvent {
             before: None,
             after: None,
             reason: None,
+            request_id: None,
         }
     }
 

@@ -73,6 +73,7 @@ impl From<Category> for Evidence {
 
 /// How far the evidence goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Strength {
     /// It measures what the control asks for.
@@ -210,6 +211,11 @@ const FILE: &str = include_str!("controls.json");
 /// Earlier versions, which older records name.
 const EARLIER: [&str; 1] = [include_str!("controls-1.json")];
 
+/// Titles of controls, by framework and id.
+static TITLES: LazyLock<BTreeMap<String, String>> =
+    // The file is part of the program, and a test reads it.
+    LazyLock::new(|| serde_json::from_str(include_str!("control-titles.json")).unwrap_or_default());
+
 static CURRENT: LazyLock<ControlMap> = LazyLock::new(|| {
     // The file is part of the program and a test reads it, so the second case is none; evidence would then name no control and say so.
     ControlMap::parse(FILE).unwrap_or_else(|_| ControlMap { version: "unreadable".to_owned(), controls: Vec::new() })
@@ -250,6 +256,12 @@ impl ControlMap {
         let form = |file: &str| super::log::jcs::to_bytes(&serde_json::from_str::<serde_json::Value>(file).ok()?).ok();
         let mut forms = std::iter::once(FILE).chain(EARLIER).filter_map(form);
         forms.find(|form| super::log::Hash::of(form) == *hash)
+    }
+
+    /// What a control is about, in a few words; `None` for one that has no title here. Titles are no part of the map that evidence names: they help a reader.
+    #[must_use]
+    pub fn title(&self, row: &ControlRow) -> Option<&'static str> {
+        TITLES.get(&format!("{} {}", row.framework, row.id)).map(String::as_str)
     }
 
     /// Reads and checks a data file.

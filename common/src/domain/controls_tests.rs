@@ -216,3 +216,12 @@ fn version_one_is_still_read() {
     assert_eq!(ControlMap::of_version("2.0.0").as_ref(), Some(ControlMap::current()));
     assert_eq!(ControlMap::of_version("9.0.0"), None);
 }
+
+#[test]
+fn every_control_has_a_title_and_every_title_a_control() {
+    let map = ControlMap::current();
+    let untitled: Vec<_> = map.rows().iter().filter(|row| map.title(row).is_none()).map(|row| &row.id).collect();
+    assert!(untitled.is_empty(), "{untitled:?}");
+    let named: BTreeSet<String> = map.rows().iter().map(|row| format!("{} {}", row.framework, row.id)).collect();
+    assert_eq!(TITLES.len(), named.len());
+}

@@ -169,6 +169,9 @@ pub struct OrganizationCoverage {
     /// The first [`UNMAPPED_LISTED`] of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmapped: Vec<OrganizationRef>,
+    /// The first so many of the organizations that are mapped or ignored, or of all where all are one client's; in the company's own evidence alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OrganizationRef>,
     /// Organizations that the connection's settings ignore: in no evidence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
@@ -177,7 +180,7 @@ pub struct OrganizationCoverage {
     pub missing: Vec<String>,
 }
 
-/// Unmapped organizations listed by name in one bundle; a record of the table has a size limit.
+/// Organizations of a kind listed by name in one bundle; a record of the table has a size limit.
 pub const UNMAPPED_LISTED: usize = 1_000;
 
 /// Records that were listed by the source, before any rule.

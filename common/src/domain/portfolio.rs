@@ -18,7 +18,7 @@ use std::fmt::Write;
 /// Days of the line that a portfolio shows.
 pub const TREND_DAYS: u64 = 30;
 
-/// A client that a connection no longer measures stays in its summaries for so long after its last evidence.
+/// The days of a client that a connection no longer measures are kept for so long after its last evidence; where that is is kept for ever.
 const KEPT: TimeDelta = TimeDelta::days(45);
 
 /// The newest evidence of a client from one connection, in short.
@@ -42,6 +42,16 @@ pub struct ClientSummary {
     pub coverage_pct: Option<String>,
     /// The outcomes of the last days.
     pub trend: Trend,
+    /// The leaf of the evidence log that is about it; `None` where there is none, or an earlier release wrote this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<u64>,
+    /// How many records its bundle needed beside the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_pieces: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What a rule said.
@@ -257,22 +267,40 @@ impl ClientSummary {
         let rule = |Verdict { evidence, rule, outcome, .. }: Verdict| RuleOutcome { evidence, rule, outcome };
         let Origin { client, product, as_of, run_id, token } = origin;
         let rules = verdicts.into_iter().map(rule).collect();
-        Ok(Self { client, product, as_of, run_id, token, rules, open_critical, coverage_pct, trend })
+        Ok(Self {
+            client,
+            product,
+            as_of,
+            run_id,
+            token,
+            rules,
+            open_critical,
+            coverage_pct,
+            trend,
+            leaf: None,
+            more_pieces: 0,
+        })
     }
 }
 
-/// The summaries of a connection after a run at `as_of` that made `new` ones. What it no longer measures is kept for a while: what was proved stays.
+/// The summaries of a connection after a run at `as_of` that made `new` ones. What it no longer measures stays: it was proved.
 #[must_use]
 pub fn updated(before: Vec<ClientSummary>, new: Vec<ClientSummary>, as_of: DateTime<Utc>) -> Vec<ClientSummary> {
-    let mut all: BTreeMap<ClientId, ClientSummary> = before
+    // An id of a connection may have been used for the other product before.
+    let mut all: BTreeMap<(ClientId, Product), ClientSummary> = before
         .into_iter()
-        .filter(|summary| as_of.signed_duration_since(summary.as_of) <= KEPT)
-        .map(|summary| (summary.client.clone(), summary))
+        .map(|mut summary| {
+            if as_of.signed_duration_since(summary.as_of) > KEPT {
+                summary.trend = Trend::default();
+            }
+            ((summary.client.clone(), summary.product), summary)
+        })
         .collect();
     for summary in new {
         // It has one day, that of its bundle.
         let own = summary.trend.0.last_key_value().map(|(day, outcome)| (*day, *outcome));
-        match all.get_mut(&summary.client) {
+        let key = (summary.client.clone(), summary.product);
+        match all.get_mut(&key) {
             // A run of the past adds its day, and what is newer stays.
             Some(there) if there.as_of > summary.as_of => {
                 if let Some((day, outcome)) = own.filter(|(day, _)| !there.trend.0.contains_key(day)) {
@@ -286,7 +314,7 @@ pub fn updated(before: Vec<ClientSummary>, new: Vec<ClientSummary>, as_of: DateT
                 }
                 *there = ClientSummary { trend, ..summary };
             }
-            None => drop(all.insert(summary.client.clone(), summary)),
+            None => drop(all.insert(key, summary)),
         }
     }
     all.into_values().collect()

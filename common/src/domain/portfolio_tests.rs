@@ -24,6 +24,8 @@ fn summary(client: &str, at: &str, outcome: Outcome) -> ClientSummary {
         open_critical: Some(2),
         coverage_pct: None,
         trend,
+        leaf: Some(7),
+        more_pieces: 0,
     }
 }
 
@@ -82,8 +84,10 @@ fn a_run_replaces_its_clients_and_keeps_the_line_of_their_days() {
         past[1].trend.line(day("2026-03-22"))[27..],
         [Some(Outcome::Fail), Some(Outcome::Fail), Some(Outcome::Pass)]
     );
-    // Long gone.
-    assert_eq!(updated(both, vec![], parse("2026-05-05T12:00:00Z").unwrap()).len(), 1);
+    // Long gone: where its evidence is stays known, the line of its days does not.
+    let later = updated(both, vec![], parse("2026-05-05T12:00:00Z").unwrap());
+    assert_eq!((later.len(), &later[0].trend), (2, &Trend::default()));
+    assert_eq!(later[1].trend.line(day("2026-03-22"))[29], Some(Outcome::Warning));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::Store;
 use super::error::StoreError;
 use crate::domain::audit::AuditEvent;
 use crate::domain::id::CompanyId;
+use crate::request;
 use crate::store::table::items::{Record, put_new};
 use crate::store::table::keys;
 use crate::store::table::queries::Order;
@@ -35,7 +36,8 @@ impl Store {
     /// The event as a part of the transaction that does what it says.
     pub(super) fn audited(&self, event: &AuditEvent) -> Result<TransactWriteItem, StoreError> {
         let place = format!("{}#{:016x}", keys::instant(event.at), fastrand::u64(..));
-        let text = serde_json::to_string(event);
+        let request_id = event.request_id.clone().or_else(request::current);
+        let text = serde_json::to_string(&AuditEvent { request_id, ..event.clone() });
         let text = text.map_err(|error| StoreError::corrupt(EventItem::KIND, error.to_string()))?;
         let key = keys::audit_event(&event.company, &place);
         put_new(&self.table, EventItem { place, event: text }.to_item(&key)?)

@@ -49,8 +49,8 @@ impl Record for DecisionPlace {
 
 /// An imported policy.
 #[derive(Serialize, Deserialize)]
-struct PolicyItem {
-    body: String,
+pub(super) struct PolicyItem {
+    pub body: String,
 }
 
 impl Record for PolicyItem {
@@ -135,7 +135,9 @@ impl Store {
             .map_err(|error| StoreError::corrupt(DecisionItem::KIND, error.to_string()))?;
         for _ in 0..ATTEMPTS {
             let leaf = self.append_company(&statement).await?;
-            let outcome = self.transact([own.clone(), leaf.to_vec(), vec![event.clone()]].concat()).await?;
+            let together = self.kept_together(company, decision, leaf.index == 0).await?;
+            let actions = [own.clone(), leaf.actions.to_vec(), together, vec![event.clone()]].concat();
+            let outcome = self.transact(actions).await?;
             if outcome.is_written() {
                 return Ok(());
             }

@@ -62,7 +62,7 @@ impl Store {
         ended: RunSuccess,
         evidence: Vec<EvidenceRecord>,
     ) -> Result<(), StoreError> {
-        let portfolio = self.next_portfolio(lease, &evidence).await?;
+        let mut portfolio = self.next_portfolio(lease, &evidence).await?;
         if !evidence.is_empty() {
             if !self.holds(lease).await? {
                 return self.committed_before(lease).await;
@@ -109,8 +109,8 @@ impl Store {
                 actions.push(self.after_success(connection, &ended)?);
             }
             actions.extend(appended.into_iter().flat_map(|leaf| leaf.actions));
-            for item in &portfolio {
-                actions.push(put(&self.table, item.clone())?);
+            for item in portfolio.items(lease, commit.leaf)? {
+                actions.push(put(&self.table, item)?);
             }
             match self.transact(actions).await? {
                 Outcome::Written => {

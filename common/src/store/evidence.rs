@@ -115,7 +115,7 @@ impl Commit {
 }
 
 #[derive(Serialize, Deserialize)]
-struct EvidenceItem {
+pub(super) struct EvidenceItem {
     product: Product,
     connection: ConnectionId,
     as_of: DateTime<Utc>,
@@ -146,6 +146,43 @@ impl EvidenceItem {
         keys::evidence(partition, &series, self.as_of, &self.run_id, self.token)
     }
 
+    /// The whole evidence, if the commit is its own.
+    pub fn with_pieces(
+        self,
+        pieces: Vec<EvidencePiece>,
+        owner: &EvidenceOwner,
+        commit: &Commit,
+    ) -> Result<Option<StoredEvidence>, StoreError> {
+        if !self.is_of(commit) {
+            return Ok(None);
+        }
+        let mut body = self.body.0;
+        pieces.iter().for_each(|piece| body.push_str(&piece.body.0));
+        if keys::sha256(&body) != self.sha256 {
+            return Err(StoreError::corrupt(Self::KIND, "its body does not have its SHA-256"));
+        }
+        if let Some(root) = &commit.bundle_root {
+            let leaf = leaf_hash(body.as_bytes());
+            let logged = |it: &BundlePlace| is_included(&leaf, it.index, commit.bundles, &it.path, root);
+            if !self.place.as_ref().is_some_and(logged) {
+                let reason = "it is not what the evidence log says that its run committed";
+                return Err(StoreError::corrupt(Self::KIND, reason));
+            }
+        }
+        Ok(Some(StoredEvidence {
+            owner: owner.clone(),
+            product: self.product,
+            connection: self.connection,
+            as_of: self.as_of,
+            run_id: self.run_id,
+            body,
+            sha256: self.sha256,
+            committed_at: commit.committed_at,
+            leaf: commit.leaf,
+            place: self.place,
+        }))
+    }
+
     /// Whether the commit is its own.
     fn is_of(&self, commit: &Commit) -> bool {
         commit.run_id == self.run_id && commit.token == self.token
@@ -154,7 +191,7 @@ impl EvidenceItem {
 
 /// A piece after the first.
 #[derive(Serialize, Deserialize)]
-struct EvidencePiece {
+pub(super) struct EvidencePiece {
     body: CompressedText,
 }
 
@@ -354,31 +391,7 @@ impl Store {
                 self.all::<EvidencePiece>(&keys::evidence_pieces(&key)).await?
             }
         };
-        let mut body = record.body.0;
-        pieces.iter().for_each(|piece| body.push_str(&piece.body.0));
-        if keys::sha256(&body) != record.sha256 {
-            return Err(StoreError::corrupt(EvidenceItem::KIND, "its body does not have its SHA-256"));
-        }
-        if let Some(root) = &commit.bundle_root {
-            let leaf = leaf_hash(body.as_bytes());
-            let logged = |it: &BundlePlace| is_included(&leaf, it.index, commit.bundles, &it.path, root);
-            if !record.place.as_ref().is_some_and(logged) {
-                let reason = "it is not what the evidence log says that its run committed";
-                return Err(StoreError::corrupt(EvidenceItem::KIND, reason));
-            }
-        }
-        Ok(Some(StoredEvidence {
-            owner: owner.clone(),
-            product: record.product,
-            connection: record.connection,
-            as_of: record.as_of,
-            run_id: record.run_id,
-            body,
-            sha256: record.sha256,
-            committed_at: commit.committed_at,
-            leaf: commit.leaf,
-            place: record.place,
-        }))
+        record.with_pieces(pieces, owner, commit)
     }
 
     /// The visible evidence of an owner from one product with `from <= as_of <= to`, oldest first.

@@ -138,10 +138,7 @@ impl Store {
     }
 
     /// What a transaction needs to append to the log of the company's decisions. Whoever is refused reads and tries again.
-    pub(super) async fn append_company(
-        &self,
-        statement: &CompanyStatement,
-    ) -> Result<[TransactWriteItem; 2], StoreError> {
+    pub(super) async fn append_company(&self, statement: &CompanyStatement) -> Result<Appended, StoreError> {
         let company = &statement.company;
         let data = statement.data().map_err(|error| StoreError::corrupt(LeafItem::KIND, error.to_string()))?;
         let data = String::from_utf8(data).map_err(|_| StoreError::corrupt(LeafItem::KIND, "it is no text"))?;
@@ -161,7 +158,7 @@ impl Store {
                 .set("peaks", &peaks)?
                 .update(&self.table)?,
         };
-        Ok([leaf, after])
+        Ok(Appended { index, actions: [leaf, after] })
     }
 
     /// Appends to the log of the company's decisions what stands alone, such as a new key.
@@ -170,7 +167,7 @@ impl Store {
     /// [`StoreError::Conflict`] if others append all the time.
     pub async fn append_to_company_log(&self, statement: &CompanyStatement) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
-            let actions = self.append_company(statement).await?;
+            let actions = self.append_company(statement).await?.actions;
             if self.transact(actions.to_vec()).await?.is_written() {
                 return Ok(());
             }

@@ -60,6 +60,11 @@ impl Store {
         leaves.iter().map(event).collect()
     }
 
+    /// Refuses a commit that its own leaf contradicts, or whose leaf is missing.
+    pub(super) fn check_leaf(commit: &Commit, leaf: Option<&LeafItem>) -> Result<(), StoreError> {
+        check_leaf(commit, &leaf.ok_or_else(|| disagree("its leaf is missing"))?.data)
+    }
+
     /// Refuses a commit that its own leaf contradicts, or that has none although the log had begun.
     pub(super) async fn check_logged(
         &self,
@@ -69,8 +74,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         if let Some(index) = commit.leaf {
             let leaf: Option<LeafItem> = self.get(&keys::log_leaf(company, connection, index)).await?;
-            let leaf = leaf.ok_or_else(|| disagree("its leaf is missing"))?;
-            return check_leaf(commit, &leaf.data);
+            return Self::check_leaf(commit, leaf.as_ref());
         }
         check_unlogged(commit, self.first_evidence(company, connection).await?.as_ref())
     }

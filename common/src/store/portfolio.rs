@@ -14,6 +14,8 @@ use crate::domain::portfolio::{ClientSummary, Origin, updated};
 use crate::store::table::Item;
 use crate::store::table::items::Record;
 use crate::store::table::keys;
+use crate::store::table::queries::Order;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,6 +32,9 @@ struct PortfolioItem {
     pieces: u32,
     /// A piece of the summaries as JSON.
     body: CompressedText,
+    /// Whether every client that the connection ever gave evidence about is among them.
+    #[serde(default)]
+    whole: bool,
 }
 
 impl Record for PortfolioItem {
@@ -43,20 +48,24 @@ pub struct ConnectionSummary {
     pub connection: ConnectionId,
     /// Its clients.
     pub clients: Vec<ClientSummary>,
+    /// Whether every client that it ever gave evidence about is among them.
+    pub whole: bool,
 }
 
 fn read(items: Vec<PortfolioItem>) -> Result<Vec<ConnectionSummary>, StoreError> {
-    let mut bodies: BTreeMap<ConnectionId, String> = BTreeMap::new();
+    let mut bodies: BTreeMap<ConnectionId, (String, bool)> = BTreeMap::new();
     // In the order of their keys.
     for item in items {
         if item.piece < item.pieces {
-            bodies.entry(item.connection).or_default().push_str(&item.body.0);
+            let (body, whole) = bodies.entry(item.connection).or_default();
+            body.push_str(&item.body.0);
+            *whole = item.whole;
         }
     }
-    let of = |(connection, body): (ConnectionId, String)| {
+    let of = |(connection, (body, whole)): (ConnectionId, (String, bool))| {
         let clients = serde_json::from_str(&body);
         let clients = clients.map_err(|error| StoreError::corrupt(PortfolioItem::KIND, error.to_string()))?;
-        Ok(ConnectionSummary { connection, clients })
+        Ok(ConnectionSummary { connection, clients, whole })
     };
     bodies.into_iter().map(of).collect()
 }
@@ -72,7 +81,8 @@ fn new_summaries(lease: &Lease, evidence: &[EvidenceRecord], calendar: &Calendar
             run_id: lease.run_id.clone(),
             token: lease.token,
         };
-        ClientSummary::of_bundle(origin, &record.body, calendar).ok()
+        let more_pieces = u32::try_from(in_pieces(&record.body).len().saturating_sub(1)).unwrap_or(u32::MAX);
+        Some(ClientSummary { more_pieces, ..ClientSummary::of_bundle(origin, &record.body, calendar).ok()? })
     };
     evidence.iter().filter_map(of).collect()
 }
@@ -86,44 +96,75 @@ impl Store {
         read(self.all(&keys::portfolio(company)).await?)
     }
 
-    /// The items that the commit of a lease's run writes. Nobody else writes those of its connection.
+    /// What the commit of a lease's run makes of the summaries of its connection. Nobody else writes them.
     pub(super) async fn next_portfolio(
         &self,
         lease: &Lease,
         evidence: &[EvidenceRecord],
-    ) -> Result<Vec<Item>, StoreError> {
+    ) -> Result<NextPortfolio, StoreError> {
         let (company, connection) = (&lease.company, &lease.connection);
         let before = self.all::<PortfolioItem>(&keys::portfolio_of(company, connection)).await;
         let pieces_before = before.as_ref().map_or(0, Vec::len);
-        let before = match before.and_then(read) {
+        let (before, known) = match before.and_then(read) {
             // Damaged, or of another release: no reason to lose evidence. It is made anew.
-            Err(StoreError::Corrupt { .. }) => Vec::new(),
-            before => before?.into_iter().flat_map(|summary| summary.clients).collect(),
+            Err(StoreError::Corrupt { .. }) => (Vec::new(), false),
+            before => match before?.pop() {
+                Some(summary) => (summary.clients, summary.whole),
+                None => (Vec::new(), !self.has_commits(company, connection).await?),
+            },
         };
-        let mut clients = updated(before, new_summaries(lease, evidence, &self.calendar), lease.as_of);
+        let new = new_summaries(lease, evidence, &self.calendar);
+        let of_clients = evidence.iter().filter(|record| matches!(record.owner, EvidenceOwner::Client(_)));
+        let whole = known && of_clients.count() == new.len();
+        let mut clients = updated(before, new, lease.as_of);
         clients.sort_by(|a, b| (b.as_of, &a.client).cmp(&(a.as_of, &b.client)));
-        let body = joined(&clients)?;
+        Ok(NextPortfolio { clients, whole, pieces_before })
+    }
+
+    /// Whether a connection has given evidence.
+    async fn has_commits(&self, company: &CompanyId, connection: &ConnectionId) -> Result<bool, StoreError> {
+        let ever = keys::commits(company, connection, DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
+        let first = self.query(&ever, Order::Forward).limit(1).projection_expression("sk").send().await?;
+        Ok(!first.items().is_empty())
+    }
+}
+
+/// The summaries of a connection after a run.
+pub(super) struct NextPortfolio {
+    clients: Vec<ClientSummary>,
+    whole: bool,
+    pieces_before: usize,
+}
+
+impl NextPortfolio {
+    /// The items that the commit writes, whose evidence has this leaf of the log.
+    pub fn items(&mut self, lease: &Lease, leaf: Option<u64>) -> Result<Vec<Item>, StoreError> {
+        let (company, connection) = (&lease.company, &lease.connection);
+        let own = |it: &&mut ClientSummary| it.run_id == lease.run_id && it.token == lease.token;
+        self.clients.iter_mut().filter(own).for_each(|summary| summary.leaf = leaf);
+        let (body, fits) = joined(&self.clients)?;
         let bodies = in_pieces(&body);
         let pieces = u32::try_from(bodies.len()).unwrap_or(u32::MAX);
-        let left_over = std::iter::repeat_n("", pieces_before.saturating_sub(bodies.len()));
+        let left_over = std::iter::repeat_n("", self.pieces_before.saturating_sub(bodies.len()));
         let bodies = bodies.iter().copied().chain(left_over);
         let item = |(piece, body): (u32, &str)| {
-            let item =
-                PortfolioItem { connection: connection.clone(), piece, pieces, body: CompressedText(body.to_owned()) };
-            item.to_item(&keys::portfolio_piece(company, connection, piece))
+            let (connection, body) = (connection.clone(), CompressedText(body.to_owned()));
+            let item = PortfolioItem { connection, piece, pieces, body, whole: self.whole && fits };
+            item.to_item(&keys::portfolio_piece(company, &lease.connection, piece))
         };
         (0..).zip(bodies).map(item).collect()
     }
 }
 
-/// A JSON list of as many as there is room for.
-fn joined(clients: &[ClientSummary]) -> Result<String, StoreError> {
+/// A JSON list of as many as there is room for, and whether that is all.
+fn joined(clients: &[ClientSummary]) -> Result<(String, bool), StoreError> {
     let mut body = "[".to_owned();
     for client in clients {
         let client = serde_json::to_string(client);
         let client = client.map_err(|error| StoreError::corrupt(PortfolioItem::KIND, error.to_string()))?;
         if body.len() + client.len() > MOST_BYTES {
-            break;
+            body.push(']');
+            return Ok((body, false));
         }
         if body.len() > 1 {
             body.push(',');
@@ -131,5 +172,5 @@ fn joined(clients: &[ClientSummary]) -> Result<String, StoreError> {
         body.push_str(&client);
     }
     body.push(']');
-    Ok(body)
+    Ok((body, true))
 }

@@ -50,6 +50,10 @@ kinds! {
     STALE = [412 "stale"];
     /// More than 64 KB.
     BODY_TOO_LARGE = [413 "body_too_large"];
+    /// The body is not sent as JSON.
+    NOT_JSON = [415 "not_json"];
+    /// An `Idempotency-Key` that came with another request before.
+    KEY_REUSED = [422 "key_reused"];
     /// The connection is of another product.
     OTHER_PRODUCT = [422 "other_product"];
     /// A setting that cannot be.

@@ -1,6 +1,7 @@
 //! The audit log: who did what.
 
 use super::evidence::{instant, span};
+use crate::api::cursor::{self, place};
 use crate::api::views::AuditList;
 use crate::api::{CompanyPath, Explained, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::evidence::{EvidenceReader, Span};
@@ -11,8 +12,10 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
 
+const AUDIT_LOG: &str = "/v1/companies/{company}/audit-log";
+
 pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] =
-    &[route!(Method::Get, "/v1/companies/{company}/audit-log", Scope::AuditLogRead, list, fails: [NOT_FOUND])];
+    &[route!(Method::Get, AUDIT_LOG, Scope::AuditLogRead, list, fails: [NOT_FOUND])];
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
@@ -37,11 +40,8 @@ async fn list(
     CompanyPath { company, caller }: CompanyPath,
     Parameters(Wanted { client, from, to, limit, after }): Parameters<Wanted>,
 ) -> Result<Json<AuditList>, Problem> {
-    let limit = limit.unwrap_or(100);
-    let is_place = |after: &String| after.len() == 41 && after.is_ascii() && after.as_bytes().get(24) == Some(&b'#');
-    if !(1..=100).contains(&limit) || !after.as_ref().is_none_or(is_place) {
-        return Err(Problem::bad_request(Wanted::WANTED));
-    }
+    let limit = cursor::limit(limit, 100)?;
+    let after: Option<String> = after.map(|after| place(AUDIT_LOG, &after)).transpose()?;
     let clients = match client {
         Some(client) => {
             caller.see_client(&client)?;
@@ -52,5 +52,6 @@ async fn list(
     let asked = Span { from: from.unwrap_or(Span::ALL.from), to: to.unwrap_or(Span::ALL.to) };
     let span = span(caller.window).within(asked);
     let page = evidence.audit_log(&company, clients.as_ref(), span, after.as_deref(), limit).await?;
-    Ok(Json(page.into()))
+    let next_after = page.next_after.as_ref().and_then(|after| cursor::cursor(AUDIT_LOG, after));
+    Ok(Json(AuditList { next_after, ..page.into() }))
 }

@@ -1,7 +1,8 @@
 //! Connections: listed, made, changed, tested, removed. A credential goes in and never comes out.
 
 use crate::api::answer::{self, Created};
-use crate::api::views::{ConnectionAnswer, ConnectionPage, SetupAnswer};
+use crate::api::cursor::{self, place};
+use crate::api::views::{ConnectionAnswer, ConnectionPage, ConnectionView, OrganizationList, SetupAnswer};
 use crate::api::{
     Body, CompanyWidePath, ConnectionPath, Explained, IfMatch, Method, Parameters, Problem, Route, Scope, route,
 };
@@ -31,6 +32,7 @@ const CONNECTIONS: &str = "/v1/companies/{company}/connections";
 const CONNECTION: &str = "/v1/companies/{company}/connections/{connection}";
 const CREDENTIAL: &str = "/v1/companies/{company}/connections/{connection}/credential";
 const MAPPING: &str = "/v1/companies/{company}/connections/{connection}/mapping";
+const ORGANIZATIONS: &str = "/v1/companies/{company}/connections/{connection}/organizations";
 const PAUSE: &str = "/v1/companies/{company}/connections/{connection}/pause";
 const RESUME: &str = "/v1/companies/{company}/connections/{connection}/resume";
 const SETUP: &str = "/v1/companies/{company}/connections/{connection}/setup";
@@ -44,6 +46,7 @@ pub(super) const ROUTES: &[Route<Arc<Connections>>] = &[
     route!(Method::Delete, CONNECTION, Scope::ConnectionsWrite, disconnect, fails: [CONFLICT]),
     route!(Method::Put, CREDENTIAL, Scope::ConnectionsWrite, replace_credential, fails: [CREDENTIAL_EMPTY, OTHER_PRODUCT, REFUSED_SETTING, UPSTREAM]),
     route!(Method::Put, MAPPING, Scope::ConnectionsWrite, map, fails: [REFUSED_MAPPING, REFUSED_SETTING, OTHER_PRODUCT]),
+    route!(Method::Get, ORGANIZATIONS, Scope::ConnectionsRead, organizations),
     route!(Method::Post, PAUSE, Scope::ConnectionsWrite, pause),
     route!(Method::Post, RESUME, Scope::ConnectionsWrite, resume),
     route!(Method::Get, SETUP, Scope::ConnectionsRead, setup),
@@ -65,7 +68,7 @@ fn revised(connections: &Connections, connection: Connection) -> Revised {
 #[serde(deny_unknown_fields)]
 struct Page {
     limit: Option<usize>,
-    after: Option<ConnectionId>,
+    after: Option<String>,
 }
 
 impl Explained for Page {
@@ -78,13 +81,37 @@ async fn list(
     CompanyWidePath { company, .. }: CompanyWidePath,
     Parameters(Page { limit, after }): Parameters<Page>,
 ) -> Result<Json<ConnectionPage>, Problem> {
-    let limit = limit.unwrap_or(100);
-    if !(1..=100).contains(&limit) {
-        return Err(Problem::bad_request(Page::WANTED));
-    }
+    let limit = cursor::limit(limit, 100)?;
+    let after: Option<ConnectionId> = after.map(|after| place(CONNECTIONS, &after)).transpose()?;
     let all = connections.list(&company).await?;
     let rest = all.into_iter().filter(|connection| after.as_ref().is_none_or(|after| connection.id > *after));
-    Ok(Json(ConnectionPage::of(rest, limit, connections.huntress.clock.now())))
+    let (mut items, last) = first(rest, limit);
+    let next_after = last.and_then(|last| cursor::cursor(CONNECTIONS, &last.id));
+    let now = connections.huntress.clock.now();
+    Ok(Json(ConnectionPage { items: items.drain(..).map(|it| ConnectionView::at(it, now)).collect(), next_after }))
+}
+
+/// The first of a list, and the last of these where there are more.
+fn first<T: Clone>(mut list: impl Iterator<Item = T>, limit: usize) -> (Vec<T>, Option<T>) {
+    let items: Vec<T> = list.by_ref().take(limit).collect();
+    let last = list.next().and_then(|_| items.last().cloned());
+    (items, last)
+}
+
+/// The organizations of a connection as its newest evidence lists them, with the client of each, for whoever maps them. A training account has none.
+async fn organizations(
+    State(connections): State<Arc<Connections>>,
+    ConnectionPath { company, connection, .. }: ConnectionPath,
+    Parameters(Page { limit, after }): Parameters<Page>,
+) -> Result<Json<OrganizationList>, Problem> {
+    let limit = cursor::limit(limit, 100)?;
+    let after: Option<String> = after.map(|after| place(ORGANIZATIONS, &after)).transpose()?;
+    let found = connections.organizations(&company, &connection).await?;
+    let rest = found.organizations.into_iter().filter(|it| after.as_ref().is_none_or(|after| it.id > *after));
+    let (items, last) = first(rest, limit);
+    let next_after = last.and_then(|last| cursor::cursor(ORGANIZATIONS, &last.id));
+    let items = items.into_iter().map(Into::into).collect();
+    Ok(Json(OrganizationList { items, next_after, run_id: found.run, as_of: found.as_of }))
 }
 
 /// One connection.

@@ -1,12 +1,14 @@
 //! Evidence of a client, and of the company itself.
 
 use crate::api::answer::Committed;
+use crate::api::cursor;
 use crate::api::views::{CompletenessList, ControlList, EvidenceList, FindingsList, HistoryList};
 use crate::api::{
     ClientPath, CompanyWidePath, Explained, IfNoneMatch, Method, Parameters, Problem, Route, Scope, Window, route,
 };
-use crate::app::evidence::{EvidenceReader, Span};
-use crate::domain::id::{ClientId, CompanyId, RunId};
+use crate::app::evidence::{EvidenceReader, HistoryValue, Span};
+use crate::domain::controls::ControlMap;
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::product::Product;
 use crate::domain::time::parse;
 use crate::store::{EvidenceOwner, StoredEvidence};
@@ -14,6 +16,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const OF_CLIENT: &str = "/v1/companies/{company}/clients/{client}/evidence";
@@ -88,10 +91,12 @@ struct Series {
     from: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "instant")]
     to: Option<DateTime<Utc>>,
+    limit: Option<usize>,
+    after: Option<String>,
 }
 
 impl Explained for Series {
-    const WANTED: &str = "key must be a metric or a value of a signal, as in workforce_coverage.coverage_pct, from and to instants as in 2026-03-22T12:00:00Z";
+    const WANTED: &str = "key must be a metric or a value of a signal, as in workforce_coverage.coverage_pct, from and to instants as in 2026-03-22T12:00:00Z, limit 1 to 100, after the next_after of the page before";
 }
 
 #[derive(Deserialize)]
@@ -122,9 +127,8 @@ async fn metrics(
     Parameters(AsOf { as_of }): Parameters<AsOf>,
 ) -> Result<Json<EvidenceList>, Problem> {
     let span = span(window).until(as_of);
-    let coverage = evidence.endpoint_coverage(&company, &client, span).await?;
-    let Json(list) = list(&evidence, &company, EvidenceOwner::Client(client), Some(Product::Edr), span).await?;
-    Ok(Json(EvidenceList { endpoint_coverage: coverage, ..list }))
+    let (latest, coverage) = evidence.latest_with_coverage(&company, &client, span).await?;
+    Ok(Json(EvidenceList { endpoint_coverage: coverage, ..latest.try_into()? }))
 }
 
 /// The latest training evidence of a client.
@@ -185,22 +189,70 @@ async fn values(
     evidence: &EvidenceReader,
     company: &CompanyId,
     client: Option<ClientId>,
-    Series { key, from, to }: Series,
+    Series { key, from, to, limit, after }: Series,
     span: Span,
 ) -> Result<Json<HistoryList>, Problem> {
+    let limit = limit.map(|limit| cursor::limit(Some(limit), 100)).transpose()?;
+    // A cursor is of its own list alone.
+    let whose = client.as_ref().map_or_else(|| COMPANY_HISTORY.to_owned(), |client| format!("{HISTORY} {client}"));
+    let list = format!("{whose} {key}");
+    let after: Option<HistoryPlace> = after.map(|after| cursor::place(&list, &after)).transpose()?;
     let owner = client.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
-    let history = evidence.history(company, &owner, &key, (from, to), span).await?;
-    Ok(Json(HistoryList::of(key, client, history)))
+    let mut history = evidence.history(company, &owner, &key, (from, to), span).await?;
+    if let Some(after) = after {
+        history.values.retain(|value| place_of(value) > after);
+    }
+    let limit = limit.unwrap_or(history.values.len());
+    let more = history.values.len() > limit;
+    history.values.truncate(limit);
+    let next_after = history.values.last().filter(|_| more).and_then(|last| cursor::cursor(&list, &place_of(last)));
+    Ok(Json(HistoryList { next_after, ..HistoryList::of(key, client, history) }))
+}
+
+/// Where a value stands among the others.
+type HistoryPlace = (DateTime<Utc>, ConnectionId, RunId);
+
+fn place_of(value: &HistoryValue) -> HistoryPlace {
+    (value.as_of, value.connection.clone(), value.run_id.clone())
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[serde(deny_unknown_fields)]
+struct OfFramework {
+    /// The controls of one framework alone, as `SOC 2`, in any letter case.
+    framework: Option<String>,
+    #[serde(default, deserialize_with = "instant")]
+    as_of: Option<DateTime<Utc>>,
+}
+
+impl Explained for OfFramework {
+    const WANTED: &str =
+        "framework must be one of the control map, as in SOC 2, as_of an instant as in 2026-03-22T12:00:00Z";
+}
+
+/// A framework of the control map, whatever the case of its letters.
+fn framework_named(named: &str) -> Result<&'static str, Problem> {
+    let rows = ControlMap::current().rows();
+    let row = rows.iter().find(|row| row.framework.eq_ignore_ascii_case(named.trim()));
+    row.map(|row| row.framework.as_str()).ok_or_else(|| {
+        let known: BTreeSet<&str> = rows.iter().map(|row| row.framework.as_str()).collect();
+        let known = known.into_iter().collect::<Vec<_>>().join(", ");
+        Problem::bad_request(format!("framework must be one of: {known}"))
+    })
 }
 
 /// The controls that a client's evidence supports.
 async fn controls(
     State(evidence): State<Arc<EvidenceReader>>,
     ClientPath { company, client, window, .. }: ClientPath,
-    Parameters(AsOf { as_of }): Parameters<AsOf>,
+    Parameters(OfFramework { framework, as_of }): Parameters<OfFramework>,
 ) -> Result<Json<ControlList>, Problem> {
+    let framework = framework.map(|named| framework_named(&named)).transpose()?;
     let controls = evidence.controls(&company, &client, span(window).until(as_of)).await?;
-    Ok(Json(ControlList::of(client, controls.unwrap_or_default())))
+    let mut controls = controls.unwrap_or_default();
+    controls.controls.retain(|control| framework.is_none_or(|wanted| control.framework == wanted));
+    Ok(Json(ControlList::of(client, controls)))
 }
 
 /// The company's own evidence, over all organizations.

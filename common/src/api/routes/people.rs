@@ -1,6 +1,7 @@
 //! People, one by one and in pages, and what is kept of them.
 
 use crate::api::answer::{Download, MediaTypes, Uncached};
+use crate::api::cursor::{self, place};
 use crate::api::views::{ConnectionAnswer, IdentityAnswer, PeoplePage, PersonAnswer, PersonHistory};
 use crate::api::{Body, ConnectionPath, Explained, Method, Parameters, PersonPath, Problem, Route, Scope, route};
 use crate::app::people::PeopleService;
@@ -67,11 +68,11 @@ const LARGEST_PAGE: usize = 500;
 struct Listing {
     status: Option<PersonStatus>,
     limit: Option<usize>,
-    after: Option<PersonId>,
+    after: Option<String>,
 }
 
 impl Explained for Listing {
-    const WANTED: &str = "status must be compliant, not_compliant, not_enrolled or unknown, after the id of a person";
+    const WANTED: &str = "status must be compliant, not_compliant, not_enrolled or unknown, limit 1 to 500, after the next_after of the page before";
 }
 
 /// People by their id, a page at a time; those of one status with `status`.
@@ -80,11 +81,10 @@ async fn list(
     ConnectionPath { company, connection, .. }: ConnectionPath,
     Parameters(Listing { status, limit, after }): Parameters<Listing>,
 ) -> Result<Json<PeoplePage>, Problem> {
-    let limit = limit.unwrap_or(100);
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        return Err(Problem::bad_request(format!("limit must be 1 to {LARGEST_PAGE}")));
-    }
-    let (people, next_after) = people.page(&company, &connection, status, after.as_ref(), limit).await?;
+    let limit = cursor::limit(limit, LARGEST_PAGE)?;
+    let after: Option<PersonId> = after.map(|after| place(PEOPLE, &after)).transpose()?;
+    let (people, next) = people.page(&company, &connection, status, after.as_ref(), limit).await?;
+    let next_after = next.and_then(|last| cursor::cursor(PEOPLE, &last));
     Ok(Json(PeoplePage { people: people.into_iter().map(Into::into).collect(), next_after }))
 }
 

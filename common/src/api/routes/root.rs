@@ -23,7 +23,7 @@ async fn healthz() -> Json<Health> {
 
 /// This document: the routes of this release, their types and their problems.
 async fn openapi() -> Document {
-    Document(include_str!("../../../../docs/openapi.json"))
+    Document(include_bytes!("../../../../docs/openapi.json.gz"))
 }
 
 /// What each code of a problem means, and what to do: the `type` of a problem points into it.

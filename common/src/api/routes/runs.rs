@@ -3,7 +3,7 @@
 use crate::api::answer::Accepted;
 use crate::api::cursor::{cursor, limit, place};
 use crate::api::views::{ForecastAnswer, RunAnswer, RunList, SyncAnswer};
-use crate::api::{ConnectionPath, Explained, IdempotencyKey, Method, Parameters, Problem, Route, Scope, route};
+use crate::api::{ConnectionPath, Explained, IdempotencyKey, Method, NoBody, Parameters, Problem, Route, Scope, route};
 use crate::app::collection::collect::RateLimiters;
 use crate::app::runs::plan::Planner;
 use crate::domain::audit::Actor;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 const RUNS: &str = "/v1/companies/{company}/connections/{connection}/runs";
 
 pub(super) const ROUTES: &[Route<Arc<Planner>>] = &[
-    route!(Method::Post, "/v1/companies/{company}/connections/{connection}/sync", Scope::SyncRun, sync_now, fails: [COOLING_DOWN]),
+    route!(Method::Post, "/v1/companies/{company}/connections/{connection}/sync", Scope::SyncRun, sync_now, fails: [COOLING_DOWN, KEY_REUSED]),
     route!(Method::Get, RUNS, Scope::ConnectionsRead, list),
     route!(Method::Get, "/v1/companies/{company}/connections/{connection}/runs/{run}", Scope::ConnectionsRead, get),
     route!(Method::Get, "/v1/companies/{company}/connections/{connection}/forecast", Scope::ConnectionsRead, forecast),
@@ -27,7 +27,16 @@ async fn sync_now(
     State(planner): State<Arc<Planner>>,
     ConnectionPath { company, connection, subject }: ConnectionPath,
     IdempotencyKey(key): IdempotencyKey,
+    body: NoBody,
 ) -> Result<Accepted<Json<SyncAnswer>>, Problem> {
+    if let NoBody::Some = body {
+        // What was asked without a body is another request.
+        let known = match &key {
+            Some(key) => planner.knows_request(&company, &connection, key).await?,
+            None => false,
+        };
+        return Err(if known { Problem::key_reused() } else { Problem::bad_request("Sync Now takes no body") });
+    }
     let actor = Actor::api(subject);
     let asked = planner.sync_now_as(&company, &connection, key, &actor).await?;
     tracing::info!(%company, %connection, run = %asked.run.id, subject = actor.name, joined = asked.joined, "sync asked for");

@@ -43,6 +43,8 @@ pub struct AuditEventView {
     pub after: Option<Value>,
     /// Why.
     pub reason: Option<String>,
+    /// The request that did it, by the id that its answer has as `x-request-id`; null for what was done on the command line.
+    pub request_id: Option<String>,
 }
 
 impl From<AuditEvent> for AuditEventView {
@@ -59,6 +61,7 @@ impl From<AuditEvent> for AuditEventView {
             before: event.before,
             after: event.after,
             reason: event.reason,
+            request_id: event.request_id,
         }
     }
 }

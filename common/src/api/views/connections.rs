@@ -150,18 +150,7 @@ pub struct ConnectionPage {
     /// Each of them.
     pub items: Vec<ConnectionView>,
     /// Where to go on, if there are more.
-    pub next_after: Option<ConnectionId>,
-}
-
-impl ConnectionPage {
-    /// The first of these connections, at most `limit`, as they look at `now`.
-    #[must_use]
-    pub fn of(mut connections: impl Iterator<Item = Connection>, limit: usize, now: DateTime<Utc>) -> Self {
-        let view = |connection| ConnectionView::at(connection, now);
-        let items: Vec<ConnectionView> = connections.by_ref().take(limit).map(view).collect();
-        let more = connections.next().is_some();
-        Self { next_after: items.last().filter(|_| more).map(|last| last.id.clone()), items }
-    }
+    pub next_after: Option<String>,
 }
 
 /// The settings of a connection, by its product.

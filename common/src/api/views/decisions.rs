@@ -8,6 +8,7 @@ use serde::Serialize;
 
 /// Policies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PolicyList {
     /// A row for each version.
     pub items: Vec<PolicySummary>,
@@ -17,6 +18,7 @@ pub struct PolicyList {
 
 /// A version of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PolicyView {
     /// Its name.
     pub policy: PolicyName,
@@ -44,6 +46,7 @@ impl From<&Policy> for PolicyView {
 
 /// A rule in force, with its policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RuleInForceView {
     /// The name and version of its policy.
     pub policy: String,
@@ -54,6 +57,7 @@ pub struct RuleInForceView {
 
 /// The rules in force for a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ClientPolicyView {
     /// The client.
     pub client: ClientId,
@@ -80,6 +84,7 @@ impl ClientPolicyView {
 
 /// Exceptions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExceptionList {
     /// The newest first.
     pub items: Vec<ExceptionView>,

@@ -1,9 +1,13 @@
 //! Evidence: the bundle as it was committed, with its age.
 
-use crate::app::evidence::{AttestedCoverage, Controls, Evidence, EvidenceError, History, HistoryValue, RuleResult};
+use crate::app::evidence::{
+    AttestedCoverage, Controls, Evidence, EvidenceError, History, HistoryValue, RuleResult, SupportedControl,
+};
 use crate::domain::control_status::ControlStatus;
+use crate::domain::controls::{ControlMap, ControlRow as MapRow, Strength};
 use crate::domain::failure::Failure;
 use crate::domain::id::{ClientId, ConnectionId, RunId};
+use crate::domain::policy::Outcome;
 use crate::domain::product::Product;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -107,6 +111,8 @@ pub struct HistoryList {
     pub client_id: Option<ClientId>,
     /// A value for each piece of evidence.
     pub values: Vec<HistoryValueView>,
+    /// Where to go on, if there are more; always null without `limit`.
+    pub next_after: Option<String>,
 }
 
 /// A value, and the evidence that it is from.
@@ -145,7 +151,7 @@ impl HistoryList {
                 unlogged,
             },
         );
-        Self { metric_key: metric, client_id: client, values: values.collect() }
+        Self { metric_key: metric, client_id: client, values: values.collect(), next_after: None }
     }
 }
 
@@ -157,7 +163,11 @@ pub struct ControlList {
     pub client_id: ClientId,
     /// The versions of the control map that the evidence was committed with.
     pub control_map_versions: BTreeSet<String>,
-    /// Each control once.
+    /// A row for each control.
+    pub items: Vec<ControlRow>,
+    /// Always null: they are never so many.
+    pub next_after: Option<String>,
+    /// The same controls with what each kind of evidence and each rule behind them says.
     pub controls: Vec<ControlView>,
     /// Agents online against the devices that somebody attested; absent where nobody did.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,6 +192,70 @@ pub struct ControlView {
     pub rules: Vec<RuleResult>,
 }
 
+/// A control in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ControlRow {
+    /// The framework.
+    pub framework: String,
+    /// Its version.
+    pub version: String,
+    /// The control's id in it.
+    pub control: String,
+    /// What it is about, in a few words; null for one that the control map no longer has.
+    pub title: Option<&'static str>,
+    /// How far the evidence goes: the strongest of what supports it.
+    pub strength: Option<Strength>,
+    /// Why the evidence says something about it.
+    pub rationale: Option<String>,
+    /// What the rules behind it said.
+    pub evidence: Vec<ControlEvidence>,
+    /// The worst outcome of the rules behind it, its age and its exception; null for one that the control map no longer has.
+    pub status: Option<ControlStatus>,
+}
+
+/// What a rule behind a control said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ControlEvidence {
+    /// The metric or value that the rule is about; the kind of evidence where no rule was chosen for it.
+    pub key: String,
+    /// The value as it is shown.
+    pub value: Option<String>,
+    /// What the rule said.
+    pub outcome: Outcome,
+    /// The instant of the evidence; null where there is none.
+    pub as_of: Option<DateTime<Utc>>,
+}
+
+impl From<&SupportedControl> for ControlRow {
+    fn from(control: &SupportedControl) -> Self {
+        let map = ControlMap::current();
+        let is_of = |row: &&MapRow| row.framework == control.framework && row.id == control.id;
+        let behind = |row: &&MapRow| control.rules.iter().any(|rule| rule.evidence == row.evidence);
+        let mut rows: Vec<&MapRow> = map.rows().iter().filter(is_of).collect();
+        // What says something here, before what could.
+        rows.sort_by_key(|row| (!behind(row), row.strength != Strength::Direct));
+        let row = rows.first();
+        let evidence = control.rules.iter().map(|rule| ControlEvidence {
+            key: rule.key.clone().unwrap_or_else(|| rule.evidence.as_str().to_owned()),
+            value: rule.value.clone(),
+            outcome: rule.outcome,
+            as_of: rule.as_of,
+        });
+        Self {
+            framework: control.framework.clone(),
+            version: control.version.clone(),
+            control: control.id.clone(),
+            title: row.and_then(|row| map.title(row)),
+            strength: row.map(|row| row.strength),
+            rationale: row.map(|row| row.rationale.clone()),
+            evidence: evidence.collect(),
+            status: control.status.clone(),
+        }
+    }
+}
+
 /// Evidence that supports a control.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -196,7 +270,7 @@ impl ControlList {
     /// The controls of a client.
     #[must_use]
     pub fn of(client: ClientId, controls: Controls) -> Self {
-        let view = |control: crate::app::evidence::SupportedControl| ControlView {
+        let view = |control: SupportedControl| ControlView {
             framework: control.framework,
             version: control.version,
             id: control.id,
@@ -211,6 +285,8 @@ impl ControlList {
         Self {
             client_id: client,
             control_map_versions: controls.map_versions,
+            items: controls.controls.iter().map(ControlRow::from).collect(),
+            next_after: None,
             controls: controls.controls.into_iter().map(view).collect(),
             endpoint_coverage: controls.endpoint_coverage,
         }

@@ -9,6 +9,7 @@ mod evidence;
 mod findings;
 mod known;
 mod log;
+mod organizations;
 #[cfg(feature = "pack")]
 mod packs;
 mod people;
@@ -20,12 +21,16 @@ pub use audit::{AuditEventView, AuditList};
 pub use clients::ClientList;
 pub use connections::{ConnectionAnswer, ConnectionList, ConnectionPage, ConnectionView, RedirectAnswer, SettingsView};
 pub use decisions::{ClientPolicyView, ExceptionList, PolicyList, PolicyView, RuleInForceView};
-pub use evidence::{ControlList, ControlView, EvidenceList, EvidenceView, HistoryList, HistoryValueView, SupportView};
+pub use evidence::{
+    ControlEvidence, ControlList, ControlRow, ControlView, EvidenceList, EvidenceView, HistoryList, HistoryValueView,
+    SupportView,
+};
 pub use findings::{CompletenessList, CompletenessView, EvidenceRef, FindingsList, FindingsView};
 pub use known::{
     CredentialSchema, Health, JsonSchema, Me, PropertySchema, SetupAnswer, StepView, TroubleView, WindowView,
 };
 pub use log::{LogEntryList, LogEntryView, LogKeyAnswer, LogProofAnswer};
+pub use organizations::{OrganizationList, OrganizationView};
 #[cfg(feature = "pack")]
 pub use packs::{PackList, PackStatus, PackView};
 pub use people::{

@@ -104,8 +104,8 @@ impl From<LoggedEvent> for HistoryEvent {
 pub struct PeoplePage {
     /// Each of them.
     pub people: Vec<PersonView>,
-    /// The last one of this page, if there are more.
-    pub next_after: Option<PersonId>,
+    /// Where to go on, if there are more.
+    pub next_after: Option<String>,
 }
 
 /// All people of a connection, and how many there are of each status.

@@ -6,6 +6,7 @@ mod disconnect;
 mod exchange;
 mod list;
 mod names;
+mod organizations;
 mod redirect;
 mod test;
 
@@ -13,6 +14,7 @@ pub use add::{Check, NewCredential};
 pub use change::{ClientLimits, ExpiryChange, SettingsChange};
 pub(in crate::app) use exchange::Exchanger;
 pub use names::RecordNames;
+pub use organizations::{Organization, Organizations};
 pub use redirect::{
     AccountChoice, BrowserCookie, REDIRECT_TIME, RedirectError, RedirectStarted, RedirectWish, Redirected, Return,
 };

@@ -23,6 +23,7 @@ pub enum ExceptionSpec {
 
 /// An exception and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExceptionView {
     /// As it was proposed.
     #[serde(flatten)]

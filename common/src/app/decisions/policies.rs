@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 /// A policy in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PolicySummary {
     /// Its name.
     pub policy: PolicyName,
@@ -46,16 +47,20 @@ impl PolicyHistory {
         company: &CompanyId,
         client: Option<&ClientId>,
     ) -> Result<Self, StoreError> {
-        let choices = store.policy_choices(company, client).await?.into_iter();
-        let choices = choices.filter_map(|decision| match decision {
-            Decision::Policy(choice) => Some(choice),
-            Decision::Exception(_) | Decision::Review(_) | Decision::Attestation(_) => None,
-        });
-        let choices: Vec<PolicyChoice> = choices.collect();
+        let choices = store.policy_choices(company, client).await?;
         // Most clients never chose, and then no policy needs to be read.
         let known = if choices.is_empty() { Vec::new() } else { all_policies(store, company).await? };
         let known = known.into_iter().map(|policy| (PolicyRef::from(policy.as_ref()), policy)).collect();
-        Ok(Self { choices, known })
+        Ok(Self::of(&choices, known))
+    }
+
+    /// The choices among decisions, oldest first, under the policies that are known.
+    pub(crate) fn of(decisions: &[Decision], known: BTreeMap<PolicyRef, Arc<Policy>>) -> Self {
+        let choices = decisions.iter().filter_map(|decision| match decision {
+            Decision::Policy(choice) => Some(choice.clone()),
+            Decision::Exception(_) | Decision::Review(_) | Decision::Attestation(_) => None,
+        });
+        Self { choices: choices.collect(), known }
     }
 
     /// The policies in force for each client at an instant.

@@ -1,7 +1,7 @@
 //! The controls that a client's evidence supports.
 
 use super::latest::bundle;
-use super::status::RuleResult;
+use super::status::{RuleResult, Statuses};
 use super::{AttestedCoverage, EvidenceError, EvidenceReader, Span};
 use crate::domain::control_status::ControlStatus;
 use crate::domain::controls::ControlRef;
@@ -9,7 +9,7 @@ use crate::domain::evidence::EdrBundle;
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::product::Product;
 use crate::domain::sat::bundle::SatBundle;
-use crate::store::{EvidenceOwner, StoredEvidence};
+use crate::store::StoredEvidence;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The controls that the latest evidence of a client supports; none without evidence.
@@ -64,26 +64,24 @@ impl EvidenceReader {
         client: &ClientId,
         span: Span,
     ) -> Result<Option<Controls>, EvidenceError> {
-        let owner = EvidenceOwner::Client(client.clone());
-        let span = span.until(Some(self.believed_until()));
-        let latest = self.store.latest_between(company, &owner, None, span.from, span.to).await?;
-        if latest.is_empty() {
+        let around = self.around_client(company, client, None, span).await?;
+        if around.evidence.is_empty() {
             return Ok(None);
         }
         let (mut supports, mut map_versions) = (Supports::new(), BTreeSet::new());
-        for evidence in &latest {
+        for evidence in &around.evidence {
             match evidence.product {
                 Product::Edr => of_endpoints(evidence, &mut supports, &mut map_versions)?,
                 Product::Sat => of_training(evidence, &mut supports, &mut map_versions)?,
             }
         }
-        let statuses = self.statuses(company, client, span).await?;
+        let statuses = Statuses::of_client(client, &around, self.store.calendar())?;
         let controls = supports.into_iter().map(|((framework, version, id), evidence)| {
             let status = statuses.of_control(&framework, &id);
             let (status, rules) = status.map_or((None, Vec::new()), |(status, rules)| (Some(status), rules));
             SupportedControl { framework, version, id, evidence, status, rules }
         });
-        let endpoint_coverage = self.endpoint_coverage(company, client, span).await?;
+        let endpoint_coverage = AttestedCoverage::of(&around)?;
         Ok(Some(Controls { map_versions, controls: controls.collect(), endpoint_coverage }))
     }
 }

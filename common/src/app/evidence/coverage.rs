@@ -1,10 +1,10 @@
 //! Agents online against the devices that somebody attested, computed at reading.
 
+use super::EvidenceError;
 use super::latest::bundle;
-use super::{EvidenceError, EvidenceReader, Span};
+use super::now::AroundClient;
 use crate::domain::decisions::{AttestationKey, Decision, EndpointCoverage, newest_attestation};
 use crate::domain::evidence::EdrBundle;
-use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::product::Product;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
@@ -49,36 +49,30 @@ impl AttestedCoverage {
     }
 }
 
-impl EvidenceReader {
-    /// The coverage of a client by its newest endpoint evidence in a span and the attestation that counts at its end; `None` without one of the two.
+impl AttestedCoverage {
+    /// The coverage of a client by its newest endpoint evidence and the attestation that counts then; `None` without one of the two.
     ///
     /// # Errors
     /// [`EvidenceError`]
-    pub async fn endpoint_coverage(
-        &self,
-        company: &CompanyId,
-        client: &ClientId,
-        span: Span,
-    ) -> Result<Option<AttestedCoverage>, EvidenceError> {
-        let at = span.to.min(self.clock.now());
+    pub(super) fn of(around: &AroundClient) -> Result<Option<Self>, EvidenceError> {
         let mut attestations = Vec::new();
-        for decision in self.store.decisions(company, Some(client)).await? {
+        for decision in &around.decisions {
             if let Decision::Attestation(attestation) = decision {
-                attestations.push(attestation);
+                attestations.push(attestation.clone());
             }
         }
-        let Some(attested) = newest_attestation(&attestations, AttestationKey::ExpectedDevices, at) else {
+        let Some(attested) = newest_attestation(&attestations, AttestationKey::ExpectedDevices, around.at) else {
             return Ok(None);
         };
         let (mut online, mut oldest) = (0_u64, None);
-        for stored in self.newest_of(company, client, Product::Edr, span).await? {
-            let bundle: EdrBundle = bundle(&stored)?;
+        for stored in around.evidence.iter().filter(|stored| stored.product == Product::Edr) {
+            let bundle: EdrBundle = bundle(stored)?;
             let value = bundle.metric("agents_online").and_then(|metric| metric.metric_value.as_ref());
             online += value.and_then(|value| value.parse::<u64>().ok()).unwrap_or(0);
             oldest = Some(oldest.map_or(stored.as_of, |oldest: DateTime<Utc>| oldest.min(stored.as_of)));
         }
         let coverage = EndpointCoverage::of(online, attested.value);
-        Ok(oldest.zip(coverage).map(|(as_of, coverage)| AttestedCoverage {
+        Ok(oldest.zip(coverage).map(|(as_of, coverage)| Self {
             endpoint_coverage_pct: coverage.pct,
             agents_online: online,
             expected_devices: attested.value,

@@ -1,8 +1,7 @@
 //! How a number came about, what a rule said of it, and what would change that.
 
-use super::facts_used::{QuestionError, UsedFacts, evaluated};
+use super::facts_used::{KnownPolicies, QuestionError, UsedFacts, evaluated, newest_first};
 use super::{EvidenceReader, Span};
-use crate::app::decisions::policies_at;
 use crate::domain::completeness::ListCompleteness;
 use crate::domain::controls::Evidence as EvidenceKind;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RuleId, RunId};
@@ -13,6 +12,7 @@ use serde::Serialize;
 
 /// An explanation, and the evidence that it is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExplainedEvidence {
     /// The client.
     pub client_id: ClientId,
@@ -37,6 +37,7 @@ pub struct ExplainedEvidence {
 
 /// Limits of agent age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AgentLimitsUsed {
     /// An agent is online up to so many hours after its last call.
     pub online_within_hours: u32,
@@ -81,12 +82,11 @@ impl EvidenceReader {
     ) -> Result<ExplainedEvidence, QuestionError> {
         // A value of a signal is also known by its signal.
         let key = key.split_once('.').map_or(key, |(_, value)| value);
-        let known = self.known_policies(company).await?;
-        let at = span.to.min(self.clock.now());
-        let now = policies_at(&self.store, company, at).await?.of(Some(client));
+        let around = self.around_client(company, client, None, span).await?;
+        let (known, now) = (KnownPolicies::of(&around), &around.in_force);
         let (mut pieces, mut rules) = (Vec::new(), None);
         for product in [Product::Edr, Product::Sat] {
-            for stored in self.newest_of(company, client, product, span).await? {
+            for stored in newest_first(&around, product) {
                 let (_, then) = evaluated(&stored, &known)?;
                 if let Some((policy, rule)) =
                     find(&then, key).filter(|(_, rule)| rule.evidence.product() == Some(product))
@@ -96,13 +96,13 @@ impl EvidenceReader {
                 pieces.push(stored);
             }
         }
-        let rules = rules.or_else(|| find(&now, key).map(|(policy, rule)| (policy.clone(), rule.clone(), false)));
+        let rules = rules.or_else(|| find(now, key).map(|(policy, rule)| (policy.clone(), rule.clone(), false)));
         let metric = match &rules {
             Some((_, rule, _)) => MetricDefinition::find(&rule.metric),
             None => MetricDefinition::find(key),
         };
         let Some(metric) = metric else {
-            return Err(QuestionError::UnknownKey { named: key.to_owned(), known: names(&now) });
+            return Err(QuestionError::UnknownKey { named: key.to_owned(), known: names(now) });
         };
         let product = metric.product();
         let Some(stored) = pieces.iter().find(|stored| Some(stored.product) == product) else {

@@ -1,8 +1,9 @@
 //! What committed facts say under whatever limits: nothing is asked of Huntress, and nothing is stored.
 
 use super::latest::bundle;
+use super::now::AroundClient;
 use super::status::verdicts_of;
-use super::{EvidenceError, EvidenceReader, Span};
+use super::{EvidenceError, EvidenceReader};
 use crate::app::decisions::all_policies;
 use crate::domain::completeness::ListCompleteness;
 use crate::domain::edr::facts::EdrFacts;
@@ -19,7 +20,7 @@ use crate::domain::quality::{QualityCode, QualityEntry};
 use crate::domain::sat::facts::SatFacts;
 use crate::domain::sat::measures::{SatRules, measures as sat_measures};
 use crate::domain::window::InvalidWindow;
-use crate::store::{EvidenceOwner, StoreError, StoredEvidence};
+use crate::store::{StoreError, StoredEvidence};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -182,6 +183,11 @@ impl UsedFacts {
 pub(super) struct KnownPolicies(BTreeMap<PolicyRef, Arc<Policy>>);
 
 impl KnownPolicies {
+    /// The policies that counted for a client at some time.
+    pub(super) fn of(around: &AroundClient) -> Self {
+        Self(around.known.clone())
+    }
+
     /// The policies behind verdicts, as they were in force for the evidence. One that is not known any more is left out.
     pub(super) fn behind(&self, verdicts: &[Verdict]) -> InForce {
         let used = verdicts.iter().map(|verdict| PolicyRef {
@@ -199,21 +205,14 @@ impl EvidenceReader {
         let all = all_policies(&self.store, company).await?;
         Ok(KnownPolicies(all.into_iter().map(|policy| (PolicyRef::from(policy.as_ref()), policy)).collect()))
     }
+}
 
-    /// The newest evidence of a client from a product in a span, that of the connection that gave the newest first.
-    pub(super) async fn newest_of(
-        &self,
-        company: &CompanyId,
-        client: &ClientId,
-        product: Product,
-        span: Span,
-    ) -> Result<Vec<StoredEvidence>, EvidenceError> {
-        let span = span.until(Some(self.believed_until()));
-        let owner = EvidenceOwner::Client(client.clone());
-        let mut latest = self.store.latest_between(company, &owner, Some(product), span.from, span.to).await?;
-        latest.sort_by_key(|stored| std::cmp::Reverse(stored.as_of));
-        Ok(latest)
-    }
+/// The newest evidence of a client from a product, that of the connection that gave the newest first.
+pub(super) fn newest_first(around: &AroundClient, product: Product) -> Vec<StoredEvidence> {
+    let of = around.evidence.iter().filter(|stored| stored.product == product);
+    let mut latest: Vec<StoredEvidence> = of.cloned().collect();
+    latest.sort_by_key(|stored| std::cmp::Reverse(stored.as_of));
+    latest
 }
 
 /// The verdicts of a piece of evidence, and the policies behind them.

@@ -1,8 +1,7 @@
 //! What becomes of a client's training coverage if nobody trains again.
 
-use super::facts_used::{QuestionError, UsedFacts};
+use super::facts_used::{QuestionError, UsedFacts, newest_first};
 use super::{EvidenceReader, Span};
-use crate::app::decisions::policies_at;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::product::Product;
 use crate::domain::sat::forecast::{TrainingForecast, forecast};
@@ -10,6 +9,8 @@ use serde::Serialize;
 
 /// A forecast, and the evidence that it is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = TrainingForecastAnswer))]
 pub struct ForecastAnswer {
     /// The client.
     pub client_id: ClientId,
@@ -33,7 +34,8 @@ impl EvidenceReader {
         client: &ClientId,
         span: Span,
     ) -> Result<ForecastAnswer, QuestionError> {
-        let newest = self.newest_of(company, client, Product::Sat, span).await?;
+        let around = self.around_client(company, client, Some(Product::Sat), span).await?;
+        let newest = newest_first(&around, Product::Sat);
         let Some(stored) = newest.first() else {
             let until = if span.to < self.clock.now() { format!(" until {}", span.to) } else { String::new() };
             return Err(QuestionError::NoEvidence { kind: "training evidence", client: client.clone(), until });
@@ -41,13 +43,11 @@ impl EvidenceReader {
         let no_facts = || QuestionError::NoFacts(stored.run_id.clone());
         let used = UsedFacts::of(stored)?.ok_or_else(no_facts)?;
         let facts = used.training().ok_or_else(no_facts)?;
-        let at = span.to.min(self.clock.now());
-        let in_force = policies_at(&self.store, company, at).await?.of(Some(client));
         Ok(ForecastAnswer {
             client_id: client.clone(),
             connection: stored.connection.clone(),
             run_id: stored.run_id.clone(),
-            forecast: forecast(facts, &in_force, stored.as_of),
+            forecast: forecast(facts, &around.in_force, stored.as_of),
         })
     }
 }

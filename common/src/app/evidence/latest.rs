@@ -1,6 +1,6 @@
 //! The latest evidence of a client, of the company, or of one connection.
 
-use super::{EvidenceError, EvidenceReader, Span};
+use super::{AttestedCoverage, EvidenceError, EvidenceReader, Span};
 use crate::domain::connection::{Age, Connection};
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::product::Product;
@@ -57,8 +57,31 @@ impl EvidenceReader {
         product: Option<Product>,
         span: Span,
     ) -> Result<Vec<Evidence>, StoreError> {
-        let connections = self.store.connections(company).await?;
-        self.latest_among(company, owner, product, span, &connections).await
+        match owner {
+            EvidenceOwner::Client(client) => {
+                let around = self.around_client(company, client, product, span).await?;
+                Ok(self.with_connections(around.evidence, &around.ahead, &around.connections, span))
+            }
+            EvidenceOwner::Company => {
+                let connections = self.store.connections(company).await?;
+                self.latest_among(company, owner, product, span, &connections).await
+            }
+        }
+    }
+
+    /// The latest endpoint evidence of a client in a span, and its coverage of the devices that somebody attested.
+    ///
+    /// # Errors
+    /// [`EvidenceError`]
+    pub async fn latest_with_coverage(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        span: Span,
+    ) -> Result<(Vec<Evidence>, Option<AttestedCoverage>), EvidenceError> {
+        let around = self.around_client(company, client, Some(Product::Edr), span).await?;
+        let coverage = AttestedCoverage::of(&around)?;
+        Ok((self.with_connections(around.evidence, &around.ahead, &around.connections, span), coverage))
     }
 
     /// The evidence of an owner that a run has made.
@@ -85,22 +108,31 @@ impl EvidenceReader {
         span: Span,
         connections: &[Connection],
     ) -> Result<Vec<Evidence>, StoreError> {
-        let read_at = span.to.min(self.clock.now());
-        let of = |id: &ConnectionId| connections.iter().find(|connection| connection.id == *id).cloned();
         let believed = span.until(Some(self.believed_until()));
         let latest = self.store.latest_between(company, owner, product, believed.from, believed.to).await?;
         let ahead = self.passed_over(company, owner, product, span).await?;
+        Ok(self.with_connections(latest, &ahead, connections, span))
+    }
+
+    /// Evidence with the connections that it is from, and with what is newer and passed over.
+    fn with_connections(
+        &self,
+        latest: Vec<StoredEvidence>,
+        ahead: &[StoredEvidence],
+        connections: &[Connection],
+        span: Span,
+    ) -> Vec<Evidence> {
+        let read_at = span.to.min(self.clock.now());
+        let of = |id: &ConnectionId| connections.iter().find(|connection| connection.id == *id).cloned();
         let ahead = |of: &StoredEvidence| {
             let same = |later: &&StoredEvidence| later.connection == of.connection && later.product == of.product;
             ahead.iter().find(same).map(|later| later.as_of)
         };
-        Ok(latest
-            .into_iter()
-            .map(|stored| {
-                let (connection, dated_ahead) = (of(&stored.connection), ahead(&stored));
-                Evidence { connection, stored, read_at, dated_ahead }
-            })
-            .collect())
+        let with_connection = |stored: StoredEvidence| {
+            let (connection, dated_ahead) = (of(&stored.connection), ahead(&stored));
+            Evidence { connection, stored, read_at, dated_ahead }
+        };
+        latest.into_iter().map(with_connection).collect()
     }
 
     /// Up to when a date can be right: what is dated later was dated by a clock that was ahead.
@@ -109,7 +141,7 @@ impl EvidenceReader {
     }
 
     /// The newest of the evidence that nobody goes by, because it is dated ahead.
-    async fn passed_over(
+    pub(super) async fn passed_over(
         &self,
         company: &CompanyId,
         owner: &EvidenceOwner,

@@ -9,6 +9,7 @@ mod forecast;
 mod history;
 mod latest;
 mod log;
+mod now;
 mod overview;
 mod portfolio;
 mod status;

@@ -1,11 +1,13 @@
 //! The clients of a company at a glance, worst first.
 
+use super::now::{in_force_at, known_policies};
 use super::{EvidenceError, EvidenceReader, Span, Statuses};
 use crate::app::decisions::{policies_at, sorted};
 use crate::domain::calendar::Calendar;
 use crate::domain::connection::Connection;
 use crate::domain::control_status::{ControlStatus, EvidenceAge, age_of};
 use crate::domain::decisions::{Exception, Review};
+use crate::domain::expiry::Expiry;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::policy::{ClientPolicies, Outcome};
 use crate::domain::portfolio::{ClientSummary, Origin, TREND_DAYS, Trend, counting};
@@ -39,6 +41,8 @@ pub struct ClientRow {
     pub open_critical: Option<u64>,
     /// The share of the workforce that is trained, in percent with one decimal; null where no evidence says so.
     pub coverage_pct: Option<String>,
+    /// The end of the credential that ends first among the connections that measure the client; null where no end is known.
+    pub expiry: Option<Expiry>,
     /// Exceptions in force that end within 30 days.
     pub exceptions_due: usize,
     /// The worst outcome of each of the last 30 days, oldest first; null for a day without evidence.
@@ -87,13 +91,16 @@ impl ClientRow {
 /// The newest evidence of a client from one connection.
 type Piece = (ConnectionId, ClientSummary);
 
+/// Exceptions and what became of them.
+type Exceptions = BTreeMap<ClientId, (Vec<Exception>, Vec<Review>)>;
+
 /// What the rows of a company are made of.
 struct Surroundings {
     connections: Vec<Connection>,
     /// Which connections measure a client.
     measuring: BTreeMap<ClientId, Vec<(ConnectionId, Product)>>,
     policies: ClientPolicies,
-    exceptions: BTreeMap<ClientId, (Vec<Exception>, Vec<Review>)>,
+    exceptions: Exceptions,
     calendar: Calendar,
     at: DateTime<Utc>,
 }
@@ -111,47 +118,70 @@ impl EvidenceReader {
         clients: Option<&BTreeSet<ClientId>>,
         span: Span,
     ) -> Result<Vec<ClientRow>, EvidenceError> {
-        let around = self.surroundings(company, span).await?;
+        let around = self.surroundings(company, span, None).await?;
         let pieces = self.pieces(company, &around, clients, span).await?;
         let mut rows: Vec<ClientRow> = pieces.into_iter().filter_map(|(client, of)| around.row(client, of)).collect();
         rows.sort_by_key(ClientRow::urgency);
         Ok(rows)
     }
 
-    /// One client at a glance.
+    /// One client at a glance: three reads of the table, now.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where no connection measures the client and none has.
     pub async fn client(&self, company: &CompanyId, client: &ClientId, span: Span) -> Result<ClientRow, EvidenceError> {
         let only = [client.clone()].into();
-        let rows = self.portfolio(company, Some(&only), span).await?;
-        if let Some(row) = rows.into_iter().next() {
-            return Ok(row);
-        }
-        // Not shown among the others any more, but what was proved stays.
-        let around = self.surroundings(company, span).await?;
-        let of = self.read_evidence(company, client, span, around.at).await?;
-        let row = if of.is_empty() { None } else { around.row_of(client.clone(), of) };
+        let around = self.surroundings(company, span, Some(client)).await?;
+        let pieces = self.pieces(company, &around, Some(&only), span).await?.remove(client);
+        let measured = around.measuring.contains_key(client);
+        let of = match pieces {
+            Some(pieces) if measured || !pieces.is_empty() => pieces,
+            // Of a connection that was removed before there were summaries.
+            _ => self.read_evidence(company, client, span, around.at).await?,
+        };
+        let row = if measured || !of.is_empty() { around.row_of(client.clone(), of) } else { None };
         row.ok_or_else(|| StoreError::NotFound { record: "client" }.into())
     }
 
-    async fn surroundings(&self, company: &CompanyId, span: Span) -> Result<Surroundings, StoreError> {
+    /// What the rows of a company are made of, or of one client alone.
+    async fn surroundings(
+        &self,
+        company: &CompanyId,
+        span: Span,
+        only: Option<&ClientId>,
+    ) -> Result<Surroundings, StoreError> {
         let at = span.to.min(self.clock.now());
-        let connections = self.store.connections(company).await?;
+        let (connections, (policies, exceptions)) =
+            tokio::try_join!(self.store.connections(company), self.decided(company, at, only))?;
         let mut measuring: BTreeMap<ClientId, Vec<_>> = BTreeMap::new();
         for connection in &connections {
             for client in connection.mapping.clients() {
                 measuring.entry(client.clone()).or_default().push((connection.id.clone(), connection.product));
             }
         }
+        let calendar = self.store.calendar().clone();
+        Ok(Surroundings { connections, measuring, policies, exceptions, calendar, at })
+    }
+
+    /// The policies and the exceptions of each client, or of one alone.
+    async fn decided(
+        &self,
+        company: &CompanyId,
+        at: DateTime<Utc>,
+        only: Option<&ClientId>,
+    ) -> Result<(ClientPolicies, Exceptions), StoreError> {
+        if let Some(client) = only {
+            let decided = self.store.decided(company, client).await?;
+            let in_force = in_force_at(client, &decided, &known_policies(&decided), at)?;
+            let policies = ClientPolicies::new([(client.clone(), in_force)].into());
+            return Ok((policies, [(client.clone(), sorted(decided.decisions))].into()));
+        }
         let policies = policies_at(&self.store, company, at).await?;
         let mut decisions: BTreeMap<ClientId, Vec<_>> = BTreeMap::new();
         for decision in self.store.decisions(company, None).await? {
             decisions.entry(decision.client().clone()).or_default().push(decision);
         }
-        let exceptions = decisions.into_iter().map(|(client, decisions)| (client, sorted(decisions))).collect();
-        let calendar = self.store.calendar().clone();
-        Ok(Surroundings { connections, measuring, policies, exceptions, calendar, at })
+        Ok((policies, decisions.into_iter().map(|(client, decisions)| (client, sorted(decisions))).collect()))
     }
 
     /// The newest evidence of each client.
@@ -279,6 +309,8 @@ impl Surroundings {
         };
         let exceptions_due = exceptions.iter().filter(due).count();
         let trend = trend.line(self.calendar.day_of(self.at));
-        Some(ClientRow { client, products, open_critical, coverage_pct, exceptions_due, trend })
+        let of_client = self.connections.iter().filter(|connection| present.contains(&connection.id));
+        let expiry = of_client.filter_map(|it| it.credential_term.expiry(self.at)).min_by_key(|expiry| expiry.at);
+        Some(ClientRow { client, products, open_critical, coverage_pct, expiry, exceptions_due, trend })
     }
 }

@@ -1,7 +1,7 @@
 //! What the rules in force say of a client's evidence, and the status of the controls behind it.
 
+use super::now::AroundClient;
 use super::{EvidenceError, EvidenceReader, Span};
-use crate::app::decisions::{policies_at, sorted};
 use crate::domain::calendar::Calendar;
 use crate::domain::connection::Connection;
 use crate::domain::control_status::{ControlStatus, RuleState, age_of, control_status};
@@ -12,7 +12,7 @@ use crate::domain::id::{ClientId, CompanyId, RuleId};
 use crate::domain::policy::{InForce, Outcome, Verdict};
 use crate::domain::portfolio::{ClientSummary, RuleOutcome, counting, verdicts};
 use crate::domain::product::Product;
-use crate::store::{EvidenceOwner, StoredEvidence};
+use crate::store::StoredEvidence;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -79,16 +79,8 @@ impl EvidenceReader {
         client: &ClientId,
         span: Span,
     ) -> Result<Statuses, EvidenceError> {
-        let at = span.to.min(self.clock.now());
-        let owner = EvidenceOwner::Client(client.clone());
-        // What a wrong clock has dated ahead hides nothing that is older.
-        let until = span.to.min(self.believed_until());
-        let latest = self.store.latest_between(company, &owner, None, span.from, until).await?;
-        let connections = self.store.connections(company).await?;
-        let in_force = policies_at(&self.store, company, at).await?.of(Some(client));
-        let (exceptions, reviews) = sorted(self.store.decisions(company, Some(client)).await?);
-        let around = Around { connections: &connections, in_force: &in_force, calendar: self.store.calendar(), at };
-        Statuses::of_latest(client, latest, &around, (exceptions, reviews))
+        let around = self.around_client(company, client, None, span).await?;
+        Statuses::of_client(client, &around, self.store.calendar())
     }
 }
 
@@ -105,6 +97,12 @@ pub(super) struct Around<'a> {
 }
 
 impl Statuses {
+    /// Of a client at the end of a span.
+    pub(super) fn of_client(client: &ClientId, of: &AroundClient, calendar: &Calendar) -> Result<Self, EvidenceError> {
+        let around = Around { connections: &of.connections, in_force: &of.in_force, calendar, at: of.at };
+        Self::of_latest(client, of.evidence.clone(), &around, of.exceptions())
+    }
+
     /// Of the newest evidence of each connection.
     pub(super) fn of_latest(
         client: &ClientId,

@@ -38,6 +38,7 @@ pub struct WhatIf {
 
 /// What a rule says or said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WhatIfSide {
     /// The outcome; `not_evaluated` where no rule was in force.
     pub outcome: Outcome,
@@ -49,6 +50,7 @@ pub struct WhatIfSide {
 
 /// A day on which other limits say something else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WhatIfRow {
     /// The day.
     pub day: NaiveDate,
@@ -74,6 +76,7 @@ pub struct WhatIfRow {
 
 /// The differences that other limits would have made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WhatIfAnswer {
     /// The client.
     pub client_id: ClientId,

@@ -77,7 +77,7 @@ fn cut(event: AuditEvent, client: &ClientId, window: &WindowFacts, others: &BTre
         before: value(event.before).unwrap_or_default(),
         after: value(event.after).unwrap_or_default(),
         reason: event.reason.filter(told),
-        request_id: None,
+        request_id: event.request_id,
     })
 }
 

@@ -230,6 +230,20 @@ impl Planner {
         Ok(asked)
     }
 
+    /// Whether a request for a run of this connection came with this key before.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn knows_request(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        key: &str,
+    ) -> Result<bool, StoreError> {
+        let key = format!("request:{key}");
+        Ok(self.store.run_of_request(company, connection, &key, self.clock.now()).await?.is_some())
+    }
+
     /// Refuses a sync right after a run that has ended. One that is there is joined, and a request that is sent again has its run.
     async fn check_cool_down(
         &self,

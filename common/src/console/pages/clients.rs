@@ -162,6 +162,7 @@ mod tests {
                 .into(),
             open_critical: Some(u64::try_from(number % 3).unwrap()),
             coverage_pct: Some("87.9".to_owned()),
+            expiry: None,
             exceptions_due: number % 2,
             trend: (0..30).map(|day| (day % 11 != 3).then(|| outcome(number + day / 10))).collect(),
         };

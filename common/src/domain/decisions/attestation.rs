@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// What can be attested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AttestationKey {
     /// How many devices the client has that should run an agent, e.g. `RMM export of 2026-11-01: 52`.
@@ -79,6 +80,7 @@ pub enum InvalidAttestation {
 
 /// A number that somebody stated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attestation {
     /// Its id.
     pub id: DecisionId,

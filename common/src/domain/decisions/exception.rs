@@ -19,6 +19,7 @@ pub const SHORTEST_REASON: usize = 20;
 
 /// What an exception is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExceptionSubject {
     /// A rule, e.g. `edr-online`.
@@ -87,6 +88,7 @@ pub enum InvalidException {
 
 /// An exception as it was proposed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Exception {
     /// Its id.
     pub id: DecisionId,
@@ -116,6 +118,7 @@ pub struct Exception {
 
 /// What became of an exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewKind {
     /// Somebody else approved it: from now on it counts.
@@ -138,6 +141,7 @@ impl fmt::Display for ReviewKind {
 
 /// A decision about an exception.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Review {
     /// Its own id.
     pub id: DecisionId,
@@ -162,6 +166,7 @@ pub struct Review {
 
 /// Where an exception stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExceptionState {
     /// Nobody has decided yet: it does not count.

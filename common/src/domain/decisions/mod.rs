@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 /// assert!(Nonce::parse("0707").is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Nonce(String);
 

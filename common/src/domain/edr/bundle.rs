@@ -4,7 +4,7 @@ use super::facts::{EdrFacts, Organizations};
 use super::findings::{FindingKind, Findings, worst};
 use super::measures::measures;
 use super::metrics::{EdrRules, extended_metrics, metrics};
-use super::tally::{Counts, Derivation, EdrTally};
+use super::tally::{Counts, Derivation, EdrTally, Organization};
 use super::{EdrSettings, NEVER_CALLED_BACK_DAYS};
 use crate::domain::controls::{ControlMap, ControlOptions, Evidence};
 use crate::domain::evidence::{
@@ -94,14 +94,18 @@ pub fn split(
     match mapping {
         Mapping::OneClient { client } => {
             let none = BTreeSet::new();
-            let whole = |client| {
+            let whole = |client: Option<&ClientId>| {
                 bundle(
                     tally,
                     collection,
                     tenant(client),
                     policies,
                     Scope::AllBut(&none),
-                    OrganizationCoverage::default(),
+                    if client.is_none() {
+                        OrganizationCoverage { others: named(tally.organizations().values()), ..Default::default() }
+                    } else {
+                        OrganizationCoverage::default()
+                    },
                 )
             };
             vec![whole(None), whole(Some(client))]
@@ -115,13 +119,13 @@ pub fn split(
             let coverage = OrganizationCoverage {
                 in_scope: 0,
                 unmapped_total: unmapped().count() as u64,
-                unmapped: unmapped()
-                    .take(UNMAPPED_LISTED)
-                    .map(|(_, organization)| OrganizationRef {
-                        id: organization.id.clone(),
-                        name: organization.name.clone(),
-                    })
-                    .collect(),
+                unmapped: named(unmapped().map(|(_, organization)| organization)),
+                others: named(
+                    listed
+                        .iter()
+                        .filter(|(key, _)| mapped.contains(key) || ignored_keys.contains(key))
+                        .map(|(_, organization)| organization),
+                ),
                 ignored: ignored.iter().cloned().collect(),
                 missing: clients.keys().chain(ignored).filter(missing).cloned().collect(),
             };
@@ -134,6 +138,12 @@ pub fn split(
             std::iter::once(own).chain(of_clients).collect()
         }
     }
+}
+
+/// The first so many of these organizations by id and name.
+fn named<'a>(organizations: impl Iterator<Item = &'a Organization>) -> Vec<OrganizationRef> {
+    let named = |it: &Organization| OrganizationRef { id: it.id.clone(), name: it.name.clone() };
+    organizations.take(UNMAPPED_LISTED).map(named).collect()
 }
 
 fn bundle(

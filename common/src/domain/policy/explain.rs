@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 /// A number of a formula.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FormulaNumber {
     /// What was counted, e.g. `agents online`.
     pub what: String,
@@ -21,6 +22,7 @@ pub struct FormulaNumber {
 
 /// A number that a rule needs before it applies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NeedExplanation {
     /// The metric.
     pub metric: String,
@@ -32,6 +34,7 @@ pub struct NeedExplanation {
 
 /// What would make the outcome another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OutcomeChange {
     /// The outcome that there would be.
     pub outcome: Outcome,
@@ -41,6 +44,7 @@ pub struct OutcomeChange {
 
 /// A rule, and what it said of the number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RuleExplanation {
     /// The rule.
     pub rule: RuleId,
@@ -67,6 +71,7 @@ pub struct RuleExplanation {
 
 /// How a number came about, and what a rule said of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Explanation {
     /// What it is evidence of.
     pub evidence: Evidence,

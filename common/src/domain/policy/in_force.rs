@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 /// A version of a policy, with the hash of its content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PolicyRef {
     /// Its name.
     pub policy: PolicyName,

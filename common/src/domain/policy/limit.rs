@@ -91,6 +91,7 @@ impl From<DecimalText> for String {
 
 /// What a value must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
     /// This or more.
@@ -158,6 +159,7 @@ impl fmt::Display for Limit {
 
 /// The two limits of a rule: what passes, and what only warns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Limits {
     /// Values that keep it pass.
     pub pass: Limit,

@@ -38,6 +38,7 @@ use std::fmt;
 /// assert_eq!(policy.sha256().len(), 64);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Policy {
     policy: PolicyName,
     version: PolicyVersion,
@@ -48,6 +49,7 @@ pub struct Policy {
 
 /// A limit on one metric.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Rule {
     /// Its name, once in a policy.
     pub id: RuleId,
@@ -68,6 +70,7 @@ pub struct Rule {
 
 /// How long evidence counts as fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Freshness {
     /// Older than this it is stale.

@@ -14,6 +14,7 @@ pub const TOLD_DAYS: [u32; 3] = [30, 60, 90];
 
 /// The coverage on one day, if nobody trains until then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CoverageAhead {
     /// Days after the evidence.
     pub days: u32,
@@ -29,6 +30,7 @@ pub struct CoverageAhead {
 
 /// How the coverage lapses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TrainingForecast {
     /// The instant of the evidence.
     pub as_of: DateTime<Utc>,

@@ -199,6 +199,7 @@ impl WindowBounds {
 
 /// The window of a client: a row for each day and connection, by day and then by connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditWindow {
     /// The zone that its days are of.
     pub zone: String,

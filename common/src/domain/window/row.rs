@@ -10,6 +10,7 @@ use std::fmt;
 
 /// Why a day has no evidence, in the order in which the reasons are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NoEvidence {
     /// It was connected after that day's tick, and no run was asked for.
@@ -87,6 +88,7 @@ impl fmt::Display for NoEvidence {
 
 /// How a run of that day failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WindowFailure {
     /// The closed code.
     pub code: FailureCode,
@@ -121,6 +123,7 @@ pub enum RowEvidence {
 
 /// A row of the window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WindowRow {
     /// The day, in the zone of the schedule.
     pub day: NaiveDate,

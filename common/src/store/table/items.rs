@@ -73,6 +73,19 @@ pub(in crate::store) fn put_new(table: &str, item: Item) -> Result<TransactWrite
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
+/// A put in the place of a record whose attribute has this value.
+pub(in crate::store) fn put_if(
+    table: &str,
+    item: Item,
+    name: &str,
+    value: AttributeValue,
+) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder().table_name(table).set_item(Some(item)).condition_expression("#name = :value");
+    let put = put.expression_attribute_names("#name", name).expression_attribute_values(":value", value);
+    let put = put.build().map_err(StoreError::unavailable)?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
 /// A change of some attributes of a record that is there, in a version that is known.
 ///
 /// Every name and value goes through a placeholder, so that no attribute can collide with a reserved word.

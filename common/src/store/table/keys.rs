@@ -26,6 +26,12 @@ pub(in crate::store) struct Key {
 }
 
 impl Key {
+    /// Whether an item has it.
+    pub fn is_of(&self, item: &Item) -> bool {
+        let is = |name: &str, text: &String| item.get(name).and_then(|value| value.as_s().ok()) == Some(text);
+        is("sk", &self.sk) && is("pk", &self.pk)
+    }
+
     pub fn to_item(&self) -> Item {
         [("pk".to_owned(), AttributeValue::S(self.pk.clone())), ("sk".to_owned(), AttributeValue::S(self.sk.clone()))]
             .into()
@@ -540,6 +546,16 @@ pub(in crate::store) fn policy_choices(company: &CompanyId, client: Option<&Clie
 pub(in crate::store) fn review_of(company: &CompanyId, exception: &DecisionId, revoked: bool) -> Key {
     let which = if revoked { "REVOKED" } else { "DECIDED" };
     Key { pk: decisions_of(company), sk: format!("ID#{exception}#{which}") }
+}
+
+/// All decisions about a client in one record.
+pub(in crate::store) fn together(company: &CompanyId, client: &ClientId) -> Key {
+    Key { pk: decisions_of(company), sk: format!("TOGETHER#{client}") }
+}
+
+/// That the company has no decision which is not in such a record.
+pub(in crate::store) fn all_together(company: &CompanyId) -> Key {
+    Key { pk: decisions_of(company), sk: "TOGETHER".to_owned() }
 }
 
 /// When a connection was there and when it was paused, beside what people decided: it outlives the connection.

@@ -13,6 +13,7 @@ use common::domain::product::Product;
 pub async fn run(options: Listing) -> Result<(), CliError> {
     let (stack, _) = open_to_read(&options.storage).await?;
     let Ok(reader) = stack.parts.evidence();
+    let now = stack.parts.huntress.clock.now();
     let rows = reader.portfolio(&options.storage.company, None, Span::ALL).await.map_err(faults::of_evidence)?;
     stack.close().await;
     if options.json {
@@ -21,7 +22,8 @@ pub async fn run(options: Listing) -> Result<(), CliError> {
     if rows.is_empty() {
         return render::text("no client yet; save a connection first: huntress-evidence connect edr\n");
     }
-    let header = ["client", "endpoints", "training", "critical open", "coverage", "exceptions due", "30 days"];
+    let header =
+        ["client", "endpoints", "training", "critical open", "coverage", "exceptions due", "credential", "30 days"];
     let mut table = render::table(&header);
     for row in &rows {
         table.add_row([
@@ -31,6 +33,7 @@ pub async fn run(options: Listing) -> Result<(), CliError> {
             row.open_critical.map_or_else(|| "-".to_owned(), |count| count.to_string()),
             row.coverage_pct.as_ref().map_or_else(|| "-".to_owned(), |percent| format!("{percent} %")),
             row.exceptions_due.to_string(),
+            row.expiry.and_then(|expiry| expiry.warning(now)).unwrap_or_else(|| "-".to_owned()),
             line(&row.trend),
         ]);
     }

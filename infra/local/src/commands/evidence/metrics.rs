@@ -55,7 +55,9 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         ));
     }
     let coverage = match ClientId::parse(&options.subject) {
-        Ok(client) if !is_connection => evidence.endpoint_coverage(&options.storage.company, &client, span).await,
+        Ok(client) if !is_connection => {
+            evidence.latest_with_coverage(&options.storage.company, &client, span).await.map(|(_, coverage)| coverage)
+        }
         _ => Ok(None),
     };
     let coverage = coverage.map_err(faults::of_evidence)?;

@@ -3,7 +3,7 @@
 use super::forecast;
 use crate::arguments::StorageArgs;
 use crate::commands::{faults, open, refuse_deployed, somebody};
-use crate::outcome::CliError;
+use crate::outcome::{CliError, note};
 use crate::stack::{LocalStack, OWNER};
 use crate::{progress, render};
 use chrono::TimeDelta;
@@ -49,8 +49,13 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let message = RunMessage { company: company.clone(), connection: id.clone(), run: asked.run.id.clone() };
     let run = work(&stack, &message).await?;
     let connection = stack.parts.store.connection(company, id).await.map_err(|error| faults::stored(error, id))?;
+    let now = stack.parts.huntress.clock.now();
     stack.close().await;
     let run = run.ok_or_else(|| faults::no_connection(id))?;
+    let expiry = connection.as_ref().and_then(|connection| connection.credential_term.expiry(now));
+    if let Some(warning) = expiry.and_then(|expiry| expiry.warning(now)) {
+        note(&format!("the credential of {id} {warning}; how to: huntress-evidence setup {id}"));
+    }
     if let Some(failure) = run.failure {
         return Err(failure.into());
     }
