@@ -64,6 +64,14 @@ fn after_a_day_of_commands_there_is_one_event_for_each_change() {
         &next_month,
     ];
     let mut exception = String::new();
+    let filled = |word: &str, exception: &str| match word {
+        "{id}" => exception.to_owned(),
+        "{policy}" => policy.clone(),
+        "{certificate}" => certificate.clone(),
+        "{pack}" => pack.clone(),
+        "{today}" => today.clone(),
+        word => word.to_owned(),
+    };
     let mut expected: BTreeMap<&str, usize> = BTreeMap::new();
     // The events of each command, in the order in which it leaves them.
     let steps: Vec<(&[&str], &[&str])> = vec![
@@ -74,7 +82,7 @@ fn after_a_day_of_commands_there_is_one_event_for_each_change() {
         (&["settings.changed"], &["settings", "edr", "--missing-after-days", "30"]),
         (&["connection.paused"], &["pause", "edr"]),
         (&["connection.resumed"], &["resume", "edr"]),
-        (&["policy.imported"], &["policy", "import", &policy]),
+        (&["policy.imported"], &["policy", "import", "{policy}"]),
         (&["policy.chosen"], &["policy", "acme", "--set", "ours"]),
         (&["sync.requested"], &["sync", "edr"]),
         (&["mapping.changed"], &["map", "edr", "--client", "acme-two"]),
@@ -90,9 +98,9 @@ fn after_a_day_of_commands_there_is_one_event_for_each_change() {
         (&["sync.requested"], &["sync", "sat"]),
         (&["provider.named"], &["provider", "acme", "sat"]),
         (&["identity.opened"], &["people", "sat", "--names", "--reason", "asked by the auditor"]),
-        (&["certificate.opened"], &["certificate", "sat", "person-1", "-o", &certificate]),
+        (&["certificate.opened"], &["certificate", "sat", "person-1", "-o", "{certificate}"]),
         (&["person.reset"], &["reset", "sat", "person-1", "--reason", "changed roles"]),
-        (&["pack.made"], &["pack", "acme", "--from", &today, "--to", &today, "-o", &pack]),
+        (&["pack.made"], &["pack", "acme", "--from", "{today}", "--to", "{today}", "-o", "{pack}"]),
         (&["hold.placed"], &["hold", "place", "--client", "acme", "--reason", "a lawsuit"]),
         (&["hold.released"], &["hold", "release", "--client", "acme", "--reason", "it is settled"]),
         (&["log-key.replaced"], &["log-key", "--rotate"]),
@@ -112,7 +120,7 @@ fn after_a_day_of_commands_there_is_one_event_for_each_change() {
     let mut secrets: Vec<String> = Vec::new();
     for (actions, command) in steps {
         let before = day.events().len();
-        let command: Vec<String> = command.iter().map(|word| word.replace("{id}", &exception)).collect();
+        let command: Vec<String> = command.iter().map(|word| filled(word, &exception)).collect();
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
         let mut said = day.run(&command);
         if command.first() == Some(&"pack") && said.code == 4 {
