@@ -4,7 +4,7 @@ use super::{Output, bare, files, now, output, wait};
 use acceptance::people::Workforce;
 use chrono::TimeDelta;
 use common::domain::audit::AuditAction;
-use common::domain::calendar::day_of;
+use common::domain::calendar::Calendar;
 use serde_json::Value;
 use simulator::{API_KEY, API_SECRET, SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator};
 use std::collections::BTreeMap;
@@ -49,7 +49,10 @@ fn after_a_day_of_commands_there_is_one_event_for_each_change() {
     let in_folder = |name: &str| day.folder.path().join(name).to_str().unwrap().to_owned();
     let (policy, pack, certificate) = (in_folder("ours.json"), in_folder("pack.zip"), in_folder("certificate.pdf"));
     std::fs::write(&policy, ours).unwrap();
-    let (today, next_month) = (day_of(now()).to_string(), day_of(now() + TimeDelta::days(30)).to_string());
+    let (today, next_month) = (
+        Calendar::default().day_of(now()).to_string(),
+        Calendar::default().day_of(now() + TimeDelta::days(30)).to_string(),
+    );
     let except = ["exception", "add", "acme", "--rule", "few", "--reason", REASON, "--until", &next_month, "--json"];
     let attest = [
         "attest",
