@@ -48,7 +48,6 @@ struct ExplainPage {
     committed: bool,
     product: &'static str,
     connection: String,
-    run: String,
     as_of: At,
     age: String,
     evidence: String,
@@ -78,8 +77,8 @@ fn with_unit(value: &str, metric: &str) -> String {
 fn need(need: &NeedExplanation) -> String {
     let what = words::metric(&need.metric).to_lowercase();
     match &need.value {
-        Some(value) => format!("at least {} {what}; there are {value}", need.at_least),
-        None => format!("at least {} {what}; how many there are is not known", need.at_least),
+        Some(value) => format!("{what}: at least {}; it is {value}", need.at_least),
+        None => format!("{what}: at least {}; what it is is not known", need.at_least),
     }
 }
 
@@ -152,7 +151,6 @@ fn page(frame: Frame, may_propose: bool, explained: ExplainedEvidence, at: DateT
         committed,
         product: words::product(product),
         connection: connection.to_string(),
-        run: run_id.to_string(),
         as_of: At(as_of),
         age: age_at(as_of, at),
         evidence: evidence_path(&client_id, product, &run_id),

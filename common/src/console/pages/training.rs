@@ -192,7 +192,7 @@ async fn page(
                 ""
             }
             None => {
-                "No training connection of this client tracks people. Under Integrations, choose what is kept of them and which assignments count."
+                "No training connection of this client tracks people. On the page of the connection under Integrations, select the assignments that count: from the next sync on each person has a status."
             }
         }
     };
