@@ -104,6 +104,9 @@ def granted(check, resources):
             continue
         check("no-policies-of-aws", not it.get("ManagedPolicyArns"), f"{name}: a managed policy allows more than the function needs")
         documents = [policy["PolicyDocument"] for policy in it.get("Policies", [])]
+        written = re.sub(r"\s", "", "".join(map(json.dumps, documents)))
+        # Names of an account and of a table are as long as what stands for them here, or shorter.
+        check("policies-fit", len(written) <= LARGEST_POLICIES, f"{name}: {len(written)} characters of inline policies, IAM takes {LARGEST_POLICIES}")
         found[name] = [statement(check, it) for document in documents for it in document["Statement"]]
     check("policies-inline", not of_type(resources, "AWS::IAM::Policy"), "Lambda checks a role when it makes the function: a policy beside it comes too late")
     for name, it in of_type(resources, "AWS::IAM::ManagedPolicy").items():
@@ -170,7 +173,12 @@ def permissions_of(check, resources, expected, secrets, vpc, locked, redirect=No
 ALONE = ("EndRecords", "ReadSealedCredentials", "WriteSealedCredentials", "ExchangeTokens", "KeepSealedTokens")
 # A rotated refresh token takes the place of the one that was exchanged: who reads credentials keeps it, too.
 ROTATION = ("KeepTokens", "KeepTokensUnderKey", "KeepSealedTokens", "SealTokens")
+CONSOLE_CLIENT = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${ConsoleOidcSecret}-??????"
 OAUTH_CLIENT = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${SatOauthSecret}-??????"
+
+
+# Of all inline policies of a role together, without white space: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+LARGEST_POLICIES = 10240
 
 
 def once(check, role, statements):
@@ -197,21 +205,24 @@ def reach(check, roles, secrets):
         for role in ("OnDemandSyncRole", "ScheduledSyncRole"):
             check("planner-writes-no-evidence", not allows(role, action, "EVIDENCE#*"), f"{role} has {action} on evidence")
         check("sync-now-writes-no-connection", not allows("OnDemandSyncRole", action, "COMPANY#*"), f"Sync Now has {action} on connections")
-    readers = {"SyncWorkerRole", "ConnectionTestRole"}
+    # The pages do both, each for who may.
+    readers = {"SyncWorkerRole", "ConnectionTestRole", "ConsoleRole"}
     # The one that people make and remove connections with: it writes credentials, and reads none.
     writer = "ConnectionsApiRole"
+    writers = {writer, "ConsoleRole"}
     owners = {"company", "id", "product", "mapping"}
     for role, statements in roles.items():
         for it in statements:
             what = f"{role}/{it['sid']} with Secrets={secrets}"
-            # The OAuth client is the operator's, not a customer's credential.
-            managed = any(action.startswith("secretsmanager:") for action in it["actions"]) and it["resources"] != [OAUTH_CLIENT]
+            # The OAuth clients are the operator's and the key of cookies is the stack's, no customer's credential.
+            own = set(it["resources"]) <= {OAUTH_CLIENT} or (role == "ConsoleRole" and set(it["resources"]) <= {CONSOLE_CLIENT, "ConsoleCookieKey"})
+            managed = any(action.startswith("secretsmanager:") for action in it["actions"]) and not own
             # A statement on the table that names no keys reaches all of them.
             keys = it.get("leading_keys", ["*"] if "Table" in it["resources"] else [])
             sealed = any(meet(key, "CREDENTIAL#*") for key in keys) or "credential" in it.get("purposes", [])
-            check("secrets-for-readers", not managed or (secrets == "manager" and role in readers | {writer}), f"{what} reaches secrets")
-            check("sealed-for-readers", not sealed or (secrets == "sealed" and role in readers | {writer}), f"{what} reaches sealed credentials")
-            check("credentials-read-only", not sealed or role == writer or it["sid"] in ROTATION or set(it["actions"]) <= {"dynamodb:GetItem", "kms:Decrypt"}, f"{what} does more than read")
+            check("secrets-for-readers", not managed or (secrets == "manager" and role in readers | writers), f"{what} reaches secrets")
+            check("sealed-for-readers", not sealed or (secrets == "sealed" and role in readers | writers), f"{what} reaches sealed credentials")
+            check("credentials-read-only", not sealed or role in writers or it["sid"] in ROTATION or set(it["actions"]) <= {"dynamodb:GetItem", "kms:Decrypt"}, f"{what} does more than read")
             opens = (managed and "secretsmanager:GetSecretValue" in it["actions"]) or (sealed and {"dynamodb:GetItem", "kms:Decrypt"} & set(it["actions"]))
             check("credentials-write-only", role != writer or not opens, f"{what} reads credentials")
             # A secret is made with its tags.
@@ -222,7 +233,7 @@ def reach(check, roles, secrets):
             wrong = "PeopleKey" in keyed and set(it.get("purposes", [])) - {"people", "person-hash"}
             wrong = wrong or ("CredentialKey" in keyed and (set(it.get("purposes", [])) - {"credential"} or set(it.get("via", [])) - {"secretsmanager"}))
             check("keys-apart", not wrong, f"{what} uses a key for what another is for")
-        if role == writer:
+        if role in writers:
             continue
         for action in ("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"):
             check("no-connection-replaced", not allows(role, action, "COMPANY#*"), f"{role} could replace a connection or take it away with {action}")
@@ -345,7 +356,7 @@ UNVERSIONED = ("ReservedConcurrentExecutions", "RecursiveLoop", "Tags", "Code")
 # Another value for each parameter that may reach a function.
 OTHER = {
     **EXISTING, **VPC, "Secrets": "sealed", "SecretPrefix": "another", "Architecture": "x86_64", "WorkerMemory": "512", "JitterMinutes": "30",
-    "Tracing": "PassThrough", "ScheduleExpression": "cron(0 9 * * ? *)", "ScheduleTimezone": "Europe/Berlin", "WorkerConcurrency": "7", "LogRetentionDays": "30", "LogName": "log.example", "CheckpointBucket": "locked", "PackRetentionDays": "7", "AlarmEmail": "a@example.com", "SatOauthSecret": "oauth", "PublicUrl": "https://a.example.com", "PeopleScopes": "p:",
+    "Tracing": "PassThrough", "ScheduleExpression": "cron(0 9 * * ? *)", "ScheduleTimezone": "Europe/Berlin", "WorkerConcurrency": "7", "LogRetentionDays": "30", "LogName": "log.example", "CheckpointBucket": "locked", "PackRetentionDays": "7", "AlarmEmail": "a@example.com", "SatOauthSecret": "oauth", "ConsoleOidcSecret": "oidc", "ConsoleScopes": "openid roles", "JwtIssuer": "https://b.example", "PublicUrl": "https://a.example.com", "PeopleScopes": "p:",
 }
 
 
@@ -391,12 +402,23 @@ def api(check, template):
     resources = evaluated(template)["Resources"]
     open_to_all = evaluated(template, PeopleScopes="")["Resources"]
     for name, route in of_type(resources, "AWS::ApiGatewayV2::Route").items():
-        check("routes-need-token", route.get("AuthorizationType") == ("NONE" if route["RouteKey"] in PUBLIC else "JWT"), f"{name}: needs no token")
-        scope = scope_of(*route["RouteKey"].split(" "), "PeopleApi" in route["Target"])
+        # Pages have sessions of their own.
+        is_page = route["Target"] == "integrations/${ConsoleIntegration}"
+        check("routes-need-token", route.get("AuthorizationType") == ("NONE" if route["RouteKey"] in PUBLIC or is_page else "JWT"), f"{name}: needs no token")
+        check("pages-below-no-api", not is_page or not route["RouteKey"].split(" ")[1].startswith(("/v1", "/hooks", "/oauth", "/healthz")), f"{name}: a page in the place of a route of the API")
+        scope = None if is_page else scope_of(*route["RouteKey"].split(" "), "PeopleApi" in route["Target"])
         check("routes-need-scope", route.get("AuthorizationScopes") == ([f"people:{scope}"] if scope else None), f"{name}: needs the scope {scope}")
         check("scopes-by-parameter", "AuthorizationScopes" not in open_to_all[name]["Properties"], f"{name}: needs a scope where there are none")
     for name, it in of_type(resources, "AWS::ApiGatewayV2::Integration").items():
         check("integrations-call-alias", it["IntegrationUri"].endswith("Aliaslive}"), f"{name} calls {it['IntegrationUri']}")
+    bare = evaluated(template, ConsoleOidcSecret="")["Resources"]
+    left = [name for name, it in bare.items() if "${Console" in json.dumps(it)]
+    check("console-by-parameter", set(resources) - set(bare) >= {"Console", "ConsoleRole", "ConsoleIntegration", "ConsoleCookieKey"}, "a stack without an OIDC client has a console")
+    check("no-console-no-reference", not [name for name in left if name != "Dashboard"], f"without a console, {left} point to it")
+    variables = resources["Console"]["Properties"]["Environment"]["Variables"]
+    check("one-issuer", variables.get("OIDC_ISSUER") == only(resources, "AWS::ApiGatewayV2::Authorizer")["JwtConfiguration"]["Issuer"], "the console trusts another issuer than the API")
+    claims = {name: resources["EvidenceApi"]["Properties"]["Environment"]["Variables"][name] for name in ("COMPANY_CLAIM", "ROLE_CLAIM", "CLIENTS_CLAIM", "WINDOW_CLAIM")}
+    check("one-set-of-claims", claims.items() <= variables.items(), "the console reads other claims than the API")
     stage = only(resources, "AWS::ApiGatewayV2::Stage")
     for settings in [stage["DefaultRouteSettings"], *stage["RouteSettings"].values()]:
         check("routes-throttled", {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(settings), "a route is not throttled")
@@ -454,6 +476,9 @@ def hardening(check, template):
     check("secrets-under-the-key", "CredentialKey" in json.dumps(making.get("SECRET_KEY_ID", "")), "secrets that the API makes are not under the key of the credentials")
     worker = resources["SyncWorker"]["Properties"]["Environment"]["Variables"]
     sealed = evaluated(template, Secrets="sealed")["Resources"]["SyncWorker"]["Properties"]["Environment"]["Variables"]
+    cookies = resources["ConsoleCookieKey"]["Properties"]
+    check("cookie-key-under-key", name_of(cookies.get("KmsKeyId")) == "CredentialKey", "the key of cookies is not under the key of credentials")
+    check("cookie-key-long", cookies["GenerateSecretString"].get("PasswordLength", 32) >= 64, "the key of cookies could be guessed")
     check("people-key-apart", name_of(worker["PEOPLE_KEY_ID"]) == "PeopleKey", "people are not under their own key")
     check("credential-key-apart", name_of(sealed.get("CREDENTIAL_KEY_ID")) == "CredentialKey", "credentials are not under their own key")
     table = resources["Table"]["Properties"]

@@ -42,10 +42,14 @@ def transformed(template, **parameters):
         raise ValueError("; ".join(it.message for it in error.causes)) from error
 
 
+# A stack with everything in it. A parameter that is given takes the place of these.
+WHOLE = {"ConsoleOidcSecret": "${ConsoleOidcSecret}"}
+
+
 def evaluated(template, **parameters):
     """Resources and outputs as they are for these parameters. What is known at deployment only stands as `${Table.Arn}`."""
     values = {name: it.get("Default", f"${{{name}}}") for name, it in template["Parameters"].items()}
-    return Evaluation(template, {**values, **parameters}).all()
+    return Evaluation(template, {**values, **WHOLE, **parameters}).all()
 
 
 # As AWS makes them, because parts of it are taken out.

@@ -8,6 +8,7 @@
 
 mod access;
 mod integrations;
+mod issuer;
 mod login;
 mod pages;
 mod world;

@@ -12,7 +12,7 @@ use common::app::stack::{Parts, Stack};
 use common::aws::documents::Documents;
 use common::aws::queue::Queue;
 use common::aws::secrets::{Credentials, SealedFiles};
-use common::console::{Console, KnownToken, Sessions, Site, Tokens};
+use common::console::{Console, KnownToken, Sessions, SignIn, Site, Tokens};
 use common::domain::connection::Connection;
 use common::domain::decisions::Decider;
 use common::domain::edr::bundle::split;
@@ -102,6 +102,9 @@ pub struct World {
     /// What was asked of the table.
     pub counted: Counted,
     pub bundles: Vec<EdrBundle>,
+    parts: Parts,
+    maker: Arc<PackMaker>,
+    shelf: Arc<Shelf>,
     _simulator: Simulator,
     _messages: UnboundedReceiver<common::aws::queue::Queued>,
     _engine: Engine,
@@ -156,15 +159,16 @@ impl World {
         };
         let signer = Arc::new(LogSigner::of_file(&folder.path().join("log.key")).unwrap());
         let Ok(reader) = parts.pack_reader();
-        let maker = PackMaker { reader: reader.clone(), signer };
+        let maker = Arc::new(PackMaker { reader, signer });
         let shelf = Shelf { documents: Documents::Folder(folder.path().join("packs")), prefix: "" };
-        let packs = PackService { reader, dispatch: PackDispatch::Here(Arc::new(maker)), shelf: Arc::new(shelf) };
+        let shelf = Arc::new(shelf);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let site = Site::of_machine(listener.local_addr().unwrap(), None).unwrap();
         let origin = site.origin().to_owned();
         let sessions = Sessions::new(clock_of_parts);
         let tokens = RoleTokens::default();
-        let Ok(console) = Console::new(&parts, packs, sessions, Arc::new(tokens.clone()), site);
+        let sign_in = SignIn::Machine { sessions, tokens: Arc::new(tokens.clone()) };
+        let Ok(console) = Console::new(&parts, packs(&maker, &shelf), sign_in, site);
         let console = Arc::new(console);
         tokio::spawn(axum::serve(listener, Arc::clone(&console).router()).into_future());
         let outcome = tokio::task::spawn_blocking(|| Scene::of(Account::worked_example(as_of())).collect_blocking());
@@ -180,6 +184,9 @@ impl World {
             origin,
             counted,
             bundles,
+            parts,
+            maker,
+            shelf,
             _simulator: simulator,
             _messages: messages,
             _engine: engine,
@@ -220,6 +227,12 @@ impl World {
             EvidenceRecord { owner: EvidenceOwner::Client(id(number)), product: Product::Edr, body }
         };
         self.store.commit(&lease, ended(&lease), (0..clients).map(record).collect()).await.unwrap();
+    }
+
+    /// Another console over the same stack.
+    pub fn console_with(&self, sign_in: SignIn, site: Site) -> Arc<Console> {
+        let Ok(console) = Console::new(&self.parts, packs(&self.maker, &self.shelf), sign_in, site);
+        Arc::new(console)
     }
 
     async fn connect(&self) {
@@ -306,6 +319,11 @@ impl World {
         browser.remember_form_token().await;
         browser
     }
+}
+
+fn packs(maker: &Arc<PackMaker>, shelf: &Arc<Shelf>) -> PackService {
+    let dispatch = PackDispatch::Here(Arc::clone(maker));
+    PackService { reader: maker.reader.clone(), dispatch, shelf: Arc::clone(shelf) }
 }
 
 fn mapping() -> Mapping {

@@ -10,6 +10,7 @@ mod access;
 mod answers;
 mod audit;
 mod connections;
+mod console;
 mod credentials;
 mod decisions;
 mod dispatcher;

@@ -64,7 +64,7 @@ struct Statement {
 
 /// One thing that is asked of AWS, as IAM sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Use {
+pub(super) struct Use {
     action: String,
     resource: String,
     /// The partition keys, for the table: one, or all that meet in one transaction.
@@ -103,7 +103,7 @@ fn statements(role: &str, secrets: &str, redirect: bool) -> Vec<Statement> {
 }
 
 /// Compares what was asked for with the role of a function in a stack that keeps credentials so.
-fn compare(role: &str, secrets: &str, uses: BTreeSet<Use>) {
+pub(super) fn compare(role: &str, secrets: &str, uses: BTreeSet<Use>) {
     compare_where(role, &statements(role, secrets, false), uses, |statement| statement.used_by == "code");
 }
 
@@ -129,7 +129,7 @@ fn compare_where(role: &str, statements: &[Statement], uses: BTreeSet<Use>, to_b
 
 /// Writes down what is asked of the table.
 #[derive(Debug, Clone, Default)]
-struct Recorder(Arc<Mutex<BTreeSet<Use>>>);
+pub(super) struct Recorder(Arc<Mutex<BTreeSet<Use>>>);
 
 impl Recorder {
     fn note(&self, action: &str, resource: &str, key: &Value, attributes: BTreeSet<String>) {
@@ -247,7 +247,7 @@ struct Watched {
 
 impl World {
     /// From now on the recorder hears what is asked of the table.
-    fn watch(&mut self, recorder: &Recorder) {
+    pub(super) fn watch(&mut self, recorder: &Recorder) {
         let config = self._engine.client().config().to_builder().interceptor(recorder.clone());
         // Where evidence ends, a worker does more than elsewhere.
         let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config.build()), "evidence");
@@ -313,7 +313,7 @@ impl People {
 }
 
 impl Recorder {
-    fn heard(&self) -> BTreeSet<Use> {
+    pub(super) fn heard(&self) -> BTreeSet<Use> {
         self.0.lock().unwrap().clone()
     }
 }

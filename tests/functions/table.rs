@@ -1,6 +1,7 @@
 //! The routes of template.yaml and of `cargo lambda watch`, compared with the table of routes. `UPDATE_ROUTES=1` writes them from it.
 
 use common::api::{Entry, Method, routes};
+use common::console;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -13,7 +14,7 @@ struct Part {
 
 const TEMPLATE: Part = Part {
     file: "template.yaml",
-    begin: "  # Written from the table of routes (common/src/api/routes) by UPDATE_ROUTES=1 cargo test table:",
+    begin: "  # Written from the tables of routes (common/src/api/routes) and pages (common/src/console/pages) by UPDATE_ROUTES=1 cargo test table:",
     end: "  # End of what is written from the table of routes.",
 };
 
@@ -62,7 +63,9 @@ fn logical_id(entry: &Entry, known: &BTreeMap<String, String>) -> String {
         };
         let method = entry.method.as_str();
         let method = method[..1].to_owned() + &method[1..].to_ascii_lowercase();
-        format!("{method}{}Route", words.map(capital).collect::<String>())
+        // A page has its place in the template beside the API's route of the same words.
+        let kind = if entry.function == CONSOLE { "Console" } else { "" };
+        format!("{method}{kind}{}Route", words.map(capital).collect::<String>())
     };
     known.get(&format!("{} {}", entry.method, entry.path)).cloned().unwrap_or_else(derived)
 }
@@ -70,6 +73,9 @@ fn logical_id(entry: &Entry, known: &BTreeMap<String, String>) -> String {
 fn resource_of(function: &str) -> String {
     function.split('-').map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect()
 }
+
+/// The function of the pages, which not every stack has.
+const CONSOLE: &str = "console";
 
 /// The routes of the functions, without those that `serve` alone has.
 fn deployed() -> impl Iterator<Item = Entry> {
@@ -90,11 +96,15 @@ fn template(part: &str) -> String {
         }
     }
     let mut text = "\n".to_owned();
-    for entry in deployed() {
+    for entry in deployed().chain(console::table()) {
         let (id, function) = (logical_id(&entry, &known), resource_of(entry.function));
-        write!(text, "  {id}:\n    Type: AWS::ApiGatewayV2::Route\n    Properties:\n      ApiId: !Ref Api\n").unwrap();
+        let condition = if entry.function == CONSOLE { "    Condition: HasConsole\n" } else { "" };
+        let head = "    Type: AWS::ApiGatewayV2::Route\n";
+        write!(text, "  {id}:\n{head}{condition}    Properties:\n      ApiId: !Ref Api\n").unwrap();
         writeln!(text, "      RouteKey: {} {}", entry.method, entry.path).unwrap();
         match entry.scope {
+            // Who looks at pages has a session of the console, which the gateway does not know.
+            _ if entry.function == CONSOLE => text += "      AuthorizationType: NONE\n",
             Some(scope) => {
                 text += "      AuthorizationType: JWT\n      AuthorizerId: !Ref ApiAuthorizer\n";
                 if let Some(what) = scope.as_str().strip_prefix("people:") {
@@ -119,7 +129,8 @@ fn the_template_has_the_routes_of_the_table() {
         !before.contains("AWS::ApiGatewayV2::Route\n") && !after.contains("AWS::ApiGatewayV2::Route\n"),
         "a route of its own"
     );
-    for function in deployed().map(|entry| resource_of(entry.function)).collect::<BTreeSet<_>>() {
+    let functions = deployed().chain(console::table()).map(|entry| resource_of(entry.function));
+    for function in functions.collect::<BTreeSet<_>>() {
         for resource in
             [format!("  {function}:\n"), format!("  {function}Integration:\n"), format!("  {function}Permission:\n")]
         {

@@ -121,6 +121,19 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "link_used", "This login link has been used, or is too old", detail)
     }
 
+    /// Nobody was signed in.
+    #[must_use]
+    pub fn sign_in_failed(detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "sign_in_failed", "You are not signed in", detail)
+    }
+
+    /// Somebody was signed in whom nothing is allowed.
+    #[must_use]
+    pub fn no_role() -> Self {
+        let detail = "your account has no role here; ask your administrator for one, e.g. access-reviewer, and for the company that it is for";
+        Self::new(StatusCode::FORBIDDEN, "no_role", "Your account may not see anything here", detail)
+    }
+
     /// Its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {

@@ -295,7 +295,8 @@ impl Stack for Aws<'_> {
 
     fn oauth(&self) -> Result<Arc<OauthSettings>, Self::Error> {
         let public_url = PublicUrl::read(self.lookup())?;
-        Ok(Arc::new(OauthSettings { client: self.oauth_client(), public_url, has_pages: false }))
+        let has_pages = self.lookup()("HAS_CONSOLE").is_some();
+        Ok(Arc::new(OauthSettings { client: self.oauth_client(), public_url, has_pages }))
     }
 
     fn limiters(&self) -> Arc<RateLimiters> {

@@ -146,6 +146,12 @@ impl<'a> Aws<'a> {
         Ok(Credentials::Table(Box::new(SealedTable::new(self.table()?, self.wrapping(CREDENTIAL_KEY_ID)?))))
     }
 
+    /// Secrets Manager.
+    #[must_use]
+    pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
+        aws_sdk_secretsmanager::Client::new(&self.config)
+    }
+
     /// The OAuth client in the secret `SAT_OAUTH_SECRET`; none where that is not set.
     #[must_use]
     pub fn oauth_client(&self) -> OauthClient {

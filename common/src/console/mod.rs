@@ -9,11 +9,13 @@ mod layout;
 pub mod pages;
 mod pictures;
 mod session;
+mod sign_in;
 mod site;
 mod words;
 
 pub use forms::{Fields, SignedForm};
 pub use session::{LINK_LENGTH, NoRandom, SESSION_LENGTH, Session, Sessions};
+pub use sign_in::{CookieKey, InvalidToken, IssuerSignIn, IssuerState, SignIn, SignInError};
 pub use site::{InvalidOrigin, Site};
 
 use crate::api::{Caller, Entry, LARGEST_BODY, Problem, numbered, path_params};
@@ -41,7 +43,6 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use std::future::Future;
 use std::pin::Pin;
@@ -49,6 +50,9 @@ use std::sync::Arc;
 
 /// Nothing but our own files, nothing inline, no frame around us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The cookie of who is on the way to the issuer. Not Strict: it has to come along on the way back.
+const ON_THE_WAY: &str = "__Host-sign-in";
 
 /// Whom a token is of, and until when, if it ends.
 pub type KnownToken = Option<(Caller, Option<DateTime<Utc>>)>;
@@ -76,10 +80,8 @@ pub struct Console {
     pub people: PeopleService,
     /// Packs.
     pub packs: PackService,
-    /// Who is signed in.
-    pub sessions: Sessions,
-    /// Whom tokens are of.
-    pub tokens: Arc<dyn Tokens>,
+    /// How people come in, and who has.
+    pub sign_in: SignIn,
     /// Where this is.
     pub site: Site,
     /// Time.
@@ -91,13 +93,7 @@ impl Console {
     ///
     /// # Errors
     /// A part of the stack that is missing.
-    pub fn new<S: Stack>(
-        stack: &S,
-        packs: PackService,
-        sessions: Sessions,
-        tokens: Arc<dyn Tokens>,
-        site: Site,
-    ) -> Result<Self, S::Error> {
+    pub fn new<S: Stack>(stack: &S, packs: PackService, sign_in: SignIn, site: Site) -> Result<Self, S::Error> {
         Ok(Self {
             evidence: stack.evidence()?,
             decisions: stack.decisions()?,
@@ -105,8 +101,7 @@ impl Console {
             planner: stack.planner()?,
             people: stack.people()?,
             packs,
-            sessions,
-            tokens,
+            sign_in,
             site,
             clock: stack.clock(),
         })
@@ -134,7 +129,13 @@ impl Console {
     /// # Errors
     /// [`NoRandom`]
     pub fn login_link(&self, caller: Caller) -> Result<String, NoRandom> {
-        Ok(format!("{}/login/{}", self.site.origin(), self.sessions.link(caller)?))
+        Ok(format!("{}/login/{}", self.site.origin(), self.sign_in.sessions()?.link(caller)?))
+    }
+
+    /// The value of `Set-Cookie` for who is on the way to the issuer, or back from it.
+    fn cookie_on_the_way(&self, secret: Option<&str>) -> String {
+        let (value, seconds) = secret.map_or(("", 0), |secret| (secret, 600));
+        format!("{ON_THE_WAY}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}; Secure")
     }
 
     /// The value of `Set-Cookie` that opens a session, or ends it where there is none.
@@ -177,17 +178,19 @@ async fn enter(State(console): State<Arc<Console>>, request: Request, next: Next
     let is_reading = method == Method::GET || method == Method::HEAD;
     let from_us = is_reading || text(ORIGIN).is_some_and(|origin| console.site.has_origin(origin));
     let secret = cookie_of(headers, console.site.cookie()).filter(|_| is_ours);
-    let mut session = secret.as_deref().and_then(|secret| console.sessions.find(secret)).map(Arc::new);
-    if let (Some(_), Some(secret)) = (&session, &secret) {
-        match still_good(&console, secret).await {
-            Ok(true) => {}
-            Ok(false) => session = None,
-            Err(error) => {
-                let asked = Asked { is_reading, path, typed: Bytes::new() };
-                return finished(session, &asked, Problem::from(error).into_response());
-            }
+    // Files of ours are everybody's.
+    let asked = secret.as_deref().filter(|_| !path.starts_with("/assets/"));
+    let session = match asked {
+        Some(secret) => console.sign_in.session(secret).await,
+        None => Ok(None),
+    };
+    let session = match session {
+        Ok(session) => session.map(Arc::new),
+        Err(problem) => {
+            let asked = Asked { is_reading, path, typed: Bytes::new() };
+            return finished(None, &asked, problem.into_response());
         }
-    }
+    };
     // A form is read here, so that what was typed can be shown again whoever refuses it.
     let (parts, body) = request.into_parts();
     let body = if is_reading { Ok(Bytes::new()) } else { to_bytes(body, LARGEST_BODY).await };
@@ -211,16 +214,6 @@ async fn enter(State(console): State<Arc<Console>>, request: Request, next: Next
     finished(session, &Asked { is_reading, path, typed }, response)
 }
 
-/// Whether the token that opened a session is still good; the session ends with it.
-async fn still_good(console: &Console, secret: &str) -> Result<bool, StoreError> {
-    let Some(token) = console.sessions.token_due(secret) else { return Ok(true) };
-    if console.tokens.caller(token.expose_secret()).await?.is_some() {
-        return Ok(true);
-    }
-    console.sessions.end(secret);
-    Ok(false)
-}
-
 /// What was asked for, for who tells of a refusal.
 struct Asked {
     is_reading: bool,
@@ -238,7 +231,14 @@ fn finished(session: Option<Arc<Session>>, Asked { is_reading, path, typed }: &A
             let to = if path == "/" { "/login".to_owned() } else { format!("/login?to={back}") };
             see_other(&to)
         }
-        Some(problem) => pages::refusal::page(session.as_deref(), &problem, &Fields::parse(typed).without_secrets()),
+        Some(problem) => {
+            let typed = Fields::parse(typed).without_secrets();
+            let mut page = pages::refusal::page(session.as_deref(), &problem, &typed);
+            for cookie in response.headers().get_all(SET_COOKIE) {
+                page.headers_mut().append(SET_COOKIE, cookie.clone());
+            }
+            page
+        }
     };
     let headers = response.headers_mut();
     let fixed = HeaderValue::from_static;

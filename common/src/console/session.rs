@@ -39,7 +39,7 @@ pub struct Session {
 
 impl Session {
     /// A session of a caller, for the first of their companies; `None` for a caller without one.
-    fn of(caller: Caller, form_token: String, ends_at: DateTime<Utc>) -> Option<Self> {
+    pub(super) fn of(caller: Caller, form_token: String, ends_at: DateTime<Utc>) -> Option<Self> {
         let company = caller.companies.first()?.clone();
         Some(Self { caller, company, form_token, ends_at })
     }
@@ -75,7 +75,7 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
 }
 
-fn random() -> Result<String, NoRandom> {
+pub(super) fn random() -> Result<String, NoRandom> {
     let mut bytes = [0; 32];
     SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandom)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))

@@ -28,6 +28,7 @@ mod redirects;
 mod request_usage;
 mod runs;
 mod schedule;
+mod sessions;
 mod signed;
 mod stalled;
 mod table;

@@ -3,11 +3,13 @@
 use crate::api::{Caller, Method, Problem, Route};
 use crate::console::forms::{self, FORM_TOKEN, SignedForm};
 use crate::console::layout::Frame;
-use crate::console::{Console, html, see_other, see_other_with_cookie};
+use crate::console::sign_in::{Answer, SignIn, SignedIn};
+use crate::console::{Console, ON_THE_WAY, Sessions, Viewer, cookie_of, html, see_other, see_other_with_cookie};
 use crate::domain::id::CompanyId;
 use crate::domain::text;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::on;
 use chrono::{DateTime, Utc};
@@ -17,8 +19,11 @@ use std::sync::Arc;
 pub(super) const PAGES: &[Route<Arc<Console>>] = &[
     Route::public(Method::Get, "/login", |method| on(method, form)),
     Route::public(Method::Post, "/login", |method| on(method, sign_in)),
+    Route::public(Method::Get, "/login/start", |method| on(method, to_issuer)),
+    Route::public(Method::Get, "/login/callback", |method| on(method, from_issuer)),
     Route::public(Method::Get, "/login/{link}", |method| on(method, by_link)),
     Route::known(Method::Post, "/logout", |method| on(method, sign_out)),
+    Route::known(Method::Get, "/company", |method| on(method, companies)),
     Route::known(Method::Post, "/company", |method| on(method, choose_company)),
 ];
 
@@ -30,9 +35,29 @@ struct Login {
     wrong: bool,
 }
 
+#[derive(askama::Template)]
+#[template(path = "sign_in.html")]
+struct OverIssuer {
+    frame: Frame,
+    start: String,
+    signed_out: bool,
+    /// Where the issuer's own session is ended.
+    elsewhere: Option<String>,
+}
+
+#[derive(askama::Template)]
+#[template(path = "company.html")]
+struct Companies {
+    frame: Frame,
+    form_token: String,
+    companies: Vec<String>,
+    to: String,
+}
+
 #[derive(Deserialize)]
 struct Back {
     to: Option<String>,
+    signed_out: Option<String>,
 }
 
 /// A path of ours to go on to. Anything that a browser could take for another site leads home.
@@ -47,24 +72,74 @@ fn own_path(to: Option<&str>) -> &str {
     to.filter(is_own).unwrap_or("/")
 }
 
-async fn form(State(_): State<Arc<Console>>, Query(Back { to }): Query<Back>) -> Response {
-    let to = own_path(to.as_deref()).to_owned();
-    html(StatusCode::OK, &Login { frame: Frame::new("Sign in", None, "/login"), to, wrong: false })
+async fn form(State(console): State<Arc<Console>>, Query(Back { to, signed_out }): Query<Back>) -> Response {
+    let to = own_path(to.as_deref());
+    let frame = Frame::new("Sign in", None, "/login");
+    match &console.sign_in {
+        SignIn::Machine { .. } => html(StatusCode::OK, &Login { frame, to: to.to_owned(), wrong: false }),
+        SignIn::Issuer(issuer) => {
+            let signed_out = signed_out.is_some();
+            let elsewhere = if signed_out { issuer.sign_out_address().await } else { None };
+            html(StatusCode::OK, &OverIssuer { frame, start: with_target("/login/start", to), signed_out, elsewhere })
+        }
+    }
+}
+
+/// A page of ours that goes on to another one.
+fn with_target(page: &str, to: &str) -> String {
+    if to == "/" {
+        return page.to_owned();
+    }
+    format!("{page}?to={}", url::form_urlencoded::byte_serialize(to.as_bytes()).collect::<String>())
+}
+
+/// Sends the browser to the issuer.
+async fn to_issuer(State(console): State<Arc<Console>>, Query(Back { to, .. }): Query<Back>) -> Response {
+    let SignIn::Issuer(issuer) = &console.sign_in else { return Problem::not_found("page").into_response() };
+    match issuer.start(own_path(to.as_deref())).await {
+        Ok(start) => see_other_with_cookie(&start.address, &console.cookie_on_the_way(Some(&start.cookie))),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// Takes the browser back from the issuer. Whatever comes of it, nobody is on the way any more.
+async fn from_issuer(
+    State(console): State<Arc<Console>>,
+    Query(answer): Query<Answer>,
+    headers: HeaderMap,
+) -> Response {
+    let SignIn::Issuer(issuer) = &console.sign_in else { return Problem::not_found("page").into_response() };
+    let on_the_way = cookie_of(&headers, ON_THE_WAY);
+    let mut response = match issuer.finish(&answer, on_the_way.as_deref()).await {
+        Ok(SignedIn { cookie, to, chooses }) => {
+            let to = own_path(Some(&to));
+            let to = if chooses { with_target("/company", to) } else { to.to_owned() };
+            see_other_with_cookie(&to, &console.cookie(Some(&cookie)))
+        }
+        Err(error) => Problem::from(error).into_response(),
+    };
+    if let Ok(gone) = HeaderValue::from_str(&console.cookie_on_the_way(None)) {
+        response.headers_mut().append(SET_COOKIE, gone);
+    }
+    response
 }
 
 async fn sign_in(State(console): State<Arc<Console>>, request: Request) -> Response {
+    let SignIn::Machine { sessions, tokens } = &console.sign_in else {
+        return Problem::not_found("page").into_response();
+    };
     let fields = match forms::read(request, &()).await {
         Ok(fields) => fields,
         Err(problem) => return problem.into_response(),
     };
     let to = own_path(fields.typed("to")).to_owned();
     let token = text::pasted(fields.get("token"));
-    let known = match console.tokens.caller(token).await {
+    let known = match tokens.caller(token).await {
         Ok(known) => known,
         Err(error) => return Problem::from(error).into_response(),
     };
     match known {
-        Some((caller, ends)) => open(&console, caller, Some((token, ends)), &to),
+        Some((caller, ends)) => open(&console, sessions, caller, Some((token, ends)), &to),
         None => {
             let page = Login { frame: Frame::new("Sign in", None, "/login"), to, wrong: true };
             html(StatusCode::FORBIDDEN, &page)
@@ -72,11 +147,17 @@ async fn sign_in(State(console): State<Arc<Console>>, request: Request) -> Respo
     }
 }
 
-fn open(console: &Console, caller: Caller, token: Option<(&str, Option<DateTime<Utc>>)>, to: &str) -> Response {
-    match console.sessions.open(caller, token.and_then(|(_, ends)| ends)) {
+fn open(
+    console: &Console,
+    sessions: &Sessions,
+    caller: Caller,
+    token: Option<(&str, Option<DateTime<Utc>>)>,
+    to: &str,
+) -> Response {
+    match sessions.open(caller, token.and_then(|(_, ends)| ends)) {
         Ok(Some(secret)) => {
             if let Some((token, _)) = token {
-                console.sessions.bind(&secret, token.into());
+                sessions.bind(&secret, token.into());
             }
             see_other_with_cookie(to, &console.cookie(Some(&secret)))
         }
@@ -86,15 +167,36 @@ fn open(console: &Console, caller: Caller, token: Option<(&str, Option<DateTime<
 }
 
 async fn by_link(State(console): State<Arc<Console>>, Path(link): Path<String>) -> Response {
-    match console.sessions.use_link(&link) {
-        Some(caller) => open(&console, caller, None, "/"),
+    let SignIn::Machine { sessions, .. } = &console.sign_in else {
+        return Problem::not_found("page").into_response();
+    };
+    match sessions.use_link(&link) {
+        Some(caller) => open(&console, sessions, caller, None, "/"),
         None => Problem::link_used().into_response(),
     }
 }
 
-async fn sign_out(State(console): State<Arc<Console>>, SignedForm { viewer, .. }: SignedForm) -> Response {
-    console.sessions.end(&viewer.secret.0);
-    see_other_with_cookie("/login", &console.cookie(None))
+async fn sign_out(
+    State(console): State<Arc<Console>>,
+    SignedForm { viewer, .. }: SignedForm,
+) -> Result<Response, Problem> {
+    console.sign_in.end(&viewer.secret.0, &viewer.session).await?;
+    let to = match &console.sign_in {
+        SignIn::Machine { .. } => "/login",
+        SignIn::Issuer(_) => "/login?signed_out=1",
+    };
+    Ok(see_other_with_cookie(to, &console.cookie(None)))
+}
+
+/// The companies of who is in several.
+async fn companies(viewer: Viewer, Query(Back { to, .. }): Query<Back>) -> Response {
+    let page = Companies {
+        frame: Frame::new("Choose a company", Some(&viewer.session), "/company"),
+        form_token: viewer.session.form_token.clone(),
+        companies: viewer.caller().companies.iter().map(ToString::to_string).collect(),
+        to: own_path(to.as_deref()).to_owned(),
+    };
+    html(StatusCode::OK, &page)
 }
 
 async fn choose_company(
@@ -104,8 +206,12 @@ async fn choose_company(
     debug_assert!(!fields.get(FORM_TOKEN).is_empty(), "the form was checked");
     let company = CompanyId::parse(fields.get("company").trim())?;
     viewer.caller().act_for(&company)?;
-    console.sessions.choose_company(&viewer.secret.0, &company);
-    Ok(see_other("/"))
+    let to = own_path(fields.typed("to"));
+    let cookie = console.sign_in.choose_company(&viewer.secret.0, &viewer.session, &company).await?;
+    Ok(match cookie {
+        Some(secret) => see_other_with_cookie(to, &console.cookie(Some(&secret))),
+        None => see_other(to),
+    })
 }
 
 #[cfg(test)]

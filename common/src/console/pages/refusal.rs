@@ -24,6 +24,9 @@ struct Refusal<'a> {
 /// Fields that are shown again; beyond it nobody typed them.
 const MOST_FIELDS: usize = 40;
 
+/// Problems that another sign-in may put right.
+const SIGN_IN_AGAIN: [&str; 3] = ["link_used", "sign_in_failed", "no_role"];
+
 /// The page of a problem.
 pub fn page(session: Option<&Session>, problem: &Problem, typed: &Fields) -> Response {
     let signed_out = problem.status() == StatusCode::UNAUTHORIZED;
@@ -43,7 +46,7 @@ pub fn page(session: Option<&Session>, problem: &Problem, typed: &Fields) -> Res
         detail,
         code: problem.code(),
         status: problem.status().as_u16(),
-        sign_in: signed_out || (session.is_none() && problem.code() == "link_used"),
+        sign_in: signed_out || (session.is_none() && SIGN_IN_AGAIN.contains(&problem.code())),
         known: session.is_some(),
         typed: shown.collect(),
     };

@@ -6,7 +6,7 @@ use crate::stack::LocalStack;
 use axum::Router;
 use axum::extract::Request;
 use common::app::packs::PackService;
-use common::console::{Console, KnownToken, Sessions, Site, Tokens};
+use common::console::{Console, KnownToken, Sessions, SignIn, Site, Tokens};
 use common::settings::environment;
 use common::store::StoreError;
 use std::future::Future;
@@ -36,7 +36,7 @@ pub fn console(
     let site = Site::of_machine(address, public.as_deref())
         .map_err(|error| CliError::usage(format!("PUBLIC_URL: {error}")))?;
     let sessions = Sessions::new(Arc::clone(&stack.parts.huntress.clock));
-    let Ok(console) = Console::new(&stack.parts, packs, sessions, Arc::new(local), site);
+    let Ok(console) = Console::new(&stack.parts, packs, SignIn::Machine { sessions, tokens: Arc::new(local) }, site);
     Ok(Arc::new(console))
 }
 

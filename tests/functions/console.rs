@@ -1,0 +1,160 @@
+//! What the pages of the console ask of the table, against the role of its function.
+
+use super::permissions::{Recorder, compare};
+use super::{World, connection, tick};
+use chrono::TimeDelta;
+use common::api::{Caller, Claims};
+use common::app::collection::worker::Processed;
+use common::aws::secrets::oauth_client::OauthClient;
+use common::console::{Console, CookieKey, IssuerSignIn, IssuerState, SignIn, Site};
+use common::domain::product::Product;
+use serde_json::json;
+use simulator::{API_KEY, API_SECRET};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Who looks at the pages and uses their forms, all of them, over what two syncs left behind. What is asked of other services than the table is the API's, whose
+/// tests look at it.
+#[tokio::test]
+async fn the_role_allows_what_pages_and_forms_need() {
+    let heard = Recorder::default();
+    let mut world = super::people::world().await;
+    let edr = World::with(&[]).await;
+    world.huntress.origins.edr = edr.huntress.origins.edr.clone();
+    world.add("edr-main").await;
+    world.assignments("PUT", json!({"assignments": ["A", "B"]})).await;
+    world.people("PUT", "/privacy", json!({"mode": "full"})).await;
+    let mut runs = BTreeMap::new();
+    for id in ["sat", "edr-main"] {
+        let asked = world.planner().sync_now(&super::company(), &connection(id), None).await.unwrap();
+        let message = world.sent().remove(0);
+        let deadline = tick() + TimeDelta::minutes(10);
+        let processed = world.worker().process(&message, "worker", deadline, Arc::default()).await.unwrap();
+        assert!(matches!(processed, Processed::Succeeded { .. }), "{processed:?}");
+        runs.insert(id, asked.run.id);
+    }
+    world.log().sign_all(&super::company()).await.unwrap();
+    world.huntress.clock = Arc::new(super::Stopped(tick() + TimeDelta::hours(3)));
+    // The maker of packs is another function.
+    let packs = world.packs();
+    world.watch(&heard);
+    let packs = common::app::packs::PackService { reader: world.pack_reader(), ..packs };
+    let sign_in = IssuerSignIn {
+        issuer: "https://issuer.example".to_owned(),
+        client: OauthClient::None,
+        key: CookieKey::Given("a text of at least 32 characters, made by the stack".into()),
+        scopes: "openid".to_owned(),
+        claims: Claims::read(&|_| None),
+        store: world.store.clone(),
+        clock: world.huntress.clock.clone(),
+        http: world.huntress.http.clone(),
+        origin: "https://console.example".to_owned(),
+        allow_loopback: false,
+        state: IssuerState::default(),
+    };
+    let admin = |name: &str| Caller::with_role(super::company(), name, common::api::Role::Admin);
+    let cookies = [sign_in.open(admin("ada")).await.unwrap(), sign_in.open(admin("bob")).await.unwrap()];
+    let site = Site::public("https://console.example").unwrap();
+    let Ok(console) = Console::new(&world.parts(), packs, SignIn::Issuer(Box::new(sign_in)), site);
+    let router = Arc::new(console).router();
+    let send = async |who: usize, method: &str, path: &str, body: String| {
+        let request = axum::http::Request::builder().method(method).uri(path).header("host", "console.example");
+        let request = request.header("origin", "https://console.example");
+        let request = request.header("cookie", format!("__Host-session={}", cookies[who]));
+        let request =
+            request.header("content-type", "application/x-www-form-urlencoded").body(axum::body::Body::from(body));
+        let answer = tower::ServiceExt::oneshot(router.clone(), request.unwrap()).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = axum::body::to_bytes(body, 1 << 22).await.unwrap();
+        (parts.status.as_u16(), String::from_utf8_lossy(&body).into_owned())
+    };
+    let field = |body: &str, name: &str| {
+        let rest =
+            body.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap_or_else(|| panic!("no {name}: {body}"));
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let client = "client-acme-corp";
+    // The way to the issuer asks nothing of AWS but secrets.
+    let pages = common::console::table();
+    let read = |entry: &&common::api::Entry| entry.method == common::api::Method::Get && entry.path != "/login/start";
+    for entry in pages.iter().filter(read) {
+        for (id, product) in [("sat", Product::Sat), ("edr-main", Product::Edr)] {
+            let product = product.as_str();
+            let path = entry.path.replace("{client}", client).replace("{connection}", id).replace("{product}", product);
+            let path = path
+                .replace("{run}", runs[id].as_str())
+                .replace("{rule}", "edr-online")
+                .replace("{pack}", "20260322T110000Z-0");
+            let (status, body) = send(0, "GET", &path, String::new()).await;
+            assert!(status < 500, "{path}: {status} {body}");
+        }
+    }
+    let tokens = [
+        field(&send(0, "GET", "/settings", String::new()).await.1, "form_token"),
+        field(&send(1, "GET", "/settings", String::new()).await.1, "form_token"),
+    ];
+    let revision =
+        async |id: &str| field(&send(0, "GET", &format!("/integrations/{id}"), String::new()).await.1, "revision");
+    let post = async |who: usize, path: &str, form: &[(&str, &str)]| {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("form_token", &tokens[who])
+            .extend_pairs(form)
+            .finish();
+        let (status, body) = send(who, "POST", path, form).await;
+        assert_eq!(status, 303, "{path}: {body}");
+    };
+    let credential = [("apiKey", API_KEY), ("apiSecret", API_SECRET)];
+    let connect = [("product", "huntress-edr"), ("id", "edr-new"), ("client", "client-new")];
+    post(0, "/integrations", &[&connect[..], &credential].concat()).await;
+    let test = url::form_urlencoded::Serializer::new(String::new()).append_pair("form_token", &tokens[0]).finish();
+    assert_eq!(send(0, "POST", "/integrations/edr-new/test", test).await.0, 200);
+    let at = revision("edr-new").await;
+    post(0, "/integrations/edr-new/credential", &[&[("revision", at.as_str())][..], &credential].concat()).await;
+    let at = revision("edr-new").await;
+    let settings = [("revision", at.as_str()), ("online_within_hours", "12"), ("missing_after_days", "5")];
+    post(0, "/integrations/edr-new/settings", &settings).await;
+    let at = revision("edr-new").await;
+    post(0, "/integrations/edr-new/mapping", &[("revision", at.as_str()), ("do", "one"), ("one_client", "client-b")])
+        .await;
+    let at = revision("sat").await;
+    let chosen = [("revision", at.as_str()), ("assignment", "A"), ("recertify", "365")];
+    post(0, "/integrations/sat/assignments", &chosen).await;
+    for path in ["pause", "resume", "sync"] {
+        post(0, &format!("/integrations/edr-new/{path}"), &[]).await;
+    }
+    post(0, "/settings/policy", &[("client", client), ("policy", "baseline 1.0.0")]).await;
+    post(0, "/settings/provider", &[("client", client), ("connection", "sat")]).await;
+    post(0, "/settings/provider", &[("client", client)]).await;
+    for (what, how) in [
+        ("the laptops of sales", "approve"),
+        ("the desktops of support", "reject"),
+        ("the servers of the lab", "approve"),
+    ] {
+        let reason = format!("In May we replace {what}, until then they stay as they are.");
+        let form = [
+            ("client", client),
+            ("kind", "rule"),
+            ("named", "edr-online"),
+            ("until", "2026-05-01"),
+            ("reason", &reason),
+        ];
+        post(0, "/exceptions", &form).await;
+        let page = send(1, "GET", "/exceptions", String::new()).await.1;
+        let id = page.split(&format!("/{how}\"")).next().unwrap().rsplit("/exceptions/").next().unwrap().to_owned();
+        post(1, &format!("/exceptions/{id}/{how}"), &[("client", client)]).await;
+        if how == "approve" {
+            post(1, &format!("/exceptions/{id}/revoke"), &[("client", client)]).await;
+        }
+    }
+    post(0, "/packs", &[("client", client), ("from", "2026-03-22"), ("to", "2026-03-22")]).await;
+    let names = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("form_token", tokens[0].as_str()), ("reason", "the audit")])
+        .finish();
+    assert_eq!(send(0, "POST", &format!("/clients/{client}/training/names"), names).await.0, 200);
+    let at = revision("edr-new").await;
+    post(0, "/integrations/edr-new/disconnect", &[("revision", at.as_str()), ("named", "edr-new")]).await;
+    post(0, "/integrations", &[&connect[..], &credential].concat()).await;
+    post(0, "/company", &[("company", "msp-acme")]).await;
+    post(0, "/logout", &[]).await;
+    compare("ConsoleRole", "manager", heard.heard());
+}
