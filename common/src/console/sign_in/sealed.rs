@@ -117,7 +117,7 @@ mod tests {
         let caller = Caller {
             companies: (0..companies).map(of).collect(),
             clients: Some([ClientId::parse("client-a").unwrap()].into()),
-            window: Window::parse("2026-01-01/2026-03-31"),
+            window: Window::parse("2026-01-01/2026-03-31", &crate::domain::calendar::Calendar::default()),
             ..Caller::with_role(of(0), "somebody@example.com", Role::Auditor)
         };
         let ends_at = parse("2026-03-22T20:00:00Z").unwrap();
