@@ -83,7 +83,7 @@ impl SignIn {
     ///
     /// # Errors
     /// [`NoRandom`] also where there are no such sessions: nobody hands out links to them.
-    pub(super) fn sessions(&self) -> Result<&Sessions, NoRandom> {
+    pub fn sessions(&self) -> Result<&Sessions, NoRandom> {
         match self {
             Self::Machine { sessions, .. } => Ok(sessions),
             Self::Issuer(_) => Err(NoRandom),
