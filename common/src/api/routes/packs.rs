@@ -2,6 +2,7 @@
 
 use super::evidence::{instant, span};
 use crate::api::answer::{self, Accepted, MediaTypes, Pending};
+use crate::api::cursor;
 use crate::api::views::{PackList, PackView};
 use crate::api::{Body, ClientPath, Explained, Method, Parameters, Problem, Route, Scope, Window, route};
 use crate::app::packs::{Download, ExportFormat, MakePackError, PackRequest, PackService, PackServiceError};
@@ -86,7 +87,7 @@ async fn ask(
 #[serde(deny_unknown_fields)]
 struct Page {
     limit: Option<usize>,
-    after: Option<PackId>,
+    after: Option<String>,
 }
 
 impl Explained for Page {
@@ -99,14 +100,12 @@ async fn list(
     ClientPath { company, client, window, .. }: ClientPath,
     Parameters(Page { limit, after }): Parameters<Page>,
 ) -> Result<Json<PackList>, Problem> {
-    let limit = limit.unwrap_or(100);
-    if !(1..=100).contains(&limit) {
-        return Err(Problem::bad_request(Page::WANTED));
-    }
+    let limit = cursor::limit(limit, 100)?;
+    let after: Option<PackId> = after.map(|after| cursor::place(PACKS, &after)).transpose()?;
     let all = packs.list(&company, &client, limits(window)).await?;
     let mut rest = all.into_iter().filter(|pack| after.as_ref().is_none_or(|after| pack.id < *after));
     let items: Vec<PackView> = rest.by_ref().take(limit).map(Into::into).collect();
-    let next_after = rest.next().and_then(|_| items.last().map(|last| last.id.clone()));
+    let next_after = rest.next().and_then(|_| items.last()).and_then(|last| cursor::cursor(PACKS, &last.id));
     Ok(Json(PackList { items, next_after }))
 }
 

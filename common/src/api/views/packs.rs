@@ -12,7 +12,7 @@ pub struct PackList {
     /// The packs.
     pub items: Vec<PackView>,
     /// Where to go on, if there are more.
-    pub next_after: Option<PackId>,
+    pub next_after: Option<String>,
 }
 
 /// Where a pack stands.
