@@ -120,6 +120,7 @@ fn the_demonstration_needs_nothing() {
         " fail ",
         " warning, accepted until ",
         "agent_missing 4200255 since ",
+        "CC7.2, CC7.3, CC7.4",
         "90 days of runs",
         "approved exception for rule edr-missing",
         "it is no longer ",

@@ -167,6 +167,11 @@ fn a_number_of_devices_is_attested() {
     // 85 of the 87 agents are online.
     let metrics = home.on_data(&["metrics", "acme", "--json"]).json();
     assert_eq!(metrics["endpoint_coverage"]["endpoint_coverage_pct"], "94.4", "{metrics}");
+    // Values have their unit and their age, and the worst stands first.
+    let controls = home.on_data(&["controls", "acme"]).done().stdout;
+    assert!(controls.contains("edr-online 97.7 %: pass") && controls.contains("┆ 0 h "), "{controls}");
+    let (worse, better) = (controls.find("edr-missing 1: warning"), controls.find("edr-online 97.7 %: pass"));
+    assert!(worse.is_some() && worse < better, "{controls}");
     for command in ["metrics", "controls"] {
         let shown = home.on_data(&[command, "acme"]).done().stdout;
         assert!(

@@ -480,7 +480,8 @@ fn the_names_of_findings_are_asked_for_when_somebody_looks_and_kept_nowhere() {
     let events = home.on_data(&["audit-log", "--json"]).json();
     let opened: Vec<&Value> =
         events["items"].as_array().unwrap().iter().filter(|it| it["action"] == "names.opened").collect();
-    assert_eq!((opened.len(), &opened[1]["actor"], &opened[0]["client"]), (2, &"alice".into(), &"acme".into()));
+    assert!(opened.len() == 2 && opened.iter().all(|event| event["client"] == "acme"), "{opened:?}");
+    assert!(opened.iter().any(|event| event["actor"] == "alice"), "{opened:?}");
     for (path, bytes) in files(&home.data()) {
         assert!(!bytes.windows(host.len()).any(|part| part == host.as_bytes()), "{}", path.display());
     }

@@ -6,7 +6,7 @@ use crate::outcome::CliError;
 use crate::render;
 use crate::stack::LocalStack;
 use common::app::decisions::ExceptionView;
-use common::app::evidence::{RuleResult, Span};
+use common::app::evidence::{RuleResult, Span, SupportedControl};
 use common::app::stack::Stack;
 use common::domain::calendar::Calendar;
 use common::domain::evidence::EdrBundle;
@@ -16,6 +16,7 @@ use common::domain::run::Run;
 use common::domain::sat::bundle::SatBundle;
 use common::store::EvidenceOwner;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 
 pub async fn run() -> Result<(), CliError> {
     show().await.map_err(|error| CliError::other(format!("the demonstration failed: {error}")))
@@ -35,13 +36,15 @@ async fn show() -> Result<(), DemoError> {
     let own: EdrBundle = latest(stack, &EvidenceOwner::Client(client.clone()), Product::Edr).await?;
     let Ok(evidence) = stack.parts.evidence();
     let statuses = evidence.statuses(&company, &client, Span::ALL).await?;
+    let supported = evidence.controls(&company, &client, Span::ALL).await?.ok_or("the evidence is gone")?;
     let ahead = evidence.forecast_training(&company, &client, Span::ALL).await?;
     let Ok(decisions) = stack.parts.decisions();
     let excepted = decisions.exceptions(&company, Some(&client), None).await?;
     let text = format!(
         "A simulated Huntress account at {}\n\nEndpoints and incidents of the company {COMPANY}, over all its organizations\n\n{}\n\
          Training of its client {CLIENT}\n\n{}\n\
-         What the policies baseline and training say of {CLIENT}\n\n{}\n{}{}\n{}\n\
+         What the policies baseline and training say of {CLIENT}\n\n{}\n{}{}\n\
+         Where its controls stand, by framework\n\n{}\n{}\n\
          Behind this lie {HISTORY_DAYS} days of runs; the last ones:\n{ends}\n\
          Look around in it:\n  \
          huntress-evidence serve --demo     the same over HTTP\n\n\
@@ -55,6 +58,7 @@ async fn show() -> Result<(), DemoError> {
         rules(&statuses.rules()),
         findings(&own),
         exceptions(&excepted),
+        controls(&supported.controls),
         forecast::text(&ahead),
     );
     render::text(&text).map_err(|_| "stdout is closed")?;
@@ -73,6 +77,27 @@ fn rules(rules: &[RuleResult]) -> String {
             name(result.value.as_deref()),
             result.status.text.clone(),
         ]);
+    }
+    table.to_string()
+}
+
+/// The controls of each framework by their status, worst first.
+fn controls(controls: &[SupportedControl]) -> String {
+    let mut frameworks: Vec<(&str, BTreeMap<(u8, &str), Vec<&str>>)> = Vec::new();
+    for control in controls {
+        let Some(status) = &control.status else { continue };
+        if frameworks.last().is_none_or(|(name, _)| *name != control.framework) {
+            frameworks.push((&control.framework, BTreeMap::new()));
+        }
+        if let Some((_, statuses)) = frameworks.last_mut() {
+            statuses.entry((status.outcome.rank(), &status.text)).or_default().push(&control.id);
+        }
+    }
+    let mut table = render::table(&["framework", "status", "controls"]);
+    for (framework, statuses) in frameworks {
+        for ((_, status), ids) in statuses {
+            table.add_row([framework, status, &ids.join(", ")]);
+        }
     }
     table.to_string()
 }

@@ -9,6 +9,7 @@ use common::app::evidence::{RuleResult, Span, Support};
 use common::app::stack::Stack;
 use common::domain::control_status::ControlStatus;
 use common::domain::evidence::Reason;
+use common::domain::policy::MetricDefinition;
 use common::domain::text::line;
 
 pub async fn run(options: OfClientAsOf) -> Result<(), CliError> {
@@ -50,16 +51,26 @@ fn age(status: Option<&ControlStatus>) -> String {
     status.and_then(|status| status.age_hours).map_or_else(|| "-".to_owned(), |hours| format!("{hours} h"))
 }
 
-/// What the rules said, a line each.
+/// What the rules said, a line each, worst first.
 fn values(rules: &[RuleResult]) -> String {
-    let of_rule = |result: &RuleResult| {
-        let rule = result.rule.as_ref()?;
-        let value = match (&result.value, result.reason) {
-            (Some(value), _) => value.as_str(),
-            (None, Some(Reason::NothingToMeasure)) => "nothing to measure",
-            (None, _) => "unknown",
-        };
-        Some(format!("{rule} {value}: {}", result.status.text))
+    let mut rules: Vec<&RuleResult> = rules.iter().collect();
+    rules.sort_by_key(|result| result.outcome.rank());
+    rules.into_iter().filter_map(value).collect::<Vec<_>>().join("\n")
+}
+
+/// What a rule said of which value, and why where the value does not say it; nothing where no rule was chosen.
+fn value(result: &RuleResult) -> Option<String> {
+    let rule = result.rule.as_ref()?;
+    let unit = result.key.as_deref().and_then(MetricDefinition::find).map_or("", |metric| metric.kind.unit());
+    let value = match (&result.value, result.reason) {
+        (Some(value), _) => format!("{value}{unit}"),
+        (None, Some(Reason::NothingToMeasure)) => "nothing to measure".to_owned(),
+        (None, _) => "unknown".to_owned(),
     };
-    rules.iter().filter_map(of_rule).collect::<Vec<_>>().join("\n")
+    let why = match (&result.value, result.reason) {
+        (Some(_), Some(reason)) => format!(" ({reason})"),
+        (None, Some(reason)) if reason != Reason::NothingToMeasure => format!(" ({reason})"),
+        _ => String::new(),
+    };
+    Some(format!("{rule} {value}: {}{why}", result.status.text))
 }

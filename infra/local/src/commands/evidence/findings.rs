@@ -113,7 +113,7 @@ fn shown(findings: &Findings, names: Option<&RecordNames>, at: DateTime<Utc>) ->
         let name = names?.get(&of)?.get(id)?;
         Some(name.as_deref().map_or_else(|| "not there any more".to_owned(), line))
     };
-    let mut columns = vec!["kind", "id", "organization", "severity", "since", "for"];
+    let mut columns = vec!["kind", "id", "organization", "severity", "last call, or start", "ago"];
     if names.is_some() {
         columns.insert(2, "name");
     }
