@@ -88,6 +88,7 @@ fn after_a_day_of_commands_there_is_one_event_for_each_change() {
         (&["policy.imported"], &["policy", "import", "{policy}"]),
         (&["policy.chosen"], &["policy", "acme", "--set", "ours"]),
         (&["sync.requested"], &["sync", "edr"]),
+        (&["names.opened"], &["findings", "acme", "--names"]),
         (&["mapping.changed"], &["map", "edr", "--client", "acme-two"]),
         (&["mapping.changed"], &["map", "edr", "--client", "acme"]),
         (&["exception.proposed"], &except),
@@ -122,13 +123,13 @@ fn after_a_day_of_commands_there_is_one_event_for_each_change() {
     ];
     let mut secrets: Vec<String> = Vec::new();
     for (actions, command) in steps {
-        let before = day.events().len();
+        let before = day.events();
         let command: Vec<String> = command.iter().map(|word| filled(word, &exception)).collect();
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
         let mut said = day.run(&command);
         if command.first() == Some(&"pack") && said.code == 4 {
             // The run of today ended after the last full hour, as of which a pack is: it is made of tomorrow's on. Nothing was done.
-            assert_eq!(day.events().len(), before, "{command:?}");
+            assert_eq!(day.events(), before, "{command:?}");
             continue;
         }
         said = said.done();
@@ -136,8 +137,9 @@ fn after_a_day_of_commands_there_is_one_event_for_each_change() {
         for action in actions {
             *expected.entry(action).or_default() += 1;
         }
-        let new: Vec<&str> =
-            events[before.min(events.len())..].iter().map(|it| it["action"].as_str().unwrap()).collect();
+        // An event may be of the beginning of its second, before those that are there.
+        let new = events.iter().filter(|event| !before.contains(event));
+        let new: Vec<&str> = new.map(|event| event["action"].as_str().unwrap()).collect();
         assert_eq!(new, actions, "{command:?}");
         if actions == ["exception.proposed"] {
             exception = serde_json::from_str::<Value>(&said.stdout).unwrap()["id"].as_str().unwrap().to_owned();

@@ -8,8 +8,8 @@ use simulator::{API_KEY, API_SECRET, SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator
 use std::collections::BTreeMap;
 
 /// What only the command line of the machine with the data does; tests/cli has them.
-const NOT_OVER_HTTP: [AuditAction; 3] =
-    [AuditAction::HoldPlaced, AuditAction::HoldReleased, AuditAction::LogKeyReplaced];
+const NOT_OVER_HTTP: [AuditAction; 4] =
+    [AuditAction::HoldPlaced, AuditAction::HoldReleased, AuditAction::LogKeyReplaced, AuditAction::NamesOpened];
 
 const REASON: &str = "The laptops of the sales team are replaced in May.";
 

@@ -150,8 +150,10 @@ async fn decisions_of_an_earlier_release_are_read_and_join_the_next_one() {
     let mut world = company_of(2).await;
     assert_eq!(world.remove("DECISIONS#", "TOGETHER").await, 3);
     let requests = world.count();
-    let (_, before) = world.of_client("client-000", "/controls").await;
+    assert_eq!(world.of_client("client-000", "/controls").await.0, 200);
     assert!(requests.taken() > MOST);
+    world.huntress.clock = std::sync::Arc::new(super::Stopped(tick() + TimeDelta::hours(1)));
+    let (_, before) = world.of_client("client-000", "/controls").await;
     let attestation = json!({"value": 50, "source": "RMM export", "dated": "2026-03-21", "until": "2026-12-31"});
     let path = "/clients/client-000/attestations/expected_devices";
     assert_eq!(ask(world.connections_api(), &event("PUT", path, attestation)).await.0, 200);
