@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The version that checkpoints are written in. One of another version is not taken up: its run begins anew.
-const VERSION: u8 = 8;
+const VERSION: u8 = 9;
 
 /// So many parts in a row may come to an end without a new page.
 pub(super) const IDLE_PARTS: u32 = 3;

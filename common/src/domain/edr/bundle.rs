@@ -207,7 +207,9 @@ fn scoped(tally: &EdrTally, scope: Scope<'_>) -> Scoped {
             outside += counts.agents();
             continue;
         }
-        organizations.count_agents(counts.agent_facts());
+        if let Some(agents) = counts.agent_facts() {
+            organizations.count_agents(agents);
+        }
     }
     let (mut claimed, mut all_claim) = (0_u64, true);
     for organization in listed.iter().filter(|(key, _)| scope.covers(Some(**key))).map(|(_, organization)| organization)
@@ -216,11 +218,12 @@ fn scoped(tally: &EdrTally, scope: Scope<'_>) -> Scoped {
         claimed = claimed.saturating_add(organization.agents_count.unwrap_or(0));
         all_claim &= organization.agents_count.is_some();
     }
-    let mut quality = sum.quality().clone();
+    let mut quality = sum.quality().cloned().unwrap_or_default();
     if let Scope::Only(_) = scope {
         // A record without an id and an organization may be anybody's, so it is in everybody's report.
         let nobodys = tally.counts().find(|(key, _)| key.is_none());
-        let dropped = nobodys.map_or(0, |(_, counts)| counts.quality().count(QualityCode::RecordWithoutId));
+        let odd = nobodys.and_then(|(_, counts)| counts.quality());
+        let dropped = odd.map_or(0, |quality| quality.count(QualityCode::RecordWithoutId));
         quality.note_many(QualityCode::RecordWithoutId, dropped);
     }
     quality.note_many(QualityCode::AgentWithoutOrganization, outside);

@@ -7,6 +7,7 @@ use crate::domain::text;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// Findings of one kind in one bundle, at most.
 pub const LISTED: usize = 100;
@@ -124,7 +125,7 @@ pub(super) struct Candidate {
     pub id: VendorId,
     pub severity: Option<Severity>,
     /// ⌈Hours since the last call⌉, where that alone makes it a finding.
-    hours: Option<u32>,
+    hours: Option<NonZeroU32>,
 }
 
 impl Candidate {
@@ -137,13 +138,13 @@ impl Candidate {
         Self { severity: Some(severity), ..self }
     }
 
-    /// A finding only under limits that this age exceeds.
+    /// A finding only under limits that this age, which is not 0, exceeds.
     pub fn if_older_than_limit(self, hours: u32) -> Self {
-        Self { hours: Some(hours), ..self }
+        Self { hours: NonZeroU32::new(hours), ..self }
     }
 
     fn counts_under(&self, limits: EdrSettings) -> bool {
-        self.hours.is_none_or(|hours| hours > limits.missing_after_hours())
+        self.hours.is_none_or(|hours| hours.get() > limits.missing_after_hours())
     }
 
     pub fn finding(&self, organization_id: Option<&str>) -> Finding {

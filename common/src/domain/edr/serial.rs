@@ -3,8 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 /// The serial numbers of the agents of one organization, five bytes each: two of ten thousand different ones fall together with a probability below 10⁻⁴.
+///
+/// They are kept in pieces of one size, which are never moved: growing all of these side by side would leave holes as large as themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SerialNumbers(Vec<[u8; 5]>);
+pub struct SerialNumbers(Vec<Vec<[u8; 5]>>);
+
+/// Serial numbers in one piece.
+const PIECE: usize = 64;
 
 impl SerialNumbers {
     /// Adds the serial number of an agent, in any letter case, unless it is one that devices share which have none.
@@ -18,12 +23,20 @@ impl SerialNumbers {
             (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x100_0000_01b3)
         });
         let [a, b, c, d, e, ..] = (hash ^ (hash >> 40)).to_le_bytes();
-        self.0.push([a, b, c, d, e]);
+        let number = [a, b, c, d, e];
+        match self.0.last_mut() {
+            Some(piece) if piece.len() < PIECE => piece.push(number),
+            _ => {
+                let mut piece = Vec::with_capacity(PIECE);
+                piece.push(number);
+                self.0.push(piece);
+            }
+        }
     }
 
     /// How many agents share their serial number with a newer one, so that all but one of each count; nothing is left.
     pub fn take_repeated(&mut self) -> u64 {
-        let mut numbers = std::mem::take(&mut self.0);
+        let mut numbers = std::mem::take(&mut self.0).concat();
         let all = numbers.len();
         numbers.sort_unstable();
         numbers.dedup();
@@ -82,6 +95,18 @@ mod tests {
     fn all_but_the_newest_count() {
         assert_eq!(repeated(&["PF3K9ABC", "pf3k9abc ", "PF3K9ABD", "PF3K9ABC"]), 2);
         assert_eq!(repeated(&["PF3K9ABC"]), 0);
+    }
+
+    #[test]
+    fn pieces_count_as_one() {
+        let mut seen = SerialNumbers::default();
+        let numbers = (0..3 * PIECE).map(|number| format!("PF{number:06}"));
+        numbers.clone().for_each(|number| seen.add(&number));
+        let bytes = postcard::to_allocvec(&seen).unwrap();
+        let mut seen: SerialNumbers = postcard::from_bytes(&bytes).unwrap();
+        numbers.step_by(PIECE / 2).for_each(|number| seen.add(&number));
+        assert_eq!(seen.take_repeated(), 6);
+        assert_eq!(seen.take_repeated(), 0);
     }
 
     #[test]

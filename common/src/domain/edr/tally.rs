@@ -16,6 +16,7 @@ use crate::domain::seen::SeenIds;
 use crate::domain::text;
 use crate::domain::time::{ParsedTimestamp, is_future, nanos_between};
 use chrono::{DateTime, Utc};
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -55,14 +56,20 @@ struct SeverityTally {
     oldest: Option<DateTime<Utc>>,
 }
 
-/// The counts of one organization, or the sum of several. Nothing in them depends on a limit.
+/// The agents of one organization, or of several.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Counts {
-    /// All but the ages of incidents, which are in the fields below.
+struct AgentCounts {
     #[serde(with = "EveryField")]
     agents: Agents,
     /// States of unknown agents by field: status, last call, installation.
     unknown_by: [u64; 3],
+    /// Serial numbers, until it is known which are there twice.
+    serials: SerialNumbers,
+}
+
+/// The incidents of one organization, or of several.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct IncidentCounts {
     /// Critical, high, low and of any other severity.
     severities: [SeverityTally; 4],
     unknown_status: u64,
@@ -79,10 +86,44 @@ pub struct Counts {
     auto_by_words: u64,
     /// Resolved incidents evaluated by their remediations.
     auto_by_remediations: u64,
+}
+
+/// The counts of one organization, or the sum of several. Nothing in them depends on a limit.
+///
+/// Each part is there once it has a record: the lists are read apart, there is one of these for every organization in each of them, and the empty places
+/// of a table are as large as the others.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    agents: Option<Box<AgentCounts>>,
+    incidents: Option<Box<IncidentCounts>>,
     candidates: Candidates,
-    /// Serial numbers, until it is known which are there twice.
-    serials: SerialNumbers,
-    quality: Quality,
+    quality: Oddities,
+}
+
+/// What was odd, if anything was.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Oddities(Option<Box<Quality>>);
+
+impl Oddities {
+    fn note(&mut self, code: QualityCode) {
+        self.note_many(code, 1);
+    }
+
+    fn note_many(&mut self, code: QualityCode, count: u64) {
+        if count > 0 {
+            self.0.get_or_insert_default().note_many(code, count);
+        }
+    }
+
+    fn note_word(&mut self, code: QualityCode, word: &str) {
+        self.0.get_or_insert_default().note_word(code, word);
+    }
+
+    fn add(&mut self, other: &Self) {
+        if let Some(other) = &other.0 {
+            self.0.get_or_insert_default().add(other);
+        }
+    }
 }
 
 /// Severities, in the order in which they are counted.
@@ -101,75 +142,24 @@ pub struct Derivation {
     pub auto: [u64; 2],
 }
 
-impl Counts {
-    /// Agents that count: all but decommissioned.
-    #[must_use]
-    pub fn agents(&self) -> u64 {
-        self.agents.total()
-    }
+/// Adds numbers up, place by place.
+fn sum<const N: usize>(mine: &mut [u64; N], theirs: &[u64; N]) {
+    mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+}
 
-    /// The agents.
-    pub(super) fn agent_facts(&self) -> &Agents {
-        &self.agents
+impl AgentCounts {
+    fn add(&mut self, other: &Self) {
+        // Naming every field makes a forgotten one a compile error.
+        let Self { agents, unknown_by, serials: _ } = other;
+        self.agents.add(agents);
+        sum(&mut self.unknown_by, unknown_by);
     }
+}
 
-    /// Which records may be findings.
-    pub(super) fn candidates(&self) -> &Candidates {
-        &self.candidates
-    }
-
-    /// What was odd.
-    pub(super) fn quality(&self) -> &Quality {
-        &self.quality
-    }
-
-    /// What decided.
-    pub(super) fn derivation(&self) -> Derivation {
-        let agents = &self.agents;
-        let [by_status, by_last_callback, by_created] = self.unknown_by;
-        Derivation {
-            states: [
-                agents.online + agents.offline + agents.missing + by_status,
-                agents.hours.total() + by_last_callback,
-                agents.never_called_days.total() + by_created,
-            ],
-            starts: self.starts,
-            ends: self.ends,
-            auto: [self.auto_by_words, self.auto_by_remediations],
-        }
-    }
-
-    /// The facts, with the ages of incidents at `as_of`.
-    pub(super) fn facts(&self, as_of: DateTime<Utc>, organizations: Organizations) -> EdrFacts {
-        let counted = |tally: &SeverityTally| OfSeverity {
-            states: tally.states.map(u64::from).into(),
-            open_days: tally.open_days.clone(),
-            // An incident that began between `as_of` and its reading has no age yet.
-            oldest: tally.oldest.map(|start| Seconds(nanos_between(start, as_of).max(0))),
-        };
-        let severities =
-            SEVERITIES.into_iter().zip(&self.severities).map(|(severity, tally)| (severity, counted(tally)));
-        let (given, measured, nanos) = self.detection;
-        EdrFacts {
-            agents: self.agents.clone(),
-            organizations,
-            incidents: Incidents {
-                by_severity: severities.filter(|(_, of)| of.states.total() > 0).collect(),
-                unknown_status: self.unknown_status,
-                started_days: self.started_days.clone(),
-                ended: self.ended.by_day(),
-                detection: Detection { given, measured, seconds: Seconds(nanos) },
-                auto_resolved: Share { these: self.auto_resolved, of: self.auto_by_words + self.auto_by_remediations },
-            },
-        }
-    }
-
-    /// Adds another organization's counts; its candidates stay where they are.
-    pub fn add(&mut self, other: &Self) {
+impl IncidentCounts {
+    fn add(&mut self, other: &Self) {
         // Naming every field makes a forgotten one a compile error.
         let Self {
-            agents,
-            unknown_by,
             severities,
             unknown_status,
             started_days,
@@ -180,15 +170,7 @@ impl Counts {
             auto_resolved,
             auto_by_words,
             auto_by_remediations,
-            candidates: _,
-            serials: _,
-            quality,
         } = other;
-        fn sum<const N: usize>(mine: &mut [u64; N], theirs: &[u64; N]) {
-            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
-        }
-        self.agents.add(agents);
-        sum(&mut self.unknown_by, unknown_by);
         for (mine, theirs) in self.severities.iter_mut().zip(severities) {
             mine.states.iter_mut().zip(theirs.states).for_each(|(mine, theirs)| *mine += theirs);
             mine.open_days.merge(&theirs.open_days);
@@ -205,7 +187,104 @@ impl Counts {
         self.auto_resolved += auto_resolved;
         self.auto_by_words += auto_by_words;
         self.auto_by_remediations += auto_by_remediations;
+    }
+
+    fn facts(&self, as_of: DateTime<Utc>) -> Incidents {
+        let counted = |tally: &SeverityTally| OfSeverity {
+            states: tally.states.map(u64::from).into(),
+            open_days: tally.open_days.clone(),
+            // An incident that began between `as_of` and its reading has no age yet.
+            oldest: tally.oldest.map(|start| Seconds(nanos_between(start, as_of).max(0))),
+        };
+        let severities =
+            SEVERITIES.into_iter().zip(&self.severities).map(|(severity, tally)| (severity, counted(tally)));
+        let (given, measured, nanos) = self.detection;
+        Incidents {
+            by_severity: severities.filter(|(_, of)| of.states.total() > 0).collect(),
+            unknown_status: self.unknown_status,
+            started_days: self.started_days.clone(),
+            ended: self.ended.by_day(),
+            detection: Detection { given, measured, seconds: Seconds(nanos) },
+            auto_resolved: Share { these: self.auto_resolved, of: self.auto_by_words + self.auto_by_remediations },
+        }
+    }
+}
+
+impl Counts {
+    /// Agents that count: all but decommissioned.
+    #[must_use]
+    pub fn agents(&self) -> u64 {
+        self.agent_facts().map_or(0, Agents::total)
+    }
+
+    /// The agents, if there are any.
+    pub(super) fn agent_facts(&self) -> Option<&Agents> {
+        self.agents.as_ref().map(|counts| &counts.agents)
+    }
+
+    /// Which records may be findings.
+    pub(super) fn candidates(&self) -> &Candidates {
+        &self.candidates
+    }
+
+    /// What was odd.
+    pub(super) fn quality(&self) -> Option<&Quality> {
+        self.quality.0.as_deref()
+    }
+
+    /// What decided.
+    pub(super) fn derivation(&self) -> Derivation {
+        let mut derivation = Derivation::default();
+        if let Some(AgentCounts { agents, unknown_by: [by_status, by_last_callback, by_created], .. }) =
+            self.agents.as_deref()
+        {
+            derivation.states = [
+                agents.online + agents.offline + agents.missing + by_status,
+                agents.hours.total() + by_last_callback,
+                agents.never_called_days.total() + by_created,
+            ];
+        }
+        if let Some(incidents) = self.incidents.as_deref() {
+            (derivation.starts, derivation.ends) = (incidents.starts, incidents.ends);
+            derivation.auto = [incidents.auto_by_words, incidents.auto_by_remediations];
+        }
+        derivation
+    }
+
+    /// The facts, with the ages of incidents at `as_of`.
+    pub(super) fn facts(&self, as_of: DateTime<Utc>, organizations: Organizations) -> EdrFacts {
+        EdrFacts {
+            agents: self.agent_facts().cloned().unwrap_or_default(),
+            organizations,
+            incidents: self.incidents.as_ref().map(|incidents| incidents.facts(as_of)).unwrap_or_default(),
+        }
+    }
+
+    /// Adds another organization's counts; its candidates stay where they are.
+    pub fn add(&mut self, other: &Self) {
+        let Self { agents, incidents, candidates: _, quality } = other;
+        if let Some(theirs) = agents {
+            self.agents.get_or_insert_default().add(theirs);
+        }
+        if let Some(theirs) = incidents {
+            self.incidents.get_or_insert_default().add(theirs);
+        }
         self.quality.add(quality);
+    }
+
+    /// Takes over another part of the same organization's records.
+    fn join(&mut self, other: Self) {
+        self.candidates.append(&other.candidates);
+        self.quality.add(&other.quality);
+        // Serial numbers are counted by now.
+        match (&mut self.agents, other.agents) {
+            (Some(mine), Some(theirs)) => mine.add(&theirs),
+            (mine, theirs) => *mine = mine.take().or(theirs),
+        }
+        match (&mut self.incidents, other.incidents) {
+            (Some(mine), Some(theirs)) => mine.add(&theirs),
+            (mine, theirs) => *mine = mine.take().or(theirs),
+        }
     }
 
     fn add_agent(&mut self, agent: &AgentFacts<'_>, id: RecordKey, at: &Evaluation<'_>) {
@@ -213,13 +292,13 @@ impl Counts {
         if seen.sighting == Sighting::Word(AgentState::Decommissioned) {
             return;
         }
+        let AgentCounts { agents, unknown_by, serials } = &mut **self.agents.get_or_insert_default();
         if let Some(serial_number) = agent.serial_number {
-            self.serials.add(serial_number);
+            serials.add(serial_number);
         }
-        let agents = &mut self.agents;
         agents.count(seen.sighting);
         if seen.sighting == Sighting::Nothing {
-            let [by_status, by_last_callback, by_created] = &mut self.unknown_by;
+            let [by_status, by_last_callback, by_created] = unknown_by;
             *match seen.source {
                 StateSource::Status => by_status,
                 StateSource::LastCallback => by_last_callback,
@@ -290,8 +369,9 @@ impl Counts {
         if state == IncidentState::LeftOut {
             return;
         }
+        let counts = &mut **self.incidents.get_or_insert_default();
         if !known {
-            self.unknown_status += 1;
+            counts.unknown_status += 1;
             self.quality
                 .note_word(QualityCode::UnknownIncidentStatus, &normalized(incident.status.unwrap_or_default()));
         }
@@ -299,7 +379,7 @@ impl Counts {
         if severity == Severity::Unknown {
             self.quality.note_word(QualityCode::UnknownSeverity, &normalized(incident.severity.unwrap_or_default()));
         }
-        let [critical, high, low, other] = &mut self.severities;
+        let [critical, high, low, other] = &mut counts.severities;
         let of_severity = match severity {
             Severity::Critical => critical,
             Severity::High => high,
@@ -322,7 +402,7 @@ impl Counts {
         let start = start.time.filter(|_| !future);
         let day = start.map(|(time, _)| day_since(time, at.as_of));
         if let Some(day) = day {
-            self.started_days.add(day);
+            counts.started_days.add(day);
         }
         match state {
             IncidentState::Open | IncidentState::InProgress => {
@@ -346,6 +426,7 @@ impl Counts {
         (created, detected): (ParsedTimestamp, ParsedTimestamp),
         at: &Evaluation<'_>,
     ) {
+        let counts = &mut **self.incidents.get_or_insert_default();
         let end = incident::end(incident.resolved_at, incident.closed_at);
         // The creation is needed for the time to detect even where the start is found without it.
         let creation_unreadable = created == ParsedTimestamp::Unreadable && start.is_some();
@@ -360,20 +441,20 @@ impl Counts {
                     nanos if nanos < 0 => self.quality.note(QualityCode::NegativeDuration),
                     nanos => {
                         duration = Some(nanos);
-                        let [detected, sent, created] = &mut self.starts;
+                        let [detected, sent, created] = &mut counts.starts;
                         match start_field {
                             TimeField::Detected => *detected += 1,
                             TimeField::Sent => *sent += 1,
                             _ => *created += 1,
                         }
-                        let [resolved, closed] = &mut self.ends;
+                        let [resolved, closed] = &mut counts.ends;
                         *if end_field == TimeField::Resolved { resolved } else { closed } += 1;
                     }
                 }
             }
-            self.ended.push(day_since(end, at.as_of), duration);
+            counts.ended.push(day_since(end, at.as_of), duration);
         }
-        let (given, measured, sum) = &mut self.detection;
+        let (given, measured, sum) = &mut counts.detection;
         *given += u64::from(incident.detected_at.is_given() && incident.created_at.is_given());
         if let (ParsedTimestamp::At(created), ParsedTimestamp::At(detected), Some(_)) = (created, detected, end.time) {
             let usable = ![created, detected].into_iter().any(|time| is_future(time, at.observed_at));
@@ -387,10 +468,10 @@ impl Counts {
             }
         }
         let auto = incident::auto_resolved(incident);
-        self.auto_resolved += u64::from(auto.automatic);
+        counts.auto_resolved += u64::from(auto.automatic);
         match auto.source {
-            AutoSource::Words => self.auto_by_words += 1,
-            AutoSource::Remediations => self.auto_by_remediations += 1,
+            AutoSource::Words => counts.auto_by_words += 1,
+            AutoSource::Remediations => counts.auto_by_remediations += 1,
             AutoSource::Nothing => {}
         }
         if auto.incomplete {
@@ -451,8 +532,7 @@ pub struct EdrTally {
     organizations: BTreeMap<RecordKey, Organization>,
     seen_agents: SeenIds,
     seen_incidents: SeenIds,
-    /// Apart from the table, whose empty places would otherwise be as large as counts.
-    counts: HashMap<Option<RecordKey>, Box<Counts>>,
+    counts: HashMap<Option<RecordKey>, Counts, RandomState>,
     read: RecordsRead,
     /// Organizations, agents, incident reports.
     lists: [ListRead; 3],
@@ -468,7 +548,7 @@ impl EdrTally {
             organizations: BTreeMap::new(),
             seen_agents: SeenIds::default(),
             seen_incidents: SeenIds::default(),
-            counts: HashMap::new(),
+            counts: HashMap::default(),
             read: RecordsRead::default(),
             lists: Default::default(),
         }
@@ -594,8 +674,7 @@ impl EdrTally {
                     vacant.insert(counts);
                 }
                 Entry::Occupied(mut mine) => {
-                    mine.get_mut().add(&counts);
-                    mine.get_mut().candidates.append(&counts.candidates);
+                    mine.get_mut().join(counts);
                 }
             }
         }
@@ -612,7 +691,7 @@ impl EdrTally {
     /// Reports the agents whose serial number a newer one of their organization has, once the list of agents is complete.
     pub fn note_reinstalls(&mut self) {
         for counts in self.counts.values_mut() {
-            let repeated = counts.serials.take_repeated();
+            let repeated = counts.agents.as_mut().map_or(0, |agents| agents.serials.take_repeated());
             counts.quality.note_many(QualityCode::PossibleReinstall, repeated);
         }
     }
@@ -675,6 +754,6 @@ impl EdrTally {
 
     /// The counts of one organization, listed or not; `None` for what belongs to none.
     pub(super) fn counts(&self) -> impl Iterator<Item = (Option<RecordKey>, &Counts)> {
-        self.counts.iter().map(|(key, counts)| (*key, &**counts))
+        self.counts.iter().map(|(key, counts)| (*key, counts))
     }
 }

@@ -88,16 +88,18 @@ impl DurationClass {
     }
 }
 
-/// Ended incidents as they are read, at 12 bytes each.
+/// Ended incidents as they are read, at 8 bytes each.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EndedTally {
-    incidents: Vec<Ended>,
+    incidents: Vec<Ended<u16>>,
+    /// Those that ended on a day beyond 65,535, as times that were never set may say.
+    ancient: Vec<Ended<u32>>,
     /// Parts of a second, which sources hardly ever give, by day.
     fractions: Vec<(u32, u32)>,
 }
 
-/// The day of the end; the class of the duration, unless it is not known; and what the duration is more than the tenth of its class, in seconds.
-type Ended = (u32, Option<DurationKey>, i16);
+/// The day of the end; what the duration is more than the tenth of its class, in seconds; and its class, unless it is not known.
+type Ended<Day> = (Day, i16, Option<DurationKey>);
 
 /// Not zero, so that an absent one takes no room.
 type DurationKey = std::num::NonZeroU32;
@@ -105,25 +107,34 @@ type DurationKey = std::num::NonZeroU32;
 impl EndedTally {
     /// Adds an incident that ended on that [day](day_since) after so many nanoseconds, if that is known.
     pub fn push(&mut self, day: u32, nanos: Option<i128>) {
-        let Some(nanos) = nanos else {
-            self.incidents.push((day, None, 0));
-            return;
-        };
-        let class = DurationClass::of(nanos);
-        let rest = nanos - class.tenths() * TENTH;
-        let seconds = rest.div_euclid(SECOND);
-        let fraction = rest.rem_euclid(SECOND);
-        if fraction > 0 {
-            self.fractions.push((day, u32::try_from(fraction).unwrap_or(0)));
+        let (mut seconds, mut key) = (0, None);
+        if let Some(nanos) = nanos {
+            let class = DurationClass::of(nanos);
+            let rest = nanos - class.tenths() * TENTH;
+            let fraction = rest.rem_euclid(SECOND);
+            if fraction > 0 {
+                self.fractions.push((day, u32::try_from(fraction).unwrap_or(0)));
+            }
+            // Half a tenth of an hour has 180 seconds.
+            seconds = i16::try_from(rest.div_euclid(SECOND)).unwrap_or(0);
+            key = DurationKey::new(class.0.saturating_add(1));
         }
-        // Half a tenth of an hour has 180 seconds.
-        let seconds = i16::try_from(seconds).unwrap_or(0);
-        self.incidents.push((day, DurationKey::new(class.0.saturating_add(1)), seconds));
+        match u16::try_from(day) {
+            Ok(day) => {
+                // In small steps: there is one of these for every organization.
+                if self.incidents.len() == self.incidents.capacity() {
+                    self.incidents.reserve_exact(4 + self.incidents.len() / 4);
+                }
+                self.incidents.push((day, seconds, key));
+            }
+            Err(_) => self.ancient.push((day, seconds, key)),
+        }
     }
 
     /// Adds those of another organization.
     pub fn add(&mut self, other: &Self) {
         self.incidents.extend_from_slice(&other.incidents);
+        self.ancient.extend_from_slice(&other.ancient);
         self.fractions.extend_from_slice(&other.fractions);
     }
 
@@ -131,9 +142,12 @@ impl EndedTally {
     #[must_use]
     pub fn by_day(&self) -> EndedIncidents {
         let mut incidents = self.incidents.clone();
-        incidents.sort_unstable();
+        incidents.sort_unstable_by_key(|(day, seconds, key)| (*day, *key, *seconds));
+        let mut ancient = self.ancient.clone();
+        ancient.sort_unstable_by_key(|(day, seconds, key)| (*day, *key, *seconds));
+        let incidents = incidents.into_iter().map(|(day, seconds, key)| (u32::from(day), seconds, key));
         let mut days: Vec<EndedDay> = Vec::new();
-        for (day, key, seconds) in incidents {
+        for (day, seconds, key) in incidents.chain(ancient) {
             if days.last().is_none_or(|last| last.day != day) {
                 days.push(EndedDay { day, ..EndedDay::default() });
             }

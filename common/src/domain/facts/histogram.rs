@@ -5,7 +5,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 
-/// Counts by a whole number, at 8 bytes for each number that occurs.
+/// Counts by a whole number, at 4 bytes for each number that occurs, or at 8 once a number or a count is beyond 65,535.
 ///
 /// In JSON it is a text of [numbers](super::numbers). For each number that occurs, in ascending order, stands twice its distance from the one
 /// before (for the first: the number itself; for others the distance less 1), and 1 more if it occurs several times; then how often
@@ -18,13 +18,64 @@ use std::borrow::Cow;
 /// assert_eq!(ages.up_to(4), 4);
 /// assert_eq!(ages.total(), 5);
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histogram {
-    /// Ascending; no count is 0.
-    cells: Vec<(u32, u32)>,
+    cells: Cells,
+}
+
+/// Numbers, ascending, and how often each occurs, which is not 0. Wide only where they have to be, so that equal ones are the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Cells {
+    Narrow(Vec<(u16, u16)>),
+    Wide(Vec<(u32, u32)>),
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { cells: Cells::Narrow(Vec::new()) }
+    }
+}
+
+/// What became of counting a number.
+#[derive(PartialEq, Eq)]
+enum Counted {
+    Yes,
+    /// The sum is beyond what the cell holds.
+    TooMany,
+}
+
+/// Counts `count` of a number in cells of one width.
+fn add_to<T>(cells: &mut Vec<(T, T)>, number: T, count: T, sum: impl Fn(T, T) -> Option<T>) -> Counted
+where
+    T: Copy + Ord,
+{
+    match cells.binary_search_by_key(&number, |(number, _)| *number) {
+        Ok(found) => {
+            let Some((_, mine)) = cells.get_mut(found) else { return Counted::Yes };
+            match sum(*mine, count) {
+                Some(sum) => *mine = sum,
+                None => return Counted::TooMany,
+            }
+        }
+        Err(place) => {
+            // In small steps: there is one of these for every organization.
+            if cells.len() == cells.capacity() {
+                cells.reserve_exact(4 + cells.len() / 4);
+            }
+            cells.insert(place, (number, count));
+        }
+    }
+    Counted::Yes
 }
 
 impl Histogram {
+    /// Of cells in ascending order.
+    fn of(cells: Vec<(u32, u32)>) -> Self {
+        let narrow = |(number, count): &(u32, u32)| Some((u16::try_from(*number).ok()?, u16::try_from(*count).ok()?));
+        let narrowed: Option<Vec<_>> = cells.iter().map(narrow).collect();
+        Self { cells: narrowed.map_or(Cells::Wide(cells), Cells::Narrow) }
+    }
+
     /// Counts one.
     pub fn add(&mut self, number: u32) {
         self.add_many(number, 1);
@@ -35,36 +86,33 @@ impl Histogram {
         if count == 0 {
             return;
         }
-        match self.cells.binary_search_by_key(&number, |(number, _)| *number) {
-            Ok(found) => {
-                if let Some((_, mine)) = self.cells.get_mut(found) {
-                    *mine = mine.saturating_add(count);
-                }
-            }
-            Err(place) => {
-                // In small steps: there is one of these for every organization.
-                if self.cells.len() == self.cells.capacity() {
-                    self.cells.reserve_exact(4 + self.cells.len() / 4);
-                }
-                self.cells.insert(place, (number, count));
-            }
+        if let Cells::Narrow(cells) = &mut self.cells
+            && let (Ok(number), Ok(count)) = (u16::try_from(number), u16::try_from(count))
+            && add_to(cells, number, count, u16::checked_add) == Counted::Yes
+        {
+            return;
+        }
+        if let Cells::Narrow(_) = self.cells {
+            self.cells = Cells::Wide(self.iter().collect());
+        }
+        if let Cells::Wide(cells) = &mut self.cells {
+            add_to(cells, number, count, |mine, count| Some(mine.saturating_add(count)));
         }
     }
 
     /// Adds the counts of another one.
     pub fn merge(&mut self, other: &Self) {
-        if self.cells.is_empty() {
+        if self.is_empty() {
             self.cells.clone_from(&other.cells);
             return;
         }
         // A few numbers are found one by one sooner than by going through all of these.
-        if other.cells.len() <= 4.max(self.cells.len() / 8) {
-            other.cells.iter().for_each(|(number, count)| self.add_many(*number, *count));
+        if other.iter().len() <= 4.max(self.iter().len() / 8) {
+            other.iter().for_each(|(number, count)| self.add_many(number, count));
             return;
         }
-        let mine = std::mem::take(&mut self.cells);
-        let mut merged: Vec<(u32, u32)> = Vec::with_capacity(mine.len() + other.cells.len());
-        let (mut mine, mut theirs) = (mine.into_iter().peekable(), other.cells.iter().copied().peekable());
+        let mut merged: Vec<(u32, u32)> = Vec::with_capacity(self.iter().len() + other.iter().len());
+        let (mut mine, mut theirs) = (self.iter().peekable(), other.iter().peekable());
         loop {
             let next = match (mine.peek(), theirs.peek()) {
                 (Some(a), Some(b)) if a.0 > b.0 => theirs.next(),
@@ -77,53 +125,66 @@ impl Histogram {
                 _ => merged.push((number, count)),
             }
         }
-        self.cells = merged;
+        drop((mine, theirs));
+        *self = Self::of(merged);
     }
 
     /// How many there are.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.cells.iter().map(|(_, count)| u64::from(*count)).sum()
+        self.iter().map(|(_, count)| u64::from(count)).sum()
     }
 
     /// How many are at most `limit`.
     #[must_use]
     pub fn up_to(&self, limit: u32) -> u64 {
-        self.cells.iter().take_while(|(number, _)| *number <= limit).map(|(_, count)| u64::from(*count)).sum()
+        self.iter().take_while(|(number, _)| *number <= limit).map(|(_, count)| u64::from(count)).sum()
     }
 
     /// How many lie in `from..=to`.
     #[must_use]
     pub fn between(&self, from: u32, to: u32) -> u64 {
-        let inside = self.cells.iter().filter(|(number, _)| (from..=to).contains(number));
-        inside.map(|(_, count)| u64::from(*count)).sum()
+        let inside = self.iter().filter(|(number, _)| (from..=to).contains(number));
+        inside.map(|(_, count)| u64::from(count)).sum()
     }
 
     /// The smallest number that occurs.
     #[must_use]
     pub fn first(&self) -> Option<u32> {
-        self.cells.first().map(|(number, _)| *number)
+        self.iter().next().map(|(number, _)| number)
     }
 
     /// Numbers and how often each occurs, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
-        self.cells.iter().copied()
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u32, u32)> {
+        let count = match &self.cells {
+            Cells::Narrow(cells) => cells.len(),
+            Cells::Wide(cells) => cells.len(),
+        };
+        (0..count).map(|place| self.at(place))
+    }
+
+    fn at(&self, place: usize) -> (u32, u32) {
+        match &self.cells {
+            Cells::Narrow(cells) => cells.get(place).map(|(number, count)| (u32::from(*number), u32::from(*count))),
+            Cells::Wide(cells) => cells.get(place).copied(),
+        }
+        .unwrap_or_default()
     }
 
     /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.iter().len() == 0
     }
 
     fn to_text(&self) -> String {
         let mut text = Writer::default();
         let mut next = 0_u128;
-        for (number, count) in &self.cells {
-            let number = u128::from(*number);
-            text.push((number - next) << 1 | u128::from(*count > 1));
-            if *count > 1 {
-                text.push(u128::from(*count) - 2);
+        for (number, count) in self.iter() {
+            let number = u128::from(number);
+            text.push((number - next) << 1 | u128::from(count > 1));
+            if count > 1 {
+                text.push(u128::from(count) - 2);
             }
             next = number + 1;
         }
@@ -141,7 +202,7 @@ impl Histogram {
             cells.push((number, count));
             next = u64::from(number) + 1;
         }
-        Ok(Self { cells })
+        Ok(Self::of(cells))
     }
 }
 
@@ -158,7 +219,7 @@ impl Serialize for Histogram {
         if serializer.is_human_readable() {
             serializer.serialize_str(&self.to_text())
         } else {
-            self.cells.serialize(serializer)
+            serializer.collect_seq(self.iter())
         }
     }
 }
@@ -168,7 +229,7 @@ impl<'de> Deserialize<'de> for Histogram {
         if deserializer.is_human_readable() {
             Self::from_text(&Cow::<'de, str>::deserialize(deserializer)?).map_err(D::Error::custom)
         } else {
-            Ok(Self { cells: Vec::deserialize(deserializer)? })
+            Ok(Self::of(Vec::deserialize(deserializer)?))
         }
     }
 }
@@ -183,6 +244,11 @@ mod tests {
         let mut counts = BTreeMap::new();
         numbers.iter().for_each(|number| *counts.entry(*number).or_default() += 1);
         counts
+    }
+
+    /// Around the widths of cells.
+    fn near() -> impl Strategy<Value = u32> {
+        prop_oneof![0_u32..4, 32_766_u32..32_769, 65_534_u32..65_538]
     }
 
     #[test]
@@ -208,6 +274,31 @@ mod tests {
             prop_assert_eq!(serde_json::from_str::<Histogram>(&text).unwrap(), histogram.clone());
             let bytes = postcard::to_allocvec(&histogram).unwrap();
             prop_assert_eq!(postcard::from_bytes::<Histogram>(&bytes).unwrap(), histogram);
+        }
+
+        #[test]
+        fn wide_numbers_and_counts_are_kept_and_equal_ones_are_the_same(
+            a in proptest::collection::vec((near(), near()), 0..12),
+            b in proptest::collection::vec((near(), near()), 0..12),
+        ) {
+            let of = |cells: &[(u32, u32)]| {
+                let mut histogram = Histogram::default();
+                cells.iter().for_each(|(number, count)| histogram.add_many(*number, *count));
+                histogram
+            };
+            let mut counts = BTreeMap::new();
+            for (number, count) in a.iter().chain(&b).filter(|(_, count)| *count > 0) {
+                *counts.entry(*number).or_insert(0) += *count;
+            }
+            let at_once = of(&[a.as_slice(), &b].concat());
+            let (mut merged, mut other) = (of(&a), of(&b));
+            merged.merge(&other);
+            other.merge(&of(&a));
+            prop_assert_eq!(at_once.iter().collect::<BTreeMap<_, _>>(), counts);
+            prop_assert_eq!(&merged, &at_once);
+            prop_assert_eq!(&other, &at_once);
+            let bytes = postcard::to_allocvec(&at_once).unwrap();
+            prop_assert_eq!(postcard::from_bytes::<Histogram>(&bytes).unwrap(), at_once);
         }
     }
 }
