@@ -2,6 +2,7 @@
 
 use super::{Home, files, worked_example};
 use acceptance::engine::Engine;
+use acceptance::tamper::{Tampering, every, put_back, tamper};
 use std::fs;
 use std::path::Path;
 
@@ -129,4 +130,65 @@ fn evidence_that_was_changed_is_not_shown() {
     assert!(changed > 0, "no evidence says so");
     let line = home.on_data(&["metrics", "acme"]).refused(4);
     assert!(line.contains("SHA-256"), "{line}");
+}
+
+/// A folder whose log and evidence disagree: every read says so and shows nothing, whichever of the two was changed, and how.
+#[test]
+fn a_folder_whose_log_and_evidence_disagree_shows_nothing() {
+    let home = Home::new(worked_example());
+    home.connect();
+    home.on_data(&["policy", "acme", "--set", "baseline"]).done();
+    for _ in 0..3 {
+        assert_eq!(home.on_data(&["sync", "edr"]).code, 0);
+    }
+    let (path, zip) = (home.data().join("evidence.db"), home.folder.path().join("out.zip"));
+    let (table, connection) = ("huntress-evidence", "local#edr");
+    let today = super::now().format("%Y-%m-%d").to_string();
+    let zip = zip.to_str().unwrap();
+    let reads: [&[&str]; 13] = [
+        &["metrics", "acme"],
+        &["metrics", "acme", "--as-of", "2100-01-01T00:00:00Z"],
+        &["controls", "acme"],
+        &["findings", "acme"],
+        &["completeness", "acme"],
+        &["history", "agents_total", "--client", "acme"],
+        &["explain", "acme", "edr-online"],
+        &["what-if", "acme", "--set", "edr-online.pass=90"],
+        &["window", "acme", "--from", &today, "--to", &today],
+        &["export", "csv", "acme", "-o", zip],
+        &["export", "oscal", "acme"],
+        &["log", "edr"],
+        &["log", "edr", "--checkpoint"],
+    ];
+    let engine = |work: &mut dyn FnMut(&tokio::runtime::Runtime, &Engine)| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let engine = runtime.block_on(Engine::file(&path));
+        work(&runtime, &engine);
+        runtime.block_on(engine.stop());
+    };
+    for arguments in reads {
+        assert_eq!(home.on_data(arguments).code, 0, "{arguments:?}");
+    }
+    // Leaf 1 is on the way of no read of the newest evidence; whoever reads all of the log, or that day's history, says so.
+    for how in every(2).into_iter().chain([Tampering::LeafChanged(1), Tampering::LeafRemoved(0)]) {
+        let mut before = None;
+        engine(&mut |runtime, engine| {
+            before = Some(runtime.block_on(tamper(&engine.client(), table, connection, how)))
+        });
+        for arguments in reads {
+            let whole = ["log", "export", "history", "window", "what-if"].contains(&arguments[0]);
+            if matches!(how, Tampering::LeafChanged(1) | Tampering::LeafRemoved(0)) && !whole {
+                continue;
+            }
+            std::fs::remove_file(zip).ok();
+            let output = home.on_data(arguments);
+            let said = output.stderr.contains("evidence log") && output.stderr.contains("restore the data");
+            assert!(output.code == 4 && output.stdout.is_empty() && said, "{how:?}, {arguments:?}: {output:?}");
+            assert!(!std::path::Path::new(zip).exists(), "{how:?}, {arguments:?}");
+        }
+        engine(&mut |runtime, engine| runtime.block_on(put_back(&engine.client(), table, before.take().unwrap())));
+    }
+    for arguments in reads {
+        assert_eq!(home.on_data(arguments).code, 0, "{arguments:?}");
+    }
 }

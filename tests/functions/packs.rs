@@ -305,31 +305,31 @@ async fn an_auditor_reads_the_logs_of_own_clients_up_to_the_end_of_the_window() 
 /// What its log contradicts is given out by no route, and each says so.
 #[tokio::test]
 async fn evidence_that_its_log_contradicts_is_given_out_by_no_route() {
-    use aws_sdk_dynamodb::types::AttributeValue;
     let mut world = super::evidence::world().await;
     world.later(1);
-    let text = |value: &str| AttributeValue::S(value.to_owned());
-    let key = [
-        ("pk".to_owned(), text("CONNECTION#msp-acme#edr-main")),
-        ("sk".to_owned(), text("LOG#LEAF#00000000000000000001")),
-    ];
-    let dynamo = world._engine.client();
-    let found = dynamo.get_item().table_name("evidence").set_key(Some(key.into())).send().await.unwrap();
-    let mut leaf = found.item.unwrap();
-    let data = leaf["data"]
-        .as_s()
-        .unwrap()
-        .replace("\"rules\":\"2\"", "\"rules\":\"3\"")
-        .replace("\"bundles\":2", "\"bundles\":3");
-    leaf.insert("data".to_owned(), AttributeValue::S(data));
-    dynamo.put_item().table_name("evidence").set_item(Some(leaf)).send().await.unwrap();
-    for path in ["evidence", "metrics", "controls", "history?key=agents_total"] {
-        let (status, problem) = world.read(&format!("{CLIENT}/{path}")).await;
-        let detail = problem["detail"].as_str().unwrap_or_default();
-        assert!(status == 503 && detail.contains("evidence and its log disagree"), "{path}: {status} {problem}");
+    for how in acceptance::tamper::every(1) {
+        let before = acceptance::tamper::tamper(&world._engine.client(), "evidence", "msp-acme#edr-main", how).await;
+        for path in [
+            "evidence",
+            "metrics",
+            "controls",
+            "findings",
+            "completeness",
+            "history?key=agents_total",
+            "window?from=2026-03-22&to=2026-03-23",
+        ] {
+            let (status, problem) = world.read(&format!("{CLIENT}/{path}")).await;
+            let detail = problem["detail"].as_str().unwrap_or_default();
+            assert!(
+                status == 503 && detail.contains("evidence and its log disagree"),
+                "{how:?} {path}: {status} {problem}"
+            );
+        }
+        assert_eq!(world.file(&format!("{CLIENT}/export/csv"), None).await.0, 503, "{how:?}");
+        for path in ["entries", "proof?run=x"] {
+            assert_eq!(world.read(&format!("/log/edr-main/{path}")).await.0, 503, "{how:?} {path}");
+        }
+        acceptance::tamper::put_back(&world._engine.client(), "evidence", before).await;
     }
-    for path in ["entries", "proof?run=x"] {
-        assert_eq!(world.read(&format!("/log/edr-main/{path}")).await.0, 503, "{path}");
-    }
-    assert_eq!(world.file(&format!("{CLIENT}/export/csv"), None).await.0, 503);
+    assert_eq!(world.read(&format!("{CLIENT}/controls")).await.0, 200);
 }

@@ -584,10 +584,51 @@ async fn evidence_that_its_log_contradicts_is_not_shown() {
             let said = read.unwrap_err().to_string();
             assert!(said.contains("log") && said.contains("cannot be used"), "{change}, read {place}: {said}");
         }
-        // The day before is still what its leaf says.
+        // The day before is still what its leaf says, and that is proved by the leaf after it.
         let before = world.store.latest_between(&company(), &owner, None, first(), first() + TimeDelta::hours(1)).await;
-        assert_eq!(before.unwrap().len(), 1, "{change}");
+        match before {
+            Ok(before) => assert!(before.len() == 1 && !change.ends_with("leaf"), "{change}"),
+            Err(error) => assert!(change.ends_with("leaf"), "{change}: {error}"),
+        }
     }
+}
+
+/// One piece of evidence is proved by few leaves, wherever it lies in the log; and each of those counts.
+#[tokio::test]
+async fn each_leaf_that_proves_a_piece_of_evidence_counts() {
+    use acceptance::tamper::{Tampering, put_back, tamper};
+    let world = World::new().await;
+    for day in 0..11 {
+        world.succeed(day).await;
+    }
+    let (dynamo, owner) = (world._engine.client(), EvidenceOwner::Client(client("client-a")));
+    let read = async |day: i64| {
+        let at = first() + TimeDelta::days(day);
+        world.store.latest_between(&company(), &owner, None, at, at + TimeDelta::hours(1)).await.map(|it| it.len())
+    };
+    // The leaf itself, those that join it to larger trees, and the newest.
+    for (day, leaves) in [(0, vec![0, 1, 3, 7, 10]), (4, vec![4, 5, 7, 10]), (8, vec![8, 9, 10]), (10, vec![10])] {
+        for leaf in 0..11 {
+            for how in [Tampering::LeafChanged(leaf), Tampering::TreeBeforeLeafChanged(leaf)] {
+                // There is no tree before the first.
+                if how == Tampering::TreeBeforeLeafChanged(0) {
+                    continue;
+                }
+                let before = tamper(&dynamo, acceptance::engine::TABLE, "msp-acme#edr", how).await;
+                let refused = read(day).await.is_err();
+                assert_eq!(refused, leaves.contains(&leaf), "the evidence of day {day}, {how:?}");
+                put_back(&dynamo, acceptance::engine::TABLE, before).await;
+            }
+        }
+        assert_eq!(read(day).await.unwrap(), 1, "day {day}");
+    }
+    // What an older release wrote knows no trees: then all of the log is read.
+    for leaf in 0..11 {
+        tamper(&dynamo, acceptance::engine::TABLE, "msp-acme#edr", Tampering::TreeBeforeLeafForgotten(leaf)).await;
+    }
+    assert_eq!(read(4).await.unwrap(), 1);
+    let _ = tamper(&dynamo, acceptance::engine::TABLE, "msp-acme#edr", Tampering::LeafChanged(6)).await;
+    assert!(read(4).await.is_err());
 }
 
 /// A folder that was put back from an older copy is signed no more: a log that was signed once may not fork.

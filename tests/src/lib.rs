@@ -16,3 +16,4 @@ pub mod log;
 pub mod many;
 pub mod people;
 pub mod sat;
+pub mod tamper;

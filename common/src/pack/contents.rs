@@ -16,8 +16,10 @@ use crate::domain::window::{
     AuditWindow, BundleSummary, ConnectionHistory, EndedRun, Period, RunEnd, Tick, WindowBounds, audit_window,
 };
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -61,12 +63,9 @@ pub struct BundleView {
     /// The signals of training.
     #[serde(default)]
     pub signals: Vec<Value>,
-    /// What every number was computed from.
+    /// Whether it has facts, as from the second version on. They are read where they are needed: see [`PackedBundle::read`].
     #[serde(default)]
-    pub facts: Value,
-    /// Which records pull numbers down.
-    #[serde(default)]
-    pub findings: Value,
+    pub facts: Option<IgnoredAny>,
     /// What the policies in force said.
     #[serde(default)]
     pub verdicts: Vec<Verdict>,
@@ -81,18 +80,6 @@ pub struct MetadataView {
     pub as_of: DateTime<Utc>,
     /// The run.
     pub run_id: RunId,
-    /// Controls, by kind of evidence.
-    #[serde(default)]
-    pub controls: Value,
-    /// The version of the control map.
-    #[serde(default)]
-    pub control_map_version: String,
-    /// How much was read of each list.
-    #[serde(default)]
-    pub completeness: Value,
-    /// The limits that the numbers depend on.
-    #[serde(default)]
-    pub derivation: Value,
 }
 
 /// A bundle of the client.
@@ -135,6 +122,14 @@ impl PackedBundle {
     #[must_use]
     pub fn proof_path(&self) -> String {
         layout::proof(&self.connection, self.as_of(), self.run())
+    }
+
+    /// A part of the bundle that [`BundleView`] leaves out, since a year of all of them would fill the memory.
+    ///
+    /// # Errors
+    /// What is wrong with the part.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> serde_json::Result<T> {
+        serde_json::from_str(&self.body)
     }
 
     /// The instant of its evaluation.
@@ -505,35 +500,46 @@ impl Contents {
     /// [`PackError`].
     pub fn recorded(&self) -> Result<BTreeMap<String, Vec<u8>>, PackError> {
         let mut files = BTreeMap::new();
+        self.each_recorded(|path, bytes| drop(files.insert(path, bytes.into_owned())))?;
+        Ok(files)
+    }
+
+    /// The same, one after another.
+    ///
+    /// # Errors
+    /// [`PackError`].
+    pub fn each_recorded(&self, mut add: impl FnMut(String, Cow<'_, [u8]>)) -> Result<(), PackError> {
         for bundle in &self.bundles {
-            files.insert(bundle.path(), bundle.body.clone().into_bytes());
+            add(bundle.path(), bundle.body.as_bytes().into());
             if let Some(proof) = &bundle.proof {
-                files.insert(bundle.proof_path(), line(proof)?);
+                add(bundle.proof_path(), line(proof)?.into());
             }
         }
         for (connection, log) in &self.logs {
-            files.insert(layout::log(connection), log.lines()?);
-            files.insert(layout::checkpoint(connection), log.checkpoint.clone().into_bytes());
+            add(layout::log(connection), log.lines()?.into());
+            add(layout::checkpoint(connection), log.checkpoint.as_bytes().into());
         }
-        files.insert(layout::COMPANY_LOG.to_owned(), self.company_log.lines()?);
-        files.insert(layout::COMPANY_CHECKPOINT.to_owned(), self.company_log.checkpoint.clone().into_bytes());
+        add(layout::COMPANY_LOG.to_owned(), self.company_log.lines()?.into());
+        add(layout::COMPANY_CHECKPOINT.to_owned(), self.company_log.checkpoint.as_bytes().into());
         for decision in &self.decisions {
-            files.insert(layout::decision(decision.id().as_str()), canonical(decision)?);
+            add(layout::decision(decision.id().as_str()), canonical(decision)?.into());
         }
         let mut events = Vec::new();
         for event in &self.events {
             events.extend(canonical(event)?);
             events.push(b'\n');
         }
-        files.insert(layout::EVENTS.to_owned(), events);
-        files.insert(layout::WINDOW.to_owned(), line(&self.window)?);
+        add(layout::EVENTS.to_owned(), events.into());
+        add(layout::WINDOW.to_owned(), line(&self.window)?.into());
         for policy in &self.policies {
             let path = layout::policy(policy.name().as_str(), &policy.version().to_string());
-            files.insert(path, canonical(policy.as_ref())?);
+            add(path, canonical(policy.as_ref())?.into());
         }
-        files.insert(layout::CONTROL_MAP.to_owned(), self.control_map.clone());
-        files.extend(self.people.clone().map(|people| (layout::PEOPLE.to_owned(), people)));
-        Ok(files)
+        add(layout::CONTROL_MAP.to_owned(), self.control_map.as_slice().into());
+        if let Some(people) = &self.people {
+            add(layout::PEOPLE.to_owned(), people.as_slice().into());
+        }
+        Ok(())
     }
 }
 

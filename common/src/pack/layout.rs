@@ -111,6 +111,13 @@ pub fn is_known(path: &str) -> bool {
         }
 }
 
+/// Whether a file of a pack was recorded; the others are made of those that were.
+#[must_use]
+pub fn is_recorded(path: &str) -> bool {
+    let derived = [README, SUMMARY, FACTS_SCHEMA, OSCAL, OCSF];
+    !derived.contains(&path) && !path.starts_with("csv/")
+}
+
 /// The media type of a file, by its name.
 #[must_use]
 pub fn media_type(path: &str) -> &'static str {

@@ -6,7 +6,6 @@
 use super::Store;
 use super::error::StoreError;
 use super::evidence::{Commit, EvidenceItem, EvidenceOwner, EvidencePiece, StoredEvidence};
-use super::log::LeafItem;
 use super::portfolio::ConnectionSummary;
 use super::together::Decided;
 use crate::domain::connection::Connection;
@@ -37,7 +36,8 @@ struct Place<'a> {
     summary: &'a ClientSummary,
     evidence: Key,
     commit: Key,
-    leaf: Option<(u64, Key)>,
+    /// Its leaf, and the head of the log that it is in.
+    leaf: Option<(u64, [Key; 2])>,
 }
 
 impl<'a> Place<'a> {
@@ -50,7 +50,9 @@ impl<'a> Place<'a> {
             summary,
             evidence: keys::evidence(&partition, &series, as_of, run, summary.token),
             commit: keys::commit(company, connection, as_of, run),
-            leaf: summary.leaf.map(|index| (index, keys::log_leaf(company, connection, index))),
+            leaf: summary.leaf.map(|index| {
+                (index, [keys::log_leaf(company, connection, index), keys::log_head(company, connection)])
+            }),
         }
     }
 
@@ -60,7 +62,7 @@ impl<'a> Place<'a> {
     }
 
     fn keys(&self) -> Vec<Key> {
-        let leaf = self.leaf.as_ref().map(|(_, key)| key.clone());
+        let leaf = self.leaf.iter().flat_map(|(_, keys)| keys.clone());
         [self.evidence.clone(), self.commit.clone()].into_iter().chain(leaf).chain(self.pieces()).collect()
     }
 }
@@ -154,8 +156,9 @@ impl Store {
         items: &[Item],
     ) -> Result<(), StoreError> {
         match (&place.leaf, commit.leaf) {
-            (Some((index, key)), Some(of)) if *index == of => {
-                Self::check_leaf(commit, record::<LeafItem>(items, key)?.as_ref())
+            (Some((index, [leaf, head])), Some(of)) if *index == of => {
+                let read = (of, record(items, leaf)?, record(items, head)?);
+                self.check_leaf(company, place.connection, commit, read).await
             }
             // Of a release that did not note the leaf, or from before the log.
             _ => self.check_logged(company, place.connection, commit).await,

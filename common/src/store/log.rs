@@ -46,6 +46,12 @@ impl LogHead {
         self.peaks.size()
     }
 
+    /// Its tree.
+    #[must_use]
+    pub fn tree(&self) -> &Frontier {
+        &self.peaks
+    }
+
     /// The root over them.
     #[must_use]
     pub fn root(&self) -> Hash {
@@ -57,6 +63,10 @@ impl LogHead {
 pub(super) struct LeafItem {
     /// The leaf's data, a JCS text.
     pub data: String,
+    /// The subtrees before it, with which few reads prove that it is in the tree of the head. Absent in what an older release wrote, and in the log of
+    /// decisions, which is always read whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peaks: Option<Vec<Hash>>,
 }
 
 impl Record for LeafItem {
@@ -81,6 +91,11 @@ fn check(leaves: &[String], size: u64, root: Hash) -> Result<(), StoreError> {
     }
     let reason = "its leaves are not those of its head: restore the data, nothing of it is proved as it is";
     Err(StoreError::corrupt("evidence log", reason))
+}
+
+fn no_head() -> StoreError {
+    let reason = "it has leaves and no head: restore the data, nothing of it is proved as it is";
+    StoreError::corrupt("evidence log", reason)
 }
 
 /// A leaf that is to be appended.
@@ -116,9 +131,11 @@ impl Store {
         let data = statement.data().map_err(|error| StoreError::corrupt(LeafItem::KIND, error.to_string()))?;
         let mut peaks = head.map(|head| head.peaks.clone()).unwrap_or_default();
         let index = peaks.size();
+        let before = Some(peaks.peaks().to_vec());
         peaks.append(leaf_hash(&data));
         let data = String::from_utf8(data).map_err(|_| StoreError::corrupt(LeafItem::KIND, "it is no text"))?;
-        let leaf = put_new(&self.table, LeafItem { data }.to_item(&keys::log_leaf(company, connection, index))?)?;
+        let leaf = LeafItem { data, peaks: before }.to_item(&keys::log_leaf(company, connection, index))?;
+        let leaf = put_new(&self.table, leaf)?;
         let (key, size) = (keys::log_head(company, connection), peaks.size());
         let grown = Grown::of(&LogId::of_connection(company, connection), statement.ended_at());
         let after = match head {
@@ -146,7 +163,8 @@ impl Store {
         let mut peaks = head.clone().unwrap_or_default();
         let index = peaks.size();
         peaks.append(leaf_hash(data.as_bytes()));
-        let leaf = put_new(&self.table, LeafItem { data }.to_item(&keys::company_log_leaf(company, index))?)?;
+        let leaf =
+            put_new(&self.table, LeafItem { data, peaks: None }.to_item(&keys::company_log_leaf(company, index))?)?;
         let (key, size) = (keys::company_log_head(company), peaks.size());
         let grown = Grown::of(&LogId::of_company(company), statement.at);
         let after = match head {
@@ -229,7 +247,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] if they are not those of its head.
     pub async fn log(&self, company: &CompanyId, connection: &ConnectionId) -> Result<Vec<String>, StoreError> {
-        let Some(head) = self.log_head(company, connection).await? else { return Ok(Vec::new()) };
+        let Some(head) = self.log_head(company, connection).await? else {
+            let first: Option<LeafItem> = self.get(&keys::log_leaf(company, connection, 0)).await?;
+            return if first.is_some() { Err(no_head()) } else { Ok(Vec::new()) };
+        };
         let leaves = self.log_leaves(company, connection, 0, head.size()).await?;
         check(&leaves, head.size(), head.root())?;
         Ok(leaves)
@@ -266,7 +287,8 @@ impl Store {
         }
         let leaves: Vec<LeafItem> = self.all(&keys::log_leaves(company, connection, from, to)).await?;
         if leaves.len() as u64 != to - from {
-            return Err(StoreError::corrupt("evidence log", "a leaf is missing: its size is not the number of leaves"));
+            let reason = "a leaf is missing: restore the data, nothing of it is proved as it is";
+            return Err(StoreError::corrupt("evidence log", reason));
         }
         Ok(leaves.into_iter().map(|leaf| leaf.data).collect())
     }

@@ -75,12 +75,68 @@ impl Frontier {
         self.size += 1;
     }
 
+    /// The roots of its perfect subtrees.
+    #[must_use]
+    pub fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+
+    /// The tree of this size whose perfect subtrees have these roots; `None` if there are not as many as the size has.
+    #[must_use]
+    pub fn of(size: u64, peaks: Vec<Hash>) -> Option<Self> {
+        Self::try_from(FrontierParts { size, peaks }).ok()
+    }
+
+    /// Whether all subtrees of an older one are still there as they were: this one has grown by less than the older one's smallest subtree, with which the
+    /// next one of its width will join. See [`joins`].
+    ///
+    /// ```
+    /// use common::domain::log::tree::*;
+    /// let grown = |size| (0..size).fold(Frontier::default(), |mut tree, leaf: u8| { tree.append(leaf_hash(&[leaf])); tree });
+    /// assert!(grown(7).goes_on_from(&grown(6)) && grown(7).goes_on_from(&grown(4)));
+    /// assert!(!grown(8).goes_on_from(&grown(6)) && !grown(6).goes_on_from(&grown(7)));
+    /// ```
+    #[must_use]
+    pub fn goes_on_from(&self, older: &Self) -> bool {
+        let width = smallest_subtree(older.size);
+        self.size.checked_sub(older.size).is_some_and(|grown| older.size == 0 || grown < width)
+            && self.peaks.starts_with(&older.peaks)
+    }
+
     /// The root over all leaves.
     #[must_use]
     pub fn root(&self) -> Hash {
         let folded = self.peaks.iter().rev().copied().reduce(|right, left| node_hash(&left, &right));
         folded.unwrap_or_else(empty_root)
     }
+}
+
+/// The leaves under the smallest perfect subtree of a tree.
+fn smallest_subtree(size: u64) -> u64 {
+    size & size.wrapping_neg()
+}
+
+/// The leaves by which the subtrees of a tree of `from` leaves join larger ones, on its way to `to` leaves, in order. With the trees before each of these,
+/// which are a few hashes, the first tree is proved to be what the last one has grown from, in as many steps as the larger size has binary digits at most.
+///
+/// ```
+/// use common::domain::log::tree::joins;
+/// assert_eq!(joins(3, 13), [3, 7]);
+/// assert_eq!(joins(8, 13), []);
+/// ```
+#[must_use]
+pub fn joins(from: u64, to: u64) -> Vec<u64> {
+    let (mut size, mut leaves) = (from, Vec::new());
+    while size > 0 {
+        match size.checked_add(smallest_subtree(size)) {
+            Some(joined) if joined <= to => {
+                leaves.push(joined - 1);
+                size = joined;
+            }
+            _ => break,
+        }
+    }
+    leaves
 }
 
 /// A tree in memory with the hashes of all its perfect subtrees, for proofs.
@@ -276,6 +332,45 @@ mod tests {
             let stored = serde_json::to_string(&frontier).unwrap();
             frontier = serde_json::from_str(&stored).unwrap();
             frontier.append(leaf(size));
+        }
+    }
+
+    /// From each leaf to each later tree, by what is stored with the leaves: and by nothing else.
+    #[test]
+    fn a_leaf_is_proved_by_the_trees_before_those_that_join_it() {
+        const SIZE: u64 = 70;
+        let mut before = vec![Frontier::default()];
+        for number in 0..SIZE {
+            let mut next = before[number as usize].clone();
+            next.append(leaf(number));
+            before.push(next);
+        }
+        let proved = |index: u64, data: Hash, before: &[Frontier], head: &Frontier| {
+            let mut tree = before[index as usize].clone();
+            tree.append(data);
+            for join in joins(index + 1, head.size()) {
+                let next = &before[join as usize];
+                if !next.goes_on_from(&tree) {
+                    return false;
+                }
+                tree = next.clone();
+                tree.append(leaf(join));
+            }
+            head.goes_on_from(&tree)
+        };
+        for size in 1..=SIZE {
+            for index in 0..size {
+                let head = &before[size as usize];
+                assert!(joins(index + 1, size).len() <= 7, "{index} of {size}");
+                assert!(proved(index, leaf(index), &before, head), "{index} of {size}");
+                assert!(!proved(index, leaf(index + 1), &before, head), "{index} of {size}");
+                let mut other = before.clone();
+                for peak in &mut other[index as usize].peaks {
+                    peak.0[0] ^= 1;
+                }
+                // Without a subtree before it there is nothing that is changed.
+                assert!(index == 0 || !proved(index, leaf(index), &other, head), "{index} of {size}");
+            }
         }
     }
 

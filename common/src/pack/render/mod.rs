@@ -31,6 +31,16 @@ pub const FACTS_SCHEMA: &str = crate::domain::facts::SCHEMA;
 /// # Errors
 /// [`PackError`].
 pub fn render(contents: &Contents) -> Result<BTreeMap<String, Derived>, PackError> {
+    let mut files = BTreeMap::new();
+    render_each(contents, |path, derived| drop(files.insert(path.to_owned(), derived)))?;
+    Ok(files)
+}
+
+/// The same, one after another.
+///
+/// # Errors
+/// [`PackError`].
+pub fn render_each(contents: &Contents, mut take: impl FnMut(&str, Derived)) -> Result<(), PackError> {
     let bundles: Vec<String> = contents.bundles.iter().map(|bundle| bundle.path()).collect();
     let newest: Vec<String> = [Product::Edr, Product::Sat]
         .into_iter()
@@ -44,9 +54,10 @@ pub fn render(contents: &Contents) -> Result<BTreeMap<String, Derived>, PackErro
     let evaluated =
         || [newest.clone(), policies.clone(), decisions.clone(), vec![layout::CONTROL_MAP.to_owned()]].concat();
     let windowed = || [bundles.clone(), logs.clone(), decisions.clone(), vec![layout::WINDOW.to_owned()]].concat();
-    let mut files = BTreeMap::new();
-    let mut add = |path: &str, bytes: Vec<u8>, from: Vec<String>| {
-        files.insert(path.to_owned(), Derived { bytes, from });
+    let mut add = |path: &str, bytes: Vec<u8>, mut from: Vec<String>| {
+        from.sort();
+        from.dedup();
+        take(path, Derived { bytes, from });
     };
     add("csv/metrics.csv", tables::metrics(contents), bundles.clone());
     add("csv/signals.csv", tables::signals(contents), bundles.clone());
@@ -63,9 +74,5 @@ pub fn render(contents: &Contents) -> Result<BTreeMap<String, Derived>, PackErro
     add(layout::SUMMARY, pages::summary(contents), [evaluated(), windowed()].concat());
     add(layout::README, pages::readme(contents), Vec::new());
     add(layout::FACTS_SCHEMA, FACTS_SCHEMA.as_bytes().to_vec(), Vec::new());
-    for file in files.values_mut() {
-        file.from.sort();
-        file.from.dedup();
-    }
-    Ok(files)
+    Ok(())
 }

@@ -4,7 +4,7 @@ use super::status::{limit, states, supported};
 use crate::domain::decisions::{Decision, ExceptionSubject};
 use crate::pack::contents::{Contents, PackedBundle};
 use crate::pack::csv::Table;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What stands before every row that comes from a bundle.
@@ -33,6 +33,21 @@ fn field(value: &Value, name: &str) -> String {
 
 fn instant(at: chrono::DateTime<chrono::Utc>) -> String {
     text(&at)
+}
+
+/// What tables alone need of a bundle.
+#[derive(Default, Deserialize)]
+struct Part {
+    #[serde(default)]
+    findings: Value,
+    #[serde(default)]
+    metadata: MetadataPart,
+}
+
+#[derive(Default, Deserialize)]
+struct MetadataPart {
+    #[serde(default)]
+    completeness: Value,
 }
 
 pub(super) fn metrics(contents: &Contents) -> Vec<u8> {
@@ -95,7 +110,8 @@ pub(super) fn findings(contents: &Contents) -> Vec<u8> {
     let columns = ["kind", "id", "organization_id", "severity", "since"];
     let mut table = table(&columns);
     for bundle in &contents.bundles {
-        let items = bundle.view.findings.get("items").and_then(Value::as_array);
+        let Part { findings, .. } = bundle.read().unwrap_or_default();
+        let items = findings.get("items").and_then(Value::as_array);
         for item in items.into_iter().flatten() {
             let mut row = of_bundle(bundle);
             row.extend(columns.map(|name| field(item, name)));
@@ -121,7 +137,8 @@ pub(super) fn completeness(contents: &Contents) -> Vec<u8> {
     ];
     let mut table = table(&columns);
     for bundle in &contents.bundles {
-        for (list, read) in lists(&bundle.view.metadata.completeness) {
+        let Part { metadata, .. } = bundle.read().unwrap_or_default();
+        for (list, read) in lists(&metadata.completeness) {
             let mut row = of_bundle(bundle);
             row.push(list);
             row.extend(columns.iter().skip(1).map(|name| field(read, name)));

@@ -17,8 +17,15 @@ use crate::pack::zip::Archive;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The files of the manifest, whose hashes are right.
+/// The recorded files of the manifest, whose hashes are right. Those that are derived are made again, and need not be kept.
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
+
+/// What the recorded files say.
+pub(super) struct Recorded {
+    pub contents: Contents,
+    /// Logs whose last line has no end.
+    pub unended: Vec<String>,
+}
 
 /// The largest manifest that is read.
 const LARGEST_MANIFEST: u64 = 32 * 1024 * 1024;
@@ -84,7 +91,7 @@ pub(super) fn manifest(archive: &Archive<'_>, names: &BTreeSet<String>) -> Resul
     if failed.is_empty() { Ok((manifest, raw)) } else { Err(failed) }
 }
 
-/// All files that the manifest lists, with their hashes checked.
+/// All files that the manifest lists are read and their hashes checked; those that were recorded are kept.
 pub(super) fn read_all(archive: &Archive<'_>, manifest: &Manifest) -> Result<Files, Vec<Failed>> {
     let total = manifest.files.iter().try_fold(0_u64, |total, entry| total.checked_add(entry.bytes));
     if total.is_none_or(|total| total > LARGEST_WHOLE) {
@@ -104,7 +111,9 @@ pub(super) fn read_all(archive: &Archive<'_>, manifest: &Manifest) -> Result<Fil
         }
         match archive.read(entry, listed.bytes.min(LARGEST_FILE)) {
             Ok(bytes) if Hash::of(&bytes).hex() == listed.sha256 => {
-                files.insert(listed.path.clone(), bytes);
+                if layout::is_recorded(&listed.path) {
+                    files.insert(listed.path.clone(), bytes);
+                }
             }
             Ok(_) => failed.push(Failed::of(&listed.path, "its SHA-256 is not the one in the manifest")),
             Err(problem) => failed.push(Failed::of(&listed.path, problem.to_string())),
@@ -113,8 +122,8 @@ pub(super) fn read_all(archive: &Archive<'_>, manifest: &Manifest) -> Result<Fil
     if failed.is_empty() { Ok(files) } else { Err(failed) }
 }
 
-/// The recorded files as what they say.
-pub(super) fn contents(manifest: &Manifest, files: &Files) -> Result<Contents, Vec<Failed>> {
+/// The recorded files as what they say. The bytes of bundles go from one into the other.
+pub(super) fn contents(manifest: &Manifest, mut files: Files) -> Result<Recorded, Vec<Failed>> {
     let scope = Scope {
         company: manifest.company.clone(),
         client: manifest.client.clone(),
@@ -128,14 +137,25 @@ pub(super) fn contents(manifest: &Manifest, files: &Files) -> Result<Contents, V
     };
     let (mut bundles, mut logs, mut decisions, mut policies) = (Vec::new(), BTreeMap::new(), Vec::new(), Vec::new());
     let mut failed = Vec::new();
+    let unlogged: BTreeSet<&str> =
+        manifest.files.iter().filter(|entry| entry.unlogged).map(|entry| entry.path.as_str()).collect();
+    let evidence: Vec<String> = files.keys().filter(|path| path.starts_with("evidence/")).cloned().collect();
+    for path in evidence {
+        let bytes = files.remove(&path).unwrap_or_default();
+        match bundle(manifest, &mut files, &path, bytes, unlogged.contains(path.as_str())) {
+            Ok(bundle) => bundles.push(bundle),
+            Err(problem) => failed.push(Failed::of(&path, problem)),
+        }
+    }
+    let files = &files;
     let one = |path: &str| files.get(path).ok_or_else(|| vec![Failed::of(path, "it is missing")]);
+    let mut unended = Vec::new();
     for (path, bytes) in files {
+        if path.ends_with(".jsonl") && !bytes.is_empty() && bytes.last() != Some(&b'\n') {
+            unended.push(path.clone());
+        }
         let parts: Vec<&str> = path.split('/').collect();
         let read = match parts.as_slice() {
-            ["evidence", product, connection, _] => {
-                let unlogged = manifest.files.iter().any(|entry| entry.path == *path && entry.unlogged);
-                bundle(manifest, files, product, connection, bytes, unlogged).map(|bundle| bundles.push(bundle))
-            }
             ["log", "_company.jsonl"] => Ok(()),
             ["log", name] => match name.strip_suffix(".jsonl").map(ConnectionId::parse) {
                 Some(Ok(id)) => log::<Statement>(files, &layout::checkpoint(&id), bytes).map(|log| {
@@ -186,7 +206,9 @@ pub(super) fn contents(manifest: &Manifest, files: &Files) -> Result<Contents, V
     decisions.sort_by(|a, b| (a.at(), a.id()).cmp(&(b.at(), b.id())));
     let control_map = one(layout::CONTROL_MAP)?.clone();
     let people = files.get(layout::PEOPLE).cloned();
-    Ok(Contents { scope, bundles, logs, company_log, decisions, events, people, window, policies, control_map })
+    let contents =
+        Contents { scope, bundles, logs, company_log, decisions, events, people, window, policies, control_map };
+    Ok(Recorded { contents, unended })
 }
 
 /// Lines without their ends; what follows the last end counts as a line.
@@ -212,16 +234,17 @@ fn log<L: Leaf>(files: &Files, checkpoint: &str, bytes: &[u8]) -> Result<PackedL
 
 fn bundle(
     manifest: &Manifest,
-    files: &Files,
-    product: &str,
-    connection: &str,
-    bytes: &[u8],
+    files: &mut Files,
+    path: &str,
+    bytes: Vec<u8>,
     unlogged: bool,
 ) -> Result<PackedBundle, String> {
+    let mut parts = path.split('/').skip(1);
+    let (product, connection) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let product = [Product::Edr, Product::Sat].into_iter().find(|known| known.as_str() == product);
     let product = product.ok_or("its folder is no product")?;
     let connection = ConnectionId::parse(connection).map_err(|_| "its folder is no connection")?;
-    let body = String::from_utf8(bytes.to_vec()).map_err(|_| "it is no text")?;
+    let body = String::from_utf8(bytes).map_err(|_| "it is no text")?;
     let view: BundleView = serde_json::from_str(&body).map_err(|error| format!("it is no bundle: {error}"))?;
     if view.schema_version.is_some_and(|version| version > 2) {
         return Err("its schema version is not one that this version reads".to_owned());
@@ -232,12 +255,12 @@ fn bundle(
         return Err("it is not about this client".to_owned());
     }
     let mut bundle = PackedBundle { product, connection, body, view, proof: None };
-    if files.get(&bundle.path()).map(Vec::as_slice) != Some(bytes) {
+    if bundle.path() != path {
         return Err(format!("it says that it is {}", bundle.path()));
     }
-    match (files.get(&bundle.proof_path()), unlogged) {
+    match (files.remove(&bundle.proof_path()), unlogged) {
         (Some(proof), false) => {
-            let proof: BundleProof = serde_json::from_slice(proof)
+            let proof: BundleProof = serde_json::from_slice(&proof)
                 .map_err(|error| format!("its proof {} cannot be read: {error}", bundle.proof_path()))?;
             bundle.proof = Some(proof);
         }

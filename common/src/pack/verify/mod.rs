@@ -9,9 +9,11 @@ pub use report::{Failed, Report, Step, StepReport};
 
 use super::layout;
 use super::manifest::{Manifest, RENDERER};
-use super::render::render;
+use super::render::render_each;
+use crate::domain::log::Hash;
 use crate::domain::note::VerifierKey;
 use history::Older;
+use std::collections::BTreeMap;
 
 /// What somebody has to compare a pack with.
 #[derive(Debug, Clone, Default)]
@@ -47,10 +49,10 @@ fn steps(bytes: &[u8], known: &Known<'_>, report: &mut Report) -> Result<(), Sto
         format!("format {}, {} files with their SHA-256", manifest.format, manifest.files.len()),
     );
     let keys = report.step(Step::Signature, history::keys(&archive, &manifest, &raw, &files, known))?;
-    let contents = report.step(Step::Bundle, files::contents(&manifest, &files))?;
+    let files::Recorded { contents, unended } = report.step(Step::Bundle, files::contents(&manifest, files))?;
     report.passed(Step::Bundle, format!("{} bundles of {}", contents.bundles.len(), manifest.client));
     let statements: usize = contents.logs.values().map(|log| log.statements.len()).sum();
-    report.step(Step::Statement, history::statements(&contents, &files))?;
+    report.step(Step::Statement, history::statements(&contents, &unended))?;
     report.passed(Step::Statement, format!("{statements} statements in their canonical form"));
     report.step(Step::Log, history::logs(&contents))?;
     report.passed(Step::Log, format!("size and root of {} logs", contents.logs.len() + 1));
@@ -80,41 +82,41 @@ fn steps(bytes: &[u8], known: &Known<'_>, report: &mut Report) -> Result<(), Sto
         report.passed(Step::Rendering, other);
         return Ok(());
     }
-    report.step(Step::Rendering, rendering(&manifest, &contents, &files))?;
+    report.step(Step::Rendering, rendering(&manifest, &contents))?;
     report.passed(Step::Rendering, "tables, exports and pages are what the evidence gives, byte for byte".to_owned());
     Ok(())
 }
 
-/// Makes everything derived again.
-fn rendering(
-    manifest: &Manifest,
-    contents: &super::contents::Contents,
-    files: &files::Files,
-) -> Result<(), Vec<Failed>> {
-    let rendered = render(contents).map_err(|error| vec![Failed::of(layout::MANIFEST, error.to_string())])?;
-    let recorded = contents.recorded().map_err(|error| vec![Failed::of(layout::MANIFEST, error.to_string())])?;
-    let mut wrong = Vec::new();
-    for (path, derived) in &rendered {
-        match files.get(path) {
-            None => wrong.push(Failed::of(path, "it is missing")),
-            Some(bytes) if *bytes != derived.bytes => {
-                wrong.push(Failed::of(path, "it is not what the evidence of the pack gives"));
+/// Makes everything derived again, and what was recorded in the form that a pack has it in; one file at a time, against the hash in the manifest, which is
+/// that of the file.
+fn rendering(manifest: &Manifest, contents: &super::contents::Contents) -> Result<(), Vec<Failed>> {
+    let listed: BTreeMap<&str, _> = manifest.files.iter().map(|entry| (entry.path.as_str(), entry)).collect();
+    let (mut wrong, mut made) = (Vec::new(), BTreeMap::new());
+    let mut compare = |path: &str, bytes: &[u8], problem: &str| match listed.get(path) {
+        None => wrong.push(Failed::of(path, "it is missing")),
+        Some(entry) if entry.bytes != bytes.len() as u64 || entry.sha256 != Hash::of(bytes).hex() => {
+            wrong.push(Failed::of(path, problem));
+        }
+        Some(_) => {}
+    };
+    let rendered = render_each(contents, |path, derived| {
+        compare(path, &derived.bytes, "it is not what the evidence of the pack gives");
+        made.insert(path.to_owned(), derived.from);
+    });
+    let recorded = rendered.and_then(|()| {
+        contents.each_recorded(|path, bytes| {
+            compare(&path, &bytes, "it is not written as a pack has it");
+            made.insert(path, Vec::new());
+        })
+    });
+    recorded.map_err(|error| vec![Failed::of(layout::MANIFEST, error.to_string())])?;
+    for entry in &manifest.files {
+        match made.get(&entry.path) {
+            None => wrong.push(Failed::of(&entry.path, "no evidence of the pack gives such a file")),
+            Some(from) if entry.derived_from != *from || entry.media_type != layout::media_type(&entry.path) => {
+                wrong.push(Failed::of(layout::MANIFEST, format!("what it says of {} is not so", entry.path)));
             }
             Some(_) => {}
-        }
-    }
-    for (path, bytes) in &recorded {
-        match files.get(path) {
-            Some(there) if there == bytes => {}
-            _ => wrong.push(Failed::of(path, "it is not written as a pack has it")),
-        }
-    }
-    for entry in &manifest.files {
-        let derived_from = rendered.get(&entry.path).map(|derived| derived.from.clone()).unwrap_or_default();
-        if !rendered.contains_key(&entry.path) && !recorded.contains_key(&entry.path) {
-            wrong.push(Failed::of(&entry.path, "no evidence of the pack gives such a file"));
-        } else if entry.derived_from != derived_from || entry.media_type != layout::media_type(&entry.path) {
-            wrong.push(Failed::of(layout::MANIFEST, format!("what it says of {} is not so", entry.path)));
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }

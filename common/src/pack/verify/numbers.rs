@@ -18,9 +18,25 @@ use crate::domain::sat::{coverage, phishing};
 use crate::pack::contents::{Contents, PackedBundle, policies_of};
 use crate::pack::layout;
 use chrono::SubsecRound;
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// What numbers are computed from.
+#[derive(Deserialize)]
+struct Part<F> {
+    facts: F,
+    #[serde(default)]
+    metadata: MetadataPart,
+}
+
+#[derive(Default, Deserialize)]
+struct MetadataPart {
+    /// The limits that the numbers depend on.
+    #[serde(default)]
+    derivation: Value,
+}
 
 /// What was computed again.
 #[derive(Default)]
@@ -110,7 +126,7 @@ fn in_force(contents: &Contents, chosen: impl Fn(&PolicyChoice) -> bool) -> Resu
 /// The verdicts are by the policies that the client had chosen, for each evidence that these have rules for.
 fn check_choices(contents: &Contents, bundle: &PackedBundle) -> Result<(), String> {
     // The first version of bundles has no verdicts.
-    if bundle.view.facts.is_null() {
+    if bundle.view.facts.is_none() {
         return Ok(());
     }
     let as_of = bundle.as_of();
@@ -132,15 +148,15 @@ fn check_choices(contents: &Contents, bundle: &PackedBundle) -> Result<(), Strin
 
 fn check_bundle(contents: &Contents, bundle: &PackedBundle, counted: &mut Counted) -> Result<(), String> {
     // The first version of bundles has no facts.
-    if bundle.view.facts.is_null() {
+    if bundle.view.facts.is_none() {
         counted.without_facts += 1;
         return Ok(());
     }
     let unreadable = |error: serde_json::Error| format!("its facts cannot be read: {error}");
     let (measured, doubt): (Vec<Measures>, _) = match bundle.product {
         Product::Edr => {
-            let facts: EdrFacts = serde_json::from_value(bundle.view.facts.clone()).map_err(unreadable)?;
-            let limits = EdrSettings::of_derivation(&bundle.view.metadata.derivation);
+            let Part { facts, metadata }: Part<EdrFacts> = bundle.read().map_err(unreadable)?;
+            let limits = EdrSettings::of_derivation(&metadata.derivation);
             let limits = limits.ok_or("it does not say under which limits of agent age its numbers came about")?;
             let rules = EdrRules::from(limits);
             let committed = bundle.view.metrics.iter().chain(&bundle.view.extended_metrics);
@@ -159,7 +175,7 @@ fn check_bundle(contents: &Contents, bundle: &PackedBundle, counted: &mut Counte
             (bounds.iter().map(|bounds| measures_within(&facts, rules, *bounds)).collect(), None)
         }
         Product::Sat => {
-            let facts: SatFacts = serde_json::from_value(bundle.view.facts.clone()).map_err(unreadable)?;
+            let Part { facts, .. }: Part<SatFacts> = bundle.read().map_err(unreadable)?;
             let coverage = coverage::assess(&facts.learners, coverage::WINDOW_DAYS).values();
             let phishing = phishing::assess(&facts.campaigns, phishing::WINDOW_DAYS).values();
             let computed = [serde_json::to_value(coverage), serde_json::to_value(phishing)];
