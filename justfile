@@ -78,7 +78,7 @@ bench-cold:
 
 # 10,000 connections at a tick: planned, run and committed, beside the same requests without us
 bench-many:
-    cargo bench --bench many
+    cargo bench --workspace --bench many
 
 # A client over HTTP in `serve`: the median of each route beside /healthz of the same server
 bench-http:
@@ -86,7 +86,7 @@ bench-http:
 
 # A year of evidence as a pack: made, checked, and how large, beside sha256sum and zip over the same files
 bench-packs:
-    cargo bench --bench packs
+    cargo bench --workspace --bench packs
 
 # How long pages of the console take after their reads, and how large they are
 bench-console:

@@ -21,7 +21,7 @@ VARIABLES = dotenv_values(os.path.join(ROOT, "functions/local.env"))
 PAGE = os.path.join(ROOT, "docs/lambda-local.md")
 # In the template and not in the file: those that have a default or may be empty, of two for credentials a stack has one, and those of the console, which
 # needs an issuer over TLS: `serve` shows the same pages without.
-WITHOUT_VALUE = {"SCHEDULE_EXPRESSION", "EVIDENCE_RETENTION_DAYS", "PUBLIC_URL", "SAT_OAUTH_SECRET", "SECRET_KEY_ID", "SCHEDULE_TIMEZONE", "SERVICE_NAME", "CREDENTIAL_KEY_ID", "COMPANY_CLAIM", "ROLE_CLAIM", "CLIENTS_CLAIM", "WINDOW_CLAIM", "HAS_CONSOLE"} | {"OIDC_ISSUER", "CONSOLE_OIDC_SECRET", "CONSOLE_KEY_SECRET", "CONSOLE_SCOPES"}
+WITHOUT_VALUE = {"SCHEDULE_EXPRESSION", "EVIDENCE_RETENTION_DAYS", "PUBLIC_URL", "SAT_OAUTH_SECRET", "SECRET_KEY_ID", "SCHEDULE_TIMEZONE", "SERVICE_NAME", "CREDENTIAL_KEY_ID", "PREVIOUS_LOG_KEY_ID", "COMPANY_CLAIM", "ROLE_CLAIM", "CLIENTS_CLAIM", "WINDOW_CLAIM", "HAS_CONSOLE"} | {"OIDC_ISSUER", "CONSOLE_OIDC_SECRET", "CONSOLE_KEY_SECRET", "CONSOLE_SCOPES"}
 # In the file and not in the template: where AWS and Huntress are, which no deployed stack is told.
 OF_THE_MACHINE = re.compile(r"^(AWS|HUNTRESS)_")
 

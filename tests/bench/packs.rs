@@ -2,7 +2,7 @@
 //!
 //! The table is the embedded engine over loopback HTTP with the real SDK. The check runs in a process of its own, whose memory is the most that it ever had.
 //!
-//! Usage: `cargo bench --bench packs`
+//! Usage: `cargo bench --workspace --bench packs`
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,5 +1,6 @@
 //! The log, packs and their check, command by command.
 
+use super::server::Server;
 use super::{Home, worked_example};
 use common::pack::zip::Archive;
 use simulator::{Account, List};
@@ -239,7 +240,7 @@ fn serve_hands_out_the_key_the_signed_log_and_packs() {
     home.connect();
     home.on_data(&["sync", "edr"]).done();
     let key = home.on_data(&["log-key"]).done().stdout;
-    let server = super::server::Server::start(&home, &[]);
+    let server = Server::start(&home, &[]);
     server.logged("evidence logs signed");
     assert_eq!(server.get("/v1/companies/local/log-key").body["key"], key.trim());
     let entries = server.get("/v1/companies/local/log/edr/entries").body;
@@ -249,4 +250,22 @@ fn serve_hands_out_the_key_the_signed_log_and_packs() {
     assert_eq!((proof.status, &proof.body["size"]), (200, &1.into()));
     assert_eq!(server.get("/v1/companies/local/clients/acme/packs").body["items"], serde_json::json!([]));
     assert_eq!(server.get("/v1/companies/local/clients/acme/export/oscal").status, 200);
+}
+
+#[test]
+fn serve_removes_packs_that_are_older_than_they_are_kept() {
+    let home = Home::new(worked_example());
+    home.connect();
+    let folder = home.data().join("packs/local/acme");
+    std::fs::create_dir_all(&folder).unwrap();
+    let day = std::time::Duration::from_secs(24 * 3600);
+    for (name, days) in [("old.zip", 8), ("new.zip", 6)] {
+        let file = std::fs::File::create(folder.join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - day * days).unwrap();
+    }
+    let server = Server::start(&home, &["--pack-retention-days", "7"]);
+    assert_eq!(server.logged("old packs removed")["removed"], 1);
+    assert_eq!((folder.join("old.zip").exists(), folder.join("new.zip").exists()), (false, true));
+    let line = home.run(&["serve", "--pack-retention-days", "0"]).refused(2);
+    assert!(line.contains("--pack-retention-days"), "{line}");
 }

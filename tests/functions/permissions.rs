@@ -60,6 +60,8 @@ struct Statement {
     /// Only where people may connect by redirect.
     #[serde(default)]
     redirect: bool,
+    /// Only while one key of the logs takes the place of another, or only while none does.
+    replacing: Option<bool>,
 }
 
 /// One thing that is asked of AWS, as IAM sees it.
@@ -99,6 +101,7 @@ fn statements(role: &str, secrets: &str, redirect: bool) -> Vec<Statement> {
     let mut permissions: Permissions = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let mut statements = permissions.roles.remove(role).unwrap().statements;
     statements.retain(|it| it.secrets.as_deref().is_none_or(|value| value == secrets) && (redirect || !it.redirect));
+    statements.retain(|it| it.replacing != Some(true));
     statements
 }
 

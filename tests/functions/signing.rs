@@ -16,7 +16,7 @@ use common::aws::documents::{Bucket, Documents};
 use common::aws::signing::{KmsKey, SigningError};
 use common::domain::audit::Actor;
 use common::domain::log::{Checkpoint, LogId};
-use common::domain::note::Note;
+use common::domain::note::{Note, VerifierKey};
 use common::pack::verify::{Known, verify};
 use common::store::{PackRecord, PackState};
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -47,8 +47,15 @@ struct Aws {
     heard: Arc<Heard>,
 }
 
-fn pair() -> Ed25519KeyPair {
-    Ed25519KeyPair::from_seed_unchecked(&[3; 32]).unwrap()
+/// The key of an id. `alias/log` is the first one.
+fn pair(id: &str) -> Ed25519KeyPair {
+    let seed = match id {
+        "alias/log" => 3,
+        "alias/second" => 4,
+        "alias/third" => 5,
+        other => panic!("{other}"),
+    };
+    Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap()
 }
 
 impl Aws {
@@ -112,10 +119,12 @@ async fn answer(
 ) -> Response {
     assert!(headers["authorization"].to_str().unwrap().starts_with("AWS4-HMAC-SHA256 "));
     let wrong = *heard.wrong.lock().unwrap();
+    let key_id = || serde_json::from_slice::<Value>(&body).unwrap()["KeyId"].as_str().unwrap().to_owned();
     let answer = match headers.get("x-amz-target").map(|target| target.to_str().unwrap()) {
         Some("TrentService.GetPublicKey") => {
             let spki =
-                [&[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0][..], pair().public_key().as_ref()].concat();
+                [&[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0][..], pair(&key_id()).public_key().as_ref()]
+                    .concat();
             let spki = if wrong == "rsa" { vec![0x30; 294] } else { spki };
             (
                 StatusCode::OK,
@@ -125,7 +134,7 @@ async fn answer(
         Some("TrentService.Sign") => {
             let input: Value = serde_json::from_slice(&body).unwrap();
             let message = STANDARD.decode(input["Message"].as_str().unwrap()).unwrap();
-            let mut signature = pair().sign(&message).as_ref().to_vec();
+            let mut signature = pair(&key_id()).sign(&message).as_ref().to_vec();
             match wrong {
                 "signature" => signature[5] ^= 1,
                 "short" => signature.truncate(10),
@@ -286,4 +295,104 @@ async fn a_pack_is_made_by_the_signing_function_and_fetched_from_the_bucket() {
     assert_eq!(record.state, PackState::Making);
     let sample: Event = serde_json::from_value(super::sample("log-signing/events/pack.json")).unwrap();
     assert!(matches!(sample, Event::Pack { .. }));
+}
+
+/// The signing function of a stack with these settings beside those of the machine, as its `main` puts the key together.
+async fn signer(aws: &Aws, world: &World, settings: &[(&str, &str)]) -> LogSigner {
+    let lookup = |name: &str| match name {
+        "AWS_ENDPOINT_URL" => Some(aws.endpoint.clone()),
+        "AWS_REGION" => Some("eu-central-1".to_owned()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("test".to_owned()),
+        name => settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
+    };
+    let kept = world.store.log_key().await.unwrap().map(|kept| VerifierKey::parse(&kept.key).unwrap());
+    let stack = common::aws::lambda::Aws::load(&lookup);
+    match stack.log_keys(kept.as_ref().map(VerifierKey::name)).await.unwrap() {
+        (key, None) => LogSigner::Kms(Box::new(key)),
+        (key, Some(before)) => LogSigner::Replacing { key: Box::new(key), before: Box::new(before) },
+    }
+}
+
+/// The signing function with a key.
+fn put_together(aws: &Aws, world: &World, signer: LogSigner) -> Signing {
+    let signer = Arc::new(signer);
+    let clock = world.huntress.clock.clone();
+    let log = EvidenceLog { store: world.store.clone(), signer: Arc::clone(&signer), archive: None, clock };
+    Signing { log, maker: PackMaker { reader: world.pack_reader(), signer }, shelf: aws.shelf() }
+}
+
+#[tokio::test]
+async fn another_key_of_kms_is_announced_by_the_one_before() {
+    let mut world = super::evidence::world().await;
+    let aws = Aws::start().await;
+    let at = |days: i64, hours: i64| Arc::new(super::Stopped(tick() + TimeDelta::days(days) + TimeDelta::hours(hours)));
+    let request = |to: &str| PackRequest {
+        company: company(),
+        client: "client-acme-corp".parse().unwrap(),
+        from: "2026-03-22".parse().unwrap(),
+        to: to.parse().unwrap(),
+    };
+    world.huntress.clock = at(0, 5);
+    let first = put_together(&aws, &world, signer(&aws, &world, &[("LOG_KEY_ID", "alias/log")]).await);
+    let old = first.log.signer.verifier().clone();
+    assert!(old.name().starts_with("huntress-evidence.local/"), "{old}");
+    handle(&first, hour()).await.unwrap();
+    let earlier = first.maker.pack(&request("2026-03-22")).await.unwrap();
+
+    // A deployment names the new key, and the one before.
+    let settings = [("LOG_KEY_ID", "alias/second"), ("PREVIOUS_LOG_KEY_ID", "alias/log")];
+    let second = put_together(&aws, &world, signer(&aws, &world, &settings).await);
+    let new = second.log.signer.verifier().clone();
+    assert_eq!((new.name(), new == old), (old.name(), false), "the log keeps its name");
+    // What cannot be announced is not signed either.
+    world.store.remove_connection(&company(), &connection("edr-main"), tick() + TimeDelta::hours(6)).await.unwrap();
+    aws.set("denied");
+    handle(&second, hour()).await.unwrap_err();
+    assert_eq!(world.store.company_log(&company()).await.unwrap().len(), 0);
+    assert_eq!(world.store.log_key().await.unwrap().unwrap().key, old.to_string());
+    aws.set("");
+    // The log that grew, and then the company's own, by the new key.
+    let mut signed = handle(&second, hour()).await.unwrap().signed;
+    signed += handle(&second, hour()).await.unwrap().signed;
+    assert_eq!(signed, 2);
+    let leaves = world.store.company_log(&company()).await.unwrap();
+    assert!(
+        leaves.len() == 1 && leaves[0].contains("\"kind\":\"key\"") && leaves[0].contains(&new.to_string()),
+        "{leaves:?}"
+    );
+    for log in [main_log(), LogId::of_company(&company())] {
+        let kept = world.store.kept_checkpoint(&log).await.unwrap().unwrap();
+        assert!(Note::parse(kept.note.as_bytes()).unwrap().is_signed_by(&new, common::signing::verify), "{log}");
+    }
+    assert_eq!(world.store.log_key().await.unwrap().unwrap().key, new.to_string());
+    let span = (tick(), tick() + TimeDelta::days(1));
+    let events = world.store.audit_events(&company(), span, None, 100).await.unwrap();
+    let replaced: Vec<_> =
+        events.iter().filter(|it| it.event.action == common::domain::audit::AuditAction::LogKeyReplaced).collect();
+    assert_eq!(replaced.len(), 1);
+    assert_eq!(replaced[0].event.after, Some(new.to_string().into()));
+    // Who holds the old key follows, and compares with what it signed.
+    world.huntress.clock = at(1, 5);
+    let second = put_together(&aws, &world, signer(&aws, &world, &settings).await);
+    let later = second.maker.pack(&request("2026-03-23")).await.unwrap();
+    let older = vec![("earlier".to_owned(), earlier.as_slice())];
+    let report = verify(&later, &Known { keys: vec![old.clone()], older });
+    assert!(report.is_good(), "{:?}", report.failure());
+    assert!(format!("{report:?}").contains("announced by a key that was given (1 followed)"), "{report:?}");
+    // It is announced once.
+    assert_eq!(world.store.company_log(&company()).await.unwrap().len(), 1);
+    // After that the key alone is enough, and the log keeps its name.
+    let alone = signer(&aws, &world, &[("LOG_KEY_ID", "alias/second")]).await;
+    assert_eq!(alone.verifier(), &new);
+    // A third key that is announced by one that is not in use would be followed by nobody.
+    let settings = [("LOG_KEY_ID", "alias/third"), ("PREVIOUS_LOG_KEY_ID", "alias/log")];
+    let wrong = put_together(&aws, &world, signer(&aws, &world, &settings).await);
+    let refused = wrong.log.sign(&main_log()).await.unwrap_err();
+    assert!(matches!(&refused, LogError::AnotherKey { signed } if *signed == new.to_string()), "{refused}");
+    assert_eq!(world.store.company_log(&company()).await.unwrap().len(), 1);
+    let settings = [("LOG_KEY_ID", "alias/third"), ("PREVIOUS_LOG_KEY_ID", "alias/second")];
+    let third = put_together(&aws, &world, signer(&aws, &world, &settings).await);
+    third.log.sign(&main_log()).await.unwrap();
+    assert_eq!(third.log.signer.verifier().name(), old.name());
+    assert_eq!(world.store.company_log(&company()).await.unwrap().len(), 2);
 }

@@ -21,6 +21,8 @@ use crate::aws::lambda::Aws;
 use crate::aws::queue::Queue;
 use crate::aws::secrets::Credentials;
 use crate::clock::Clock;
+#[cfg(feature = "pack")]
+use crate::domain::note::VerifierKey;
 use crate::domain::schedule::Schedule;
 use crate::huntress::request::{Timeouts, http_client};
 use crate::settings::{PublicUrl, jitter, schedule};
@@ -248,9 +250,16 @@ impl Aws<'_> {
     /// # Errors
     /// A setting that is missing or wrong, or a key that cannot be used.
     pub async fn signing(&self) -> Result<Signing, Box<dyn Error + Send + Sync>> {
-        let signer = Arc::new(LogSigner::Kms(Box::new(self.log_key().await?)));
+        let store = self.store()?;
+        // The log keeps its name when its key is replaced.
+        let kept = store.log_key().await?.and_then(|kept| VerifierKey::parse(&kept.key).ok());
+        let signer = match self.log_keys(kept.as_ref().map(VerifierKey::name)).await? {
+            (key, None) => LogSigner::Kms(Box::new(key)),
+            (key, Some(before)) => LogSigner::Replacing { key: Box::new(key), before: Box::new(before) },
+        };
+        let signer = Arc::new(signer);
         let archive = self.bucket("CHECKPOINT_BUCKET_URL")?.map(|bucket| Arc::new(Documents::Bucket(bucket)));
-        let log = EvidenceLog { store: self.store()?, signer: Arc::clone(&signer), archive, clock: self.clock() };
+        let log = EvidenceLog { store, signer: Arc::clone(&signer), archive, clock: self.clock() };
         Ok(Signing { log, maker: PackMaker { reader: self.pack_reader()?, signer }, shelf: self.shelf()? })
     }
 

@@ -194,14 +194,24 @@ impl<'a> Aws<'a> {
         Ok(url)
     }
 
-    /// The key `LOG_KEY_ID` of KMS that signs checkpoints and packs. Its log is called `LOG_NAME`, or by default after the key.
+    /// The key `LOG_KEY_ID` of KMS that signs checkpoints and packs; and the key `PREVIOUS_LOG_KEY_ID` that announces it, where it takes the place of that one.
+    /// Their log is called `LOG_NAME`, or as it is `known`, or after the first key.
     ///
     /// # Errors
-    /// [`SettingsError`] naming the variable, or that the key cannot be used.
-    pub async fn log_key(&self) -> Result<KmsKey, Box<dyn std::error::Error + Send + Sync>> {
+    /// [`SettingsError`] naming the variable, or that a key cannot be used.
+    pub async fn log_keys(
+        &self,
+        known: Option<&str>,
+    ) -> Result<(KmsKey, Option<KmsKey>), Box<dyn std::error::Error + Send + Sync>> {
         let key_id = required(self.lookup, LOG_KEY_ID)?;
         let name = (self.lookup)("LOG_NAME");
-        Ok(KmsKey::open(self.kms()?, key_id, name.as_deref()).await?)
+        let name = name.as_deref().or(known);
+        let Some(before) = (self.lookup)("PREVIOUS_LOG_KEY_ID") else {
+            return Ok((KmsKey::open(self.kms()?, key_id, name).await?, None));
+        };
+        let before = KmsKey::open(self.kms()?, before, name).await?;
+        let key = KmsKey::open(self.kms()?, key_id, Some(before.verifier().name())).await?;
+        Ok((key, Some(before)))
     }
 
     /// The bucket that a variable names; `None` where it is not set.

@@ -429,6 +429,100 @@ fn no_hostile_file_makes_the_check_panic() {
     assert!(VerifierKey::parse("x").is_err());
 }
 
+/// As many entries as a zip file can have, and one file that is many things at once.
+#[test]
+fn a_pack_of_thousands_of_entries_is_refused_by_the_first_that_should_not_be_there() {
+    let files = unzipped(&good());
+    let mut many = files.clone();
+    for number in 0..20_000 {
+        many.insert(format!("evidence/huntress-edr/edr/20260320T110500Z_run-{number}.json"), b"{}".to_vec());
+    }
+    let (step, said) = failure(&checked(&zipped(&many)));
+    assert!(step == Step::Manifest && said.contains("run-0.json: the manifest does not list it"), "{step}: {said}");
+    // Who has the key can list them: then they are no bundles.
+    let mut manifest: Manifest = serde_json::from_slice(&files[layout::MANIFEST]).unwrap();
+    let entry = manifest.files.iter().find(|entry| entry.path.starts_with("evidence/")).unwrap().clone();
+    manifest.files.extend(
+        many.keys()
+            .filter(|path| !files.contains_key(*path))
+            .map(|path| super::manifest::FileEntry { path: path.clone(), ..entry.clone() }),
+    );
+    manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
+    many.insert(layout::MANIFEST.to_owned(), manifest.to_bytes().unwrap());
+    let (step, said) = failure(&checked(&signed_anew(many, &key())));
+    assert!(step == Step::Bundle && said.contains("it is no bundle"), "{step}: {said}");
+    // Beyond what the directory can count.
+    let entries = (0..=super::zip::MOST_ENTRIES).map(|number| format!("log/{number}.jsonl")).collect::<Vec<_>>();
+    assert!(write(entries.iter().map(|name| (name.as_str(), b"".as_slice())), std::io::sink()).is_err());
+}
+
+/// Thousands of packs that somebody damaged at random, by a seed for each: none makes the check panic, and none that says something else is good.
+#[test]
+fn no_mutation_of_a_pack_makes_the_check_panic_or_is_taken_for_good() {
+    let (whole, files) = (good(), unzipped(&good()));
+    let (mut steps, mut kept) = (std::collections::BTreeSet::new(), 0);
+    let mut judge = |seed: u64, bytes: &[u8]| match checked(bytes).failure() {
+        Some((step, _)) => drop(steps.insert(step)),
+        None => {
+            assert_eq!(unzipped(bytes), files, "seed {seed} says something else and is good");
+            kept += 1;
+        }
+    };
+    for seed in 0..3_000 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut bytes = whole.clone();
+        for _ in 0..random.usize(1..4) {
+            mutate(&mut random, &mut bytes);
+        }
+        judge(seed, &bytes);
+    }
+    // By who has the key, and signs what comes out.
+    let paths: Vec<&String> = files.keys().filter(|path| !path.starts_with("manifest")).collect();
+    for seed in 3_000..4_200 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut changed = files.clone();
+        let path = paths[random.usize(..paths.len())];
+        let bytes = changed.get_mut(path).unwrap();
+        mutate(&mut random, bytes);
+        if random.u8(..4) == 0 {
+            *bytes = files[paths[random.usize(..paths.len())]].clone();
+        }
+        if *bytes == files[path] {
+            continue;
+        }
+        judge(seed, &signed_anew(changed, &key()));
+    }
+    assert!(steps.len() >= 7, "the mutations reach these steps alone: {steps:?}");
+    assert!(kept < 3_000, "{kept} mutations changed nothing");
+}
+
+/// One change: a bit, a byte, a cut, something twice, something deep, or a number at its limits.
+fn mutate(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
+    if bytes.is_empty() {
+        bytes.push(random.u8(..));
+        return;
+    }
+    let at = random.usize(..bytes.len());
+    let end = (at + random.usize(1..64)).min(bytes.len());
+    match random.u8(..9) {
+        0 => bytes[at] ^= 1 << random.u8(..8),
+        1 => bytes[at] = random.u8(..),
+        2 => bytes.truncate(at),
+        3 => drop(bytes.drain(at..end)),
+        4 => {
+            let again = bytes[at..end].to_vec();
+            bytes.splice(at..at, again);
+        }
+        5 => drop(bytes.splice(at..at, b"[".repeat(random.usize(1..3_000)))),
+        6 => bytes[at..end].fill([0, 0xff][random.usize(..2)]),
+        7 => drop(bytes.splice(at..end, *b"18446744073709551616")),
+        _ => {
+            let other = random.usize(..bytes.len());
+            bytes.swap(at, other);
+        }
+    }
+}
+
 #[test]
 fn tables_have_no_formula_and_lines_end_as_rfc_4180_says() {
     let rendered = render::render(&contents(&key())).unwrap();

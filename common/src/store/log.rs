@@ -89,13 +89,11 @@ fn check(leaves: &[String], size: u64, root: Hash) -> Result<(), StoreError> {
     if tree.size() == size && tree.root() == root {
         return Ok(());
     }
-    let reason = "its leaves are not those of its head: restore the data, nothing of it is proved as it is";
-    Err(StoreError::corrupt("evidence log", reason))
+    Err(broken("its leaves are not those of its head"))
 }
 
-fn no_head() -> StoreError {
-    let reason = "it has leaves and no head: restore the data, nothing of it is proved as it is";
-    StoreError::corrupt("evidence log", reason)
+fn broken(how: &str) -> StoreError {
+    StoreError::corrupt("evidence log", format!("{how}: restore the data, nothing of it is proved as it is"))
 }
 
 /// A leaf that is to be appended.
@@ -179,18 +177,14 @@ impl Store {
         Ok(Appended { index, actions: [leaf, after] })
     }
 
-    /// Appends to the log of the company's decisions what stands alone, such as a new key.
+    /// Appends the announcement of a key to the log of the company's decisions, with who did it; `false` if somebody else appended in between.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if others append all the time.
-    pub async fn append_to_company_log(&self, statement: &CompanyStatement) -> Result<(), StoreError> {
-        for _ in 0..ATTEMPTS {
-            let actions = self.append_company(statement).await?.actions;
-            if self.transact(actions.to_vec()).await?.is_written() {
-                return Ok(());
-            }
-        }
-        Err(StoreError::Conflict { record: CompanyLogHead::KIND })
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn append_key(&self, statement: &CompanyStatement, event: &AuditEvent) -> Result<bool, StoreError> {
+        let mut actions = self.append_company(statement).await?.actions.to_vec();
+        actions.push(self.audited(event)?);
+        Ok(self.transact(actions).await?.is_written())
     }
 
     /// The head of the log of a company's decisions; `None` before its first leaf.
@@ -235,11 +229,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] if they are not those of its head.
     pub async fn company_log(&self, company: &CompanyId) -> Result<Vec<String>, StoreError> {
-        let Some(head) = self.company_log_head(company).await? else { return Ok(Vec::new()) };
-        let leaves: Vec<LeafItem> = self.all(&keys::company_log_leaves(company, head.size())).await?;
-        let leaves: Vec<String> = leaves.into_iter().map(|leaf| leaf.data).collect();
-        check(&leaves, head.size(), head.root())?;
-        Ok(leaves)
+        self.whole(&LogId::of_company(company)).await
     }
 
     /// The data of all leaves of a connection's log, in order; none before its first.
@@ -247,13 +237,28 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] if they are not those of its head.
     pub async fn log(&self, company: &CompanyId, connection: &ConnectionId) -> Result<Vec<String>, StoreError> {
-        let Some(head) = self.log_head(company, connection).await? else {
-            let first: Option<LeafItem> = self.get(&keys::log_leaf(company, connection, 0)).await?;
-            return if first.is_some() { Err(no_head()) } else { Ok(Vec::new()) };
-        };
-        let leaves = self.log_leaves(company, connection, 0, head.size()).await?;
-        check(&leaves, head.size(), head.root())?;
-        Ok(leaves)
+        self.whole(&LogId::of_connection(company, connection)).await
+    }
+
+    async fn whole(&self, log: &LogId) -> Result<Vec<String>, StoreError> {
+        let mut head = self.tree_head(log).await?;
+        for _ in 0..ATTEMPTS {
+            // One more than there are, which nobody has written.
+            let range = keys::leaves_of_log(log, head.size.saturating_add(1));
+            let leaves: Vec<LeafItem> = self.all(&range).await?;
+            let leaves: Vec<String> = leaves.into_iter().map(|leaf| leaf.data).collect();
+            if leaves.len() as u64 <= head.size {
+                check(&leaves, head.size, head.root)?;
+                return Ok(leaves);
+            }
+            // Somebody may have appended in between.
+            let now = self.tree_head(log).await?;
+            if now.size <= head.size {
+                return Err(broken("it has a leaf that its head does not know"));
+            }
+            head = now;
+        }
+        Err(StoreError::unavailable("the log grows faster than it is read"))
     }
 
     /// What the transaction that ends a run appends. `None` for a run whose connection was removed by a release that kept no log.
@@ -287,8 +292,7 @@ impl Store {
         }
         let leaves: Vec<LeafItem> = self.all(&keys::log_leaves(company, connection, from, to)).await?;
         if leaves.len() as u64 != to - from {
-            let reason = "a leaf is missing: restore the data, nothing of it is proved as it is";
-            return Err(StoreError::corrupt("evidence log", reason));
+            return Err(broken("a leaf is missing"));
         }
         Ok(leaves.into_iter().map(|leaf| leaf.data).collect())
     }

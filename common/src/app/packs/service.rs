@@ -108,6 +108,14 @@ pub fn pack_id(request: &PackRequest, at: DateTime<Utc>) -> Option<PackId> {
 }
 
 impl Shelf {
+    /// Erases the packs that were made before an instant from a folder, and says how many. In a bucket they end by its lifecycle. Each can be made again.
+    ///
+    /// # Errors
+    /// [`ShelfError`]
+    pub fn erase_older(&self, than: DateTime<Utc>) -> Result<usize, ShelfError> {
+        Ok(self.documents.erase_older(than)?)
+    }
+
     fn name(&self, PackWanted { company, client, pack }: &PackWanted) -> String {
         format!("{}{company}/{client}/{pack}.zip", self.prefix)
     }

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use url::Url;
 
 /// Why a document cannot be kept, read or erased.
@@ -103,6 +103,17 @@ impl Documents {
         }
     }
 
+    /// Erases what a folder has kept since before an instant, and says how many that were. A bucket does that by itself, by its lifecycle.
+    ///
+    /// # Errors
+    /// [`DocumentError`]; a repetition goes on with what is left.
+    pub fn erase_older(&self, than: DateTime<Utc>) -> Result<usize, DocumentError> {
+        match self {
+            Self::Bucket(_) => Ok(0),
+            Self::Folder(folder) => Ok(erase_older(folder, than.into())?),
+        }
+    }
+
     /// Erases every document whose name begins with `prefix`, which ends with `/`, in all its versions.
     ///
     /// # Errors
@@ -113,6 +124,25 @@ impl Documents {
             Self::Folder(folder) => erase_folder(&folder.join(prefix)),
         }
     }
+}
+
+fn erase_older(folder: &Path, than: SystemTime) -> io::Result<usize> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut erased = 0;
+    for entry in entries {
+        let entry = entry?;
+        // A link is erased as such, and never followed.
+        if entry.file_type()?.is_dir() {
+            erased += erase_older(&entry.path(), than)?;
+        } else if entry.metadata()?.modified()? < than {
+            fs::remove_file(entry.path())?;
+            erased += 1;
+        }
+    }
+    Ok(erased)
 }
 
 fn erase_folder(folder: &Path) -> Result<(), DocumentError> {

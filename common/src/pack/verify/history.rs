@@ -2,18 +2,19 @@
 
 use super::files::{Files, LARGEST_NOTE, open, read};
 use super::{Failed, Known};
+use crate::domain::id::RunId;
 use crate::domain::log::proof::{is_included, root_of};
-use crate::domain::log::statement::{CompanyEvent, EvidenceLeaf, Leaf};
+use crate::domain::log::statement::{CompanyEvent, EvidenceLeaf, Leaf, Statement};
 use crate::domain::log::tree::leaf_hash;
 use crate::domain::log::{Checkpoint, Hash, Origin, jcs};
 use crate::domain::note::{Note, VerifierKey};
-use crate::pack::contents::{Contents, PackedBundle};
+use crate::pack::contents::{Contents, PackedBundle, PackedLog};
 use crate::pack::layout;
 use crate::pack::manifest::Manifest;
 use crate::pack::zip::Archive;
 use crate::signing;
 use base64::Engine;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The keys that count for a pack.
 pub(super) struct Keys {
@@ -212,11 +213,15 @@ pub(super) fn inclusion(contents: &Contents) -> Result<(), Vec<Failed>> {
 /// Evidence without proof is from before the log.
 pub(super) fn unlogged(contents: &Contents) -> Result<(), Vec<Failed>> {
     let mut failed = Vec::new();
+    let log = |(id, log): (_, &PackedLog<Statement>)| {
+        let runs: BTreeSet<RunId> = log.statements.iter().filter_map(|it| it.run_id().cloned()).collect();
+        let first = log.statements.iter().filter_map(|it| Some(it.evidence()?.as_of)).min();
+        (id, (runs, first))
+    };
+    let logs: BTreeMap<_, _> = contents.logs.iter().map(log).collect();
     for bundle in contents.bundles.iter().filter(|bundle| bundle.proof.is_none()) {
-        let statements = contents.logs.get(&bundle.connection).map(|log| log.statements.as_slice()).unwrap_or_default();
-        let logged = statements.iter().any(|statement| {
-            statement.run_id() == Some(bundle.run())
-                || statement.evidence().is_some_and(|leaf| leaf.as_of <= bundle.as_of())
+        let logged = logs.get(&bundle.connection).is_some_and(|(runs, first)| {
+            runs.contains(bundle.run()) || first.is_some_and(|first| first <= bundle.as_of())
         });
         if logged {
             failed.push(Failed::of(&bundle.path(), "it is marked as from before the log, and the log had begun"));
@@ -293,12 +298,12 @@ pub(super) fn consistency(contents: &Contents, older: &[Older], keys: &Keys) -> 
 pub(super) fn coverage(contents: &Contents) -> Result<String, Vec<Failed>> {
     let (scope, calendar) = (&contents.scope, &contents.window.calendar);
     let mut without = Vec::new();
+    let bundles: BTreeSet<_> = contents.bundles.iter().map(|bundle| (&bundle.connection, bundle.run())).collect();
     for (id, log) in &contents.logs {
         for leaf in log.statements.iter().filter_map(|statement| statement.evidence()) {
             let day = calendar.day_of(leaf.as_of);
             let in_window = scope.from <= day && day <= scope.to;
-            let there = contents.bundles.iter().any(|bundle| bundle.connection == *id && *bundle.run() == leaf.run_id);
-            if in_window && !there {
+            if in_window && !bundles.contains(&(id, &leaf.run_id)) {
                 without.push(format!("{id} {}", leaf.run_id));
             }
         }

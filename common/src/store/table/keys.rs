@@ -234,9 +234,12 @@ pub(in crate::store) fn company_log_leaf(company: &CompanyId, index: u64) -> Key
     Key { pk: company_log(company), sk: format!("LOG#LEAF#{index:020}") }
 }
 
-/// The leaves `0..to` of the log of a company's decisions.
-pub(in crate::store) fn company_log_leaves(company: &CompanyId, to: u64) -> Range {
-    let Key { pk, sk: from } = company_log_leaf(company, 0);
+/// The leaves `0..to` of any log.
+pub(in crate::store) fn leaves_of_log(log: &LogId, to: u64) -> Range {
+    let Key { pk, sk: from } = match &log.connection {
+        Some(connection) => log_leaf(&log.company, connection, 0),
+        None => company_log_leaf(&log.company, 0),
+    };
     Range { pk, from, to: format!("LOG#LEAF#{:020}", to.saturating_sub(1)) }
 }
 

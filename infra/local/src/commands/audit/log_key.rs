@@ -47,7 +47,12 @@ pub async fn run(options: Options) -> Result<(), CliError> {
 
 /// The new key, by which all logs are signed.
 async fn rotated(options: &Options, stack: &crate::stack::LocalStack) -> Result<VerifierKey, CliError> {
-    // A key of KMS stays with its stack, and the folder's is made on first use.
+    if options.storage.aws {
+        return Err(CliError::usage(
+            "--rotate is for a data folder: the key of a deployed stack is replaced by a deployment, see \"Another key for the logs\" in docs/operations.md",
+        ));
+    }
+    // It is made on first use.
     let log = evidence_log(&options.storage, stack)?;
     let (store, company, now) = (&log.store, &options.storage.company, log.clock.now());
     let path = stack.data().join("log.key");

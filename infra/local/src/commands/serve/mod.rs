@@ -52,6 +52,9 @@ pub struct Options {
     /// Seconds after the end of a run in which another one cannot be asked for over HTTP
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub sync_cool_down: u32,
+    /// Days that a pack which was asked for over HTTP can be fetched; it can be made again
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub pack_retention_days: u16,
     /// Seconds that runs may still take when the process is asked to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub grace_seconds: u32,
@@ -102,6 +105,7 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
     })?;
     let log = super::audit::evidence_log(&options.storage, &stack)?;
     let packs = super::audit::packs(&options.storage, &stack)?;
+    let shelf = Arc::clone(&packs.shelf);
     let address = listener.local_addr().map_err(|error| CliError::other(error.to_string()))?;
     let address_file = Serving::announce(&options.storage.data, address)
         .map_err(|error| CliError::other(format!("the data folder cannot be written to: {error}")))?;
@@ -128,7 +132,8 @@ async fn serve(options: Options, opened: Option<(LocalStack, UnboundedReceiver<Q
     let Ok(planner) = stack.parts.planner();
     let planner = Planner { jitter: TimeDelta::minutes(options.jitter_minutes.into()), ..planner };
     let scheduler = tokio::spawn(scheduler::run(planner, stop.clone()));
-    let checkpoints = tokio::spawn(checkpoints::run(log, options.storage.company.clone(), stop.clone()));
+    let kept = checkpoints::Packs { shelf, kept: TimeDelta::days(options.pack_retention_days.into()) };
+    let checkpoints = tokio::spawn(checkpoints::run(log, kept, options.storage.company.clone(), stop.clone()));
     tracing::info!(%address, company = %options.storage.company, "listening");
     crate::render::text(&format!(
         "listening on http://{address} · token in {}\nconsole: {link} (works once, within 5 minutes)\n",

@@ -1,44 +1,22 @@
 //! The evidence log as it is read and signed.
 
+mod rotation;
+mod signer;
+
+pub use rotation::ReplaceKeyError;
+pub use signer::{KeyFileError, LogSigner};
+
 use crate::aws::documents::{DocumentError, Documents};
-use crate::aws::secrets::sealing::write_private;
-use crate::aws::signing::{KmsKey, SigningError};
+use crate::aws::signing::SigningError;
 use crate::clock::Clock;
-use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::id::CompanyId;
+use crate::domain::log::LogId;
 use crate::domain::log::proof::TreeHead;
-use crate::domain::log::statement::{CompanyEvent, CompanyStatement, VERSION};
-use crate::domain::log::{Checkpoint, LogId};
-use crate::domain::note::{Note, VerifierKey};
-use crate::signing::{self, LogKey, LogKeyError};
+use crate::domain::note::Note;
+use crate::signing;
 use crate::store::{KeptCheckpoint, Store, StoreError};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, SubsecRound, Utc};
 use futures_util::{StreamExt, stream};
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Who signs checkpoints and packs.
-pub enum LogSigner {
-    /// A key of this machine.
-    Key(LogKey),
-    /// A key of KMS.
-    Kms(Box<KmsKey>),
-}
-
-/// Why a log does not go on under another key.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplaceKeyError {
-    /// The key files.
-    #[error(transparent)]
-    File(#[from] KeyFileError),
-    /// The table.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Why a log was not signed.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +30,14 @@ pub enum LogError {
     /// The bucket under Object Lock.
     #[error("the checkpoint could not be kept in the bucket under Object Lock")]
     Archive(#[source] DocumentError),
+    /// The key that signed before is neither of those that are there.
+    #[error(
+        "the logs were signed by {signed}, and neither the key in use nor the one that PreviousLogKey names is that one: name it there (docs/operations.md), so that it announces the new one"
+    )]
+    AnotherKey {
+        /// The key that signed.
+        signed: String,
+    },
     /// What is there is shorter than what was signed before.
     #[error(
         "the log {log} has {size} leaves, and a checkpoint was signed over {signed}: the data was put back from an older copy; nothing is signed, so that no log forks. Restore the newest copy"
@@ -66,123 +52,6 @@ pub enum LogError {
     },
 }
 
-/// Why the key of a machine cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyFileError {
-    /// The file system refuses.
-    #[error("{path}: {source}")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The file is damaged. It is left as it is.
-    #[error(
-        "{path} is no key of the evidence log ({problem}); restore it from a backup: checkpoints are only worth something under the same key"
-    )]
-    Damaged {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: LogKeyError,
-    },
-}
-
-impl LogSigner {
-    /// The key of a file, which is made on first use and readable by its owner alone.
-    ///
-    /// # Errors
-    /// [`KeyFileError`]; a damaged key is never replaced.
-    pub fn of_file(path: &Path) -> Result<Self, KeyFileError> {
-        let io = |source| KeyFileError::Io { path: path.to_owned(), source };
-        let damaged = |problem| KeyFileError::Damaged { path: path.to_owned(), problem };
-        match fs::read_to_string(path) {
-            Ok(text) => LogKey::parse(&text).map(Self::Key).map_err(damaged),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let (key, text) = LogKey::generate(None).map_err(damaged)?;
-                write_private(path, text.as_bytes()).map_err(io)?;
-                Ok(Self::Key(key))
-            }
-            Err(error) => Err(io(error)),
-        }
-    }
-
-    /// Has a log go on under another key, which the old one announces in the company's own log: whoever has the old key's verifier can follow. The old
-    /// key file stays, under the id of its key. Stopped in between, a repetition goes on with the same new key.
-    ///
-    /// # Errors
-    /// [`ReplaceKeyError`]; then the old key is still in use.
-    pub async fn replace_file(
-        path: &Path,
-        store: &Store,
-        company: &CompanyId,
-        actor: &Actor,
-        now: DateTime<Utc>,
-    ) -> Result<Self, ReplaceKeyError> {
-        let io = |source| KeyFileError::Io { path: path.to_owned(), source };
-        let old_text = fs::read_to_string(path).map_err(io)?;
-        let damaged = |problem| KeyFileError::Damaged { path: path.to_owned(), problem };
-        let old = LogKey::parse(&old_text).map_err(damaged)?;
-        let next = path.with_extension("key.next");
-        if !next.exists() {
-            let (_, text) = LogKey::generate(Some(old.verifier().name())).map_err(damaged)?;
-            write_private(&next, text.as_bytes()).map_err(io)?;
-        }
-        let new = LogKey::parse(&fs::read_to_string(&next).map_err(io)?).map_err(damaged)?;
-        let key = new.verifier().to_string();
-        let announced = store.company_log(company).await?.iter().any(|leaf| leaf.contains(&key));
-        if !announced {
-            let event = AuditEvent::new(actor, AuditAction::LogKeyReplaced, company.clone(), company.as_str(), now);
-            store.add_audit_event(&event.changing(&old.verifier().to_string(), &key)).await?;
-            let event = CompanyEvent::Key { key: key.clone(), signature: String::new() };
-            let at = now.trunc_subsecs(3);
-            let mut leaf = CompanyStatement { v: VERSION, company: company.clone(), at, event };
-            let form = leaf.signed_form().unwrap_or_default();
-            leaf.event = CompanyEvent::Key { key: key.clone(), signature: STANDARD.encode(old.sign(&form)) };
-            store.append_to_company_log(&leaf).await?;
-        }
-        let kept = path.with_extension(format!("key.{:08x}", old.verifier().id()));
-        write_private(&kept, old_text.as_bytes()).map_err(io)?;
-        fs::rename(&next, path).map_err(io)?;
-        store.keep_log_key(&key, now).await?;
-        Ok(Self::Key(new))
-    }
-
-    /// The key that checks its signatures. Its name is the log's.
-    #[must_use]
-    pub fn verifier(&self) -> &VerifierKey {
-        match self {
-            Self::Key(key) => key.verifier(),
-            Self::Kms(key) => key.verifier(),
-        }
-    }
-
-    /// A note of this text, signed.
-    ///
-    /// # Errors
-    /// [`SigningError`], of a key of KMS.
-    pub async fn note(&self, text: String) -> Result<Note, SigningError> {
-        match self {
-            Self::Key(key) => Ok(key.note(text)),
-            Self::Kms(key) => {
-                let signature = key.sign(text.as_bytes()).await?;
-                Note::signed(text, key.verifier(), |_| Ok(signature))
-            }
-        }
-    }
-
-    /// The signed checkpoint of a log at a head.
-    ///
-    /// # Errors
-    /// As for [`LogSigner::note`].
-    pub async fn checkpoint(&self, log: &LogId, head: TreeHead) -> Result<Note, SigningError> {
-        let origin = log.origin(self.verifier().name());
-        self.note(Checkpoint { origin, head }.text()).await
-    }
-}
-
 impl LogError {
     /// Whether it may pass by itself.
     #[must_use]
@@ -191,7 +60,7 @@ impl LogError {
             Self::Store(error) => matches!(error, StoreError::Unavailable { .. }),
             Self::Signing(error) => error.may_pass(),
             Self::Archive(_) => true,
-            Self::Shorter { .. } => false,
+            Self::Shorter { .. } | Self::AnotherKey { .. } => false,
         }
     }
 }
@@ -261,20 +130,26 @@ impl EvidenceLog {
 
     /// The checkpoint, and whether it is new.
     async fn signed(&self, log: &LogId) -> Result<Option<(KeptCheckpoint, bool)>, LogError> {
-        let head = self.store.tree_head(log).await?;
-        if head.size == 0 {
-            return Ok(None);
-        }
-        // By another key it has to be signed anew.
         let verifier = self.signer.verifier();
         let by_this_key = |kept: &KeptCheckpoint| {
             Note::parse(kept.note.as_bytes()).is_ok_and(|note| note.is_signed_by(verifier, signing::verify))
         };
-        if let Some(kept) = self.store.kept_checkpoint(log).await? {
+        let kept = self.store.kept_checkpoint(log).await?;
+        let is_by_this_key = kept.as_ref().is_some_and(by_this_key);
+        // Before anything of a company is signed by another key.
+        if !is_by_this_key {
+            rotation::announced(&self.signer, &self.store, &log.company, self.clock.now()).await?;
+        }
+        let head = self.store.tree_head(log).await?;
+        if head.size == 0 {
+            return Ok(None);
+        }
+        if let Some(kept) = kept {
             if kept.size > head.size {
                 return Err(LogError::Shorter { log: log.clone(), size: head.size, signed: kept.size });
             }
-            if kept.size == head.size && by_this_key(&kept) {
+            // By another key it has to be signed anew.
+            if kept.size == head.size && is_by_this_key {
                 return Ok(Some((kept, false)));
             }
         }
