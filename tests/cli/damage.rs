@@ -143,7 +143,7 @@ fn a_folder_whose_log_and_evidence_disagree_shows_nothing() {
     }
     let (path, zip) = (home.data().join("evidence.db"), home.folder.path().join("out.zip"));
     let (table, connection) = ("huntress-evidence", "local#edr");
-    let today = super::now().format("%Y-%m-%d").to_string();
+    let today = super::today();
     let zip = zip.to_str().unwrap();
     let reads: [&[&str]; 13] = [
         &["metrics", "acme"],

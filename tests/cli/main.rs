@@ -70,6 +70,11 @@ fn now() -> DateTime<Utc> {
     SystemClock.now()
 }
 
+/// The day that it is where the schedule is: what commands mean by today.
+fn today() -> String {
+    common::domain::calendar::day_of(now()).to_string()
+}
+
 /// Runs what is asynchronous in a test that is not.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)

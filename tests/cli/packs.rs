@@ -47,7 +47,7 @@ fn what_no_pack_can_be_made_of_is_said_before_a_file_is_there() {
     assert!(pack("acme", "yesterday", "2026-01-01").refused(2).contains("give a day as 2026-03-22"));
     home.on_data(&["sync", "edr"]).done();
     // A pack ends with the last full hour, and the sync was in this one; on the hour itself it is there.
-    let today = super::now().format("%Y-%m-%d").to_string();
+    let today = super::today();
     let made = pack("acme", "2026-01-01", &today);
     assert!(made.code == 0 || made.stderr.contains("make it after the next full hour, "), "{made:?}");
     assert_eq!(made.code == 0, file.exists());
@@ -188,7 +188,7 @@ fn no_name_of_an_organization_and_nothing_that_somebody_typed_is_a_formula_in_a_
     assert_eq!(archive.entries().len(), 10);
     assert!(typed >= FORMULAS.len(), "what was typed is in no table: {typed}");
     let window = home.folder.path().join("window.csv");
-    let today = super::now().format("%Y-%m-%d").to_string();
+    let today = super::today();
     home.on_data(&["window", "acme", "--from", &today, "--to", &today, "--csv", window.to_str().unwrap()]).done();
     harmless("window --csv", &std::fs::read_to_string(window).unwrap());
     let log = home.on_data(&["audit-log", "--csv"]).done().stdout;
@@ -223,7 +223,7 @@ fn people_are_added_to_a_pack_only_where_they_are_kept() {
     home.connect();
     home.on_data(&["sync", "edr"]).done();
     let file = home.folder.path().join("pack.zip");
-    let today = super::now().format("%Y-%m-%d").to_string();
+    let today = super::today();
     let pack = |more: &[&str]| {
         let given = ["pack", "acme", "--from", "2026-01-01", "--to", &today, "-o", file.to_str().unwrap()];
         home.on_data(&[&given, more].concat())

@@ -297,17 +297,12 @@ async fn a_pack_is_made_by_the_signing_function_and_fetched_from_the_bucket() {
     assert!(matches!(sample, Event::Pack { .. }));
 }
 
-/// The signing function of a stack with these settings beside those of the machine, as its `main` puts the key together.
-async fn signer(aws: &Aws, world: &World, settings: &[(&str, &str)]) -> LogSigner {
-    let lookup = |name: &str| match name {
-        "AWS_ENDPOINT_URL" => Some(aws.endpoint.clone()),
-        "AWS_REGION" => Some("eu-central-1".to_owned()),
-        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("test".to_owned()),
-        name => settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
-    };
+/// A key of KMS, in place of another where one is named, as `log-signing` opens it.
+async fn signer(aws: &Aws, world: &World, (key, before): (&str, Option<&str>)) -> LogSigner {
     let kept = world.store.log_key().await.unwrap().map(|kept| VerifierKey::parse(&kept.key).unwrap());
-    let stack = common::aws::lambda::Aws::load(&lookup);
-    match stack.log_keys(kept.as_ref().map(VerifierKey::name)).await.unwrap() {
+    let services = [services::signed("kms", &aws.endpoint), services::signed("kms", &aws.endpoint)];
+    let name = kept.as_ref().map(VerifierKey::name);
+    match KmsKey::open_with(services, key.to_owned(), before.map(str::to_owned), name).await.unwrap() {
         (key, None) => LogSigner::Kms(Box::new(key)),
         (key, Some(before)) => LogSigner::Replacing { key: Box::new(key), before: Box::new(before) },
     }
@@ -333,15 +328,15 @@ async fn another_key_of_kms_is_announced_by_the_one_before() {
         to: to.parse().unwrap(),
     };
     world.huntress.clock = at(0, 5);
-    let first = put_together(&aws, &world, signer(&aws, &world, &[("LOG_KEY_ID", "alias/log")]).await);
+    let first = put_together(&aws, &world, signer(&aws, &world, ("alias/log", None)).await);
     let old = first.log.signer.verifier().clone();
     assert!(old.name().starts_with("huntress-evidence.local/"), "{old}");
     handle(&first, hour()).await.unwrap();
     let earlier = first.maker.pack(&request("2026-03-22")).await.unwrap();
 
     // A deployment names the new key, and the one before.
-    let settings = [("LOG_KEY_ID", "alias/second"), ("PREVIOUS_LOG_KEY_ID", "alias/log")];
-    let second = put_together(&aws, &world, signer(&aws, &world, &settings).await);
+    let settings = ("alias/second", Some("alias/log"));
+    let second = put_together(&aws, &world, signer(&aws, &world, settings).await);
     let new = second.log.signer.verifier().clone();
     assert_eq!((new.name(), new == old), (old.name(), false), "the log keeps its name");
     // What cannot be announced is not signed either.
@@ -373,7 +368,7 @@ async fn another_key_of_kms_is_announced_by_the_one_before() {
     assert_eq!(replaced[0].event.after, Some(new.to_string().into()));
     // Who holds the old key follows, and compares with what it signed.
     world.huntress.clock = at(1, 5);
-    let second = put_together(&aws, &world, signer(&aws, &world, &settings).await);
+    let second = put_together(&aws, &world, signer(&aws, &world, settings).await);
     let later = second.maker.pack(&request("2026-03-23")).await.unwrap();
     let older = vec![("earlier".to_owned(), earlier.as_slice())];
     let report = verify(&later, &Known { keys: vec![old.clone()], older });
@@ -382,16 +377,16 @@ async fn another_key_of_kms_is_announced_by_the_one_before() {
     // It is announced once.
     assert_eq!(world.store.company_log(&company()).await.unwrap().len(), 1);
     // After that the key alone is enough, and the log keeps its name.
-    let alone = signer(&aws, &world, &[("LOG_KEY_ID", "alias/second")]).await;
+    let alone = signer(&aws, &world, ("alias/second", None)).await;
     assert_eq!(alone.verifier(), &new);
     // A third key that is announced by one that is not in use would be followed by nobody.
-    let settings = [("LOG_KEY_ID", "alias/third"), ("PREVIOUS_LOG_KEY_ID", "alias/log")];
-    let wrong = put_together(&aws, &world, signer(&aws, &world, &settings).await);
+    let settings = ("alias/third", Some("alias/log"));
+    let wrong = put_together(&aws, &world, signer(&aws, &world, settings).await);
     let refused = wrong.log.sign(&main_log()).await.unwrap_err();
     assert!(matches!(&refused, LogError::AnotherKey { signed } if *signed == new.to_string()), "{refused}");
     assert_eq!(world.store.company_log(&company()).await.unwrap().len(), 1);
-    let settings = [("LOG_KEY_ID", "alias/third"), ("PREVIOUS_LOG_KEY_ID", "alias/second")];
-    let third = put_together(&aws, &world, signer(&aws, &world, &settings).await);
+    let settings = ("alias/third", Some("alias/second"));
+    let third = put_together(&aws, &world, signer(&aws, &world, settings).await);
     third.log.sign(&main_log()).await.unwrap();
     assert_eq!(third.log.signer.verifier().name(), old.name());
     assert_eq!(world.store.company_log(&company()).await.unwrap().len(), 2);

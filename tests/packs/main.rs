@@ -631,6 +631,36 @@ async fn each_leaf_that_proves_a_piece_of_evidence_counts() {
     assert!(read(4).await.is_err());
 }
 
+/// A decision that is not the one that the company's log committed to makes no pack and no export.
+#[tokio::test]
+async fn a_decision_that_was_changed_makes_no_pack() {
+    use aws_sdk_dynamodb::types::AttributeValue;
+    let world = World::new().await;
+    world.succeed(0).await;
+    world.clock.move_to(first() + TimeDelta::hours(2));
+    world.pack("client-a").await;
+    let dynamo = world._engine.client();
+    let scan = dynamo.scan().table_name(acceptance::engine::TABLE).send().await.unwrap();
+    let mut changed = 0;
+    for mut item in scan.items.unwrap_or_default() {
+        if !item["pk"].as_s().unwrap().starts_with("DECISIONS#") {
+            continue;
+        }
+        for value in item.values_mut() {
+            if let AttributeValue::S(text) = value
+                && text.contains("\"nonce\":")
+            {
+                *text = text.replace("\"alice\"", "\"mallory\"");
+                changed += 1;
+            }
+        }
+        dynamo.put_item().table_name(acceptance::engine::TABLE).set_item(Some(item)).send().await.unwrap();
+    }
+    assert!(changed > 0, "no decision is kept as a text");
+    let line = world.maker.pack(&World::request("client-a")).await.unwrap_err().to_string();
+    assert!(line.contains("is not what the company's log committed to"), "{line}");
+}
+
 /// A folder that was put back from an older copy is signed no more: a log that was signed once may not fork.
 #[tokio::test]
 async fn a_log_that_is_shorter_than_its_checkpoint_makes_no_pack() {

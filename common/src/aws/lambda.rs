@@ -206,12 +206,8 @@ impl<'a> Aws<'a> {
         let key_id = required(self.lookup, LOG_KEY_ID)?;
         let name = (self.lookup)("LOG_NAME");
         let name = name.as_deref().or(known);
-        let Some(before) = (self.lookup)("PREVIOUS_LOG_KEY_ID") else {
-            return Ok((KmsKey::open(self.kms()?, key_id, name).await?, None));
-        };
-        let before = KmsKey::open(self.kms()?, before, name).await?;
-        let key = KmsKey::open(self.kms()?, key_id, Some(before.verifier().name())).await?;
-        Ok((key, Some(before)))
+        let before = (self.lookup)("PREVIOUS_LOG_KEY_ID");
+        Ok(KmsKey::open_with([self.kms()?, self.kms()?], key_id, before, name).await?)
     }
 
     /// The bucket that a variable names; `None` where it is not set.

@@ -58,6 +58,23 @@ impl KmsKey {
         Ok(Self { service, key_id, verifier: VerifierKey::new(name, public)? })
     }
 
+    /// A key, and the one that signed `before` it, if another one does now. Both are named as the log, by default after the first of them.
+    ///
+    /// # Errors
+    /// [`SigningError`]
+    pub async fn open_with(
+        services: [Service; 2],
+        key_id: String,
+        before: Option<String>,
+        name: Option<&str>,
+    ) -> Result<(Self, Option<Self>), SigningError> {
+        let [service, of_before] = services;
+        let Some(before) = before else { return Ok((Self::open(service, key_id, name).await?, None)) };
+        let before = Self::open(of_before, before, name).await?;
+        let key = Self::open(service, key_id, Some(before.verifier.name())).await?;
+        Ok((key, Some(before)))
+    }
+
     /// The key that checks its signatures. Its name is the log's.
     #[must_use]
     pub fn verifier(&self) -> &VerifierKey {

@@ -6,7 +6,8 @@ use crate::domain::calendar::Calendar;
 use crate::domain::controls::ControlMap;
 use crate::domain::decisions::Decision;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
-use crate::domain::log::statement::{CompanyStatement, Leaf, Statement};
+use crate::domain::log::statement::{CompanyEvent, CompanyStatement, Leaf, Statement};
+use crate::domain::log::{Hash, jcs};
 use crate::domain::policy::Policy;
 use crate::domain::product::Product;
 use crate::pack::contents::{
@@ -71,6 +72,8 @@ impl PackReader {
             (&a.connection, a.as_of(), a.run()).cmp(&(&b.connection, b.as_of(), b.run()))
         });
         let decisions = self.decisions(company, client, at).await?;
+        let company_log = self.company_log(company, at).await?;
+        check_commitments(&decisions, &company_log)?;
         let known = all_policies(&self.store, company).await?;
         let policies = policies_of(&known, &bundles, &decisions);
         let events = self.events(company, client, &facts, (start, at)).await?;
@@ -88,7 +91,7 @@ impl PackReader {
             },
             bundles,
             logs,
-            company_log: self.company_log(company, at).await?,
+            company_log,
             decisions,
             events,
             people: None,
@@ -232,6 +235,23 @@ fn bundle(
     };
     bundle.proof = Some(BundleProof { leaf_index, bundle_index: place.index, bundle_path: place.path, leaf_path });
     Ok(Some(bundle))
+}
+
+/// Refuses decisions that are not those that the company's log committed to.
+fn check_commitments(decisions: &[Decision], log: &PackedLog<CompanyStatement>) -> Result<(), PackError> {
+    let committed = |statement: &CompanyStatement| match &statement.event {
+        CompanyEvent::Decision { id, sha256 } => Some((id.clone(), *sha256)),
+        CompanyEvent::Key { .. } => None,
+    };
+    let committed: BTreeMap<String, Hash> = log.statements.iter().filter_map(committed).collect();
+    for decision in decisions {
+        let form = jcs::to_bytes(decision).map_err(|_| PackError::Canonical)?;
+        if committed.get(decision.id().as_str()) != Some(&Hash::of(&form)) {
+            let problem = format!("the decision {} is not what the company's log committed to", decision.id());
+            return Err(PackError::Contradiction(problem));
+        }
+    }
+    Ok(())
 }
 
 /// The policies that verdicts and choices name.
