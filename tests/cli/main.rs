@@ -72,7 +72,7 @@ fn now() -> DateTime<Utc> {
 
 /// The day that it is where the schedule is: what commands mean by today.
 fn today() -> String {
-    common::domain::calendar::day_of(now()).to_string()
+    common::domain::calendar::Calendar::default().day_of(now()).to_string()
 }
 
 /// Runs what is asynchronous in a test that is not.

@@ -71,7 +71,7 @@ async fn no_call_of_aws_waits_for_ever() {
         ends("the queue", queue.send(&messages)),
         ends("Lambda", lambda.invoke(&function, &event)),
         ends("S3", certificates.put("certificate", Vec::new())),
-        ends("KMS", aws.log_key()),
+        ends("KMS", aws.log_keys(None)),
     );
     assert!(matches!(found, Err(StoreError::Unavailable { .. })), "{found:?}");
     assert!(matches!(secret, Err(SecretError::Unavailable(_))));

@@ -66,7 +66,7 @@ pub async fn tamper(dynamo: &Client, table: &str, connection: &str, how: Tamperi
             return Before(before);
         }
         Tampering::LeafChanged(_) => {
-            let data = before["data"].as_s().unwrap().replace("\"rules\":\"2\"", "\"rules\":\"3\"");
+            let data = before["data"].as_s().unwrap().replace("\"rules\":\"", "\"rules\":\"9");
             assert_ne!(&data, before["data"].as_s().unwrap());
             item.insert("data".to_owned(), text(&data));
         }
