@@ -429,6 +429,27 @@ fn no_hostile_file_makes_the_check_panic() {
     assert!(VerifierKey::parse("x").is_err());
 }
 
+/// What the manifest says of a file beside its bytes is checked as well, whoever signs it.
+#[test]
+fn what_the_manifest_says_of_a_file_is_checked() {
+    let edits: [(&str, fn(&mut super::manifest::FileEntry)); 3] = [
+        ("csv/metrics.csv", |entry| drop(entry.derived_from.pop())),
+        ("csv/metrics.csv", |entry| entry.media_type = "text/html".to_owned()),
+        ("window.json", |entry| entry.derived_from.push("README.html".to_owned())),
+    ];
+    for (path, edit) in edits {
+        let mut files = unzipped(&good());
+        let mut manifest: Manifest = serde_json::from_slice(&files[layout::MANIFEST]).unwrap();
+        edit(manifest.files.iter_mut().find(|entry| entry.path == path).unwrap());
+        files.insert(layout::MANIFEST.to_owned(), manifest.to_bytes().unwrap());
+        let (step, said) = failure(&checked(&signed_anew(files, &key())));
+        assert!(
+            step == Step::Rendering && said == format!("manifest.json: what it says of {path} is not so"),
+            "{said}"
+        );
+    }
+}
+
 /// As many entries as a zip file can have, and one file that is many things at once.
 #[test]
 fn a_pack_of_thousands_of_entries_is_refused_by_the_first_that_should_not_be_there() {
