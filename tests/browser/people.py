@@ -153,7 +153,6 @@ def operator(browser, served, Looker, failures):
     card.get_by_label("API Key", exact=True).fill("hk_wrong")
     card.get_by_label("API Secret", exact=True).fill("s3cret-marker")
     card.get_by_label("Name of the connection").fill("endpoints")
-    card.get_by_label("Client", exact=True).fill("globex")
     card.get_by_role("button", name=re.compile("Test and connect")).click()
     failures.expect("Nothing was connected" in page.inner_text("main"), "operator", "a wrong key is not refused")
     failures.expect(card.get_by_label("Name of the connection").input_value() == "endpoints", "operator", "what was typed is lost")
@@ -165,6 +164,16 @@ def operator(browser, served, Looker, failures):
     failures.expect("Connected" in page.inner_text("main"), "operator", f"not connected: {page.inner_text('main')[:300]}")
     told = wait_for_sync(looker, served, "endpoints")
     failures.expect("succeeded" in told, "operator", f"the sync: {told}")
+    # All of it was given to one client; it is divided on the page.
+    page.goto(served.url + "/integrations/endpoints/mapping")
+    rows = page.locator("#organizations tbody tr")
+    failures.expect(rows.count() == 9, "operator", f"{rows.count()} organizations to divide")
+    failures.expect(MARKUP in page.inner_text("#organizations"), "operator", "the names of organizations are not shown as text")
+    for row in range(min(rows.count(), 3)):
+        rows.nth(row).get_by_role("checkbox", name=re.compile("^Tick")).check()
+    page.get_by_label("Client of the ticked ones").fill("globex")
+    page.get_by_role("button", name="Give the ticked to this client").click()
+    failures.expect("mapping counts" in page.inner_text("main"), "operator", f"not mapped: {page.inner_text('main')[:300]}")
     # Training, by pasting; then the assignments that count.
     page.goto(served.url + "/integrations")
     card = page.locator("section[aria-labelledby=huntress-sat]")

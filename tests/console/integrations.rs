@@ -120,6 +120,40 @@ async fn organizations_are_mapped_many_at_once() {
     assert_eq!(browser.post("/integrations/edr/mapping", &form).await.status, StatusCode::PRECONDITION_FAILED);
 }
 
+/// A connection that was one client's is divided on the page, and no organization is lost by it.
+#[tokio::test]
+async fn what_was_one_clients_is_divided_on_the_page() {
+    let world = World::new().await;
+    let browser = world.browser("admin").await;
+    let revision = hidden(&browser.open("/integrations/edr/mapping").await, "revision");
+    let form = [("revision", revision.as_str()), ("do", "one"), ("one_client", "client-a")];
+    assert_eq!(browser.post("/integrations/edr/mapping", &form).await.status, StatusCode::SEE_OTHER);
+    let page = browser.open("/integrations/edr/mapping").await;
+    page.has("Now all of it is one client").has("Give the ticked to this client").has_not("command line");
+    let revision = hidden(&page, "revision");
+    let organizations: Vec<String> = page
+        .body
+        .split("name=\"organization\" value=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next().map(str::to_owned))
+        .collect();
+    assert!(organizations.len() > 2, "{organizations:?}");
+    let first = organizations[0].as_str();
+    let names: Vec<String> = organizations.iter().map(|id| format!("client:{id}")).collect();
+    let mut form =
+        vec![("revision", revision.as_str()), ("do", "bulk"), ("bulk_client", "client-new"), ("pick", first)];
+    for (id, name) in organizations.iter().zip(&names) {
+        form.extend([("organization", id.as_str()), (name.as_str(), "client-a")]);
+    }
+    assert_eq!(browser.post("/integrations/edr/mapping", &form).await.status, StatusCode::SEE_OTHER);
+    let id = ConnectionId::parse("edr").unwrap();
+    let mapping = world.store.connection(&company(), &id).await.unwrap().unwrap().mapping;
+    let common::domain::mapping::Mapping::ByOrganization { clients, ignored } = mapping else { panic!("{mapping:?}") };
+    assert_eq!((clients.len(), ignored.len()), (organizations.len(), 0));
+    assert_eq!(clients.values().filter(|client| client.as_str() == "client-new").count(), 1);
+    assert_eq!(clients[first].as_str(), "client-new");
+}
+
 #[tokio::test]
 async fn a_connection_is_paused_resumed_synced_and_taken_away() {
     let world = World::new().await;

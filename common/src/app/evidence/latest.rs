@@ -3,6 +3,7 @@
 use super::{AttestedCoverage, EvidenceError, EvidenceReader, Span};
 use crate::domain::connection::{Age, Connection};
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use crate::domain::policy::InForce;
 use crate::domain::product::Product;
 use crate::domain::time::CLOCK_TOLERANCE;
 use crate::store::{EvidenceOwner, StoreError, StoredEvidence};
@@ -69,6 +70,21 @@ impl EvidenceReader {
         }
     }
 
+    /// The latest evidence of a client from a product in a span, and the rules in force at its end.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn latest_with_rules(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        product: Product,
+        span: Span,
+    ) -> Result<(Vec<Evidence>, InForce), StoreError> {
+        let around = self.around_client(company, client, Some(product), span).await?;
+        Ok((self.with_connections(around.evidence, &around.ahead, &around.connections, span), around.in_force))
+    }
+
     /// The latest endpoint evidence of a client in a span, and its coverage of the devices that somebody attested.
     ///
     /// # Errors
@@ -115,7 +131,7 @@ impl EvidenceReader {
     }
 
     /// Evidence with the connections that it is from, and with what is newer and passed over.
-    fn with_connections(
+    pub(super) fn with_connections(
         &self,
         latest: Vec<StoredEvidence>,
         ahead: &[StoredEvidence],

@@ -1,10 +1,8 @@
 //! Everything that a page about one client shows: its newest evidence, the rules in force and what they said, and the values of the last days.
 
 use super::latest::bundle;
-use super::status::Around;
+use super::now::AroundClient;
 use super::{Evidence, EvidenceError, EvidenceReader, Span, Statuses};
-use crate::app::decisions::{policies_at, sorted};
-use crate::domain::connection::Connection;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::policy::InForce;
 use crate::domain::product::Product;
@@ -86,7 +84,8 @@ impl Point {
 }
 
 impl EvidenceReader {
-    /// A client at the end of a span, with the values of `days` before it.
+    /// A client at the end of a span, with the values of `days` before it: three reads of the table for the newest evidence, and three for the days of each
+    /// connection that has given some.
     ///
     /// # Errors
     /// [`EvidenceError`]
@@ -97,51 +96,17 @@ impl EvidenceReader {
         span: Span,
         days: u16,
     ) -> Result<Overview, EvidenceError> {
-        let owner = EvidenceOwner::Client(client.clone());
-        let at = span.to.min(self.clock.now());
+        let around = self.around_client(company, client, None, span).await?;
+        let (owner, at) = (EvidenceOwner::Client(client.clone()), around.at);
         let until = span.to.min(self.believed_until());
         let from = at.checked_sub_signed(TimeDelta::days(days.into())).map_or(span.from, |from| from.max(span.from));
-        let store = &self.store;
-        // Nothing of it waits for anything else.
-        let (connections, policies, decisions, edr, sat) = tokio::try_join!(
-            store.connections(company),
-            policies_at(store, company, at),
-            store.decisions(company, Some(client)),
-            store.history(company, &owner, Product::Edr, from, span.to),
-            store.history(company, &owner, Product::Sat, from, span.to),
-        )?;
-        // What a wrong clock has dated ahead is told, and passed over.
-        let (mut history, ahead): (Vec<StoredEvidence>, Vec<StoredEvidence>) =
-            edr.into_iter().chain(sat).partition(|stored| stored.as_of <= until);
-        history.sort_by(|one, other| (one.as_of, &one.connection).cmp(&(other.as_of, &other.connection)));
+        // What is newest says which connections have given anything at all.
+        let series: Vec<_> = around.evidence.iter().map(|it| (it.product, it.connection.clone())).collect();
+        let history = self.store.history_of(company, &owner, &series, (from, until)).await?;
         let points = history.iter().map(Point::of).collect::<Result<Vec<_>, _>>()?;
-        let mut newest: BTreeMap<(Product, ConnectionId), StoredEvidence> = BTreeMap::new();
-        // What is older than the days that are asked for is still the newest of its connection.
-        if history.is_empty() || connections.iter().any(|it| is_silent(it, client, &history)) {
-            for stored in store.latest_between(company, &owner, None, span.from, until).await? {
-                newest.insert((stored.product, stored.connection.clone()), stored);
-            }
-        }
-        for stored in history {
-            newest.insert((stored.product, stored.connection.clone()), stored);
-        }
-        let latest: Vec<StoredEvidence> = newest.into_values().collect();
-        let in_force = policies.of(Some(client));
-        let around = Around { connections: &connections, in_force: &in_force, calendar: self.store.calendar(), at };
-        let statuses = Statuses::of_latest(client, latest.clone(), &around, sorted(decisions))?;
-        let of = |id: &ConnectionId| connections.iter().find(|connection| connection.id == *id).cloned();
-        let latest = latest.into_iter().map(|stored| {
-            let same = |later: &&StoredEvidence| later.connection == stored.connection;
-            let dated_ahead = ahead.iter().filter(same).map(|later| later.as_of).max();
-            Evidence { connection: of(&stored.connection), stored, read_at: at, dated_ahead }
-        });
-        Ok(Overview { statuses, in_force, latest: latest.collect(), points, at })
+        let statuses = Statuses::of_client(client, &around, self.store.calendar())?;
+        let AroundClient { connections, evidence, ahead, in_force, .. } = around;
+        let latest = self.with_connections(evidence, &ahead, &connections, span);
+        Ok(Overview { statuses, in_force, latest, points, at })
     }
-}
-
-/// Whether a connection of the client has given evidence, and none of these.
-fn is_silent(connection: &Connection, client: &ClientId, history: &[StoredEvidence]) -> bool {
-    connection.mapping.clients().contains(client)
-        && connection.last_success_at.is_some()
-        && !history.iter().any(|stored| stored.connection == connection.id)
 }

@@ -189,9 +189,9 @@ fn source(client: &ClientId, evidence: &Evidence) -> Source {
     }
 }
 
-/// A rule as a reader sees it.
-pub(super) fn rule_row(result: &RuleResult, in_force: &InForce, at: DateTime<Utc>) -> RuleRow {
-    let rule = result.rule.as_ref().and_then(|id| in_force.rule(id)).map(|(_, rule)| rule);
+/// A rule as a reader sees it; in words where the rules in force are given.
+pub(super) fn rule_row(result: &RuleResult, in_force: Option<&InForce>, at: DateTime<Utc>) -> RuleRow {
+    let rule = result.rule.as_ref().zip(in_force).and_then(|(id, in_force)| in_force.rule(id)).map(|(_, rule)| rule);
     let key = result.key.as_deref().unwrap_or_default();
     let value = match (&result.value, &result.rule) {
         (Some(value), _) => format!("{value}{}", words::unit(key)),
@@ -234,7 +234,7 @@ fn card(subject: &Subject, client: &ClientId, overview: &Overview, rules: &[Rule
     };
     Some(Card {
         title,
-        rules: own.into_iter().map(|rule| rule_row(rule, &overview.in_force, overview.at)).collect(),
+        rules: own.into_iter().map(|rule| rule_row(rule, Some(&overview.in_force), overview.at)).collect(),
         numbers: keys.iter().filter_map(number).collect(),
         from: newest.map(|point| {
             (At(point.as_of), age_at(point.as_of, overview.at), evidence_path(client, product, &point.run_id))

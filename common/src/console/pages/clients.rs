@@ -9,6 +9,7 @@ use crate::console::{Console, Viewer, html};
 use crate::domain::connection::Connection;
 use crate::domain::evidence::EdrBundle;
 use crate::domain::expiry::ExpiryState;
+use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
 use crate::store::EvidenceOwner;
 use axum::extract::{Query, State};
@@ -97,7 +98,8 @@ async fn list(
     let (page, total) = (page.unwrap_or(0), rows.len());
     let first = page.saturating_mul(SHOWN);
     // Whose clients are not all of them sees no organization of another.
-    let unmapped = if caller.clients.is_none() { unmapped(&console, &viewer).await? } else { Vec::new() };
+    let divided = connections.iter().any(|it| matches!(it.mapping, Mapping::ByOrganization { .. }));
+    let unmapped = if caller.clients.is_none() && divided { unmapped(&console, &viewer).await? } else { Vec::new() };
     // Connections are nobody's concern who is bound to clients.
     let sees = caller.clients.is_none() && caller.scopes.contains(Scope::ConnectionsRead);
     let now = console.clock.now();
@@ -122,16 +124,17 @@ async fn list(
 
 /// From the company's own newest evidence, which alone covers them.
 async fn unmapped(console: &Console, viewer: &Viewer) -> Result<Vec<Unmapped>, Problem> {
-    let latest =
-        console.evidence.latest(viewer.company(), &EvidenceOwner::Company, Some(Product::Edr), viewer.span()).await?;
+    let span = viewer.span().until(Some(console.clock.now()));
+    let (reader, owner) = (&console.evidence.store, EvidenceOwner::Company);
+    let latest = reader.latest_between(viewer.company(), &owner, Some(Product::Edr), span.from, span.to).await?;
     let mut found = Vec::new();
     for evidence in &latest {
-        let bundle: EdrBundle = evidence.bundle()?;
+        let bundle: EdrBundle = serde_json::from_str(&evidence.body).map_err(|error| Problem::unavailable(&error))?;
         let organizations = bundle.metadata.organizations;
         if organizations.unmapped_total > 0 {
             let names = organizations.unmapped.iter().take(NAMES_SHOWN);
             found.push(Unmapped {
-                connection: evidence.stored.connection.to_string(),
+                connection: evidence.connection.to_string(),
                 total: organizations.unmapped_total,
                 names: names.map(|it| it.name.as_deref().map_or_else(|| name(&it.id), name)).collect(),
             });

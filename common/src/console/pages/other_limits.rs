@@ -124,11 +124,11 @@ pub(super) async fn tried(
     console: &Console,
     viewer: &Viewer,
     client: &ClientId,
+    in_force: &InForce,
     fields: &Fields,
 ) -> Result<OtherLimits, Problem> {
     let company = viewer.company();
     let at = viewer.span().to.min(console.clock.now());
-    let in_force = console.decisions.in_force(company, client, at).await.map_err(super::undecided)?;
     let policies = console.decisions.policies(company).await.map_err(super::undecided)?;
     let (mut wrong, mut result, mut shown) = (None, None, in_force.clone());
     match wanted(console, viewer, fields).await? {

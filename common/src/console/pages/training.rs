@@ -17,7 +17,7 @@ use crate::domain::product::Product;
 use crate::domain::sat::bundle::SatBundle;
 use crate::domain::sat::facts::SatFacts;
 use crate::domain::sat::forecast::{CoverageAhead, TrainingForecast, forecast};
-use crate::store::{EvidenceOwner, PersonRecord};
+use crate::store::PersonRecord;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -162,10 +162,8 @@ async fn page(
     client: &ClientId,
     wanted: &Wanted,
 ) -> Result<(TrainingPage, Vec<PersonRecord>), Problem> {
-    let (company, owner) = (viewer.company(), EvidenceOwner::Client(client.clone()));
-    let latest = console.evidence.latest(company, &owner, Some(Product::Sat), viewer.span()).await?;
-    let at = viewer.span().to.min(console.clock.now());
-    let in_force = console.decisions.in_force(company, client, at).await.map_err(super::undecided)?;
+    let company = viewer.company();
+    let (latest, in_force) = console.evidence.latest_with_rules(company, client, Product::Sat, viewer.span()).await?;
     let mut sources = Vec::new();
     for evidence in &latest {
         sources.push(source(console, client, evidence, &in_force)?);

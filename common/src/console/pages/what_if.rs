@@ -11,7 +11,6 @@ use crate::domain::edr::EdrSettings;
 use crate::domain::edr::facts::{Agents, ByState, EdrFacts};
 use crate::domain::facts::Histogram as Counts;
 use crate::domain::product::Product;
-use crate::store::EvidenceOwner;
 use axum::extract::{Query, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -77,9 +76,9 @@ async fn show(
 ) -> Result<Response, Problem> {
     let ClientViewer { viewer, client } = of;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes());
-    let limits = try_limits(&console, &viewer, &client, &fields).await?;
-    let owner = EvidenceOwner::Client(client.clone());
-    let latest = console.evidence.latest(viewer.company(), &owner, Some(Product::Edr), viewer.span()).await?;
+    let (latest, in_force) =
+        console.evidence.latest_with_rules(viewer.company(), &client, Product::Edr, viewer.span()).await?;
+    let limits = try_limits(&console, &viewer, &client, &in_force, &fields).await?;
     let own = latest.iter().find_map(|it| it.connection.as_ref()).map(|it| it.agent_limits().of(Some(&client)));
     let own = own.unwrap_or_default();
     let (tried, wrong) = tried(&wanted, own);

@@ -3,23 +3,20 @@
 use super::shown::mapped;
 use super::{find, revision_of};
 use crate::api::{Problem, Scope};
-use crate::app::connections::ConnectionError;
-use crate::app::evidence::Span;
+use crate::app::connections::{ConnectionError, Organization};
 use crate::console::layout::{Frame, State as Mark, name};
 use crate::console::{Console, Fields, SignedForm, Viewer, html, see_other};
 use crate::domain::audit::Actor;
 use crate::domain::connection::Connection;
 
-use crate::domain::evidence::{EdrBundle, OrganizationCoverage};
-use crate::domain::id::ClientId;
+use crate::domain::id::{ClientId, RecordKey};
 use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
-use crate::store::EvidenceOwner;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Organizations on one page: the form of all of them stays below the largest body.
@@ -38,7 +35,9 @@ struct Page {
     clients: Vec<String>,
     rows: Vec<Row>,
     total: usize,
-    unmapped: u64,
+    unmapped: usize,
+    /// Whether something suggests clients for organizations that have none.
+    proposed: bool,
     search: String,
     page: usize,
     pages: usize,
@@ -53,6 +52,8 @@ struct Row {
     id: String,
     name: String,
     client: String,
+    /// A client that it could be given to; empty where nothing suggests one.
+    proposal: String,
     ignored: bool,
     mark: Mark,
     rank: u8,
@@ -66,31 +67,26 @@ pub(super) struct Wanted {
 }
 
 /// The organizations of a connection: those without a client first, then those that the account no longer lists, then by id.
-fn rows(mapping: &Mapping, coverage: &OrganizationCoverage) -> Vec<Row> {
-    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
-    let missing: BTreeSet<&str> = coverage.missing.iter().map(String::as_str).collect();
-    let mut add = |id: &str, client: &str, ignored: bool, named: Option<&str>| {
-        let (mark, rank) = match (client, ignored) {
-            _ if missing.contains(id) => (Mark::new("warning", "no longer listed"), 1),
-            (_, true) => (Mark::new("none", "ignored"), 3),
-            ("", false) => (Mark::new("inconclusive", "no client"), 0),
+fn rows(organizations: &[Organization]) -> Vec<Row> {
+    let row = |it: &Organization| {
+        let client = it.client.as_ref().map_or_else(String::new, ToString::to_string);
+        let (mark, rank) = match (it.listed, it.ignored, it.client.is_some()) {
+            (false, ..) => (Mark::new("warning", "no longer listed"), 1),
+            (_, true, _) => (Mark::new("none", "ignored"), 3),
+            (_, _, false) => (Mark::new("inconclusive", "no client"), 0),
             _ => (Mark::new("pass", "mapped"), 2),
         };
-        let name = named.map_or_else(String::new, name);
-        rows.insert(id.to_owned(), Row { id: id.to_owned(), name, client: client.to_owned(), ignored, mark, rank });
+        Row {
+            id: it.id.clone(),
+            name: it.name.as_deref().map_or_else(String::new, name),
+            client,
+            proposal: it.proposal.as_ref().map_or_else(String::new, ToString::to_string),
+            ignored: it.ignored,
+            mark,
+            rank,
+        }
     };
-    for organization in &coverage.unmapped {
-        add(&organization.id, "", false, organization.name.as_deref());
-    }
-    if let Mapping::ByOrganization { clients, ignored } = mapping {
-        for (id, client) in clients {
-            add(id, client.as_str(), false, None);
-        }
-        for id in ignored {
-            add(id, "", true, None);
-        }
-    }
-    let mut rows: Vec<Row> = rows.into_values().collect();
+    let mut rows: Vec<Row> = organizations.iter().map(row).collect();
     rows.sort_by(|a, b| (a.rank, &a.id).cmp(&(b.rank, &b.id)));
     rows
 }
@@ -108,12 +104,9 @@ async fn page(
             "an account of training has no organizations: all of it is one client's",
         ));
     }
-    let company = viewer.company();
-    let latest = console.evidence.latest(company, &EvidenceOwner::Company, Some(Product::Edr), Span::ALL).await?;
-    let latest = latest.into_iter().find(|evidence| evidence.stored.connection == connection.id);
-    let bundle: Option<EdrBundle> = latest.map(|evidence| evidence.bundle()).transpose()?;
-    let coverage = bundle.as_ref().map(|bundle| bundle.metadata.organizations.clone()).unwrap_or_default();
-    let all = rows(&connection.mapping, &coverage);
+    let known = console.connections.organizations(viewer.company(), &connection.id).await?;
+    let all = rows(&known.organizations);
+    let unmapped = all.iter().filter(|row| row.rank == 0).count();
     let search = wanted.search.trim().to_lowercase();
     let found: Vec<&Row> = all
         .iter()
@@ -137,12 +130,13 @@ async fn page(
         clients: connection.mapping.clients().into_iter().map(ToString::to_string).collect(),
         rows: shown.collect(),
         total: found.len(),
-        unmapped: coverage.unmapped_total,
+        unmapped,
+        proposed: all.iter().any(|row| !row.proposal.is_empty()),
         search: wanted.search.trim().to_owned(),
         page: number,
         pages,
         may_write: viewer.caller().scopes.contains(Scope::ConnectionsWrite),
-        known: bundle.is_some(),
+        known: known.run.is_some(),
         wrong,
     })
 }
@@ -157,18 +151,27 @@ pub(super) async fn show(
     Ok(html(StatusCode::OK, &page(&console, &viewer, &connection, &wanted, None).await?))
 }
 
+/// Whether two spellings are of one organization: `7` and `007` are.
+fn is_same(one: &str, other: &str) -> bool {
+    let keys = (RecordKey::from_text(one), RecordKey::from_text(other));
+    one == other || matches!(keys, (Some(one), Some(other)) if one == other)
+}
+
 fn client(text: &str, of: &str) -> Result<ClientId, String> {
     ClientId::parse(text.to_owned()).map_err(|error| format!("the client of {of}: {error}"))
 }
 
-/// The mapping that a form makes of the present one: the rows that it holds are changed, all others stay.
-fn apply(mapping: &Mapping, fields: &Fields) -> Result<Mapping, String> {
+/// The mapping that a form makes of the present one: the rows that it holds are changed, all others stay. Of a connection that was one client's, every
+/// organization that is known stays that client's until a row says something else.
+fn apply(mapping: &Mapping, known: &[Organization], fields: &Fields) -> Result<Mapping, String> {
     if fields.get("do") == "one" {
         let named = fields.typed("one_client").ok_or("name the client that all of it belongs to")?;
         return Ok(Mapping::OneClient { client: client(named, "all organizations")? });
     }
     let (mut clients, mut ignored) = match mapping {
-        Mapping::OneClient { .. } => (BTreeMap::new(), BTreeSet::new()),
+        Mapping::OneClient { client } => {
+            (known.iter().map(|it| (it.id.clone(), client.clone())).collect(), BTreeSet::new())
+        }
         Mapping::ByOrganization { clients, ignored } => (clients.clone(), ignored.clone()),
     };
     let picked: BTreeSet<&str> = fields.all("pick").collect();
@@ -182,17 +185,26 @@ fn apply(mapping: &Mapping, fields: &Fields) -> Result<Mapping, String> {
     if picked.is_empty() && matches!(fields.get("do"), "bulk" | "ignore") {
         return Err("tick the organizations that are meant".to_owned());
     }
+    let takes_proposals = fields.get("do") == "proposals";
+    let proposal = |organization: &str| {
+        known.iter().find(|it| takes_proposals && it.id == organization).and_then(|it| it.proposal.clone())
+    };
     for organization in fields.all("organization") {
         let is_picked = picked.contains(organization);
         let named = fields.typed(&format!("client:{organization}"));
         let ticked = fields.get(&format!("ignore:{organization}")) == "yes";
-        clients.remove(organization);
-        ignored.remove(organization);
+        // However it was spelled before.
+        clients.retain(|id, _| !is_same(id, organization));
+        ignored.retain(|id| !is_same(id, organization));
         match (&bulk, named) {
             (Some(client), _) if is_picked => drop(clients.insert(organization.to_owned(), client.clone())),
             _ if ticked || (is_picked && fields.get("do") == "ignore") => drop(ignored.insert(organization.to_owned())),
             (_, Some(named)) => drop(clients.insert(organization.to_owned(), client(named, organization)?)),
-            (_, None) => {}
+            (_, None) => {
+                if let Some(proposed) = proposal(organization) {
+                    clients.insert(organization.to_owned(), proposed);
+                }
+            }
         }
     }
     if clients.is_empty() && ignored.is_empty() {
@@ -209,7 +221,8 @@ pub(super) async fn save(
     let saved = async {
         let connection = find(&console, &viewer, &id).await?;
         let revision = revision_of(&fields)?;
-        let wrong = match apply(&connection.mapping, &fields) {
+        let known = console.connections.organizations(viewer.company(), &connection.id).await?.organizations;
+        let wrong = match apply(&connection.mapping, &known, &fields) {
             Err(wrong) => wrong,
             Ok(mapping) => {
                 let (company, id) = (viewer.company(), &connection.id);
@@ -236,7 +249,6 @@ pub(super) async fn save(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::evidence::OrganizationRef;
 
     fn by(clients: &[(&str, &str)], ignored: &[&str]) -> Mapping {
         Mapping::ByOrganization {
@@ -251,7 +263,7 @@ mod tests {
     #[test]
     fn a_form_changes_its_own_rows_alone() {
         let before = by(&[("1", "acme"), ("2", "beta"), ("9", "other")], &["3"]);
-        let after = |form: &str| apply(&before, &Fields::parse(form.as_bytes()));
+        let after = |form: &str| apply(&before, &[], &Fields::parse(form.as_bytes()));
         assert_eq!(
             after("do=save&organization=1&client:1=gamma&organization=2&client:2=&organization=3&client:3=acme")
                 .unwrap(),
@@ -273,27 +285,60 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_in_words() {
         let one = Mapping::OneClient { client: ClientId::parse("acme").unwrap() };
-        let wrong = |form: &str| apply(&one, &Fields::parse(form.as_bytes())).unwrap_err();
+        let wrong = |form: &str| apply(&one, &[], &Fields::parse(form.as_bytes())).unwrap_err();
         assert!(wrong("do=save&organization=1&client:1=").starts_with("map or ignore at least one"));
         assert!(wrong("do=bulk&bulk_client=x&organization=1").starts_with("tick the organizations"));
         assert!(wrong("do=one&one_client=+").starts_with("name the client"));
         assert!(wrong("do=save&organization=1&client:1=%3Cb%3E").starts_with("the client of 1: "));
     }
 
+    fn organization(id: &str, client: Option<&str>) -> Organization {
+        Organization {
+            id: id.to_owned(),
+            name: None,
+            client: client.map(|client| ClientId::parse(client).unwrap()),
+            ignored: false,
+            listed: true,
+            proposal: None,
+        }
+    }
+
+    #[test]
+    fn what_was_one_clients_is_divided_without_losing_an_organization() {
+        let one = Mapping::OneClient { client: ClientId::parse("acme").unwrap() };
+        let known = ["1", "2", "3"].map(|id| organization(id, Some("acme")));
+        let after = |form: &str| apply(&one, &known, &Fields::parse(form.as_bytes())).unwrap();
+        // The third is on another page.
+        let rows = "organization=1&client:1=acme&organization=2&client:2=acme";
+        assert_eq!(
+            after(&format!("do=bulk&bulk_client=beta&pick=2&{rows}")),
+            by(&[("1", "acme"), ("2", "beta"), ("3", "acme")], &[])
+        );
+        assert_eq!(after(&format!("do=ignore&pick=1&{rows}")), by(&[("2", "acme"), ("3", "acme")], &["1"]));
+    }
+
+    #[test]
+    fn an_organization_stands_once_however_it_is_spelled() {
+        let known = [organization("7", Some("acme"))];
+        let after =
+            apply(&by(&[("007", "acme"), ("8", "acme")], &[]), &known, &Fields::parse(b"organization=7&client:7=beta"));
+        assert_eq!(after.unwrap(), by(&[("7", "beta"), ("8", "acme")], &[]));
+    }
+
+    #[test]
+    fn proposals_are_taken_for_what_has_no_client() {
+        let proposed = Organization { proposal: ClientId::parse("beta").ok(), ..organization("2", None) };
+        let known = [organization("1", Some("acme")), proposed];
+        let form = Fields::parse(b"do=proposals&organization=1&client:1=acme&organization=2&client:2=");
+        assert_eq!(apply(&by(&[("1", "acme")], &[]), &known, &form).unwrap(), by(&[("1", "acme"), ("2", "beta")], &[]));
+    }
+
     #[test]
     fn organizations_without_a_client_come_first() {
-        let coverage = OrganizationCoverage {
-            unmapped_total: 1,
-            unmapped: vec![OrganizationRef { id: "7".to_owned(), name: Some("Seven\u{202e}".to_owned()) }],
-            missing: vec!["2".to_owned()],
-            ..OrganizationCoverage::default()
-        };
-        let rows = rows(&by(&[("1", "acme"), ("2", "beta")], &["3"]), &coverage);
-        let shown: Vec<_> = rows.iter().map(|row| (row.id.as_str(), row.name.as_str())).collect();
-        assert_eq!(shown, [("7", "Seven"), ("2", ""), ("1", ""), ("3", "")]);
-        let said = ["no client", "no longer listed", "mapped", "ignored"];
-        for (row, said) in rows.iter().zip(said) {
-            assert!(row.mark.to_string().contains(said), "{}", row.mark);
-        }
+        let ignored = Organization { ignored: true, ..organization("4", None) };
+        let gone = Organization { listed: false, ..organization("9", Some("gone")) };
+        let all = [ignored, organization("1", Some("acme")), gone, organization("7", None)];
+        let order: Vec<String> = rows(&all).into_iter().map(|row| row.id).collect();
+        assert_eq!(order, ["7", "9", "1", "4"]);
     }
 }
