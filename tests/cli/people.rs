@@ -140,6 +140,19 @@ fn a_person_is_told_what_is_missing_and_where_to_do_it() {
 }
 
 #[test]
+fn a_link_for_a_person_is_printed_once() {
+    let home = Home::tracking("pseudonymous");
+    let made = home.run(&["onboarding", "sat", "person-2", "--link", "--days", "3", "--json"]).json();
+    let url = made["url"].as_str().unwrap();
+    let secret = url.strip_prefix("http://127.0.0.1:8787/onboarding/").unwrap();
+    assert_eq!(secret.len(), 43, "{url}");
+    let text = home.run(&["onboarding", "sat", "person-2", "--link"]).done().stdout;
+    assert!(text.contains("/onboarding/") && text.contains("while `serve` runs") && !text.contains(secret), "{text}");
+    let refused = home.run(&["onboarding", "sat", "person-2", "--link", "--days", "91"]);
+    assert!(refused.stderr.contains("a link lasts 1 to 90 days"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_certificate_is_written_to_a_file_of_ones_own() {
     let home = Home::tracking("full");
     let file = home.folder.path().join("certificate.pdf");

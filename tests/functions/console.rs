@@ -84,6 +84,7 @@ async fn the_role_allows_what_pages_and_forms_need() {
             let path = path
                 .replace("{run}", runs[id].as_str())
                 .replace("{rule}", "edr-online")
+                .replace("{link}", &"A".repeat(43))
                 .replace("{pack}", "20260322T110000Z-0");
             let (status, body) = send(0, "GET", &path, String::new()).await;
             assert!(status < 500, "{path}: {status} {body}");

@@ -18,6 +18,7 @@ mod events;
 mod evidence;
 mod keyring;
 mod lists;
+mod onboarding;
 mod openapi;
 mod packs;
 mod passing;

@@ -270,6 +270,7 @@ impl People {
     async fn followed() -> Self {
         let heard = Self::default();
         let mut world = super::people::world().await;
+        world.oauth = super::onboarding::with_pages();
         world.watch(&heard.connection_test);
         assert_eq!(world.assignments("GET", Value::Null).await.0, 200);
         assert_eq!(world.assignments("PUT", json!({"assignments": ["A", "B"]})).await.0, 200);
@@ -296,6 +297,7 @@ impl People {
             ("POST", "/people/lookup".to_owned(), json!({"learner_id": "person-1"})),
             ("GET", at(""), Value::Null),
             ("GET", at("/onboarding"), Value::Null),
+            ("POST", at("/onboarding-link"), json!({})),
             ("POST", at("/identity"), why.clone()),
             ("POST", at("/certificate"), why.clone()),
             ("POST", at("/reset"), why),

@@ -145,7 +145,9 @@ pub trait Stack {
     /// # Errors
     /// As for [`Stack::store`].
     fn people(&self) -> Result<PeopleService, Self::Error> {
-        Ok(PeopleService { store: self.store()?, keyring: self.keyring()?, clock: self.clock() })
+        let oauth = self.oauth()?;
+        let pages = oauth.public_url.clone().filter(|_| oauth.has_pages);
+        Ok(PeopleService { store: self.store()?, keyring: self.keyring()?, clock: self.clock(), pages })
     }
 
     /// The worker: what `sync-worker` does.

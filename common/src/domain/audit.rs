@@ -62,6 +62,8 @@ actions! {
     CertificateOpened = "certificate.opened",
     /// The names of a client's hosts, organizations and incidents were asked for.
     NamesOpened = "names.opened",
+    /// An onboarding link of a person was made.
+    OnboardingLinkCreated = "onboarding_link.created",
     /// A person was erased.
     PersonErased = "person.erased",
     /// Everybody of a connection was erased.

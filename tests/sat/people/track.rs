@@ -105,8 +105,12 @@ async fn a_certification_that_ended_is_not_shown_as_one_though_no_run_has_come()
     let world = pseudonymous(&Workforce::four_people(), &["A", "B"]).await;
     world.configure(|people| people.recertify_after_days = Some(10)).await;
     let clock = std::sync::Arc::new(world.clock.clone());
-    let service =
-        common::app::people::PeopleService { store: world.store.clone(), keyring: world.keyring.clone(), clock };
+    let service = common::app::people::PeopleService {
+        store: world.store.clone(),
+        keyring: world.keyring.clone(),
+        clock,
+        pages: None,
+    };
     let counts = async || service.people(&world.company, &world.id, None).await.unwrap().1;
     assert_eq!(counts().await, PeopleSummary { compliant: 2, not_compliant: 2, not_enrolled: 0, unknown: 0 });
     world.wait(TimeDelta::days(10)).await;

@@ -2,9 +2,11 @@
 
 use crate::api::answer::{Download, MediaTypes, Uncached};
 use crate::api::cursor::{self, place};
-use crate::api::views::{ConnectionAnswer, IdentityAnswer, PeoplePage, PersonAnswer, PersonHistory};
+use crate::api::views::{
+    ConnectionAnswer, IdentityAnswer, OnboardingLinkAnswer, PeoplePage, PersonAnswer, PersonHistory,
+};
 use crate::api::{Body, ConnectionPath, Explained, Method, Parameters, PersonPath, Problem, Route, Scope, route};
-use crate::app::people::PeopleService;
+use crate::app::people::{LINK_DAYS, PeopleService};
 use crate::domain::audit::Actor;
 use crate::domain::people::person::{OnboardingPrompt, PersonId, PrivacyMode};
 use crate::domain::people::status::PersonStatus;
@@ -21,6 +23,7 @@ const PEOPLE: &str = "/v1/companies/{company}/connections/{connection}/people";
 const LOOKUP: &str = "/v1/companies/{company}/connections/{connection}/people/lookup";
 const PERSON: &str = "/v1/companies/{company}/connections/{connection}/people/{person}";
 const ONBOARDING: &str = "/v1/companies/{company}/connections/{connection}/people/{person}/onboarding";
+const ONBOARDING_LINK: &str = "/v1/companies/{company}/connections/{connection}/people/{person}/onboarding-link";
 const RESET: &str = "/v1/companies/{company}/connections/{connection}/people/{person}/reset";
 const IDENTITY: &str = "/v1/companies/{company}/connections/{connection}/people/{person}/identity";
 const CERTIFICATE: &str = "/v1/companies/{company}/connections/{connection}/people/{person}/certificate";
@@ -33,6 +36,7 @@ pub(super) const ROUTES: &[Route<Arc<PeopleService>>] = &[
     route!(Method::Get, PERSON, Scope::PeopleRead, get),
     route!(Method::Delete, PERSON, Scope::PeopleErase, erase),
     route!(Method::Get, ONBOARDING, Scope::PeopleRead, onboarding),
+    route!(Method::Post, ONBOARDING_LINK, Scope::PeopleChange, make_link, fails: [CONFLICT]),
     route!(Method::Post, RESET, Scope::PeopleChange, reset),
     route!(Method::Post, IDENTITY, Scope::PeopleOpen, identity, fails: [CONFLICT]),
     route!(Method::Post, CERTIFICATE, Scope::PeopleOpen, certificate, fails: [CONFLICT, UPSTREAM]),
@@ -128,6 +132,30 @@ async fn lookup(
 #[serde(deny_unknown_fields)]
 struct WithReason {
     reason: String,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+struct LinkWanted {
+    /// How many days it lasts, 1 to 90; 14 without.
+    days: Option<u32>,
+}
+
+/// Makes a link that a person opens without an account to see their own training. It is shown once, and works until it ends.
+async fn make_link(
+    State(people): State<Arc<PeopleService>>,
+    PersonPath { company, connection, person, subject }: PersonPath,
+    Body(LinkWanted { days }): Body<LinkWanted>,
+) -> Result<Uncached<Json<OnboardingLinkAnswer>>, Problem> {
+    let Some(pages) = &people.pages else {
+        return Err(Problem::conflict(
+            "there are no pages here that a link could open; deploy the console, or use `serve`",
+        ));
+    };
+    let (days, actor) = (days.unwrap_or(LINK_DAYS), Actor::api(subject));
+    let link = people.make_link(&company, &connection, person.as_str(), days, &actor).await?;
+    Ok(Uncached(Json(OnboardingLinkAnswer { url: link.below(&pages.start()), until: link.until })))
 }
 
 /// Puts a person back, until the next run evaluates them. The caller and the reason are kept.

@@ -34,7 +34,8 @@ pub use organizations::{OrganizationList, OrganizationView};
 #[cfg(feature = "pack")]
 pub use packs::{PackList, PackStatus, PackView};
 pub use people::{
-    HistoryEvent, IdentityAnswer, PeoplePage, PeopleReport, PersonAnswer, PersonHistory, PersonView, ProviderAnswer,
+    HistoryEvent, IdentityAnswer, OnboardingLinkAnswer, PeoplePage, PeopleReport, PersonAnswer, PersonHistory,
+    PersonView, ProviderAnswer,
 };
 pub use runs::{ForecastAnswer, RunAnswer, RunList, RunView, SyncAnswer};
 pub use tokens::{NewToken, TokenList, TokenView};

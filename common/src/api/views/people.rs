@@ -155,6 +155,16 @@ pub struct IdentityAnswer {
     pub identity: Identity,
 }
 
+/// A link for a person, shown once.
+#[derive(Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OnboardingLinkAnswer {
+    /// The whole address; whoever has it sees what the person sees.
+    pub url: String,
+    /// Until when it works.
+    pub until: DateTime<Utc>,
+}
+
 /// The connection that provides a client's training; null when none is named.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

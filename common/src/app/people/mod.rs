@@ -2,12 +2,14 @@
 
 mod certificates;
 mod keyring;
+mod links;
 mod service;
 mod track;
 mod update;
 
 pub use certificates::CERTIFICATES_PER_RUN;
 pub use keyring::{ConnectionKeyring, Identity, KeyringError, Opening, PeopleKeyring, PersonHasher};
+pub use links::{LINK_DAYS, LONGEST_LINK_DAYS, LinkError, OnboardingLink};
 pub(super) use service::training_connection;
 pub use service::{OpenedCertificate, PeopleError, PeopleService};
 pub use track::Tracked;

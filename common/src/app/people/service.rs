@@ -14,6 +14,7 @@ use crate::domain::people::roster::LearnerId;
 use crate::domain::people::status::{ComplianceStatus, PersonStatus, Reset};
 use crate::domain::product::Product;
 use crate::domain::sat::id::SatId;
+use crate::settings::PublicUrl;
 use crate::store::{ConnectionChange, LoggedEvent, PersonRecord, Provider, Store, StoreError};
 use chrono::SubsecRound;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct PeopleService {
     pub keyring: Arc<PeopleKeyring>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Where people reach the pages, on a host that has some.
+    pub pages: Option<PublicUrl>,
 }
 
 /// Why something about people was not done.

@@ -10,6 +10,7 @@ mod explain;
 mod findings;
 mod integrations;
 mod login;
+mod onboarding;
 mod other_limits;
 mod packs;
 pub(super) mod refusal;
@@ -47,6 +48,7 @@ pub const PAGES: Group<Arc<Console>> = Group {
         audit_log::PAGES,
         packs::PAGES,
         settings::PAGES,
+        onboarding::PAGES,
     ],
 };
 

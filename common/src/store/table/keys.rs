@@ -93,6 +93,11 @@ pub(in crate::store) fn exchange(company: &CompanyId, id: &ConnectionId) -> Key 
     Key { pk: format!("OAUTH#{company}#{id}"), sk: "EXCHANGE".to_owned() }
 }
 
+/// An onboarding link, by the hash of its secret.
+pub(in crate::store) fn link(hash: &str) -> Key {
+    Key { pk: format!("LINK#{hash}"), sk: "ONBOARDING".to_owned() }
+}
+
 /// A session of the console that was ended, by the hash of what its cookie holds.
 pub(in crate::store) fn ended_session(hash: &str) -> Key {
     Key { pk: format!("SESSION#{hash}"), sk: "ENDED".to_owned() }

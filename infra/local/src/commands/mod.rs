@@ -93,7 +93,7 @@ pub enum Command {
     /// Show one person, and what happened to them
     Person(OfPerson),
     /// Show what a page tells a person who has to be trained
-    Onboarding(OfPerson),
+    Onboarding(people::onboarding::Options),
     /// Put a person back, so that they have to earn compliance again
     Reset(people::reset::Options),
     /// Write the completion certificate of a person to a file
