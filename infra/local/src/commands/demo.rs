@@ -44,7 +44,7 @@ async fn show() -> Result<(), DemoError> {
         "A simulated Huntress account at {}\n\nEndpoints and incidents of the company {COMPANY}, over all its organizations\n\n{}\n\
          Training of its client {CLIENT}\n\n{}\n\
          What the policies baseline and training say of {CLIENT}\n\n{}\n{}{}\n\
-         Where its controls stand, by framework\n\n{}\n{}\n\
+         Where its controls stand, by framework\n\n{}\n\n{}\n\
          Behind this lie {HISTORY_DAYS} days of runs; the last ones:\n{ends}\n\
          Look around in it:\n  \
          huntress-evidence serve --demo     the same over HTTP\n\n\
