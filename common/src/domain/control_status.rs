@@ -289,6 +289,17 @@ mod tests {
     }
 
     #[test]
+    fn the_last_day_of_an_exception_is_one_of_the_calendar() {
+        // The end of 31 March in Los Angeles is in the first of April in New York, and in most other places.
+        let los_angeles = Calendar::parse("cron(0 7 * * ? *)", "America/Los_Angeles").unwrap();
+        let until = los_angeles.end_of("2026-03-31".parse().unwrap());
+        let exception = Some(Accepted { id: "x1".to_owned(), until });
+        let failing = [RuleState { exception, ..rule(Outcome::Fail, 1) }];
+        assert_eq!(control_status(&failing, &los_angeles, now()).text, "fail, accepted until 2026-03-31");
+        assert_eq!(control_status(&failing, &Calendar::default(), now()).text, "fail, accepted until 2026-04-01");
+    }
+
+    #[test]
     fn its_form_is_that_of_the_contract() {
         let status = control_status(&[accepted(rule(Outcome::Fail, 1), 9)], &Calendar::default(), now());
         assert_eq!(

@@ -517,3 +517,10 @@ fn a_tick_of_an_earlier_schedule_says_itself_when_it_was() {
     assert_eq!(reason(&[taken]), Some(NoEvidence::Unexplained));
     assert_eq!(reason(&[]), Some(NoEvidence::Paused));
 }
+
+#[test]
+fn no_day_that_lies_ahead_is_under_an_exception() {
+    let bounds = bounds_of(day("2026-03-09"), day("2026-03-14"), at("2026-03-11T20:00:00Z")).unwrap();
+    let window = audit_window(&bounds, &[], &[history(Vec::new())], |_| true);
+    assert_eq!((window.totals.days, window.totals.exception_days), (6, 3));
+}
