@@ -21,7 +21,7 @@ const VISIBILITY: TimeDelta = TimeDelta::seconds(5_400);
 const INVOCATION: TimeDelta = TimeDelta::seconds(900);
 
 /// No run that comes to an end needs as many deliveries, and no process as much real time.
-const MOST_DELIVERIES: u32 = 250;
+const MOST_DELIVERIES: u32 = 1_000;
 const LONGEST_STEP: Duration = Duration::from_secs(120);
 
 /// Looks after a run, one an hour: it ends within a day.

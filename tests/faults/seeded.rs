@@ -10,6 +10,7 @@ use chrono::TimeDelta;
 use common::clock::Clock;
 use common::domain::connection::ConnectionStatus;
 use common::domain::run::RunStatus;
+use serde_json::Value;
 use simulator::Request;
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -156,13 +157,27 @@ async fn evaluate_success(
         hold!(others == before.evidence[owner], "earlier evidence of {owner:?} has changed");
         let wanted = clean.evidence[owner].last().unwrap();
         hold!(last.run == run.id && last.as_of == as_of, "{owner:?} has evidence of {} at {}", last.run, last.as_of);
-        hold!(last.bundle == wanted.bundle, "{owner:?} has {:#}, and not {:#}", last.bundle, wanted.bundle);
+        let (has, wanted) = (comparable(plan, &last.bundle), comparable(plan, &wanted.bundle));
+        hold!(has == wanted, "{owner:?} has {has:#}, and not {wanted:#}");
     }
     hold!(seen.connection.status == ConnectionStatus::Ok, "the connection is {:?}", seen.connection.status);
     hold!(seen.connection.last_success_at == run.finished_at, "the connection tells another success");
     hold!(seen.connection.last_failure.is_none(), "the connection tells a failure");
     hold!(seen.connection.account_id == clean.connection.account_id, "another account");
     Ok(())
+}
+
+/// A bundle without the number of pages, where the source handed a page out twice: that many were read.
+fn comparable(plan: &Plan, bundle: &Value) -> Value {
+    let mut bundle = bundle.clone();
+    if plan.requests.iter().any(|request| matches!(request.answer, Answer::SameToken)) {
+        for list in
+            bundle["metadata"]["completeness"].as_array_mut().expect("a bundle tells how complete its lists are")
+        {
+            assert!(list.as_object_mut().and_then(|list| list.remove("pages")).is_some(), "a list has pages");
+        }
+    }
+    bundle
 }
 
 fn troubles(plan: &Plan, aws: &Aws, requests: &[Request], executor: &Executor<'_>) -> Vec<String> {
