@@ -112,7 +112,7 @@ impl EvidenceReader {
         };
         let used = UsedFacts::of(stored)?.ok_or_else(|| QuestionError::NoFacts(stored.run_id.clone()))?;
         let (verdicts, then) = evaluated(stored, &known)?;
-        let used = used.as_committed(stored.product, &verdicts, &then);
+        let used = used.under_committed_rules(stored.product, &verdicts, &then);
         let measures = used.measures(None);
         let explanation = Explanation::of(metric, &measures);
         let (explanation, committed) = match &rules {

@@ -146,7 +146,7 @@ impl UsedFacts {
     }
 
     /// The same by the rules of the release that committed these verdicts under these policies, so that what differs is no other release's doing.
-    pub(super) fn as_committed(self, product: Product, committed: &[Verdict], in_force: &InForce) -> Self {
+    pub(super) fn under_committed_rules(self, product: Product, committed: &[Verdict], in_force: &InForce) -> Self {
         let gives = |used: &Self| evaluate(in_force, product, &used.measures(None), used.doubt) == committed;
         if gives(&self) {
             return self;

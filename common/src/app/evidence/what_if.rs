@@ -134,7 +134,7 @@ impl EvidenceReader {
             };
             answer.evaluated += 1;
             let (before, then) = evaluated(&stored, &known)?;
-            let used = used.as_committed(stored.product, &before, &then);
+            let used = used.under_committed_rules(stored.product, &before, &then);
             let agents = match used.agent_limits() {
                 Some(limits) => Some(wanted.agents(limits)?),
                 None => None,

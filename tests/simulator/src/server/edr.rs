@@ -89,7 +89,8 @@ pub(super) fn record(shared: &Shared, call: &Call) -> Answer {
     }
     let is_it = |record: &Value| match &record["id"] {
         Value::String(text) => text == id,
-        other => other.to_string() == id,
+        Value::Number(number) => number.to_string() == id,
+        _ => false,
     };
     let found = state.account.as_ref().and_then(|account| account.records(list).find(is_it));
     match found {
