@@ -81,9 +81,12 @@ fn rules(rules: &[RuleResult]) -> String {
     table.to_string()
 }
 
+/// Controls by their status, the worst first.
+type ByStatus<'a> = BTreeMap<(u8, &'a str), Vec<&'a str>>;
+
 /// The controls of each framework by their status, worst first.
 fn controls(controls: &[SupportedControl]) -> String {
-    let mut frameworks: Vec<(&str, BTreeMap<(u8, &str), Vec<&str>>)> = Vec::new();
+    let mut frameworks: Vec<(&str, ByStatus<'_>)> = Vec::new();
     for control in controls {
         let Some(status) = &control.status else { continue };
         if frameworks.last().is_none_or(|(name, _)| *name != control.framework) {

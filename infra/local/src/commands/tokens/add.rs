@@ -64,8 +64,11 @@ struct Wanted<'a> {
     expires_in_days: u16,
 }
 
+/// Its first instant and its last.
+type Limits = (DateTime<Utc>, DateTime<Utc>);
+
 /// The time that the token is limited to.
-fn window(options: &Options, calendar: &Calendar) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, CliError> {
+fn window(options: &Options, calendar: &Calendar) -> Result<Option<Limits>, CliError> {
     let Some((from, to)) = options.from.as_ref().zip(options.to.as_ref()) else { return Ok(None) };
     let wrong = || CliError::usage("--from and --to must be days as in 2026-01-01, the first one first");
     let Window { from, to } = Window::parse(&format!("{from}/{to}"), calendar).ok_or_else(wrong)?;
