@@ -524,3 +524,13 @@ fn no_day_that_lies_ahead_is_under_an_exception() {
     let window = audit_window(&bounds, &[], &[history(Vec::new())], |_| true);
     assert_eq!((window.totals.days, window.totals.exception_days), (6, 3));
 }
+
+#[test]
+fn a_tick_that_was_taken_a_day_late_is_not_the_own_one_of_that_day() {
+    let late = Tick { due: at("2026-03-09T11:00:00Z"), handled: at("2026-03-10T05:00:00Z") };
+    let pauses = vec![Period { from: at("2026-03-10T07:00:00Z"), to: Some(at("2026-03-10T15:00:00Z")) }];
+    let paused_in_the_morning = ConnectionHistory { pauses, ..history(Vec::new()) };
+    let bounds = bounds_of(day("2026-03-10"), day("2026-03-10"), at("2026-03-12T20:00:00Z")).unwrap();
+    let window = audit_window(&bounds, &[late], &[paused_in_the_morning], |_| false);
+    assert_eq!(window.rows[0].reason, Some(NoEvidence::Paused));
+}
