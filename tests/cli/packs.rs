@@ -261,7 +261,7 @@ fn serve_removes_packs_that_are_older_than_they_are_kept() {
     let day = std::time::Duration::from_secs(24 * 3600);
     for (name, days) in [("old.zip", 8), ("new.zip", 6)] {
         let file = std::fs::File::create(folder.join(name)).unwrap();
-        file.set_modified(std::time::SystemTime::now() - day * days).unwrap();
+        file.set_modified(std::time::SystemTime::from(super::now()) - day * days).unwrap();
     }
     let server = Server::start(&home, &["--pack-retention-days", "7"]);
     assert_eq!(server.logged("old packs removed")["removed"], 1);

@@ -432,7 +432,8 @@ fn no_hostile_file_makes_the_check_panic() {
 /// What the manifest says of a file beside its bytes is checked as well, whoever signs it.
 #[test]
 fn what_the_manifest_says_of_a_file_is_checked() {
-    let edits: [(&str, fn(&mut super::manifest::FileEntry)); 3] = [
+    type Edit = fn(&mut super::manifest::FileEntry);
+    let edits: [(&str, Edit); 3] = [
         ("csv/metrics.csv", |entry| drop(entry.derived_from.pop())),
         ("csv/metrics.csv", |entry| entry.media_type = "text/html".to_owned()),
         ("window.json", |entry| entry.derived_from.push("README.html".to_owned())),
