@@ -375,13 +375,14 @@ async fn runs_show_what_failed_as_text() {
     page.has("Huntress said &#60;b&#62;no&#60;/b&#62;").has_not("<b>no").has("succeeded").has("failed");
 }
 
-/// Requests to the table for each page, printed; a page about a client takes three, and three more for the days of each connection that it draws.
+/// Requests to the table for each page, printed; a page about a client takes three, and three more for the days of each connection that it draws. Two more
+/// prove evidence that has a failed run behind it in its log.
 #[tokio::test]
 async fn pages_read_the_table_a_few_times() {
     let world = World::new().await;
     let browser = world.browser("admin").await;
     for (path, most) in [
-        ("", 9),
+        ("", 11),
         ("/controls", 3),
         ("/findings", 3),
         ("/explain/edr-online", 3),

@@ -51,6 +51,7 @@ impl World {
 #[tokio::test]
 async fn after_a_day_of_everything_there_is_one_event_for_each_change() {
     let mut world = world().await;
+    world.oauth = super::onboarding::with_pages();
     let edr = Simulator::builder(simulator::Account::worked_example(super::tick())).rate_limit(None);
     let edr = edr.start().await.unwrap();
     world.huntress.origins.edr =
@@ -87,6 +88,7 @@ async fn after_a_day_of_everything_there_is_one_event_for_each_change() {
         ("provider.named", "PUT", "/clients/client-acme-corp/training-provider", json!({"connection": "sat"})),
         ("identity.opened", "POST", "/connections/sat/people/{person}/identity", why.clone()),
         ("certificate.opened", "POST", "/connections/sat/people/{person}/certificate", why.clone()),
+        ("onboarding_link.created", "POST", "/connections/sat/people/{person}/onboarding-link", json!({"days": 14})),
         ("person.reset", "POST", "/connections/sat/people/{person}/reset", why),
         ("pack.made", "POST", "/clients/client-acme-corp/packs", json!({"from": "2026-03-22", "to": "2026-03-22"})),
         ("person.erased", "DELETE", "/connections/sat/people/{person}", Value::Null),

@@ -288,8 +288,9 @@ mod tests {
         assert_eq!((sees("acme"), sees("globex"), sees("initech")), (true, true, false));
         assert!(auditor.see_company().is_err());
         let at = |text: &str| auditor.window.unwrap().contains(parse(text).unwrap());
-        assert_eq!((at("2025-12-31T23:59:59Z"), at("2026-01-01T00:00:00Z")), (false, true));
-        assert_eq!((at("2026-03-31T23:59:59Z"), at("2026-04-01T00:00:00Z")), (true, false));
+        // Days are those of the schedule's zone.
+        assert_eq!((at("2026-01-01T04:59:59Z"), at("2026-01-01T05:00:00Z")), (false, true));
+        assert_eq!((at("2026-04-01T03:59:59Z"), at("2026-04-01T04:00:00Z")), (true, false));
         // A limit that is not understood lets nobody see anything, whatever the role.
         let limited = caller(&standard(), &[("sub", "u"), ("company_id", "m"), ("role", "admin"), ("window", "x")]);
         assert_eq!(limited.unwrap().scopes, Scopes::NONE);

@@ -78,7 +78,7 @@ pub(super) fn record(shared: &Shared, call: &Call) -> Answer {
         (Some("v1"), Some("incident_reports")) => (List::IncidentReports, "incident_report"),
         _ => return not_found(),
     };
-    let (Some(id), None) = (parts.next(), parts.next()) else { return not_found() };
+    let (Some(id), None) = (parts.next().filter(|id| !id.is_empty()), parts.next()) else { return not_found() };
     if !request.authenticated {
         return unauthorized();
     }

@@ -151,7 +151,7 @@ pub(super) async fn show(
     Ok(html(StatusCode::OK, &page(&console, &viewer, &connection, &wanted, None).await?))
 }
 
-/// Whether two spellings are of one organization: `7` and `007` are.
+/// Whether two spellings are of one organization, as collecting takes them: `7` and ` 7` are, `007` is another id.
 fn is_same(one: &str, other: &str) -> bool {
     let keys = (RecordKey::from_text(one), RecordKey::from_text(other));
     one == other || matches!(keys, (Some(one), Some(other)) if one == other)
@@ -320,9 +320,12 @@ mod tests {
     #[test]
     fn an_organization_stands_once_however_it_is_spelled() {
         let known = [organization("7", Some("acme"))];
-        let after =
-            apply(&by(&[("007", "acme"), ("8", "acme")], &[]), &known, &Fields::parse(b"organization=7&client:7=beta"));
-        assert_eq!(after.unwrap(), by(&[("7", "beta"), ("8", "acme")], &[]));
+        let after = apply(
+            &by(&[(" 7", "acme"), ("007", "acme")], &[]),
+            &known,
+            &Fields::parse(b"organization=7&client:7=beta"),
+        );
+        assert_eq!(after.unwrap(), by(&[("7", "beta"), ("007", "acme")], &[]));
     }
 
     #[test]

@@ -46,11 +46,16 @@ async fn parameters_outside_their_closed_sets_are_refused() {
 #[tokio::test]
 async fn only_the_five_paths_exist_and_only_for_reading() {
     let simulator = unlimited(account()).start().await.unwrap();
-    for path in ["/", "/v1/incidents", "/v1/agents/", "/v2/agents", "/v1/agents/4200001"] {
+    for path in ["/", "/v1/incidents", "/v1/agents/", "/v2/agents"] {
         let response = send(&simulator, path).await.unwrap();
         assert_eq!(response.status(), 404, "{path}");
         assert_eq!(response.bytes().await.unwrap(), r#"{"error":"Invalid path specified"}"#);
     }
+    let missing = send(&simulator, "/v1/agents/1").await.unwrap();
+    assert_eq!(
+        (missing.status().as_u16(), missing.bytes().await.unwrap()),
+        (404, r#"{"error":"Record not found"}"#.into())
+    );
     let url = format!("{}/v1/agents", simulator.origin());
     for request in [client().post(&url), client().delete(&url), client().head(&url)] {
         let response = request.basic_auth(API_KEY, Some(API_SECRET)).send().await.unwrap();
