@@ -90,7 +90,7 @@ bench-packs:
 
 # How long pages of the console take after their reads, and how large they are
 bench-console:
-    cargo bench --bench console
+    cargo bench --workspace --bench console
 
 # What one run uses of AWS, for infra/cost.toml
 bench-usage:

@@ -24,7 +24,7 @@ const INVOCATION: TimeDelta = TimeDelta::seconds(900);
 const MOST_DELIVERIES: u32 = 1_000;
 const LONGEST_STEP: Duration = Duration::from_secs(120);
 
-/// Looks after a run, one an hour: it ends within a day.
+/// Looks after a run, one an hour, while nothing goes wrong: it ends within a day.
 const MOST_LOOKS: u32 = 36;
 const HOUR: TimeDelta = TimeDelta::hours(1);
 
@@ -176,17 +176,23 @@ impl<'a> Executor<'a> {
 
     /// Looks after the run each hour until it is over; whether that took a look.
     pub async fn look_after(&mut self) -> Result<bool, String> {
-        for look in 0..MOST_LOOKS {
+        let (mut looked, mut quiet, mut struck) = (false, 0, self.aws.struck().len());
+        while quiet < MOST_LOOKS {
             let armed = self.aws.set_armed(false);
             let active = self.deployment.store.active_run(&company(), &connection_id()).await;
             self.aws.set_armed(armed);
             if active.map_err(|error| error.to_string())?.is_none() {
-                return Ok(look > 0);
+                return Ok(looked);
             }
             self.look(self.now() + HOUR).await?;
             self.deliver_all().await?;
+            looked = true;
+            // Once an hour, a hundred refusals of the queue outlast the run that was given up and several that were tried in its place.
+            let all = self.aws.struck().len();
+            quiet = if all == struck { quiet + 1 } else { 0 };
+            struck = all;
         }
-        Err(format!("the run has not ended after {MOST_LOOKS} hours"))
+        Err(format!("the run has not ended after {MOST_LOOKS} hours in which nothing went wrong"))
     }
 
     async fn look(&mut self, at: DateTime<Utc>) -> Result<(), String> {
