@@ -87,6 +87,8 @@ pub enum InvalidToken {
 struct Header {
     alg: String,
     kid: Option<String>,
+    /// Extensions that have to be understood, and none is. <https://www.rfc-editor.org/rfc/rfc7515#section-4.1.11>
+    crit: Option<Value>,
 }
 
 /// The parts of a token that is believed in nothing yet.
@@ -101,7 +103,10 @@ impl<'a> Unverified<'a> {
     pub(super) fn parse(token: &'a str) -> Result<Self, InvalidToken> {
         let (signed, signature) = token.rsplit_once('.').ok_or(InvalidToken::Form)?;
         let (header, payload) = signed.split_once('.').ok_or(InvalidToken::Form)?;
-        let header = serde_json::from_slice(&decoded(header)?).map_err(|_| InvalidToken::Form)?;
+        let header: Header = serde_json::from_slice(&decoded(header)?).map_err(|_| InvalidToken::Form)?;
+        if header.crit.is_some() {
+            return Err(InvalidToken::Form);
+        }
         Ok(Self { header, signed, payload, signature: decoded(signature)? })
     }
 
@@ -312,6 +317,10 @@ mod tests {
             (issuer.token(&json!({"alg": "ES256", "kid": "2"}), &claims()), InvalidToken::Signature),
             (issuer.token(&json!({"alg": "HS256", "kid": "1"}), &claims()), InvalidToken::Signature),
             (issuer.token(&json!({"alg": "RS256", "kid": "1"}), &claims()), InvalidToken::Signature),
+            (
+                issuer.token(&json!({"alg": "ES256", "kid": "1", "crit": ["b64"], "b64": false}), &claims()),
+                InvalidToken::Form,
+            ),
             (unsigned, InvalidToken::Signature),
             (exchanged, InvalidToken::Signature),
             (signed.to_owned(), InvalidToken::Form),
