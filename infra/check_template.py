@@ -439,6 +439,9 @@ def scope_of(method, path, about_people):
     end = path.rsplit("/", 1)[1]
     if end in ("identity", "certificate"):
         return "open"
+    # Taking a link back erases nobody.
+    if end == "onboarding-link":
+        return "change"
     # A mode that keeps less erases the rest.
     if end == "privacy" or (method == "DELETE" and "/people" in path):
         return "erase"

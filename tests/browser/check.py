@@ -81,7 +81,7 @@ def kind(path):
     for at, before in ((2, "clients"), (2, "integrations"), (2, "packs"), (2, "exceptions"), (2, "runs")):
         if len(segments) > at and segments[at - 1] == before:
             segments[at] = "*"
-    if len(segments) > 4 and segments[3] == "explain":
+    if len(segments) > 4 and segments[3] in ("explain", "people"):
         segments[4] = "*"
     if len(segments) > 5 and segments[3] == "evidence":
         segments[4:6] = "*", "*"
@@ -152,7 +152,7 @@ class Looker:
         if re.fullmatch(r"/clients/[^/?]+", path):
             self.failures.expect(len(body) < LARGEST_CLIENT_PAGE, path, f"{len(body)} bytes of HTML")
         if self.pictures and "?" not in name and status == 200:
-            file = name.strip("/").replace("clients/*", "client").replace("integrations/*", "integration").replace("/*", "").replace("/", "-") or "clients"
+            file = name.strip("/").replace("clients/*", "client").replace("integrations/*", "integration").replace("people/*", "person").replace("/*", "").replace("/", "-") or "clients"
             self.small.add_cookies(self.with_scripts.cookies())
             shown = self.small.new_page()
             shown.goto(self.served.url + path)

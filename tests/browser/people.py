@@ -5,6 +5,7 @@ import re
 import urllib.error
 import urllib.request
 from datetime import datetime, timedelta, timezone
+from urllib.parse import urlsplit
 
 # Of the simulated account: no secrets.
 CREDENTIALS = ("hk_simulator", "hs_simulator", "9c1e-simulator-client", "sat-simulator-secret-Vh3kQz")
@@ -12,7 +13,7 @@ CREDENTIALS = ("hk_simulator", "hs_simulator", "9c1e-simulator-client", "sat-sim
 # What the table of pages has, and a link must lead to.
 MUST_BE_LINKED = [
     "/", "/clients/*", "/clients/*/controls", "/clients/*/window", "/clients/*/findings", "/clients/*/what-if", "/clients/*/training",
-    "/clients/*/evidence/*/*", "/clients/*/explain/*", "/integrations", "/integrations/*", "/runs", "/exceptions", "/audit-log", "/packs", "/settings",
+    "/clients/*/evidence/*/*", "/clients/*/explain/*", "/integrations", "/integrations/*", "/integrations/*/people/*", "/runs", "/exceptions", "/audit-log", "/packs", "/settings",
 ]
 
 
@@ -53,6 +54,7 @@ def sign_in_by_token(looker, secret):
 def walk(browser, served, Looker, failures):
     auditor(browser, served, Looker, failures)
     reviewer(browser, served, Looker, failures)
+    employee(browser, served, Looker, failures)
     forgeries(browser, served, Looker, failures)
 
 
@@ -92,6 +94,77 @@ def reviewer(browser, served, Looker, failures):
         allowed = [action for action in forms if re.search(r"/packs|/logout|/company", action)]
         failures.expect(forms == allowed, f"reviewer {path}", f"forms that change something: {forms}")
     looker.close()
+
+
+def employee(browser, served, Looker, failures):
+    """The engineer makes the link, and somebody without an account opens it: their own training, the way to it, and nothing else."""
+    company = company_of(served)
+    names = {company} | {row["client"] for row in api(served, "GET", f"/v1/companies/{company}/clients")[1]["items"]}
+    engineer = Looker(browser, served, failures)
+    sign_in_by_token(engineer, token(served, "engineer", "workspace-manager"))
+    page = engineer.page
+    # By links and forms alone, from where they begin to whom they look for. Not every client's training is followed.
+    page.goto(served.url + "/")
+    clients = page.eval_on_selector_all("main a[href^='/clients/']", "all => [...new Set(all.map(one => new URL(one.href).pathname.split('/')[2]))]")
+    for client in clients:
+        page.goto(f"{served.url}/clients/{client}")
+        page.get_by_role("navigation", name="Client").get_by_role("link", name="Training").click()
+        if page.get_by_label("Status").count():
+            break
+    page.get_by_label("Status").select_option(label="not compliant")
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.locator("#people ~ .scroll tbody a").first.click()
+    path = urlsplit(page.url).path
+    person = path.rsplit("/", 1)[1]
+    page.get_by_label(re.compile("It works for")).fill("0")
+    page.get_by_role("button", name="Make a link for them").click()
+    failures.expect("a link lasts 1 to" in page.inner_text("[role=alert]"), path, "a link of no days is not refused")
+    failures.expect(page.get_by_label(re.compile("It works for")).input_value() == "0", path, "what was typed is lost")
+
+    def new_link():
+        page.get_by_label(re.compile("It works for")).fill("14")
+        page.get_by_role("button", name="Make a link for them").click()
+        return page.get_by_label("Their link").input_value()
+
+    made = new_link()
+    failures.expect(made.startswith(served.url + "/onboarding/"), path, f"the link is {made}")
+    failures.expect(re.search(r"shown this once.*works until \d{4}-", page.inner_text("main"), re.S), path, "it is not said how often it is shown, and until when it works")
+    page.get_by_role("link", name="take it back").click()
+    failures.expect(urlsplit(page.url).fragment == "links", path, "no way leads to taking it back")
+    page.goto(served.url + path)
+    failures.expect(made not in page.content(), path, "the link is shown again")
+    # Scripts or not, the form makes one.
+    plain = engineer.plain
+    plain.goto(served.url + path)
+    plain.get_by_role("button", name="Make a link for them").click()
+    without_scripts = plain.get_by_label("Their link").input_value()
+
+    looker = Looker(browser, served, failures)
+    link = made.removeprefix(served.url)
+    looker.examine(link)
+    _, text = looker.open(link)
+    failures.expect("Not complete" in text and "Still to do" in text, "employee", f"the page shows {text!r}")
+    shown = looker.page.content()
+    failures.expect(not [name for name in names | {person} if re.search(rf"\b{re.escape(name)}\b", shown)], "employee", "the page names somebody")
+    failures.expect(looker.page.locator("form, nav, input").count() == 0, "employee", "there is a form or a menu")
+    to_training = looker.page.get_by_role("link", name="Go to your training").get_attribute("href")
+    failures.expect(to_training.startswith("https://"), "employee", f"the way to the training is {to_training}")
+    failures.expect(not looker.with_scripts.cookies(), "employee", "a cookie was set")
+    # What leads to the content is a link to this page.
+    failures.expect(set(looker.links()) == {link}, "employee", f"other links of ours: {looker.links()}")
+    looker.open(without_scripts.removeprefix(served.url))
+    looker.examine(link[:-1], 404)
+    _, text = looker.open(link[:-1], 404)
+    failures.expect("cut when it was copied" in text and "Ask whoever sent it" in text, "employee", f"a link that was cut says {text!r}")
+    page.goto(served.url + path)
+    page.get_by_role("button", name="Take back all their links").click()
+    failures.expect("No link of theirs works now" in page.inner_text("main"), path, "links are not taken back")
+    looker.examine(link, 410)
+    _, text = looker.open(link, 410)
+    failures.expect("has taken it back" in text and "Ask whoever sent it" in text, "employee", f"a link that was taken back says {text!r}")
+    looker.open(without_scripts.removeprefix(served.url), 410)
+    looker.close()
+    engineer.close()
 
 
 def forgeries(browser, served, Looker, failures):
@@ -187,10 +260,10 @@ def operator(browser, served, Looker, failures):
     failures.expect(MARKUP in page.inner_text("#assignments"), "operator", "the names of assignments are not shown as text")
     page.get_by_role("checkbox", name=re.compile("counts$")).first.check()
     page.get_by_role("button", name="Save the selection").click()
-    company = company_of(served)
-    status, _ = api(served, "PUT", f"/v1/companies/{company}/connections/training/privacy", {"mode": "full"})
-    failures.expect(status in (200, 204), "operator", f"names are not kept: {status}")
-    page.goto(served.url + "/integrations/training")
+    page.get_by_role("link", name="Change", exact=True).click()
+    page.get_by_role("radio", name="With names, encrypted").check()
+    page.get_by_role("button", name="Save what is kept").click()
+    failures.expect("What is kept of people was changed" in page.inner_text("main"), "operator", f"names are not kept: {page.inner_text('main')[:300]}")
     told = wait_for_sync(looker, served, "training")
     failures.expect("succeeded" in told, "operator", f"the sync of training: {told}")
     page.goto(served.url + "/clients/globex/training")

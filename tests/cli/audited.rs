@@ -104,6 +104,7 @@ fn after_a_day_of_commands_there_is_one_event_for_each_change() {
         (&["identity.opened"], &["people", "sat", "--names", "--reason", "asked by the auditor"]),
         (&["certificate.opened"], &["certificate", "sat", "person-1", "-o", "{certificate}"]),
         (&["onboarding_link.created"], &["onboarding", "sat", "person-1", "--link"]),
+        (&["onboarding_link.revoked"], &["onboarding", "sat", "person-1", "--take-back"]),
         (&["person.reset"], &["reset", "sat", "person-1", "--reason", "changed roles"]),
         (&["pack.made"], &["pack", "acme", "--from", "{today}", "--to", "{today}", "-o", "{pack}"]),
         (&["hold.placed"], &["hold", "place", "--client", "acme", "--reason", "a lawsuit"]),

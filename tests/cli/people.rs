@@ -150,6 +150,10 @@ fn a_link_for_a_person_is_printed_once() {
     assert!(text.contains("/onboarding/") && text.contains("while `serve` runs") && !text.contains(secret), "{text}");
     let refused = home.run(&["onboarding", "sat", "person-2", "--link", "--days", "91"]);
     assert!(refused.stderr.contains("a link lasts 1 to 90 days"), "{}", refused.stderr);
+    let text = home.run(&["onboarding", "sat", "person-2", "--take-back"]).done().stdout;
+    assert_eq!(text, "2 links taken back; they show nothing from now on.\n");
+    let none = home.run(&["onboarding", "sat", "person-2", "--take-back", "--json"]).json();
+    assert_eq!(none, serde_json::json!({"ended": 0}));
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn path_of(entry: &Entry, client: &str) -> String {
         .replace("{id}", "0123456789ab")
         .replace("{rule}", "edr-online")
         .replace("{connection}", "edr")
+        .replace("{person}", "0123456789abcdef0123456789abcdef")
 }
 
 fn method(entry: &Entry) -> reqwest::Method {

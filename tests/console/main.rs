@@ -11,4 +11,5 @@ mod integrations;
 mod issuer;
 mod login;
 mod pages;
+mod people;
 mod world;

@@ -3,16 +3,21 @@
 use acceptance::clock::SteppingClock;
 use acceptance::edr::{Scene, as_of};
 use acceptance::engine::{Counted, Engine};
+use acceptance::people::Workforce;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::api::{Caller, Role, Window};
+use common::app::assignments::Choice;
 use common::app::collection::collect::Huntress;
+use common::app::collection::worker::Processed;
 use common::app::log::LogSigner;
 use common::app::packs::{PackDispatch, PackMaker, PackService, Shelf};
 use common::app::stack::{Parts, Stack};
 use common::aws::documents::Documents;
 use common::aws::queue::Queue;
-use common::aws::secrets::{Credentials, SealedFiles};
+use common::aws::secrets::{Binding, Credential, Credentials, SealedFiles};
+use common::clock::Clock;
 use common::console::{Console, KnownToken, Sessions, SignIn, Site, Tokens};
+use common::domain::audit::Actor;
 use common::domain::connection::Connection;
 use common::domain::decisions::Decider;
 use common::domain::edr::bundle::split;
@@ -21,19 +26,22 @@ use common::domain::failure::{Failure, FailureCode};
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use common::domain::log::statement::EvaluationBasis;
 use common::domain::mapping::Mapping;
+use common::domain::people::person::PrivacyMode;
 use common::domain::policy::{ClientPolicies, InForce, baseline, training};
 use common::domain::product::Product;
 use common::domain::run::{RecordCounts, Trigger};
+use common::domain::sat::id::SatId;
 use common::domain::time::parse;
 use common::huntress::origin::Origin;
 use common::huntress::request::{Timeouts, http_client};
+use common::huntress::sat::SatCredential;
 use common::settings::Origins;
 use common::store::{
     EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunRequest, RunSuccess, Store, StoreError,
 };
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Method, StatusCode};
-use simulator::{Account, List, Simulator};
+use simulator::{Account, List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator};
 use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -105,13 +113,43 @@ pub struct World {
     parts: Parts,
     maker: Arc<PackMaker>,
     shelf: Arc<Shelf>,
-    _simulator: Simulator,
-    _messages: UnboundedReceiver<common::aws::queue::Queued>,
+    simulator: Simulator,
+    messages: UnboundedReceiver<common::aws::queue::Queued>,
     _engine: Engine,
     _folder: TempDir,
 }
 
 impl World {
+    /// A training connection of one client whose four people are followed, with their names, after a sync.
+    pub async fn followed() -> Self {
+        let mut world = Self::empty().await;
+        world.simulator.set_sat(Workforce::four_people().account());
+        let (company, id) = (company(), ConnectionId::parse("sat").unwrap());
+        let one = Mapping::OneClient { client: client(CLIENT) };
+        let new = Connection::new(company.clone(), id.clone(), Product::Sat, one, first() - TimeDelta::days(1));
+        world.store.add_connection(&new).await.unwrap();
+        let credential = SatCredential { client_id: SAT_CLIENT_ID.into(), client_secret: SAT_CLIENT_SECRET.into() };
+        let binding = Binding { company: &company, connection: &id, product: Product::Sat };
+        world.parts.credentials.put(binding, &Credential::Sat(credential)).await.unwrap();
+        let (actor, ids) = (Actor::cli("somebody"), ["A", "B"].map(|id| SatId::parse(id).unwrap()));
+        let choice = Choice { selected: Some(ids.into_iter().collect()), ..Choice::default() };
+        world.console.connections.select_assignments(&company, &id, choice, &actor).await.unwrap();
+        world.console.people.set_mode(&company, &id, PrivacyMode::Full, false, None, &actor).await.unwrap();
+        world.sync("sat").await;
+        world
+    }
+
+    /// A run of a connection, to its end.
+    pub async fn sync(&mut self, id: &str) {
+        let id = ConnectionId::parse(id).unwrap();
+        self.console.planner.sync_now(&company(), &id, None).await.unwrap();
+        let message = self.messages.try_recv().unwrap().message;
+        let Ok(worker) = self.parts.worker();
+        let deadline = self.clock.now() + TimeDelta::minutes(10);
+        let processed = worker.process(&message, "worker", deadline, Arc::default()).await.unwrap();
+        assert!(matches!(processed, Processed::Succeeded { .. }), "{processed:?}");
+    }
+
     /// Seven days: evidence of both products but on the third, which failed. Now is two hours after the last run.
     pub async fn new() -> Self {
         let world = Self::empty().await;
@@ -187,8 +225,8 @@ impl World {
             parts,
             maker,
             shelf,
-            _simulator: simulator,
-            _messages: messages,
+            simulator,
+            messages,
             _engine: engine,
             _folder: folder,
         }

@@ -89,6 +89,7 @@ async fn after_a_day_of_everything_there_is_one_event_for_each_change() {
         ("identity.opened", "POST", "/connections/sat/people/{person}/identity", why.clone()),
         ("certificate.opened", "POST", "/connections/sat/people/{person}/certificate", why.clone()),
         ("onboarding_link.created", "POST", "/connections/sat/people/{person}/onboarding-link", json!({"days": 14})),
+        ("onboarding_link.revoked", "DELETE", "/connections/sat/people/{person}/onboarding-link", Value::Null),
         ("person.reset", "POST", "/connections/sat/people/{person}/reset", why),
         ("pack.made", "POST", "/clients/client-acme-corp/packs", json!({"from": "2026-03-22", "to": "2026-03-22"})),
         ("person.erased", "DELETE", "/connections/sat/people/{person}", Value::Null),

@@ -35,6 +35,8 @@ async fn the_role_allows_what_pages_and_forms_need() {
     }
     world.log().sign_all(&super::company()).await.unwrap();
     world.huntress.clock = Arc::new(super::Stopped(tick() + TimeDelta::hours(3)));
+    let (_, found) = world.people("POST", "/people/lookup", json!({"learner_id": "person-2"})).await;
+    let person = found["person"]["person"].as_str().unwrap().to_owned();
     // The maker of packs is another function.
     let packs = world.packs();
     world.watch(&heard);
@@ -85,6 +87,7 @@ async fn the_role_allows_what_pages_and_forms_need() {
                 .replace("{run}", runs[id].as_str())
                 .replace("{rule}", "edr-online")
                 .replace("{link}", &"A".repeat(43))
+                .replace("{person}", &person)
                 .replace("{pack}", "20260322T110000Z-0");
             let (status, body) = send(0, "GET", &path, String::new()).await;
             assert!(status < 500, "{path}: {status} {body}");
@@ -151,7 +154,25 @@ async fn the_role_allows_what_pages_and_forms_need() {
     let names = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("form_token", tokens[0].as_str()), ("reason", "the audit")])
         .finish();
-    assert_eq!(send(0, "POST", &format!("/clients/{client}/training/names"), names).await.0, 200);
+    let names = names.as_str();
+    assert_eq!(send(0, "POST", &format!("/clients/{client}/training/names"), names.to_owned()).await.0, 200);
+    post(0, &format!("/clients/{client}/training/find"), &[("learner", "person-2")]).await;
+    let person = format!("/integrations/sat/people/{person}");
+    assert_eq!(send(0, "POST", &format!("{person}/name"), names.to_owned()).await.0, 200);
+    let (status, page) = send(0, "POST", &format!("{person}/link"), format!("{names}&days=14")).await;
+    // A function knows one address of its own: the public one.
+    let link = page.split("value=\"https://console.example/onboarding/").nth(1).unwrap_or_else(|| panic!("{page}"));
+    let link = format!("/onboarding/{}", link.split('"').next().unwrap());
+    assert!(status == 200 && !page.contains("this machine alone"), "{page}");
+    assert_eq!(send(0, "GET", &link, String::new()).await.0, 200);
+    post(0, &format!("{person}/take-back"), &[]).await;
+    assert_eq!(send(0, "GET", &link, String::new()).await.0, 410);
+    // A link that is there when everybody is erased.
+    assert_eq!(send(0, "POST", &format!("{person}/link"), format!("{names}&days=14")).await.0, 200);
+    for mode in ["pseudonymous", "aggregate"] {
+        let at = revision("sat").await;
+        post(0, "/integrations/sat/privacy", &[("revision", at.as_str()), ("mode", mode), ("erase", "yes")]).await;
+    }
     let at = revision("edr-new").await;
     post(0, "/integrations/edr-new/disconnect", &[("revision", at.as_str()), ("named", "edr-new")]).await;
     post(0, "/integrations", &[&connect[..], &credential].concat()).await;

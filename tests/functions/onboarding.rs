@@ -155,6 +155,31 @@ async fn a_link_that_is_forged_old_or_about_nobody_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_link_that_is_taken_back_shows_nothing_and_those_of_others_stay() {
+    let mut world = tracked().await;
+    let (first, second) = (world.link_for("person-2", json!({})).await, world.link_for("person-2", json!({})).await);
+    let others = world.link_for("person-1", json!({})).await;
+    let at = format!("/people/{}/onboarding-link", world.person_of("person-2").await);
+    assert_eq!(world.people("DELETE", &at, Value::Null).await.0, 204);
+    for link in [&first, &second] {
+        world.shows_nothing(link, 410, "has taken it back").await;
+    }
+    assert_eq!(world.open_link(&others).await.0, 200);
+    // Nothing to take back is no error, and the next link works.
+    assert_eq!(world.people("DELETE", &at, Value::Null).await.0, 204);
+    let next = world.link_for("person-2", json!({})).await;
+    assert_eq!(world.open_link(&next).await.0, 200);
+    let nobody = "/people/0123456789abcdef0123456789abcdef/onboarding-link";
+    assert_eq!(world.people("DELETE", nobody, Value::Null).await.0, 404);
+    // Who was erased and comes back with the next sync is another person to a link of before.
+    let person = world.person_of("person-2").await;
+    assert_eq!(world.people("DELETE", &format!("/people/{person}"), Value::Null).await.0, 204);
+    world.sync_people().await;
+    assert_eq!(world.person_of("person-2").await, person, "the hash is the same");
+    world.shows_nothing(&next, 410, "not kept any more").await;
+}
+
+#[tokio::test]
 async fn a_link_ends_when_something_else_is_kept_of_people() {
     let world = tracked().await;
     let link = world.link_for("person-2", json!({})).await;

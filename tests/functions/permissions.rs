@@ -298,6 +298,7 @@ impl People {
             ("GET", at(""), Value::Null),
             ("GET", at("/onboarding"), Value::Null),
             ("POST", at("/onboarding-link"), json!({})),
+            ("DELETE", at("/onboarding-link"), Value::Null),
             ("POST", at("/identity"), why.clone()),
             ("POST", at("/certificate"), why.clone()),
             ("POST", at("/reset"), why),

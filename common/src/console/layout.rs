@@ -242,6 +242,11 @@ impl State {
         Self { kind, words: words.into() }
     }
 
+    /// Its words.
+    pub fn words(&self) -> &str {
+        &self.words
+    }
+
     /// The same in few bytes, for pages with hundreds of rows: its icon is the stylesheet's.
     pub fn in_short(&self) -> String {
         format!(r#"<b class="state {} g">{}</b>"#, self.kind, escaped(&self.words))

@@ -8,6 +8,7 @@ use url::Url;
 pub struct Site {
     origins: Vec<String>,
     cookie: String,
+    public: bool,
 }
 
 /// A public address that is none.
@@ -27,7 +28,9 @@ impl Site {
         let public = public.map(origin).transpose()?;
         let local = names.into_iter().map(|name| format!("http://{name}"));
         // Cookies do not tell ports apart, and two consoles may run on one machine.
-        Ok(Self { origins: public.into_iter().chain(local).collect(), cookie: format!("session-{port}") })
+        let is_public = public.is_some();
+        let origins = public.into_iter().chain(local).collect();
+        Ok(Self { origins, cookie: format!("session-{port}"), public: is_public })
     }
 
     /// A public address alone, over TLS.
@@ -39,13 +42,19 @@ impl Site {
         if !origin.starts_with("https://") {
             return Err(InvalidOrigin(address.to_owned()));
         }
-        Ok(Self { origins: vec![origin], cookie: "__Host-session".to_owned() })
+        Ok(Self { origins: vec![origin], cookie: "__Host-session".to_owned(), public: true })
     }
 
     /// The origin that links of ours begin with.
     #[must_use]
     pub fn origin(&self) -> &str {
         self.origins.first().map_or("", String::as_str)
+    }
+
+    /// Whether [`Site::origin`] is an address for others than this machine.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.public
     }
 
     /// The name of the session's cookie.
@@ -98,7 +107,7 @@ mod tests {
             assert!(!site.has_host(host) && !site.has_origin(&format!("http://{host}")), "{host}");
         }
         assert!(!site.has_origin("null") && !site.has_origin("https://localhost:8787") && !site.is_secure());
-        assert_eq!(site.origin(), "http://127.0.0.1:8787");
+        assert_eq!((site.origin(), site.is_public()), ("http://127.0.0.1:8787", false));
     }
 
     #[test]
@@ -110,6 +119,7 @@ mod tests {
             assert!(Site::public(bad).is_err(), "{bad}");
         }
         let behind = Site::of_machine("127.0.0.1:1".parse().unwrap(), Some("https://e.example.com")).unwrap();
+        assert!((behind.origin(), behind.is_public()) == ("https://e.example.com", true) && site.is_public());
         assert!(behind.has_host("e.example.com") && behind.has_host("localhost:1") && !behind.is_secure());
     }
 }

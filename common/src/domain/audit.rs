@@ -64,6 +64,8 @@ actions! {
     NamesOpened = "names.opened",
     /// An onboarding link of a person was made.
     OnboardingLinkCreated = "onboarding_link.created",
+    /// The onboarding links of a person were taken back.
+    OnboardingLinksRevoked = "onboarding_link.revoked",
     /// A person was erased.
     PersonErased = "person.erased",
     /// Everybody of a connection was erased.

@@ -48,7 +48,7 @@ pub use error::StoreError;
 pub use evidence::{BundlePlace, EvidenceOwner, EvidenceRecord, StoredEvidence};
 pub use holds::OUTLIVES_EVIDENCE;
 pub use lease::{Lease, LeaseOutcome};
-pub use links::KeptLink;
+pub use links::{KeptLink, LinkEnd, LinkOfPerson};
 pub use log::LogHead;
 pub use once::Claim;
 pub use packs::{PackRecord, PackState};

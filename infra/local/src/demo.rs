@@ -3,10 +3,12 @@
 
 use crate::stack::{LocalStack, deliver};
 use chrono::{DateTime, TimeDelta, Utc};
+use common::app::assignments::Choice;
 use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Worker;
 use common::app::connections::{Check, Connections};
 use common::app::decisions::{Decisions, ExceptionSpec};
+use common::app::people::PeopleService;
 use common::app::runs::plan::Planner;
 use common::app::runs::tick::{self, Tick};
 use common::app::stack::Stack;
@@ -20,7 +22,9 @@ use common::domain::connection::Connection;
 use common::domain::decisions::{AttestationKey, AttestationRequest, Decider, ExceptionRequest, ExceptionSubject};
 use common::domain::id::{ClientId, CompanyId, ConnectionId, InvalidId, RunId};
 use common::domain::mapping::Mapping;
+use common::domain::people::person::PrivacyMode;
 use common::domain::product::Product;
+use common::domain::sat::assignment::AssignmentState;
 use common::huntress::edr::EdrCredential;
 use common::huntress::origin::Origin;
 use common::huntress::request::{Timeouts, http_client};
@@ -124,6 +128,9 @@ const POLICY_CHOSEN: i64 = 80;
 const ATTESTED: i64 = 35;
 const EXCEPTED: i64 = 20;
 
+/// When people began to be followed, with their names, in days ago.
+const FOLLOWED: i64 = 30;
+
 /// The demonstration.
 pub struct Demo {
     /// The stack, at the present time.
@@ -185,6 +192,7 @@ impl Demo {
         let (stack, queue) = LocalStack::open(&folder.0, huntress).await?;
         let (Ok(planner), Ok(worker)) = (stack.parts.planner(), stack.parts.worker());
         let (Ok(connections), Ok(decisions)) = (stack.parts.connections(), stack.parts.decisions());
+        let Ok(people) = stack.parts.people();
         let mut past = Past {
             clock: &clock,
             simulator: &simulator,
@@ -197,6 +205,7 @@ impl Demo {
             worker,
             connections,
             decisions,
+            people,
             queue,
         };
         past.pass().await?;
@@ -231,6 +240,7 @@ struct Past<'a> {
     worker: Worker,
     connections: Connections,
     decisions: Decisions,
+    people: PeopleService,
     queue: UnboundedReceiver<Queued>,
 }
 
@@ -343,6 +353,15 @@ impl Past<'_> {
                     until: Until::Instant(at + TimeDelta::days(120)),
                 };
                 self.decisions.attest(&self.company, request).await?;
+            }
+            FOLLOWED => {
+                let (sat, dana) = (ConnectionId::parse(SAT)?, Actor::cli("dana"));
+                let listed = self.connections.assignments(&self.company, &sat).await?.assignments;
+                let going_on = listed.into_iter().filter(|it| it.status == AssignmentState::InProgress);
+                let selected = Some(going_on.take(2).map(|it| it.id).collect());
+                let choice = Choice { selected, ..Choice::default() };
+                self.connections.select_assignments(&self.company, &sat, choice, &dana).await?;
+                self.people.set_mode(&self.company, &sat, PrivacyMode::Full, false, None, &dana).await?;
             }
             EXCEPTED => {
                 let request = ExceptionRequest {

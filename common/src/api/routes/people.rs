@@ -37,6 +37,7 @@ pub(super) const ROUTES: &[Route<Arc<PeopleService>>] = &[
     route!(Method::Delete, PERSON, Scope::PeopleErase, erase),
     route!(Method::Get, ONBOARDING, Scope::PeopleRead, onboarding),
     route!(Method::Post, ONBOARDING_LINK, Scope::PeopleChange, make_link, fails: [CONFLICT]),
+    route!(Method::Delete, ONBOARDING_LINK, Scope::PeopleChange, take_back_links),
     route!(Method::Post, RESET, Scope::PeopleChange, reset),
     route!(Method::Post, IDENTITY, Scope::PeopleOpen, identity, fails: [CONFLICT]),
     route!(Method::Post, CERTIFICATE, Scope::PeopleOpen, certificate, fails: [CONFLICT, UPSTREAM]),
@@ -58,7 +59,7 @@ async fn set_privacy(
     Body(body): Body<Privacy>,
 ) -> Result<Json<ConnectionAnswer>, Problem> {
     let actor = Actor::api(subject);
-    let saved = people.set_mode(&company, &connection, body.mode, body.erase, &actor).await?;
+    let saved = people.set_mode(&company, &connection, body.mode, body.erase, None, &actor).await?;
     tracing::info!(%company, %connection, subject = actor.name, mode = %body.mode, "privacy mode set");
     Ok(Json(ConnectionAnswer::at(saved, people.clock.now())))
 }
@@ -156,6 +157,15 @@ async fn make_link(
     let (days, actor) = (days.unwrap_or(LINK_DAYS), Actor::api(subject));
     let link = people.make_link(&company, &connection, person.as_str(), days, &actor).await?;
     Ok(Uncached(Json(OnboardingLinkAnswer { url: link.below(&pages.start()), until: link.until })))
+}
+
+/// Takes back every link of a person: none shows anything from then on.
+async fn take_back_links(
+    State(people): State<Arc<PeopleService>>,
+    PersonPath { company, connection, person, subject }: PersonPath,
+) -> Result<StatusCode, Problem> {
+    people.take_back_links(&company, &connection, person.as_str(), &Actor::api(subject)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Puts a person back, until the next run evaluates them. The caller and the reason are kept.

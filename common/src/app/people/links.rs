@@ -8,7 +8,7 @@ use crate::aws::secrets::sealing::{CipherFailed, HashingKey, SealingKey, random_
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::people::person::{OnboardingPrompt, PersonId, PrivacyMode, onboarding_prompt};
-use crate::store::{KeptLink, StoreError};
+use crate::store::{KeptLink, LinkEnd, StoreError};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
@@ -65,6 +65,9 @@ pub enum LinkError {
     /// It has ended.
     #[error("the link has ended")]
     Expired,
+    /// Somebody took it back.
+    #[error("the link was taken back")]
+    TakenBack,
     /// The person was erased, their connection was removed, or what is kept of people there was changed.
     #[error("what the link was for is not kept any more")]
     Gone,
@@ -110,18 +113,56 @@ impl PeopleService {
         let mode = self.connection(company, id).await?.people.mode;
         let person = self.person(company, id, named).await?.person;
         let secret = URL_SAFE_NO_PAD.encode(random_key().map_err(failed)?);
-        let recipient = Recipient { company: company.clone(), connection: id.clone(), person, mode };
+        let recipient = Recipient { company: company.clone(), connection: id.clone(), person: person.clone(), mode };
         let plain = serde_json::to_vec(&recipient).map_err(unavailable)?;
         let sealed = key_of(&secret).and_then(|key| key.seal(BINDING, &plain)).map_err(failed)?;
         let now = self.clock.now();
         let until = (now + TimeDelta::days(days.into())).trunc_subsecs(0);
         let expires_at = (until + REMEMBERED).timestamp();
-        let kept = KeptLink { sealed: STANDARD.encode(sealed), until, expires_at };
+        let kept = KeptLink { sealed: STANDARD.encode(sealed), until, expires_at, ended: None };
         // Of the person not even the hash: it may not outlast their erasing.
         let event = AuditEvent::of_connection(actor, AuditAction::OnboardingLinkCreated, (company, id), now);
-        self.store.keep_link(&secret, &kept, &event).await?;
+        self.store.keep_link(&secret, &kept, (company, id, &person), &event).await?;
         tracing::info!(%company, connection = %id, "an onboarding link was made");
         Ok(OnboardingLink { secret, until })
+    }
+
+    /// Until when each link of a person works, those that end last first.
+    ///
+    /// # Errors
+    /// [`PeopleError`]
+    pub async fn links(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        person: &PersonId,
+    ) -> Result<Vec<DateTime<Utc>>, PeopleError> {
+        let now = self.clock.now();
+        let links = self.store.links_of(company, id, person).await?;
+        let mut until: Vec<DateTime<Utc>> = links.iter().map(|link| link.until).filter(|until| *until > now).collect();
+        until.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(until)
+    }
+
+    /// Takes back every link of a person: none shows anything from then on. Who did it is kept. How many there were.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for nobody.
+    pub async fn take_back_links(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        named: &str,
+        actor: &Actor,
+    ) -> Result<u64, PeopleError> {
+        let person = self.person(company, id, named).await?.person;
+        // Of the person not even the hash, as when a link is made.
+        let event =
+            AuditEvent::of_connection(actor, AuditAction::OnboardingLinksRevoked, (company, id), self.clock.now());
+        self.store.add_audit_event(&event).await?;
+        let ended = self.store.end_links(company, id, Some(&person), LinkEnd::TakenBack).await?;
+        tracing::info!(%company, connection = %id, ended, "onboarding links were taken back");
+        Ok(ended)
     }
 
     /// What the person of a link is told.
@@ -132,6 +173,11 @@ impl PeopleService {
         let is_secret = secret.len() == SECRET_LENGTH && URL_SAFE_NO_PAD.decode(secret).is_ok();
         let kept = if is_secret { self.store.link(secret).await? } else { None };
         let kept = kept.ok_or(LinkError::Unknown)?;
+        match kept.ended {
+            Some(LinkEnd::TakenBack) => return Err(LinkError::TakenBack),
+            Some(LinkEnd::Erased) => return Err(LinkError::Gone),
+            None => {}
+        }
         if kept.until <= self.clock.now() {
             return Err(LinkError::Expired);
         }

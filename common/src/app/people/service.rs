@@ -99,16 +99,19 @@ impl PeopleService {
         training_connection(&self.store, company, id).await
     }
 
-    /// Sets what is kept of people. What a mode that keeps less does not keep is erased, and only if that is `meant`.
+    /// Sets what is kept of people. What a mode that keeps less does not keep is erased, and only if that is `meant`. With a revision, only while the
+    /// connection has it.
     ///
     /// # Errors
-    /// [`PeopleError::Refused`] where something would be erased and that is not meant.
+    /// [`PeopleError::Refused`] where something would be erased and that is not meant; [`StoreError::Conflict`] for another revision, and then nothing is
+    /// erased.
     pub async fn set_mode(
         &self,
         company: &CompanyId,
         id: &ConnectionId,
         mode: PrivacyMode,
         meant: bool,
+        revision: Option<u64>,
         actor: &Actor,
     ) -> Result<Connection, PeopleError> {
         let connection = self.connection(company, id).await?;
@@ -124,7 +127,7 @@ impl PeopleService {
         let event = self.event(actor, AuditAction::PrivacyChanged, company, id);
         let event = event.changing(&connection.people.mode, &mode);
         let change = ConnectionChange { people: Some(people), ..Default::default() };
-        let changed = self.store.change_connection_as(company, id, change, None, &event, None).await?;
+        let changed = self.store.change_connection_as(company, id, change, revision, &event, None).await?;
         match mode {
             PrivacyMode::Aggregate if less => {
                 self.keyring.erase_people(&self.store, company, id).await?;

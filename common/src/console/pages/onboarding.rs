@@ -61,6 +61,7 @@ async fn show(State(console): State<Arc<Console>>, Path(link): Path<String>) -> 
         Err(error) => {
             let (status, happened) = match error {
                 LinkError::Expired => (StatusCode::GONE, "This link has expired."),
+                LinkError::TakenBack => (StatusCode::GONE, "Whoever sent this link has taken it back."),
                 LinkError::Gone => {
                     (StatusCode::GONE, "What this link showed is not kept any more, or is kept in another way now.")
                 }

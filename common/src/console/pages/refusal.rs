@@ -30,11 +30,14 @@ const SIGN_IN_AGAIN: [&str; 3] = ["link_used", "sign_in_failed", "no_role"];
 /// The page of a problem.
 pub fn page(session: Option<&Session>, problem: &Problem, typed: &Fields) -> Response {
     let signed_out = problem.status() == StatusCode::UNAUTHORIZED;
+    // The words of the API are about its headers.
+    const STALE: &str = "somebody else changed this since you opened the page, and nothing was changed now; open the page again, and change it there";
     let (title, detail) = if signed_out {
         let detail = "your session has ended, and nothing was changed; sign in again, then send the form again";
         ("You are signed out", detail.to_owned())
     } else {
-        (problem.title(), problem.detail().to_owned())
+        let is_stale = problem.status() == StatusCode::PRECONDITION_FAILED;
+        (problem.title(), if is_stale { STALE.to_owned() } else { problem.detail().to_owned() })
     };
     let mut letters = detail.chars();
     let detail =

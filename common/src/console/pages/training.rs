@@ -1,15 +1,17 @@
 //! `/clients/{client}/training`: who is trained, in counts; whose training lapses when; and people by their hash.
 
 use super::client::{evidence_path, limits};
+use super::integrations::person::path_of;
 use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::Evidence;
+use crate::app::people::PeopleError;
 use crate::console::forms::Fields;
 use crate::console::layout::{At, Frame, State as Mark, age_at, name};
 use crate::console::pictures::{Lines, Picture, Series};
-use crate::console::{ClientViewer, Console, SignedForm, Viewer, html};
+use crate::console::{ClientViewer, Console, SignedForm, Viewer, html, see_other};
 use crate::domain::audit::Actor;
 use crate::domain::calendar::Calendar;
-use crate::domain::id::{ClientId, PersonId};
+use crate::domain::id::{ClientId, ConnectionId, PersonId};
 use crate::domain::people::person::PeopleSummary;
 use crate::domain::people::status::PersonStatus;
 use crate::domain::policy::InForce;
@@ -17,7 +19,7 @@ use crate::domain::product::Product;
 use crate::domain::sat::bundle::SatBundle;
 use crate::domain::sat::facts::SatFacts;
 use crate::domain::sat::forecast::{CoverageAhead, TrainingForecast, forecast};
-use crate::store::PersonRecord;
+use crate::store::{PersonRecord, StoreError};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -29,6 +31,7 @@ use std::sync::Arc;
 pub(super) const PAGES: &[Route<Arc<Console>>] = &[
     Route::new(Method::Get, "/clients/{client}/training", Scope::EvidenceRead, |method| on(method, show)),
     Route::new(Method::Post, "/clients/{client}/training/names", Scope::PeopleOpen, |method| on(method, names)),
+    Route::new(Method::Post, "/clients/{client}/training/find", Scope::PeopleRead, |method| on(method, find)),
 ];
 
 /// People on a page.
@@ -55,6 +58,7 @@ struct TrainingPage {
     may_open: bool,
     opened: bool,
     reason: String,
+    learner: String,
     wrong: Option<String>,
 }
 
@@ -79,6 +83,7 @@ struct People {
 
 struct Person {
     id: String,
+    path: String,
     mark: Mark,
     since: At,
     missing: String,
@@ -86,7 +91,7 @@ struct Person {
     email: Option<String>,
 }
 
-fn mark_of(status: PersonStatus) -> Mark {
+pub(super) fn mark_of(status: PersonStatus) -> Mark {
     let (kind, words) = match status {
         PersonStatus::Compliant => ("pass", "compliant"),
         PersonStatus::NotCompliant => ("fail", "not compliant"),
@@ -123,6 +128,28 @@ async fn names(State(console): State<Arc<Console>>, of: ClientViewer, form: Sign
     }
 }
 
+/// Leads to a person who is named by their id at Huntress, which stands in no address.
+async fn find(State(console): State<Arc<Console>>, of: ClientViewer, form: SignedForm) -> Response {
+    let ClientViewer { viewer, client } = of;
+    let found = async {
+        viewer.caller().see_company()?;
+        let (mut page, _) = page(&console, &viewer, &client, &Wanted { status: None, after: None }).await?;
+        let Some(people) = &page.people else { return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page)) };
+        let connection = ConnectionId::parse(people.connection.as_str())?;
+        let learner = form.fields.typed("learner").unwrap_or_default();
+        match console.people.person(viewer.company(), &connection, learner).await {
+            Ok(record) => Ok(see_other(&path_of(&connection, &record.person))),
+            Err(PeopleError::Store(StoreError::NotFound { .. })) => {
+                page.wrong = Some("Nobody of this id is followed: look for it among the learners at Huntress, and whether it has come with a sync since".to_owned());
+                page.learner = learner.to_owned();
+                Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page))
+            }
+            Err(error) => Err(error.into()),
+        }
+    };
+    found.await.unwrap_or_else(Problem::into_response)
+}
+
 async fn opened(
     console: &Console,
     viewer: &Viewer,
@@ -140,7 +167,7 @@ async fn opened(
         page.wrong = Some("Say why you open names: it is kept in the audit log".to_owned());
         return Ok(page);
     }
-    let connection = crate::domain::id::ConnectionId::parse(people.connection.as_str())?;
+    let connection = ConnectionId::parse(people.connection.as_str())?;
     let actor = Actor::api(viewer.caller().subject.clone());
     match console.people.identities(viewer.company(), &connection, &records, &actor, reason).await {
         Ok(identities) => {
@@ -150,7 +177,7 @@ async fn opened(
             }
             page.opened = true;
         }
-        Err(crate::app::people::PeopleError::Refused(wrong)) => page.wrong = Some(wrong),
+        Err(PeopleError::Refused(wrong)) => page.wrong = Some(wrong),
         Err(error) => return Err(error.into()),
     }
     Ok(page)
@@ -182,7 +209,7 @@ async fn page(
                     console.people.page(company, &connection.id, wanted.status, wanted.after.as_ref(), SHOWN).await?;
                 people = Some(People {
                     connection: connection.id.to_string(),
-                    rows: found.iter().map(person).collect(),
+                    rows: found.iter().map(|record| person(&connection.id, record)).collect(),
                     next: next.map(|next| next.to_string()),
                     status: wanted.status.map(|status| status.to_string()).unwrap_or_default(),
                 });
@@ -204,15 +231,17 @@ async fn page(
         may_open: caller.scopes.contains(Scope::PeopleOpen),
         opened: false,
         reason: String::new(),
+        learner: String::new(),
         wrong: None,
     };
     Ok((page, records))
 }
 
-fn person(record: &PersonRecord) -> Person {
+fn person(connection: &ConnectionId, record: &PersonRecord) -> Person {
     let state = &record.state;
     Person {
         id: record.person.to_string(),
+        path: path_of(connection, &record.person),
         mark: mark_of(state.compliance.status),
         since: At(state.compliance.since),
         missing: match state.missing.len() {

@@ -5,6 +5,7 @@ use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::people::person::PersonId;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::links::LinkEnd;
 use crate::store::table::items::{Record, text};
 use crate::store::table::keys::{self, Key};
 use crate::store::table::transactions::Outcome;
@@ -167,7 +168,7 @@ impl Store {
         Ok(changed)
     }
 
-    /// Erases one person: the row and everything that happened to them.
+    /// Erases one person: the row, everything that happened to them, and what their links show.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; a repetition goes on with what is left.
@@ -177,6 +178,7 @@ impl Store {
         connection: &ConnectionId,
         person: &PersonId,
     ) -> Result<u64, StoreError> {
+        self.end_links(company, connection, Some(person), LinkEnd::Erased).await?;
         let row = keys::person(company, connection, person);
         let row = keys::Range { pk: row.pk, from: row.sk.clone(), to: row.sk };
         let rows = self.delete_range(&row).await?;
@@ -192,6 +194,7 @@ impl Store {
         let key_record = keys::people_key_record(company, connection);
         let range = keys::Range { pk: key_record.pk, from: key_record.sk.clone(), to: key_record.sk };
         let first = self.delete_range(&range).await?;
+        self.end_links(company, connection, None, LinkEnd::Erased).await?;
         Ok(first + self.delete_range(&keys::all_of_people(company, connection)).await?)
     }
 }

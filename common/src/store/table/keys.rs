@@ -378,6 +378,22 @@ pub(in crate::store) fn events(company: &CompanyId, connection: &ConnectionId, p
     Range::under(people_of(company, connection), &format!("EVENT#{person}#"))
 }
 
+/// That a person has an onboarding link, by the hash of its secret.
+pub(in crate::store) fn link_of_person(
+    company: &CompanyId,
+    connection: &ConnectionId,
+    person: &PersonId,
+    hash: &str,
+) -> Key {
+    Key { pk: people_of(company, connection), sk: format!("LINK#{person}#{hash}") }
+}
+
+/// The links of a person, or of everybody.
+pub(in crate::store) fn links_of(company: &CompanyId, connection: &ConnectionId, person: Option<&PersonId>) -> Range {
+    let prefix = person.map_or_else(|| "LINK#".to_owned(), |person| format!("LINK#{person}#"));
+    Range::under(people_of(company, connection), &prefix)
+}
+
 pub(in crate::store) fn people_key_record(company: &CompanyId, connection: &ConnectionId) -> Key {
     Key { pk: people_of(company, connection), sk: "KEEPING".to_owned() }
 }

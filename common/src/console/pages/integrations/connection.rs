@@ -1,8 +1,9 @@
 //! One connection: its state and its times, its test, Sync Now with live state, its settings, its credential, its end.
 
 use super::credential::{Part, parts, typed};
+use super::privacy::{self, Choice};
 use super::shown::{ConnectionCard, TestShown, Trouble};
-use super::{find, revision_of};
+use super::{find, person, revision_of};
 use crate::api::{Problem, Scope};
 use crate::app::collection::collect::RateLimiters;
 use crate::app::connections::{Check, ConnectionError, NewCredential, SettingsChange};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 #[derive(askama::Template)]
 #[template(path = "integrations/connection.html")]
-struct Page {
+pub(super) struct Page {
     frame: Frame,
     form_token: String,
     revision: u64,
@@ -39,6 +40,9 @@ struct Page {
     paused: bool,
     training: bool,
     selected: usize,
+    /// Of a training connection: what is kept of people, in words, and the clients whose they are.
+    people: Option<(&'static str, Vec<String>)>,
+    privacy: Option<Choice>,
     settings: Vec<Setting>,
     covers_privacy: Option<bool>,
     credential: &'static [Part],
@@ -48,10 +52,10 @@ struct Page {
 }
 
 /// What is wrong with a form of the page.
-struct Wrong {
-    form: &'static str,
-    text: String,
-    trouble: Option<Trouble>,
+pub(super) struct Wrong {
+    pub form: &'static str,
+    pub text: String,
+    pub trouble: Option<Trouble>,
 }
 
 /// The newest run.
@@ -144,14 +148,21 @@ fn settings(connection: &Connection, typed: Option<&Fields>) -> Vec<Setting> {
 /// The newest run is looked for among so many.
 const NEWEST: usize = 10;
 
+/// What a page shows beside the connection: a test, or a form that was refused, as it was filled in.
 #[derive(Default)]
-struct Shown<'a> {
-    test: Option<TestShown>,
-    wrong: Option<Wrong>,
-    typed: Option<&'a Fields>,
+pub(super) struct Shown<'a> {
+    pub test: Option<TestShown>,
+    pub wrong: Option<Wrong>,
+    pub typed: Option<&'a Fields>,
+    pub privacy: Option<&'a Fields>,
 }
 
-async fn page(console: &Console, viewer: &Viewer, connection: &Connection, shown: Shown<'_>) -> Result<Page, Problem> {
+pub(super) async fn page(
+    console: &Console,
+    viewer: &Viewer,
+    connection: &Connection,
+    shown: Shown<'_>,
+) -> Result<Page, Problem> {
     let (company, id) = (viewer.company(), &connection.id);
     let runs = console.planner.runs(company, id, NEWEST).await?;
     // By when they were asked for: the id of a run that a wrong clock began sorts above all later ones.
@@ -159,6 +170,7 @@ async fn page(console: &Console, viewer: &Viewer, connection: &Connection, shown
     // Whoever sends requests to Huntress publishes its counts; this process sends none.
     let budget = console.planner.forecast(company, id, &RateLimiters::default()).await?;
     let (scopes, now) = (viewer.caller().scopes, console.clock.now());
+    let (is_training, mode) = (connection.product == Product::Sat, connection.people.mode);
     let frame = Frame::new(format!("{id} · {}", product(connection.product)), Some(&viewer.session), "/integrations");
     let last_test = connection.last_test.as_ref().map(|test| {
         let mark = if test.passed { Mark::new("pass", "passed") } else { Mark::new("fail", "did not pass") };
@@ -177,8 +189,10 @@ async fn page(console: &Console, viewer: &Viewer, connection: &Connection, shown
         may_sync: scopes.contains(Scope::SyncRun),
         may_write: scopes.contains(Scope::ConnectionsWrite),
         paused: connection.paused,
-        training: connection.product == Product::Sat,
+        training: is_training,
         selected: connection.people.selected.len(),
+        people: is_training.then(|| (privacy::meaning(mode).0, person::clients(connection))),
+        privacy: (is_training && scopes.contains(Scope::PeopleErase)).then(|| Choice::of(mode, shown.privacy)),
         settings: settings(connection, shown.typed),
         covers_privacy: match connection.product {
             Product::Edr => None,
@@ -206,6 +220,9 @@ fn told(done: &str) -> Option<&'static str> {
             "The new credential passed its test and is used from now on. Blanks, line ends or quotes around it were removed."
         }
         "changed" => "The settings count from the next sync on.",
+        "privacy" => {
+            "What is kept of people was changed. What the new mode does not keep is erased; what it keeps more comes with the next sync."
+        }
         "paused" => "Paused: the daily sync passes this connection over until it is resumed.",
         "resumed" => "Resumed: the next daily sync takes this connection again.",
         "mapped" => "The mapping counts from the next sync on.",

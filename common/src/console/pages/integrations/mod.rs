@@ -1,9 +1,11 @@
-//! `/integrations`: a card for each product with its whole set-up, and a page for each connection: its state, its test, its sync, its mapping.
+//! `/integrations`: a card for each product with its whole set-up, and a page for each connection: its state, its test, its sync, its mapping, its people.
 
 mod cards;
 mod connection;
 mod credential;
 mod mapping;
+pub(super) mod person;
+mod privacy;
 mod selection;
 pub(super) mod shown;
 
@@ -28,6 +30,21 @@ pub(super) const PAGES: &[Route<Arc<Console>>] = &[
     }),
     Route::new(Method::Post, "/integrations/{connection}/settings", Scope::ConnectionsWrite, |method| {
         on(method, connection::change_settings)
+    }),
+    Route::new(Method::Post, "/integrations/{connection}/privacy", Scope::PeopleErase, |method| {
+        on(method, privacy::choose)
+    }),
+    Route::new(Method::Get, "/integrations/{connection}/people/{person}", Scope::PeopleRead, |method| {
+        on(method, person::show)
+    }),
+    Route::new(Method::Post, "/integrations/{connection}/people/{person}/link", Scope::PeopleChange, |method| {
+        on(method, person::make_link)
+    }),
+    Route::new(Method::Post, "/integrations/{connection}/people/{person}/take-back", Scope::PeopleChange, |method| {
+        on(method, person::take_back)
+    }),
+    Route::new(Method::Post, "/integrations/{connection}/people/{person}/name", Scope::PeopleOpen, |method| {
+        on(method, person::open)
     }),
     Route::new(Method::Post, "/integrations/{connection}/pause", Scope::ConnectionsWrite, |method| {
         on(method, connection::pause)

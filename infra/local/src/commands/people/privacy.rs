@@ -52,7 +52,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let Ok(service) = stack.parts.people();
     let mode = PrivacyMode::from(options.mode);
-    let set = service.set_mode(&options.storage.company, &options.connection, mode, options.erase, &somebody()).await;
+    let (company, id) = (&options.storage.company, &options.connection);
+    let set = service.set_mode(company, id, mode, options.erase, None, &somebody()).await;
     let connection = set.map_err(|error| match error {
         PeopleError::Refused(line) => CliError::usage(format!("{line} with --erase")),
         error => faults::of_people(error, &options.connection),
