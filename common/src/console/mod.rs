@@ -14,7 +14,7 @@ mod site;
 mod words;
 
 pub use forms::{Fields, SignedForm};
-pub use session::{LINK_LENGTH, NoRandom, SESSION_LENGTH, Session, Sessions};
+pub use session::{LINK_LENGTH, NoLink, NoRandom, SESSION_LENGTH, Session, Sessions};
 pub use sign_in::{CookieKey, InvalidToken, IssuerSignIn, IssuerState, SignIn, SignInError};
 pub use site::{InvalidOrigin, Site};
 
@@ -127,9 +127,10 @@ impl Console {
     /// The link that signs an administrator of this machine in, once.
     ///
     /// # Errors
-    /// [`NoRandom`]
-    pub fn login_link(&self, caller: Caller) -> Result<String, NoRandom> {
-        Ok(format!("{}/login/{}", self.site.origin(), self.sign_in.sessions()?.link(caller)?))
+    /// [`NoLink`]
+    pub fn login_link(&self, caller: Caller) -> Result<String, NoLink> {
+        let sessions = self.sign_in.sessions().ok_or(NoLink::Issuer)?;
+        Ok(format!("{}/login/{}", self.site.origin(), sessions.link(caller)?))
     }
 
     /// The value of `Set-Cookie` for who is on the way to the issuer, or back from it.

@@ -57,6 +57,17 @@ impl Session {
 #[error("no random numbers")]
 pub struct NoRandom;
 
+/// Why there is no login link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoLink {
+    /// People sign in over an issuer.
+    #[error("people sign in over the issuer of the tokens here: open the console and sign in there")]
+    Issuer,
+    /// There are no random numbers on this machine.
+    #[error(transparent)]
+    NoRandom(#[from] NoRandom),
+}
+
 /// A secret is kept as its hash alone.
 type Hash = [u8; 32];
 

@@ -9,7 +9,7 @@ pub(super) use issuer::{Answer, SignedIn};
 pub use issuer::{CookieKey, IssuerSignIn, IssuerState, SignInError};
 
 use super::Tokens;
-use super::session::{NoRandom, Session, Sessions};
+use super::session::{Session, Sessions};
 use crate::api::Problem;
 use crate::domain::id::CompanyId;
 use crate::store::StoreError;
@@ -79,14 +79,12 @@ impl SignIn {
         Ok(())
     }
 
-    /// Where sessions of this process are, for who hands out login links.
-    ///
-    /// # Errors
-    /// [`NoRandom`] also where there are no such sessions: nobody hands out links to them.
-    pub fn sessions(&self) -> Result<&Sessions, NoRandom> {
+    /// The sessions of this process; `None` where sessions are in cookies, which an issuer alone leads to.
+    #[must_use]
+    pub fn sessions(&self) -> Option<&Sessions> {
         match self {
-            Self::Machine { sessions, .. } => Ok(sessions),
-            Self::Issuer(_) => Err(NoRandom),
+            Self::Machine { sessions, .. } => Some(sessions),
+            Self::Issuer(_) => None,
         }
     }
 }
