@@ -48,8 +48,11 @@ async fn main() {
     println!("{:<34}{:>8}{:>7}{:>15}{:>11}{:>11}", "page", "bytes", "reads", "after reads", "own time", "whole");
     let browser = Browser::of(&world);
     browser.print(&world, "log in (the floor)", "/login").await;
-    browser.print(&world, "client, 30 days", &format!("/clients/{CLIENT}")).await;
-    browser.print(&world, "client, 90 days", &format!("/clients/{CLIENT}?days=90")).await;
+    browser.print(&world, "client", &format!("/clients/{CLIENT}")).await;
+    for days in [30, 90, 365] {
+        let path = format!("/clients/{CLIENT}/over-time?days={days}");
+        browser.print(&world, &format!("over time, {days} days"), &path).await;
+    }
     browser.print(&world, "controls", &format!("/clients/{CLIENT}/controls")).await;
     browser.print(&world, "window, 90 days", &format!("/clients/{CLIENT}/window")).await;
     let year = format!("/clients/{CLIENT}/window?from=2026-03-17&to=2027-03-16");

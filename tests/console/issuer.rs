@@ -1,6 +1,6 @@
 //! Signing in over an issuer, as on AWS: a small OpenID provider plays the organization's.
 
-use super::world::World;
+use super::world::{World, reads};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -287,6 +287,18 @@ impl Deployed {
             page
         }
     }
+}
+
+/// What a page reads on AWS: its own three requests, and one that says that the session was not ended.
+#[tokio::test]
+async fn a_client_page_takes_three_reads_and_one_of_the_session() {
+    let deployed = Deployed::new().await;
+    let mut browser = deployed.signed_in().await;
+    drop(deployed.world.counted.take());
+    deployed.get(&mut browser, "/clients/client-a").await.has("How this came about");
+    let asked = deployed.world.counted.take();
+    let of = |what: &str| asked.get(what).copied().unwrap_or_default();
+    assert_eq!((of("Query"), of("BatchGetItem"), of("GetItem"), reads(&asked)), (2, 1, 1, 4), "{asked:?}");
 }
 
 #[tokio::test]

@@ -264,7 +264,13 @@ impl World {
             let body = serde_json::to_string(&bundle).unwrap();
             EvidenceRecord { owner: EvidenceOwner::Client(id(number)), product: Product::Edr, body }
         };
-        self.store.commit(&lease, ended(&lease), (0..clients).map(record).collect()).await.unwrap();
+        let mut own = self.bundles.iter().find(|bundle| bundle.tenant.client_id.is_none()).unwrap().clone();
+        own.tenant.company_id = Some(company());
+        own.metadata.as_of = lease.as_of();
+        own.metadata.run_id = Some(run_of(day, 3));
+        let body = serde_json::to_string(&own).unwrap();
+        let own = EvidenceRecord { owner: EvidenceOwner::Company, product: Product::Edr, body };
+        self.store.commit(&lease, ended(&lease), (0..clients).map(record).chain([own]).collect()).await.unwrap();
     }
 
     /// Another console over the same stack.
@@ -346,6 +352,15 @@ impl World {
     /// A browser without a session.
     pub fn stranger(&self) -> Browser {
         Browser { origin: self.origin.clone(), cookie: None, form_token: String::new() }
+    }
+
+    /// A browser of a caller whom no token names, signed in by a link.
+    pub async fn browser_of(&self, caller: Caller) -> Browser {
+        let link = self.console.login_link(caller).unwrap();
+        let mut browser = self.stranger();
+        browser.cookie = browser.get(link.strip_prefix(&self.origin).unwrap()).await.cookie;
+        browser.remember_form_token().await;
+        browser
     }
 
     /// A browser that has signed in with a token.

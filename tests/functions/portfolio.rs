@@ -9,13 +9,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::app::evidence::Span;
 use common::app::stack::Stack;
 use common::domain::connection::Connection;
+use common::domain::failure::{Failure, FailureCode};
 use common::domain::id::{ClientId, RunId};
 use common::domain::log::statement::EvaluationBasis;
 use common::domain::mapping::Mapping;
 use common::domain::policy::{baseline, training};
 use common::domain::product::Product;
 use common::domain::run::{RecordCounts, Trigger};
-use common::store::{EvidenceOwner, EvidenceRecord, LeaseOutcome, RunRequest, RunSuccess, Store};
+use common::store::{EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunRequest, RunSuccess, Store};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -73,8 +74,8 @@ impl World {
         self.store.add_connection(&new).await.unwrap();
     }
 
-    /// A run of a connection whose bundles are these.
-    pub(super) async fn commit(&self, id: &str, at: DateTime<Utc>, product: Product, bundles: Vec<(String, String)>) {
+    /// A run of a connection that a worker has taken.
+    async fn taken(&self, id: &str, at: DateTime<Utc>) -> Lease {
         let run_id = RunId::parse(format!("run-{id}-{}", at.timestamp())).unwrap();
         let request = RunRequest {
             company: company(),
@@ -90,6 +91,24 @@ impl World {
         let taken =
             self.store.take(&company(), &connection(id), &run_id, "worker", at, TimeDelta::minutes(15)).await.unwrap();
         let LeaseOutcome::Acquired { lease, .. } = taken else { panic!("{taken:?}") };
+        lease
+    }
+
+    /// A run of a connection that fails.
+    pub(super) async fn fail(&self, id: &str, at: DateTime<Utc>) {
+        let failed = RunFailure {
+            finished_at: at + TimeDelta::seconds(3),
+            failure: Failure::new(FailureCode::Unavailable, "Huntress is not available"),
+            api_calls: 1,
+            records: RecordCounts::default(),
+            next_run_at: None,
+        };
+        self.store.fail(&self.taken(id, at).await, failed).await.unwrap();
+    }
+
+    /// A run of a connection whose bundles are these.
+    pub(super) async fn commit(&self, id: &str, at: DateTime<Utc>, product: Product, bundles: Vec<(String, String)>) {
+        let lease = self.taken(id, at).await;
         let ended = RunSuccess {
             finished_at: at + TimeDelta::seconds(3),
             api_calls: 6,

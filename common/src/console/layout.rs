@@ -86,6 +86,7 @@ const NAV: &[(&str, &str, Option<Scope>)] = &[
 /// The pages of a client: below its path, what they are called, and what they take.
 const CLIENT_NAV: &[(&str, &str, Scope)] = &[
     ("", "Overview", Scope::EvidenceRead),
+    ("/over-time", "Over time", Scope::EvidenceRead),
     ("/controls", "Controls", Scope::EvidenceRead),
     ("/window", "Window", Scope::EvidenceRead),
     ("/findings", "Findings", Scope::EvidenceRead),

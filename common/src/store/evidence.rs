@@ -20,9 +20,7 @@ use crate::store::table::items::{BODY_LIMIT, Record, number};
 use crate::store::table::keys::{self, Key, Series};
 use crate::store::table::queries::Order;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 
 /// Whom evidence is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,9 +116,9 @@ impl Commit {
 #[derive(Serialize, Deserialize)]
 pub(super) struct EvidenceItem {
     product: Product,
-    connection: ConnectionId,
-    as_of: DateTime<Utc>,
-    run_id: RunId,
+    pub connection: ConnectionId,
+    pub as_of: DateTime<Utc>,
+    pub run_id: RunId,
     token: u64,
     /// The bundle, or its first piece.
     body: CompressedText,
@@ -375,7 +373,7 @@ impl Store {
     }
 
     /// The whole evidence of a record, if the commit is its own.
-    async fn visible(
+    pub(super) async fn visible(
         &self,
         record: EvidenceItem,
         company: &CompanyId,
@@ -395,77 +393,8 @@ impl Store {
         record.with_pieces(pieces, owner, commit)
     }
 
-    /// The visible evidence of an owner from one product with `from <= as_of <= to`, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] if any of it was damaged.
-    pub async fn history(
-        &self,
-        company: &CompanyId,
-        owner: &EvidenceOwner,
-        product: Product,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
-    ) -> Result<Vec<StoredEvidence>, StoreError> {
-        if from > to {
-            return Ok(Vec::new());
-        }
-        let series = self.series(&owner.partition(company), Some(product)).await?;
-        self.history_of_series(company, owner, &series, (from, to)).await
-    }
-
-    /// The same of connections that are known to have given some, each of one product: three reads of the table for each of them, at the same time.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] if any of it was damaged.
-    pub async fn history_of(
-        &self,
-        company: &CompanyId,
-        owner: &EvidenceOwner,
-        connections: &[(Product, ConnectionId)],
-        (from, to): (DateTime<Utc>, DateTime<Utc>),
-    ) -> Result<Vec<StoredEvidence>, StoreError> {
-        let of = |(product, connection): &(Product, ConnectionId)| Series {
-            product: product.to_string(),
-            connection: connection.clone(),
-        };
-        let series: Vec<Series> = if from > to { Vec::new() } else { connections.iter().map(of).collect() };
-        self.history_of_series(company, owner, &series, (from, to)).await
-    }
-
-    async fn history_of_series(
-        &self,
-        company: &CompanyId,
-        owner: &EvidenceOwner,
-        series: &[Series],
-        (from, to): (DateTime<Utc>, DateTime<Utc>),
-    ) -> Result<Vec<StoredEvidence>, StoreError> {
-        let partition = owner.partition(company);
-        let of_one = async |series: &Series| {
-            let mut history = Vec::new();
-            // In this order: what is committed in between has its commit read, or its evidence not.
-            let records: Vec<EvidenceItem> = self.all(&series.between(&partition, from, to)).await?;
-            let commits: Vec<Commit> = self.all(&keys::commits(company, &series.connection, from, to)).await?;
-            self.check_all_logged(company, &series.connection, &commits).await?;
-            let commits: HashMap<_, _> = commits.iter().map(|commit| (&commit.run_id, commit)).collect();
-            for record in records {
-                // Keys have whole milliseconds.
-                if (from..=to).contains(&record.as_of)
-                    && let Some(commit) = commits.get(&record.run_id)
-                {
-                    history.extend(self.visible(record, company, owner, commit).await?);
-                }
-            }
-            Ok::<_, StoreError>(history)
-        };
-        let mut history: Vec<StoredEvidence> =
-            try_join_all(series.iter().map(of_one)).await?.into_iter().flatten().collect();
-        history.sort_by(|a, b| (a.as_of, &a.connection).cmp(&(b.as_of, &b.connection)));
-        Ok(history)
-    }
-
     /// Which products and connections have evidence in a partition: the first key, then the first one after all of its series, and so on.
-    async fn series(&self, partition: &str, product: Option<Product>) -> Result<Vec<Series>, StoreError> {
+    pub(super) async fn series(&self, partition: &str, product: Option<Product>) -> Result<Vec<Series>, StoreError> {
         let mut range = keys::series(partition, product.map(Product::as_str));
         let mut found = Vec::new();
         loop {

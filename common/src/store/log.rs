@@ -40,6 +40,14 @@ impl Record for LogHead {
 }
 
 impl LogHead {
+    /// The head, unless it contradicts itself.
+    pub(super) fn checked(self) -> Result<Self, StoreError> {
+        if self.size == self.peaks.size() {
+            return Ok(self);
+        }
+        Err(StoreError::corrupt(Self::KIND, "its size is not that of its tree"))
+    }
+
     /// How many leaves there are.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -115,12 +123,7 @@ impl Store {
         connection: &ConnectionId,
     ) -> Result<Option<LogHead>, StoreError> {
         let head: Option<LogHead> = self.get(&keys::log_head(company, connection)).await?;
-        match head {
-            Some(head) if head.size != head.peaks.size() => {
-                Err(StoreError::corrupt(LogHead::KIND, "its size is not that of its tree"))
-            }
-            head => Ok(head),
-        }
+        head.map(LogHead::checked).transpose()
     }
 
     /// What a transaction needs to append a statement to the log with this head.

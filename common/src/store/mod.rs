@@ -14,6 +14,7 @@ mod decisions;
 mod ending;
 mod error;
 mod evidence;
+mod history;
 mod holds;
 mod lease;
 mod links;
@@ -40,7 +41,7 @@ mod tokens;
 pub use active::{ActiveRun, CheckpointRef, MESSAGE_LOST_AFTER};
 pub use audit::PlacedEvent;
 pub use checkpoints::{CHECKPOINT_KEPT, Suspension};
-pub use client::ClientNow;
+pub use client::{ClientNow, ClientSeries};
 pub use connections::{ConnectionChange, DueConnection, Scheduling};
 pub use credentials::SealedCredential;
 pub use ending::{RunFailure, RunSuccess};
@@ -56,7 +57,7 @@ pub use people::{
     Access, LoggedEvent, PeopleKeyRecord, PeopleWritten, PersonRecord, PersonWrite, SealedProfile, StoredPerson,
 };
 pub use planning::PLANNED_TOGETHER;
-pub use portfolio::ConnectionSummary;
+pub use portfolio::{ConnectionSummary, Whereabouts};
 pub use provider::Provider;
 pub use redirects::{Exchange, ExchangeOutcome, PendingRedirect, RedirectStep};
 pub use runs::{REQUEST_KEPT, Requested, RunRequest};

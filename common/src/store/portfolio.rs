@@ -9,8 +9,9 @@ use super::error::StoreError;
 use super::evidence::{EvidenceOwner, EvidenceRecord, in_pieces};
 use super::lease::Lease;
 use crate::domain::calendar::Calendar;
-use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::portfolio::{ClientSummary, Origin, updated};
+use crate::domain::product::Product;
 use crate::store::table::Item;
 use crate::store::table::items::Record;
 use crate::store::table::keys;
@@ -35,10 +36,30 @@ struct PortfolioItem {
     /// Whether every client that the connection ever gave evidence about is among them.
     #[serde(default)]
     whole: bool,
+    /// Absent in what an earlier release wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    own: Option<Whereabouts>,
 }
 
 impl Record for PortfolioItem {
     const KIND: &'static str = "summary of clients";
+}
+
+/// Where the newest evidence of a connection about the company itself lies, over all its organizations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whereabouts {
+    /// The product that it is from.
+    pub product: Product,
+    /// The instant of the evaluation.
+    pub as_of: DateTime<Utc>,
+    /// The run that made it.
+    pub run_id: RunId,
+    /// The fencing token that it was committed under.
+    pub token: u64,
+    /// The leaf of the evidence log that is about it; `None` where there is none.
+    pub leaf: Option<u64>,
+    /// How many records its bundle needed beside the first.
+    pub more_pieces: u32,
 }
 
 /// The newest evidence of the clients of a connection, which may be removed by now.
@@ -50,24 +71,44 @@ pub struct ConnectionSummary {
     pub clients: Vec<ClientSummary>,
     /// Whether every client that it ever gave evidence about is among them.
     pub whole: bool,
+    /// Where its newest evidence about the company itself lies; `None` where an earlier release made it, or there is none.
+    pub own: Option<Whereabouts>,
 }
 
 fn read(items: Vec<PortfolioItem>) -> Result<Vec<ConnectionSummary>, StoreError> {
-    let mut bodies: BTreeMap<ConnectionId, (String, bool)> = BTreeMap::new();
+    let mut bodies: BTreeMap<ConnectionId, (String, bool, Option<Whereabouts>)> = BTreeMap::new();
     // In the order of their keys.
     for item in items {
         if item.piece < item.pieces {
-            let (body, whole) = bodies.entry(item.connection).or_default();
+            let (body, whole, own) = bodies.entry(item.connection).or_default();
             body.push_str(&item.body.0);
-            *whole = item.whole;
+            (*whole, *own) = (item.whole, item.own);
         }
     }
-    let of = |(connection, (body, whole)): (ConnectionId, (String, bool))| {
+    let of = |(connection, (body, whole, own)): (ConnectionId, (String, bool, Option<Whereabouts>))| {
         let clients = serde_json::from_str(&body);
         let clients = clients.map_err(|error| StoreError::corrupt(PortfolioItem::KIND, error.to_string()))?;
-        Ok(ConnectionSummary { connection, clients, whole })
+        Ok(ConnectionSummary { connection, clients, whole, own })
     };
     bodies.into_iter().map(of).collect()
+}
+
+/// How many records a bundle needs beside the first.
+fn more_pieces(record: &EvidenceRecord) -> u32 {
+    u32::try_from(in_pieces(&record.body).len().saturating_sub(1)).unwrap_or(u32::MAX)
+}
+
+/// Where the evidence of a run of this lease about the company itself will lie, if it made some.
+fn new_own(lease: &Lease, evidence: &[EvidenceRecord]) -> Option<Whereabouts> {
+    let own = evidence.iter().find(|record| record.owner == EvidenceOwner::Company)?;
+    Some(Whereabouts {
+        product: own.product,
+        as_of: lease.as_of,
+        run_id: lease.run_id.clone(),
+        token: lease.token,
+        leaf: None,
+        more_pieces: more_pieces(own),
+    })
 }
 
 /// What a run of this lease makes of its clients. A bundle that cannot be read has no summary: who reads it says what is wrong.
@@ -81,8 +122,10 @@ fn new_summaries(lease: &Lease, evidence: &[EvidenceRecord], calendar: &Calendar
             run_id: lease.run_id.clone(),
             token: lease.token,
         };
-        let more_pieces = u32::try_from(in_pieces(&record.body).len().saturating_sub(1)).unwrap_or(u32::MAX);
-        Some(ClientSummary { more_pieces, ..ClientSummary::of_bundle(origin, &record.body, calendar).ok()? })
+        Some(ClientSummary {
+            more_pieces: more_pieces(record),
+            ..ClientSummary::of_bundle(origin, &record.body, calendar).ok()?
+        })
     };
     evidence.iter().filter_map(of).collect()
 }
@@ -105,20 +148,22 @@ impl Store {
         let (company, connection) = (&lease.company, &lease.connection);
         let before = self.all::<PortfolioItem>(&keys::portfolio_of(company, connection)).await;
         let pieces_before = before.as_ref().map_or(0, Vec::len);
-        let (before, known) = match before.and_then(read) {
+        let (before, known, own) = match before.and_then(read) {
             // Damaged, or of another release: no reason to lose evidence. It is made anew.
-            Err(StoreError::Corrupt { .. }) => (Vec::new(), false),
+            Err(StoreError::Corrupt { .. }) => (Vec::new(), false, None),
             before => match before?.pop() {
-                Some(summary) => (summary.clients, summary.whole),
-                None => (Vec::new(), !self.has_commits(company, connection).await?),
+                Some(summary) => (summary.clients, summary.whole, summary.own),
+                None => (Vec::new(), !self.has_commits(company, connection).await?, None),
             },
         };
+        // A run of the past changes nothing of what is newer.
+        let own = own.into_iter().chain(new_own(lease, evidence)).max_by_key(|own| own.as_of);
         let new = new_summaries(lease, evidence, &self.calendar);
         let of_clients = evidence.iter().filter(|record| matches!(record.owner, EvidenceOwner::Client(_)));
         let whole = known && of_clients.count() == new.len();
         let mut clients = updated(before, new, lease.as_of);
         clients.sort_by(|a, b| (b.as_of, &a.client).cmp(&(a.as_of, &b.client)));
-        Ok(NextPortfolio { clients, whole, pieces_before })
+        Ok(NextPortfolio { clients, whole, own, pieces_before })
     }
 
     /// Whether a connection has given evidence.
@@ -133,6 +178,7 @@ impl Store {
 pub(super) struct NextPortfolio {
     clients: Vec<ClientSummary>,
     whole: bool,
+    own: Option<Whereabouts>,
     pieces_before: usize,
 }
 
@@ -142,6 +188,8 @@ impl NextPortfolio {
         let (company, connection) = (&lease.company, &lease.connection);
         let own = |it: &&mut ClientSummary| it.run_id == lease.run_id && it.token == lease.token;
         self.clients.iter_mut().filter(own).for_each(|summary| summary.leaf = leaf);
+        let of_run = |it: &&mut Whereabouts| it.run_id == lease.run_id && it.token == lease.token;
+        self.own.iter_mut().filter(of_run).for_each(|own| own.leaf = leaf);
         let (body, fits) = joined(&self.clients)?;
         let bodies = in_pieces(&body);
         let pieces = u32::try_from(bodies.len()).unwrap_or(u32::MAX);
@@ -149,7 +197,8 @@ impl NextPortfolio {
         let bodies = bodies.iter().copied().chain(left_over);
         let item = |(piece, body): (u32, &str)| {
             let (connection, body) = (connection.clone(), CompressedText(body.to_owned()));
-            let item = PortfolioItem { connection, piece, pieces, body, whole: self.whole && fits };
+            let (whole, own) = (self.whole && fits, self.own.clone());
+            let item = PortfolioItem { connection, piece, pieces, body, whole, own };
             item.to_item(&keys::portfolio_piece(company, &lease.connection, piece))
         };
         (0..).zip(bodies).map(item).collect()

@@ -10,10 +10,9 @@ use super::error::StoreError;
 use crate::domain::decisions::Decision;
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::policy::Policy;
-use crate::store::table::Item;
 use crate::store::table::items::{BODY_LIMIT, Record, number, put_if, put_new};
 use crate::store::table::keys;
-use crate::store::table::queries::Consistency;
+use crate::store::table::queries::{Consistency, Found};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 
@@ -80,22 +79,20 @@ impl Store {
         [keys::together(company, client), keys::all_together(company), keys::company_log_head(company)]
     }
 
-    /// What was decided about a client, of the items of [`Store::decided_keys`] that are there. Only decisions of a release that did not keep them together are
+    /// What was decided about a client, of the records of [`Store::decided_keys`] that are there. Only decisions of a release that did not keep them together are
     /// read one by one.
     pub(super) async fn decided_in(
         &self,
         company: &CompanyId,
         client: &ClientId,
-        items: &[Item],
+        found: &Found,
     ) -> Result<Decided, StoreError> {
-        let find = |key: &keys::Key| items.iter().find(|item| key.is_of(item)).cloned();
         let [together, all, head] = Self::decided_keys(company, client);
-        if let Some(item) = find(&together) {
-            let item = DecidedItem::from_item(item)?;
+        if let Some(item) = found.get::<DecidedItem>(&together)? {
             if !item.too_many {
                 return item.body()?.read();
             }
-        } else if find(&all).is_some() || find(&head).is_none() {
+        } else if found.has(&all) || !found.has(&head) {
             return Ok(Decided::default());
         }
         self.read_body(company, client).await?.read()
@@ -106,8 +103,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub async fn decided(&self, company: &CompanyId, client: &ClientId) -> Result<Decided, StoreError> {
-        let items = self.get_items(Self::decided_keys(company, client), Consistency::Strong).await?;
-        self.decided_in(company, client, &items).await
+        let found = self.found(Self::decided_keys(company, client), Consistency::Strong).await?;
+        self.decided_in(company, client, &found).await
     }
 
     /// The same from the decisions themselves.

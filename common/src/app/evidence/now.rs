@@ -7,6 +7,7 @@ use crate::domain::decisions::{Decision, Exception, Review};
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::policy::{InForce, PolicyRef};
 use crate::domain::policy::{Policy, presets};
+use crate::domain::portfolio::Trend;
 use crate::domain::product::Product;
 use crate::store::{ClientNow, Decided, EvidenceOwner, StoreError, StoredEvidence};
 use chrono::{DateTime, Utc};
@@ -21,6 +22,8 @@ pub(super) struct AroundClient {
     pub evidence: Vec<StoredEvidence>,
     /// What lies so far ahead that it is passed over.
     pub ahead: Vec<StoredEvidence>,
+    /// The outcomes of the last days, as far as the short records have them.
+    pub trends: Vec<(Product, Trend)>,
     /// The rules in force.
     pub in_force: InForce,
     /// Every policy that counted for the client at some time.
@@ -68,7 +71,7 @@ impl EvidenceReader {
     ) -> Result<AroundClient, StoreError> {
         let believed = span.until(Some(self.believed_until()));
         let between = (believed.from, believed.to);
-        let ClientNow { connections, evidence, decided } =
+        let ClientNow { connections, evidence, trends, decided } =
             self.store.client_now(company, client, product, between).await?;
         let (evidence, ahead) = match evidence {
             // The newest of each connection is among it, so nothing lies ahead.
@@ -82,6 +85,6 @@ impl EvidenceReader {
         let at = span.to.min(self.clock.now());
         let known = known_policies(&decided);
         let in_force = in_force_at(client, &decided, &known, at)?;
-        Ok(AroundClient { connections, evidence, ahead, in_force, known, decisions: decided.decisions, at })
+        Ok(AroundClient { connections, evidence, ahead, trends, in_force, known, decisions: decided.decisions, at })
     }
 }

@@ -1,18 +1,20 @@
-//! Everything that a page about one client shows: its newest evidence, the rules in force and what they said, and the values of the last days.
+//! Everything that a page about one client shows: its newest evidence, the rules in force and what they said; and the values of some days.
 
 use super::latest::bundle;
 use super::now::AroundClient;
 use super::{Evidence, EvidenceError, EvidenceReader, Span, Statuses};
+use crate::domain::calendar::Calendar;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
-use crate::domain::policy::InForce;
+use crate::domain::policy::{InForce, Outcome};
+use crate::domain::portfolio::Trend;
 use crate::domain::product::Product;
 use crate::domain::sat::signal::Signal;
 use crate::store::{EvidenceOwner, StoredEvidence};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// A client at an instant, and what led there.
+/// A client at an instant.
 pub struct Overview {
     /// What the rules said of the newest evidence.
     pub statuses: Statuses,
@@ -20,8 +22,25 @@ pub struct Overview {
     pub in_force: InForce,
     /// The newest evidence of each connection.
     pub latest: Vec<Evidence>,
-    /// The values of each piece of evidence of the last days, oldest first.
+    /// The outcomes of the last 30 days by product, oldest first, the worst of its connections; `None` for a day without evidence. Empty where that takes
+    /// reading the days themselves.
+    pub days: BTreeMap<Product, Vec<(NaiveDate, Option<Outcome>)>>,
+    /// The instant that it is told for.
+    pub at: DateTime<Utc>,
+}
+
+/// The values of a client over some days.
+pub struct OverTime {
+    /// Whether anything was ever known of the client.
+    pub is_known: bool,
+    /// The rules in force at their end.
+    pub in_force: InForce,
+    /// The values of each piece of evidence, oldest first.
     pub points: Vec<Point>,
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day.
+    pub to: NaiveDate,
     /// The instant that it is told for.
     pub at: DateTime<Utc>,
 }
@@ -84,8 +103,7 @@ impl Point {
 }
 
 impl EvidenceReader {
-    /// A client at the end of a span, with the values of `days` before it: three reads of the table for the newest evidence, and three for the days of each
-    /// connection that has given some.
+    /// A client at the end of a span: three reads of the table.
     ///
     /// # Errors
     /// [`EvidenceError`]
@@ -94,19 +112,57 @@ impl EvidenceReader {
         company: &CompanyId,
         client: &ClientId,
         span: Span,
-        days: u16,
     ) -> Result<Overview, EvidenceError> {
         let around = self.around_client(company, client, None, span).await?;
-        let (owner, at) = (EvidenceOwner::Client(client.clone()), around.at);
+        let (calendar, at) = (self.store.calendar(), around.at);
+        let statuses = Statuses::of_client(client, &around, calendar)?;
+        let AroundClient { connections, evidence, ahead, trends, in_force, .. } = around;
+        let mut merged: BTreeMap<Product, Trend> = BTreeMap::new();
+        trends.iter().for_each(|(product, trend)| merged.entry(*product).or_default().merge(trend));
+        let days = merged.into_iter().map(|(product, trend)| (product, days_of(&trend, calendar, span, at)));
+        let days = days.filter(|(_, days)| days.iter().any(|(_, outcome)| outcome.is_some())).collect();
+        let latest = self.with_connections(evidence, &ahead, &connections, span);
+        Ok(Overview { statuses, in_force, latest, days, at })
+    }
+
+    /// The values of so many days of a client up to the end of a span: three reads of the table, one for each connection, and those of commits and leaves, of
+    /// all connections together.
+    ///
+    /// # Errors
+    /// [`EvidenceError`]
+    pub async fn over_time(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        span: Span,
+        days: u16,
+    ) -> Result<OverTime, EvidenceError> {
+        let around = self.around_client(company, client, None, span).await?;
+        let (owner, at, calendar) = (EvidenceOwner::Client(client.clone()), around.at, self.store.calendar());
+        let to = calendar.day_of(at);
+        let from = to.checked_sub_days(Days::new(u64::from(days).saturating_sub(1))).unwrap_or(to);
+        let from = first_day(calendar, span).map_or(from, |first| from.max(first)).min(to);
         let until = span.to.min(self.believed_until());
-        let from = at.checked_sub_signed(TimeDelta::days(days.into())).map_or(span.from, |from| from.max(span.from));
         // What is newest says which connections have given anything at all.
         let series: Vec<_> = around.evidence.iter().map(|it| (it.product, it.connection.clone())).collect();
-        let history = self.store.history_of(company, &owner, &series, (from, until)).await?;
+        let between = (calendar.start_of(from).max(span.from), until);
+        let history = self.store.history_of(company, &owner, &series, between).await?;
         let points = history.iter().map(Point::of).collect::<Result<Vec<_>, _>>()?;
-        let statuses = Statuses::of_client(client, &around, self.store.calendar())?;
-        let AroundClient { connections, evidence, ahead, in_force, .. } = around;
-        let latest = self.with_connections(evidence, &ahead, &connections, span);
-        Ok(Overview { statuses, in_force, latest, points, at })
+        let is_known = !around.evidence.is_empty()
+            || around.connections.iter().any(|connection| connection.mapping.clients().contains(&client));
+        Ok(OverTime { is_known, in_force: around.in_force, points, from, to, at })
     }
+}
+
+/// The first day that a span has, if it has one.
+fn first_day(calendar: &Calendar, span: Span) -> Option<NaiveDate> {
+    (span.from > Span::ALL.from).then(|| calendar.first_day_from(span.from))
+}
+
+/// The last days of a trend, without those that begin before a span.
+fn days_of(trend: &Trend, calendar: &Calendar, span: Span, at: DateTime<Utc>) -> Vec<(NaiveDate, Option<Outcome>)> {
+    let (first, last) = (first_day(calendar, span), calendar.day_of(at));
+    let line = trend.line(last);
+    let days = (0..line.len() as u64).rev().map(|back| last.checked_sub_days(Days::new(back)).unwrap_or(last));
+    days.zip(line).filter(|(day, _)| first.is_none_or(|first| *day >= first)).collect()
 }

@@ -9,10 +9,11 @@ use crate::domain::control_status::{ControlStatus, EvidenceAge, age_of};
 use crate::domain::decisions::{Exception, Review};
 use crate::domain::expiry::Expiry;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::domain::mapping::Mapping;
 use crate::domain::policy::{ClientPolicies, Outcome};
 use crate::domain::portfolio::{ClientSummary, Origin, TREND_DAYS, Trend, counting};
 use crate::domain::product::Product;
-use crate::store::{EvidenceOwner, StoreError, StoredEvidence};
+use crate::store::{ConnectionSummary, EvidenceOwner, StoreError, StoredEvidence};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,16 @@ type Piece = (ConnectionId, ClientSummary);
 /// Exceptions and what became of them.
 type Exceptions = BTreeMap<ClientId, (Vec<Exception>, Vec<Review>)>;
 
+/// The clients of a company at a glance, with what is said above them.
+pub struct Portfolio {
+    /// The clients, worst first.
+    pub rows: Vec<ClientRow>,
+    /// The connections, by id.
+    pub connections: Vec<Connection>,
+    /// The newest evidence about the company itself of each connection that divides its organizations among clients; not read for who sees some clients only.
+    pub own: Vec<StoredEvidence>,
+}
+
 /// What the rows of a company are made of.
 struct Surroundings {
     connections: Vec<Connection>,
@@ -118,11 +129,50 @@ impl EvidenceReader {
         clients: Option<&BTreeSet<ClientId>>,
         span: Span,
     ) -> Result<Vec<ClientRow>, EvidenceError> {
-        let around = self.surroundings(company, span, None).await?;
-        let pieces = self.pieces(company, &around, clients, span).await?;
+        Ok(self.portfolio_and_summaries(company, clients, span).await?.0)
+    }
+
+    async fn portfolio_and_summaries(
+        &self,
+        company: &CompanyId,
+        clients: Option<&BTreeSet<ClientId>>,
+        span: Span,
+    ) -> Result<(Vec<ClientRow>, Surroundings, Vec<ConnectionSummary>), EvidenceError> {
+        let (around, summaries) =
+            tokio::try_join!(self.surroundings(company, span, None), self.store.portfolio(company))?;
+        let pieces = self.pieces(company, &around, &summaries, clients, span).await?;
         let mut rows: Vec<ClientRow> = pieces.into_iter().filter_map(|(client, of)| around.row(client, of)).collect();
         rows.sort_by_key(ClientRow::urgency);
-        Ok(rows)
+        Ok((rows, around, summaries))
+    }
+
+    /// The same with the connections, and the evidence about the company itself, which alone says of organizations that they are no client's: one more read.
+    ///
+    /// # Errors
+    /// [`EvidenceError`]
+    pub async fn whole_portfolio(
+        &self,
+        company: &CompanyId,
+        clients: Option<&BTreeSet<ClientId>>,
+        span: Span,
+    ) -> Result<Portfolio, EvidenceError> {
+        let (rows, around, summaries) = self.portfolio_and_summaries(company, clients, span).await?;
+        let connections = around.connections;
+        let is_divided = |it: &&Connection| {
+            clients.is_none() && it.product == Product::Edr && matches!(it.mapping, Mapping::ByOrganization { .. })
+        };
+        let divided: Vec<&Connection> = connections.iter().filter(is_divided).collect();
+        let believed = span.until(Some(self.believed_until()));
+        let own = self.store.own_now(company, &divided, &connections, &summaries, believed.to).await?;
+        let mut own = match own {
+            Some(own) => own,
+            None => {
+                let (owner, product) = (EvidenceOwner::Company, Some(Product::Edr));
+                self.store.latest_between(company, &owner, product, believed.from, believed.to).await?
+            }
+        };
+        own.retain(|own| own.as_of >= span.from && divided.iter().any(|connection| connection.id == own.connection));
+        Ok(Portfolio { rows, own, connections })
     }
 
     /// One client at a glance: three reads of the table, now.
@@ -131,8 +181,9 @@ impl EvidenceReader {
     /// [`StoreError::NotFound`] where no connection measures the client and none has.
     pub async fn client(&self, company: &CompanyId, client: &ClientId, span: Span) -> Result<ClientRow, EvidenceError> {
         let only = [client.clone()].into();
-        let around = self.surroundings(company, span, Some(client)).await?;
-        let pieces = self.pieces(company, &around, Some(&only), span).await?.remove(client);
+        let (around, summaries) =
+            tokio::try_join!(self.surroundings(company, span, Some(client)), self.store.portfolio(company))?;
+        let pieces = self.pieces(company, &around, &summaries, Some(&only), span).await?.remove(client);
         let measured = around.measuring.contains_key(client);
         let of = match pieces {
             Some(pieces) if measured || !pieces.is_empty() => pieces,
@@ -189,14 +240,15 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         around: &Surroundings,
+        summaries: &[ConnectionSummary],
         clients: Option<&BTreeSet<ClientId>>,
         span: Span,
     ) -> Result<BTreeMap<ClientId, Vec<Piece>>, EvidenceError> {
         let wanted = |client: &ClientId| clients.is_none_or(|clients| clients.contains(client));
         let mut pieces: BTreeMap<ClientId, Vec<Piece>> = BTreeMap::new();
-        for summary in self.store.portfolio(company).await? {
-            for client in summary.clients.into_iter().filter(|it| wanted(&it.client)) {
-                pieces.entry(client.client.clone()).or_default().push((summary.connection.clone(), client));
+        for summary in summaries {
+            for client in summary.clients.iter().filter(|it| wanted(&it.client)) {
+                pieces.entry(client.client.clone()).or_default().push((summary.connection.clone(), client.clone()));
             }
         }
         // Whose summaries do not tell: those of another time than now, those that a wrong clock dated ahead, and evidence from before there were summaries.

@@ -12,8 +12,9 @@ use crate::domain::run::Run;
 use crate::domain::window::{
     AuditWindow, BundleSummary, ConnectionHistory, EndedRun, InvalidWindow, Period, RunEnd, WindowBounds, audit_window,
 };
-use crate::store::{EvidenceOwner, StoredEvidence, Timeline};
+use crate::store::{ClientSeries, EvidenceOwner, StoreError, StoredEvidence, Timeline};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use futures_util::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A run may begin so long after it was asked for.
@@ -35,8 +36,8 @@ pub enum WindowError {
     UnknownClient(ClientId),
 }
 
-impl From<crate::store::StoreError> for WindowError {
-    fn from(error: crate::store::StoreError) -> Self {
+impl From<StoreError> for WindowError {
+    fn from(error: StoreError) -> Self {
         Self::Evidence(error.into())
     }
 }
@@ -77,47 +78,60 @@ impl EvidenceReader {
         let bounds = WindowBounds::new(self.store.calendar(), days, at.unwrap_or_else(|| self.clock.now()))?;
         let (from, to) = (bounds.start(), bounds.end());
         let owner = EvidenceOwner::Client(client.clone());
-        let mut bundles: BTreeMap<RunId, BundleSummary> = BTreeMap::new();
-        let mut given: BTreeMap<ConnectionId, StoredEvidence> = BTreeMap::new();
-        for product in [Product::Edr, Product::Sat] {
-            for stored in self.store.history(company, &owner, product, from, to).await? {
-                bundles.insert(stored.run_id.clone(), summary(&stored)?);
-                given.entry(stored.connection.clone()).or_insert(stored);
+        let (ClientSeries { connections, given }, timelines, ticks, decided) = tokio::try_join!(
+            self.store.client_series(company, client),
+            self.store.timelines(company),
+            self.store.ticks(from - LONGEST_QUEUE, to),
+            self.store.decided(company, client),
+        )?;
+        let mut timelines: BTreeMap<ConnectionId, Timeline> =
+            timelines.into_iter().map(|timeline| (timeline.connection.clone(), timeline)).collect();
+        let mut given: Vec<Given> = match given {
+            Some(given) => {
+                given.into_iter().map(|(connection, at)| Given::new(at.product, connection, at.as_of)).collect()
             }
-        }
-        for stored in self.store.latest(company, &owner).await? {
-            given.entry(stored.connection.clone()).or_insert(stored);
-        }
-        let mut timelines: BTreeMap<ConnectionId, Timeline> = BTreeMap::new();
-        for timeline in self.store.timelines(company).await? {
-            timelines.insert(timeline.connection.clone(), timeline);
-        }
-        let mut known: BTreeSet<ConnectionId> = given.keys().cloned().collect();
-        for connection in self.store.connections(company).await? {
+            None => self.store.latest(company, &owner).await?.iter().map(Given::from).collect(),
+        };
+        let mut known: BTreeSet<ConnectionId> = given.iter().map(|given| given.connection.clone()).collect();
+        for connection in &connections {
             if connection.mapping.clients().contains(&client) {
                 known.insert(connection.id.clone());
             }
-            timelines.entry(connection.id.clone()).or_insert_with(|| Timeline::of(&connection));
+            timelines.entry(connection.id.clone()).or_insert_with(|| Timeline::of(connection));
         }
         if known.is_empty() {
             return Err(WindowError::UnknownClient(client.clone()));
         }
-        let mut histories = Vec::new();
-        for id in known {
+        let series: Vec<_> = given.iter().map(|given| (given.product, given.connection.clone())).collect();
+        let runs_of = async |id: ConnectionId| {
             let runs = self.store.runs_between(company, &id, from - LONGEST_QUEUE, to).await?;
+            Ok::<_, StoreError>((id, runs))
+        };
+        let (history, runs) = tokio::try_join!(
+            self.store.history_of(company, &owner, &series, (from, to)),
+            try_join_all(known.into_iter().map(runs_of)),
+        )?;
+        let mut bundles: BTreeMap<RunId, BundleSummary> = BTreeMap::new();
+        for stored in &history {
+            bundles.insert(stored.run_id.clone(), summary(stored)?);
+        }
+        // The first of the window, or what is newest at all.
+        given.splice(0..0, history.iter().map(Given::from));
+        let mut histories = Vec::new();
+        for (id, runs) in runs {
             let mut runs: Vec<EndedRun> = runs.into_iter().filter_map(|run| ended(run, &bundles)).collect();
             // Records of runs end as evidence does. What is older than all that are left is in the log, if anywhere.
             let since = timelines.get(&id).map_or(from, |timeline| timeline.connected_at.max(from));
             if runs.iter().map(|run| run.ended_at).min().is_none_or(|first| first > since + LONGEST_QUEUE) {
                 runs.extend(self.logged(company, &id, (from, to), &runs).await?);
             }
-            let timeline = timelines.remove(&id).or_else(|| Some(removed_long_ago(given.get(&id)?)));
+            let first = || given.iter().find(|given| given.connection == id);
+            let timeline = timelines.remove(&id).or_else(|| Some(removed_long_ago(first()?)));
             if let Some(timeline) = timeline {
-                histories.push(history(timeline, runs));
+                histories.push(history_of(timeline, runs));
             }
         }
-        let ticks = self.store.ticks(from - LONGEST_QUEUE, to).await?;
-        let (exceptions, reviews) = sorted(self.store.decisions(company, Some(client)).await?);
+        let (exceptions, reviews) = sorted(decided.decisions);
         let in_force = |instant| {
             // What was decided after the instant of the reading is not known then.
             let known: Vec<&Exception> = exceptions.iter().filter(|it| it.at <= bounds.at).collect();
@@ -157,6 +171,25 @@ impl EvidenceReader {
     }
 }
 
+/// Evidence that a connection gave.
+struct Given {
+    product: Product,
+    connection: ConnectionId,
+    as_of: DateTime<Utc>,
+}
+
+impl Given {
+    fn new(product: Product, connection: ConnectionId, as_of: DateTime<Utc>) -> Self {
+        Self { product, connection, as_of }
+    }
+}
+
+impl From<&StoredEvidence> for Given {
+    fn from(stored: &StoredEvidence) -> Self {
+        Self::new(stored.product, stored.connection.clone(), stored.as_of)
+    }
+}
+
 fn summary(stored: &StoredEvidence) -> Result<BundleSummary, EvidenceError> {
     let verdicts = verdicts_of(stored)?;
     let policies: BTreeSet<PolicyRef> = verdicts
@@ -181,7 +214,7 @@ fn ended(run: Run, bundles: &BTreeMap<RunId, BundleSummary>) -> Option<EndedRun>
     Some(EndedRun { run: run.id, as_of: run.as_of.unwrap_or(run.requested_at), ended_at, end })
 }
 
-fn history(timeline: Timeline, runs: Vec<EndedRun>) -> ConnectionHistory {
+fn history_of(timeline: Timeline, runs: Vec<EndedRun>) -> ConnectionHistory {
     ConnectionHistory {
         connection: timeline.connection,
         product: timeline.product,
@@ -193,7 +226,7 @@ fn history(timeline: Timeline, runs: Vec<EndedRun>) -> ConnectionHistory {
 }
 
 /// A connection that was removed by a release that kept no timeline: it was there when it gave evidence.
-fn removed_long_ago(evidence: &StoredEvidence) -> Timeline {
+fn removed_long_ago(evidence: &Given) -> Timeline {
     Timeline {
         connection: evidence.connection.clone(),
         product: evidence.product,

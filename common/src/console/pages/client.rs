@@ -1,37 +1,25 @@
-//! `/clients/{client}`: a client's numbers as cards, and how they came to be what they are.
+//! `/clients/{client}`: a client's numbers as cards, how they came to be what they are, and what the last days said. It reads no day itself: the lines over
+//! time are a page of their own.
 
 use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::{Evidence, Overview, Point, RuleResult};
-use crate::console::layout::{At, Frame, State as Mark, age_at, product};
-use crate::console::pictures::{LimitLine, Lines, Picture, Series};
+use crate::console::layout::{At, Frame, State as Mark, age_at, kind_of, product};
+use crate::console::pictures::{Cell, Picture, Strip, Table};
 use crate::console::{ClientViewer, Console, html, words};
-use crate::domain::calendar::{self, Calendar};
 use crate::domain::controls::Evidence as Kind;
 use crate::domain::id::ClientId;
-use crate::domain::policy::{InForce, Limit};
+use crate::domain::policy::{InForce, Outcome};
 use crate::domain::product::Product;
 use crate::store::StoreError;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::on;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use chrono::{DateTime, NaiveDate, Utc};
 use std::sync::Arc;
 
 pub(super) const PAGES: &[Route<Arc<Console>>] =
     &[Route::new(Method::Get, "/clients/{client}", Scope::EvidenceRead, |method| on(method, show))];
-
-#[derive(Deserialize)]
-struct Wanted {
-    days: Option<u16>,
-}
-
-/// Days that the lines show, where nobody asks for others.
-const DAYS: u16 = 30;
-/// And at most.
-const MOST_DAYS: u16 = 90;
 
 #[derive(askama::Template)]
 #[template(path = "client.html")]
@@ -41,8 +29,7 @@ struct ClientPage {
     at: At,
     cards: Vec<Card>,
     sources: Vec<Source>,
-    pictures: Vec<Picture>,
-    days: u16,
+    days: Vec<Picture>,
     may_choose_policy: bool,
     no_endpoint_rule: bool,
 }
@@ -138,20 +125,18 @@ const SUBJECTS: &[Subject] = &[
 async fn show(
     State(console): State<Arc<Console>>,
     ClientViewer { viewer, client }: ClientViewer,
-    Query(Wanted { days }): Query<Wanted>,
 ) -> Result<Response, Problem> {
-    let days = days.unwrap_or(DAYS).clamp(7, MOST_DAYS);
-    let overview = console.evidence.overview(viewer.company(), &client, viewer.span(), days).await?;
+    let overview = console.evidence.overview(viewer.company(), &client, viewer.span()).await?;
     if overview.latest.is_empty() && overview.statuses.rules().is_empty() {
         return Err(StoreError::NotFound { record: "client" }.into());
     }
     let frame = Frame::of_client("Overview", &viewer.session, &client, "");
-    let page = page(frame, &client, &overview, (console.calendar(), days));
+    let page = page(frame, &client, &overview);
     let may_choose_policy = viewer.caller().scopes.contains(Scope::PolicyWrite);
     Ok(html(StatusCode::OK, &ClientPage { may_choose_policy, ..page }))
 }
 
-fn page(frame: Frame, client: &ClientId, overview: &Overview, (calendar, days): (&Calendar, u16)) -> ClientPage {
+fn page(frame: Frame, client: &ClientId, overview: &Overview) -> ClientPage {
     let rules = overview.statuses.rules();
     let cards = SUBJECTS.iter().filter_map(|subject| card(subject, client, overview, &rules)).collect();
     let no_endpoint_rule = rules.iter().any(|rule| rule.evidence.product() == Some(Product::Edr))
@@ -162,8 +147,7 @@ fn page(frame: Frame, client: &ClientId, overview: &Overview, (calendar, days): 
         at: At(overview.at),
         cards,
         sources: overview.latest.iter().map(|evidence| source(client, evidence)).collect(),
-        pictures: pictures(overview, calendar, days),
-        days,
+        days: overview.days.iter().filter_map(|(product, days)| strip(*product, days).picture()).collect(),
         may_choose_policy: false,
         no_endpoint_rule,
     }
@@ -216,15 +200,8 @@ pub(super) fn rule_row(result: &RuleResult, in_force: Option<&InForce>, at: Date
 fn card(subject: &Subject, client: &ClientId, overview: &Overview, rules: &[RuleResult]) -> Option<Card> {
     let (title, product, kinds, keys) = *subject;
     let own: Vec<&RuleResult> = rules.iter().filter(|rule| kinds.contains(&rule.evidence)).collect();
-    let newest = overview.points.iter().rev().find(|point| point.product == product);
-    let newest = match newest {
-        Some(point) => Some(point.clone()),
-        // Older than the days that are shown.
-        None => {
-            let stored = overview.latest.iter().filter(|evidence| evidence.stored.product == product);
-            stored.max_by_key(|it| it.stored.as_of).and_then(|evidence| Point::of(&evidence.stored).ok())
-        }
-    };
+    let stored = overview.latest.iter().filter(|evidence| evidence.stored.product == product);
+    let newest = stored.max_by_key(|it| it.stored.as_of).and_then(|evidence| Point::of(&evidence.stored).ok());
     if own.is_empty() && newest.is_none() {
         return None;
     }
@@ -242,95 +219,31 @@ fn card(subject: &Subject, client: &ClientId, overview: &Overview, rules: &[Rule
     })
 }
 
-/// Lines over the days: their caption, unit, keys with names, and the metric whose limits they show.
-type Drawing = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
-
-const DRAWINGS: &[(Product, Drawing)] = &[
-    (
-        Product::Edr,
-        (
-            "Agents by state",
-            "",
-            &[("agents_online", "online"), ("agents_offline", "offline"), ("agents_missing", "missing")],
-            "",
-        ),
-    ),
-    (Product::Edr, ("Agents online", " %", &[("agents_online_percentage", "online")], "agents_online_percentage")),
-    (
-        Product::Edr,
-        (
-            "Incidents",
-            "",
-            &[("incidents_open", "open"), ("incidents_opened_30d", "opened in 30 days")],
-            "incidents_open",
-        ),
-    ),
-    (Product::Sat, ("Training coverage", " %", &[("workforce_coverage.coverage_pct", "trained")], "coverage_pct")),
-    (
-        Product::Sat,
-        (
-            "Phishing rates",
-            " %",
-            &[
-                ("phishing_simulation.compromise_rate_pct", "compromised"),
-                ("phishing_simulation.report_rate_pct", "reported"),
-            ],
-            "compromise_rate_pct",
-        ),
-    ),
-];
-
-fn pictures(overview: &Overview, calendar: &Calendar, days: u16) -> Vec<Picture> {
-    let last = calendar.day_of(overview.at);
-    let first = last.checked_sub_signed(TimeDelta::days(i64::from(days) - 1)).unwrap_or(last);
-    let all: Vec<NaiveDate> = calendar::days(first, last).collect();
-    let drawn =
-        DRAWINGS.iter().filter_map(|(product, drawing)| lines(overview, *product, drawing, (calendar, &all)).picture());
-    drawn.collect()
-}
-
-fn lines(
-    overview: &Overview,
-    product: Product,
-    drawing: &Drawing,
-    (calendar, all): (&Calendar, &[NaiveDate]),
-) -> Lines {
-    let (caption, unit, keys, limited) = *drawing;
-    let mut newest: BTreeMap<NaiveDate, &Point> = BTreeMap::new();
-    // Oldest first, so that the last of a day stays.
-    for point in overview.points.iter().filter(|point| point.product == product) {
-        newest.insert(calendar.day_of(point.as_of), point);
-    }
-    let value = |day: &NaiveDate, key: &str| newest.get(day)?.values.get(key)?.parse::<f64>().ok();
-    let series = keys.iter().map(|(key, label)| Series {
-        label: (*label).to_owned(),
-        values: all.iter().map(|day| value(day, key)).collect(),
-    });
-    Lines {
-        caption: caption.to_owned(),
-        unit,
-        days: all.to_vec(),
-        series: series.collect(),
-        limits: limits(&overview.in_force, limited, unit),
-        percent: unit == " %",
-        gap: "no value on that day",
+/// The letter of an outcome, in capitals.
+pub(super) fn letter_of(outcome: Outcome) -> char {
+    match outcome {
+        Outcome::Pass => 'P',
+        Outcome::Warning => 'W',
+        Outcome::Fail => 'F',
+        Outcome::Inconclusive => 'I',
+        Outcome::NotApplicable => 'A',
+        Outcome::NotEvaluated => 'N',
     }
 }
 
-/// The limits of the rules in force about a metric.
-pub(super) fn limits(in_force: &InForce, metric: &str, unit: &str) -> Vec<LimitLine> {
-    let mut found = Vec::new();
-    for (_, rule) in in_force.rules().filter(|(_, rule)| rule.metric == metric) {
-        let mut add = |limit: &Limit, what: &str, warning| {
-            if let Ok(value) = limit.decimal().to_string().parse::<f64>() {
-                let side = if limit.is_at_least() { "from" } else { "up to" };
-                found.push(LimitLine { label: format!("{what} {side} {}{unit}", limit.decimal()), value, warning });
-            }
+/// What the evidence of each day said. Why there was none the window knows.
+fn strip(of: Product, days: &[(NaiveDate, Option<Outcome>)]) -> Strip {
+    let cell = |(day, outcome): &(NaiveDate, Option<Outcome>)| {
+        let (kind, letter, text) = match outcome {
+            Some(outcome) => (kind_of(*outcome), letter_of(*outcome), outcome.to_string()),
+            None => ("missing", '·', "no evidence".to_owned()),
         };
-        add(&rule.limits.pass, "pass", false);
-        if let Some(warning) = &rule.limits.warning {
-            add(warning, "warning", true);
-        }
-    }
-    found
+        Cell { day: *day, kind, letter, text, href: None }
+    };
+    let row = |(day, outcome): &(NaiveDate, Option<Outcome>)| {
+        vec![day.to_string(), outcome.map_or_else(|| "no evidence".to_owned(), |outcome| outcome.to_string())]
+    };
+    let head = ["Day", "What the evidence said"].map(str::to_owned).into();
+    let table = Table { head, rows: days.iter().rev().map(row).collect() };
+    Strip { caption: product(of).to_owned(), cells: days.iter().map(cell).collect(), table }
 }

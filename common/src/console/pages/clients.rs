@@ -2,16 +2,15 @@
 
 use super::integrations::shown::expiry;
 use crate::api::{Method, Problem, Route, Scope};
-use crate::app::evidence::ClientRow;
+use crate::app::evidence::{ClientRow, Portfolio};
 use crate::console::layout::{At, Frame, State as Mark, name};
 use crate::console::pictures::spark;
 use crate::console::{Console, Viewer, html};
 use crate::domain::connection::Connection;
 use crate::domain::evidence::EdrBundle;
 use crate::domain::expiry::ExpiryState;
-use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
-use crate::store::EvidenceOwner;
+use crate::store::StoredEvidence;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -93,13 +92,10 @@ async fn list(
     Query(Wanted { page }): Query<Wanted>,
 ) -> Result<Response, Problem> {
     let caller = viewer.caller();
-    let rows = console.evidence.portfolio(viewer.company(), caller.clients.as_ref(), viewer.span()).await?;
-    let connections = console.connections.list(viewer.company()).await?;
+    let portfolio = console.evidence.whole_portfolio(viewer.company(), caller.clients.as_ref(), viewer.span()).await?;
+    let Portfolio { rows, connections, own } = portfolio;
     let (page, total) = (page.unwrap_or(0), rows.len());
     let first = page.saturating_mul(SHOWN);
-    // Whose clients are not all of them sees no organization of another.
-    let divided = connections.iter().any(|it| matches!(it.mapping, Mapping::ByOrganization { .. }));
-    let unmapped = if caller.clients.is_none() && divided { unmapped(&console, &viewer).await? } else { Vec::new() };
     // Connections are nobody's concern who is bound to clients.
     let sees = caller.clients.is_none() && caller.scopes.contains(Scope::ConnectionsRead);
     let now = console.clock.now();
@@ -114,7 +110,7 @@ async fn list(
         rows: rows.into_iter().skip(first).take(SHOWN).map(row).collect(),
         total,
         next: (first.saturating_add(SHOWN) < total).then_some(page.saturating_add(1)),
-        unmapped,
+        unmapped: unmapped(&own)?,
         ending: connections.iter().filter(|_| sees).filter_map(ending).collect(),
         connected: !connections.is_empty(),
         may_connect: caller.scopes.contains(Scope::ConnectionsWrite),
@@ -123,12 +119,9 @@ async fn list(
 }
 
 /// From the company's own newest evidence, which alone covers them.
-async fn unmapped(console: &Console, viewer: &Viewer) -> Result<Vec<Unmapped>, Problem> {
-    let span = viewer.span().until(Some(console.clock.now()));
-    let (reader, owner) = (&console.evidence.store, EvidenceOwner::Company);
-    let latest = reader.latest_between(viewer.company(), &owner, Some(Product::Edr), span.from, span.to).await?;
+fn unmapped(own: &[StoredEvidence]) -> Result<Vec<Unmapped>, Problem> {
     let mut found = Vec::new();
-    for evidence in &latest {
+    for evidence in own {
         let bundle: EdrBundle = serde_json::from_str(&evidence.body).map_err(|error| Problem::unavailable(&error))?;
         let organizations = bundle.metadata.organizations;
         if organizations.unmapped_total > 0 {

@@ -12,6 +12,7 @@ mod integrations;
 mod login;
 mod onboarding;
 mod other_limits;
+mod over_time;
 mod packs;
 pub(super) mod refusal;
 mod runs;
@@ -35,6 +36,7 @@ pub const PAGES: Group<Arc<Console>> = Group {
         login::PAGES,
         clients::PAGES,
         client::PAGES,
+        over_time::PAGES,
         controls::PAGES,
         window::PAGES,
         evidence::PAGES,

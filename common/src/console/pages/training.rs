@@ -1,7 +1,8 @@
 //! `/clients/{client}/training`: who is trained, in counts; whose training lapses when; and people by their hash.
 
-use super::client::{evidence_path, limits};
+use super::client::evidence_path;
 use super::integrations::person::path_of;
+use super::over_time::limits;
 use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::Evidence;
 use crate::app::people::PeopleError;

@@ -1,9 +1,10 @@
 //! `/clients/{client}/window`: each day of a window, with its evidence or the reason for the gap.
 
+use super::client::letter_of;
 use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::{EvidenceError, Span, WindowError};
 use crate::console::layout::{At, Frame, State as Mark, kind_of};
-use crate::console::pictures::{Cell, Picture, Strip};
+use crate::console::pictures::{Cell, Picture, Strip, Table};
 use crate::console::{ClientViewer, Console, html, words};
 use crate::domain::calendar::{Calendar, days_after};
 use crate::domain::id::ConnectionId;
@@ -68,18 +69,6 @@ struct Row {
     as_of: Option<String>,
     href: Option<String>,
     unlogged: bool,
-}
-
-/// The letter of an outcome, in capitals.
-fn letter_of(outcome: Outcome) -> char {
-    match outcome {
-        Outcome::Pass => 'P',
-        Outcome::Warning => 'W',
-        Outcome::Fail => 'F',
-        Outcome::Inconclusive => 'I',
-        Outcome::NotApplicable => 'A',
-        Outcome::NotEvaluated => 'N',
-    }
 }
 
 /// The letter of a gap.
@@ -211,6 +200,7 @@ fn strips(window: &AuditWindow) -> Vec<Picture> {
         let strip = by_connection.entry(&row.connection).or_insert_with(|| Strip {
             caption: format!("{} · {}, {} to {}", row.connection, words::product(row.product), window.from, window.to),
             cells: Vec::new(),
+            table: Table::default(),
         });
         let (kind, letter, text) = match (row.outcome, row.reason) {
             (Some(outcome), _) => (kind_of(outcome), letter_of(outcome), outcome.to_string()),

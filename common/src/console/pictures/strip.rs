@@ -30,6 +30,8 @@ pub struct Strip {
     pub caption: String,
     /// The days, one after the other.
     pub cells: Vec<Cell>,
+    /// Their numbers, where the page has them nowhere else.
+    pub table: Table,
 }
 
 impl Strip {
@@ -62,7 +64,7 @@ impl Strip {
             let _ = draw(&mut svg, cell, left, top);
         }
         svg.push_str("</svg>");
-        Some(Picture { caption: self.caption.clone(), summary: self.summary(), svg, table: Table::default() })
+        Some(Picture { caption: self.caption.clone(), summary: self.summary(), svg, table: self.table.clone() })
     }
 
     fn summary(&self) -> String {
@@ -142,11 +144,12 @@ mod tests {
             href: (index != 1).then(|| "/x".to_owned()),
         };
         let cells = first.iter_days().take(4).enumerate().map(cell).collect();
-        let picture = Strip { caption: "Days".to_owned(), cells }.picture().unwrap();
+        let picture = Strip { caption: "Days".to_owned(), cells, table: Table::default() }.picture().unwrap();
         assert_eq!(picture.svg.matches("<rect class=\"k ").count(), 4);
         assert_eq!(picture.svg.matches("url(#hatch)").count(), 1);
         assert!(picture.svg.contains("2026-02-28: failed: &lt;the sync&gt;") && picture.svg.contains(">2026-03<"));
         assert_eq!(picture.summary, "4 days: P pass on 3 days; ! failed on 1 day.");
-        assert_eq!(Strip { caption: String::new(), cells: Vec::new() }.picture(), None);
+        let empty = Strip { caption: String::new(), cells: Vec::new(), table: Table::default() };
+        assert_eq!(empty.picture(), None);
     }
 }

@@ -19,17 +19,17 @@ pub const DUE_INDEX: &str = "due";
 pub const DUE_SHARDS: u8 = 16;
 
 /// The key of one record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::store) struct Key {
     pub pk: String,
     pub sk: String,
 }
 
 impl Key {
-    /// Whether an item has it.
-    pub fn is_of(&self, item: &Item) -> bool {
-        let is = |name: &str, text: &String| item.get(name).and_then(|value| value.as_s().ok()) == Some(text);
-        is("sk", &self.sk) && is("pk", &self.pk)
+    /// The key that an item has.
+    pub fn of(item: &Item) -> Option<Self> {
+        let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+        Some(Self { pk: text("pk")?, sk: text("sk")? })
     }
 
     pub fn to_item(&self) -> Item {

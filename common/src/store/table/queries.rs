@@ -8,9 +8,30 @@ use crate::store::error::StoreError;
 use crate::store::{ATTEMPTS, Store};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
+use std::collections::{BTreeSet, HashMap};
 
 /// Records that the table gives in one request.
 const GOT_TOGETHER: usize = 100;
+
+/// Requests that so many records take which are read by their keys.
+pub(in crate::store) fn requests_for(records: usize) -> usize {
+    records.div_ceil(GOT_TOGETHER)
+}
+
+/// Records that were read together, by their keys.
+pub(in crate::store) struct Found(HashMap<Key, Item>);
+
+impl Found {
+    /// The record of a key, if it was there.
+    pub fn get<R: Record>(&self, key: &Key) -> Result<Option<R>, StoreError> {
+        self.0.get(key).cloned().map(R::from_item).transpose()
+    }
+
+    /// Whether there was a record of a key.
+    pub fn has(&self, key: &Key) -> bool {
+        self.0.contains_key(key)
+    }
+}
 
 /// The direction of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +108,18 @@ impl Store {
             }
         }
         Ok(items)
+    }
+
+    /// The records of these keys, of which some may be alike.
+    pub(in crate::store) async fn found(
+        &self,
+        keys: impl IntoIterator<Item = Key>,
+        consistency: Consistency,
+    ) -> Result<Found, StoreError> {
+        // The table refuses a request that has a key twice.
+        let keys: BTreeSet<Key> = keys.into_iter().collect();
+        let items = self.get_items(keys, consistency).await?;
+        Ok(Found(items.into_iter().filter_map(|item| Some((Key::of(&item)?, item))).collect()))
     }
 
     /// A query of a range; the page size is the store's.

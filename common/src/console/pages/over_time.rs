@@ -1,0 +1,160 @@
+//! `/clients/{client}/over-time`: a client's numbers over days, as lines with their limits and as tables.
+
+use crate::api::{Method, Problem, Route, Scope};
+use crate::app::evidence::{OverTime, Point};
+use crate::console::layout::{At, Frame};
+use crate::console::pictures::{LimitLine, Lines, Picture, Series};
+use crate::console::{ClientViewer, Console, html};
+use crate::domain::calendar::{self, Calendar};
+use crate::domain::policy::{InForce, Limit};
+use crate::domain::product::Product;
+use crate::store::StoreError;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::on;
+use chrono::NaiveDate;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(super) const PAGES: &[Route<Arc<Console>>] =
+    &[Route::new(Method::Get, "/clients/{client}/over-time", Scope::EvidenceRead, |method| on(method, show))];
+
+#[derive(Deserialize)]
+struct Wanted {
+    days: Option<u16>,
+}
+
+/// Days that there are links to; the first where nobody asks for others.
+const DAYS: [u16; 3] = [30, 90, 365];
+/// At least, so that there is a line.
+const FEWEST_DAYS: u16 = 7;
+/// At most; a year.
+const MOST_DAYS: u16 = 366;
+
+#[derive(askama::Template)]
+#[template(path = "over_time.html")]
+struct OverTimePage {
+    frame: Frame,
+    client: String,
+    at: At,
+    from: NaiveDate,
+    to: NaiveDate,
+    days: u16,
+    others: [u16; 3],
+    pictures: Vec<Picture>,
+}
+
+async fn show(
+    State(console): State<Arc<Console>>,
+    ClientViewer { viewer, client }: ClientViewer,
+    Query(Wanted { days }): Query<Wanted>,
+) -> Result<Response, Problem> {
+    let days = days.unwrap_or(DAYS[0]).clamp(FEWEST_DAYS, MOST_DAYS);
+    let over_time = console.evidence.over_time(viewer.company(), &client, viewer.span(), days).await?;
+    if !over_time.is_known {
+        return Err(StoreError::NotFound { record: "client" }.into());
+    }
+    let page = OverTimePage {
+        frame: Frame::of_client("Over time", &viewer.session, &client, "/over-time"),
+        client: client.to_string(),
+        at: At(over_time.at),
+        from: over_time.from,
+        to: over_time.to,
+        days,
+        others: DAYS,
+        pictures: pictures(&over_time, console.calendar()),
+    };
+    Ok(html(StatusCode::OK, &page))
+}
+
+/// Lines over the days: their caption, unit, keys with names, and the metric whose limits they show.
+type Drawing = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const DRAWINGS: &[(Product, Drawing)] = &[
+    (
+        Product::Edr,
+        (
+            "Agents by state",
+            "",
+            &[("agents_online", "online"), ("agents_offline", "offline"), ("agents_missing", "missing")],
+            "",
+        ),
+    ),
+    (Product::Edr, ("Agents online", " %", &[("agents_online_percentage", "online")], "agents_online_percentage")),
+    (
+        Product::Edr,
+        (
+            "Incidents",
+            "",
+            &[("incidents_open", "open"), ("incidents_opened_30d", "opened in 30 days")],
+            "incidents_open",
+        ),
+    ),
+    (Product::Sat, ("Training coverage", " %", &[("workforce_coverage.coverage_pct", "trained")], "coverage_pct")),
+    (
+        Product::Sat,
+        (
+            "Phishing rates",
+            " %",
+            &[
+                ("phishing_simulation.compromise_rate_pct", "compromised"),
+                ("phishing_simulation.report_rate_pct", "reported"),
+            ],
+            "compromise_rate_pct",
+        ),
+    ),
+];
+
+fn pictures(over_time: &OverTime, calendar: &Calendar) -> Vec<Picture> {
+    let all: Vec<NaiveDate> = calendar::days(over_time.from, over_time.to).collect();
+    let drawn = DRAWINGS.iter().map(|(product, drawing)| lines(over_time, *product, drawing, (calendar, &all)));
+    drawn.filter_map(|lines| lines.picture()).collect()
+}
+
+fn lines(
+    over_time: &OverTime,
+    product: Product,
+    drawing: &Drawing,
+    (calendar, all): (&Calendar, &[NaiveDate]),
+) -> Lines {
+    let (caption, unit, keys, limited) = *drawing;
+    let mut newest: BTreeMap<NaiveDate, &Point> = BTreeMap::new();
+    // Oldest first, so that the last of a day stays.
+    for point in over_time.points.iter().filter(|point| point.product == product) {
+        newest.insert(calendar.day_of(point.as_of), point);
+    }
+    let value = |day: &NaiveDate, key: &str| newest.get(day)?.values.get(key)?.parse::<f64>().ok();
+    let series = keys.iter().map(|(key, label)| Series {
+        label: (*label).to_owned(),
+        values: all.iter().map(|day| value(day, key)).collect(),
+    });
+    Lines {
+        caption: caption.to_owned(),
+        unit,
+        days: all.to_vec(),
+        series: series.collect(),
+        limits: limits(&over_time.in_force, limited, unit),
+        percent: unit == " %",
+        gap: "no value on that day",
+    }
+}
+
+/// The limits of the rules in force about a metric.
+pub(super) fn limits(in_force: &InForce, metric: &str, unit: &str) -> Vec<LimitLine> {
+    let mut found = Vec::new();
+    for (_, rule) in in_force.rules().filter(|(_, rule)| rule.metric == metric) {
+        let mut add = |limit: &Limit, what: &str, warning| {
+            if let Ok(value) = limit.decimal().to_string().parse::<f64>() {
+                let side = if limit.is_at_least() { "from" } else { "up to" };
+                found.push(LimitLine { label: format!("{what} {side} {}{unit}", limit.decimal()), value, warning });
+            }
+        };
+        add(&rule.limits.pass, "pass", false);
+        if let Some(warning) = &rule.limits.warning {
+            add(warning, "warning", true);
+        }
+    }
+    found
+}
