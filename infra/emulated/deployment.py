@@ -23,10 +23,13 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 STACK = "huntress-evidence"
 COMPANY = "msp-acme"
 AUDIENCE = "huntress-evidence"
+# The secret that the operator makes before the stack has a console.
+OIDC_CLIENT = "console-oidc-client"
 
 
 def merged(base, over):
-    if not isinstance(over, dict):
+    # A function of CloudFormation takes the place of another one whole.
+    if not isinstance(over, dict) or any(key.startswith("Fn::") for key in over):
         return over
     return {**base, **{key: merged(base.get(key, {}), value) for key, value in over.items()}}
 
@@ -121,6 +124,7 @@ class Deployment:
         architecture = {"x86_64": "x86_64"}.get(os.uname().machine, "arm64")
         values = {
             "huntress": self.gate.url,
+            "port": self.port,
             "scheduled_at": (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=2)).strftime("%Y-%m-%dT%H:00:00Z"),
         }
         with open(os.path.join(self.options.build, "template.yaml")) as file:
@@ -137,7 +141,7 @@ class Deployment:
             "deploy", "--template-file", path, "--stack-name", STACK, "--resolve-s3",
             "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
             "--parameter-overrides", f"JwtIssuer={self.issuer.url}", f"JwtAudience={AUDIENCE}", f"Architecture={architecture}",
-            'ScheduleExpression="rate(1 minute)"', "JitterMinutes=0", *parameters,
+            f"ConsoleOidcSecret={OIDC_CLIENT}", 'ScheduleExpression="rate(1 minute)"', "JitterMinutes=0", *parameters,
         )
         cloudformation = self.aws("cloudformation")
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
@@ -200,6 +204,11 @@ class Deployment:
         except urllib.error.HTTPError as error:
             body = error.read()
             return error.code, json.loads(body) if body else None
+
+    def console(self):
+        """Its address, as the overlay has it."""
+        api = self.outputs["ApiUrl"].split("//")[1].split(".")[0]
+        return f"https://{api}.execute-api.localhost:{self.port}"
 
     def of(self, connection):
         return f"/v1/companies/{COMPANY}/connections/{connection}"
@@ -274,6 +283,8 @@ def deployed(about):
     deployment = Deployment(options, scratch)
     try:
         deployment.start()
+        client = json.dumps(deployment.issuer.CLIENT)
+        deployment.aws("secretsmanager").create_secret(Name=OIDC_CLIENT, SecretString=client)
         deployment.deploy()
         yield deployment
     except BaseException:

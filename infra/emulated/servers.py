@@ -1,16 +1,19 @@
 """What the deployment has around it: processes on loopback, the issuer of tokens, and a gate before Huntress."""
 
 import base64
+import hashlib
 import json
 import os
 import random
 import re
+import secrets
 import signal
 import socket
 import subprocess
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -129,26 +132,59 @@ class Server:
 
 
 class Issuer(Server):
-    """Signs tokens, and publishes the key as OpenID Connect issuers do."""
+    """Signs tokens, publishes the key as OpenID Connect issuers do, and signs people in to the console, its one client."""
+
+    CLIENT = {"client_id": "console-client", "client_secret": "a secret: with/odd+letters"}
 
     def __init__(self):
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        # What was asked for with each code that was not exchanged yet.
+        self.codes = {}
         super().__init__(self.published)
 
-    def published(self, _method, path, _headers, _body):
+    def published(self, method, path, headers, body):
+        path, _, query = path.partition("?")
+        if path == "/authorize":
+            return self.agreed(dict(urllib.parse.parse_qsl(query)))
+        if path == "/token":
+            return self.exchanged(headers, dict(urllib.parse.parse_qsl(body.decode())))
         if path == "/.well-known/openid-configuration":
-            body = {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
+            places = ("authorization_endpoint", "/authorize"), ("token_endpoint", "/token"), ("jwks_uri", "/keys"), ("end_session_endpoint", "/sign-out")
+            body = {"issuer": self.url, **{name: self.url + place for name, place in places}}
         else:
             numbers = self.key.public_key().public_numbers()
             number = lambda value: encoded(value.to_bytes((value.bit_length() + 7) // 8, "big"))
             body = {"keys": [{"kid": "1", "kty": "RSA", "alg": "RS256", "n": number(numbers.n), "e": number(numbers.e)}]}
         return 200, {"content-type": "application/json"}, json.dumps(body).encode()
 
+    def agreed(self, asked):
+        """Somebody signs in here at once, and is sent back with a code."""
+        expect((asked["client_id"], asked["response_type"], asked["code_challenge_method"]), (self.CLIENT["client_id"], "code", "S256"), "the way to the issuer")
+        code = secrets.token_urlsafe()
+        self.codes[code] = asked
+        back = urllib.parse.urlencode({"code": code, "state": asked["state"], "iss": self.url})
+        return 302, {"location": f"{asked['redirect_uri']}?{back}"}, b""
+
+    def exchanged(self, headers, form):
+        quoted = [urllib.parse.quote_plus(self.CLIENT[part]) for part in ("client_id", "client_secret")]
+        basic = "Basic " + base64.b64encode(":".join(quoted).encode()).decode()
+        # A code is good once, for who can say what its challenge was made of.
+        asked = self.codes.pop(form.get("code"), None)
+        given = {name.lower(): value for name, value in headers.items()}.get("authorization")
+        challenge = encoded(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
+        if given != basic or not asked or (asked["code_challenge"], asked["redirect_uri"]) != (challenge, form.get("redirect_uri")):
+            return 400, {"content-type": "application/json"}, b'{"error": "invalid_grant"}'
+        token = self.signed(self.CLIENT["client_id"], sub="ada@example.com", company_id="msp-acme", role="workspace-manager", nonce=asked["nonce"])
+        answer = {"token_type": "Bearer", "access_token": "opaque", "id_token": token}
+        return 200, {"content-type": "application/json"}, json.dumps(answer).encode()
+
     def token(self, company, audience, scope):
-        now = int(time.time())
-        claims = {"iss": self.url, "aud": audience, "sub": "user-1", "company_id": company, "iat": now - 5, "exp": now + 3600}
         # The role may do everything here but what concerns people, which takes a scope.
-        claims |= {"role": "devops-engineer"} | ({"scope": scope} if scope else {})
+        return self.signed(audience, sub="user-1", company_id=company, role="devops-engineer", **({"scope": scope} if scope else {}))
+
+    def signed(self, audience, **claims):
+        now = int(time.time())
+        claims = {"iss": self.url, "aud": audience, "iat": now - 5, "exp": now + 3600, **claims}
         signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "1"}, claims))
         signature = self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{encoded(signature)}"
