@@ -1,7 +1,12 @@
 //! What the functions of huntress-evidence share.
 //!
-//! [`domain`] is pure: the rules of the evidence, with no clock, network or AWS. Everything else needs the feature `runtime`.
+//! [`domain`] is a crate of its own, since it is pure: the rules of the evidence, with no clock, network or AWS. So is [`huntress`], which is compiled for speed.
+//! Almost everything else needs the feature `runtime`.
 #![warn(missing_docs)]
+
+pub use evidence_domain as domain;
+#[cfg(feature = "runtime")]
+pub use evidence_huntress::{self as huntress, clock, tls};
 
 #[cfg(feature = "runtime")]
 pub mod api;
@@ -9,13 +14,8 @@ pub mod api;
 pub mod app;
 #[cfg(feature = "runtime")]
 pub mod aws;
-#[cfg(feature = "runtime")]
-pub mod clock;
 #[cfg(feature = "console")]
 pub mod console;
-pub mod domain;
-#[cfg(feature = "runtime")]
-pub mod huntress;
 #[cfg(feature = "pack")]
 pub mod pack;
 #[cfg(feature = "runtime")]
@@ -26,5 +26,3 @@ pub mod settings;
 pub mod signing;
 #[cfg(feature = "runtime")]
 pub mod store;
-#[cfg(feature = "runtime")]
-mod tls;

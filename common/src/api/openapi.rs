@@ -19,7 +19,6 @@ use super::routes;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use utoipa::openapi::content::ContentBuilder;
@@ -361,30 +360,6 @@ impl<T: ToSchema> Output for (StatusCode, Json<T>) {
         Json::<T>::describe(description);
         description.instead_of_ok(201, "Made.");
     }
-}
-
-/// Types that are texts in JSON, whatever they are in Rust.
-macro_rules! texts {
-    ($($text:ty = $name:literal),* $(,)?) => {
-        $(
-            impl PartialSchema for $text {
-                fn schema() -> RefOr<Schema> {
-                    RefOr::T(text().into())
-                }
-            }
-
-            impl ToSchema for $text {
-                fn name() -> Cow<'static, str> {
-                    Cow::Borrowed($name)
-                }
-            }
-        )*
-    };
-}
-
-texts! {
-    crate::domain::policy::DecimalText = "DecimalText",
-    crate::domain::policy::PolicyVersion = "PolicyVersion",
 }
 
 /// A handler, all of whose inputs and whose output are described.

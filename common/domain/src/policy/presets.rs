@@ -1,0 +1,62 @@
+//! The policies that the product ships. No standard gives their numbers: they are where many begin.
+
+use super::{Limit, Policy, Rule};
+use crate::controls::Evidence;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+const FILES: [&str; 3] =
+    [include_str!("presets/training.json"), include_str!("presets/baseline.json"), include_str!("presets/strict.json")];
+
+static PRESETS: LazyLock<Vec<Arc<Policy>>> = LazyLock::new(|| {
+    // The files are part of the program, and a test reads them: none is left out.
+    FILES.iter().filter_map(|file| Policy::parse(file).ok()).map(Arc::new).collect()
+});
+
+/// All of them: `training`, `baseline`, `strict`.
+#[must_use]
+pub fn presets() -> &'static [Arc<Policy>] {
+    &PRESETS
+}
+
+/// A preset by name, in its newest version.
+#[must_use]
+pub fn preset(name: &str) -> Option<&'static Arc<Policy>> {
+    presets().iter().find(|policy| policy.name().as_str() == name)
+}
+
+/// The limits of the training preset's rule about this evidence in whole percent: what passes, and what warns.
+///
+/// ```
+/// use evidence_domain::{controls::Evidence, policy::training_limits};
+/// assert_eq!(training_limits(Evidence::WorkforceCoverage), (90, 70));
+/// assert_eq!(training_limits(Evidence::PhishingSimulation), (5, 15));
+/// ```
+#[must_use]
+pub fn training_limits(evidence: Evidence) -> (u32, u32) {
+    static LIMITS: LazyLock<BTreeMap<Evidence, (u32, u32)>> = LazyLock::new(|| {
+        let percent = |limit: &Limit| limit.decimal().to_string().parse().unwrap_or_default();
+        let limits = |rule: &Rule| (percent(&rule.limits.pass), rule.limits.warning.as_ref().map_or(0, percent));
+        training().rules().iter().map(|rule| (rule.evidence, limits(rule))).collect()
+    });
+    LIMITS.get(&evidence).copied().unwrap_or_default()
+}
+
+macro_rules! presets {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name() -> &'static Arc<Policy> {
+            preset(stringify!($name)).unwrap_or_else(|| unreachable!("a test reads the preset"))
+        }
+    )*};
+}
+
+presets!(
+    /// Coverage 90 and 70, phishing 5 and 15: in force for every client until something replaces it.
+    training,
+    /// Endpoint rules to begin with.
+    baseline,
+    /// Endpoint rules without slack.
+    strict
+);
