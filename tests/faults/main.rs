@@ -11,6 +11,8 @@ mod aws;
 mod decisions;
 mod executor;
 mod killed;
+#[cfg(target_os = "linux")]
+mod killed_exchange;
 mod outages;
 mod plan;
 mod proxied;
