@@ -42,6 +42,10 @@ SERIES = {
         ("the only one", {"Connections": [1, 1], "StaleConnections": [1, 0]}, [0]),
         ("no connection", {"Connections": [0, 0], "StaleConnections": [0, 0]}, []),
     ],
+    "CredentialsExpiring": [
+        ("none", {"ExpiringCredentials": [0, NONE, 0]}, []),
+        ("one, until a tick after it was replaced", {"ExpiringCredentials": [0, 1, NONE, NONE, 0]}, [1, 2, 3]),
+    ],
     "RunsFailed": [
         ("two of a hundred", {"RunsEnded": [100], "RunsFailed": [2]}, []),
         ("the vendor is down for an hour", {"RunsEnded": [100, 100, 3], "RunsFailed": [1, 60, 0]}, [1]),

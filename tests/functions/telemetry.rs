@@ -7,6 +7,8 @@ use common::aws::queue::RunMessage;
 use common::aws::telemetry::Telemetry;
 
 use common::app::runs::tick::{self, Tick};
+use common::domain::expiry::CredentialTerm;
+use common::store::ConnectionChange;
 use serde_json::{Value, json};
 use simulator::{Fault, FaultKind, List};
 use std::sync::{Arc, Mutex};
@@ -96,6 +98,11 @@ async fn a_refused_credential_is_an_auth_failure_and_an_outage_is_none() {
 async fn a_tick_counts_the_connections_without_fresh_evidence() {
     // All were made two days before the tick.
     let world = World::with(&["edr-main", "edr-lab", "edr-off"]).await;
+    for (id, days) in [("edr-main", 31), ("edr-lab", 30), ("edr-off", -1)] {
+        let term = CredentialTerm { expires_at: Some(tick() + TimeDelta::days(days)), ..CredentialTerm::default() };
+        let change = ConnectionChange { credential_term: Some(term), ..ConnectionChange::default() };
+        world.store.change_connection(&company(), &connection(id), change).await.unwrap();
+    }
     let kept = Kept::default();
     work(&world, &Telemetry::none(), "edr-main").await;
     world.simulator.set_faults(vec![Fault::always(Some(List::Agents), FaultKind::Forbidden)]);
@@ -116,6 +123,7 @@ async fn a_tick_counts_the_connections_without_fresh_evidence() {
         ("Connections", 3),
         ("StaleConnections", 1),
         ("RefusedConnections", 1),
+        ("ExpiringCredentials", 2),
     ] {
         assert_eq!(lines[1][name], json!(value), "{name}");
     }

@@ -97,7 +97,7 @@ async fn a_thousand_connections_are_planned_with_less_than_thirty_reads() {
 
     assert_eq!(
         freshness(&world.planner.store, tick()).await.unwrap(),
-        Freshness { scheduled: 1_000, stale: 0, refused: 0 }
+        Freshness { scheduled: 1_000, stale: 0, refused: 0, expiring: 0 }
     );
     assert_eq!(reads(&world.counted), 16 + 10);
 
@@ -143,7 +143,7 @@ async fn who_does_not_fit_is_dealt_with_alone_and_leaves_the_others_their_runs()
     }
     // Those that cannot be read have no fresh evidence.
     let fresh = freshness(&world.planner.store, tick()).await.unwrap();
-    assert_eq!(fresh, Freshness { scheduled: 50, stale: 2, refused: 0 });
+    assert_eq!(fresh, Freshness { scheduled: 50, stale: 2, refused: 0, expiring: 0 });
 }
 
 #[tokio::test]

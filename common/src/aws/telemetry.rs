@@ -65,6 +65,7 @@ impl Telemetry {
             values.push(("Connections", Unit::Count, count(freshness.scheduled)));
             values.push(("StaleConnections", Unit::Count, count(freshness.stale)));
             values.push(("RefusedConnections", Unit::Count, count(freshness.refused)));
+            values.push(("ExpiringCredentials", Unit::Count, count(freshness.expiring)));
         }
         self.write(at, &[], &[Group { dimensions: &["Service"], values }]);
     }
@@ -168,7 +169,7 @@ mod tests {
         let telemetry = Telemetry::new("evidence-prod", move |line| sink.lock().unwrap().push(line.to_owned()));
         let at = parse("2026-03-22T11:00:01Z").unwrap();
         let planned = Planned { due: 3, new: 2, joined: 1, passed_over: 0 };
-        telemetry.ticked(at, planned, Some(Freshness { scheduled: 4, stale: 1, refused: 2 }));
+        telemetry.ticked(at, planned, Some(Freshness { scheduled: 4, stale: 1, refused: 2, expiring: 3 }));
         let lines = lines.lock().unwrap();
         assert_eq!(lines.len(), 1);
         let line: Value = serde_json::from_str(&lines[0]).unwrap();
@@ -177,10 +178,18 @@ mod tests {
         assert_eq!(directive["Namespace"], "HuntressEvidence");
         assert_eq!(directive["Dimensions"], json!([["Service"]]));
         let named: Vec<_> = directive["Metrics"].as_array().unwrap().iter().map(|metric| &metric["Name"]).collect();
-        let names = ["Ticks", "ConnectionsDue", "RunsStarted", "Connections", "StaleConnections", "RefusedConnections"];
+        let names = [
+            "Ticks",
+            "ConnectionsDue",
+            "RunsStarted",
+            "Connections",
+            "StaleConnections",
+            "RefusedConnections",
+            "ExpiringCredentials",
+        ];
         assert_eq!(named, names);
         let values: Vec<_> = named.iter().map(|name| line[name.as_str().unwrap()].clone()).collect();
-        assert_eq!(values, [json!(1), json!(3), json!(2), json!(4), json!(1), json!(2)]);
+        assert_eq!(values, [json!(1), json!(3), json!(2), json!(4), json!(1), json!(2), json!(3)]);
         assert_eq!(line["Service"], "evidence-prod");
         assert!(!lines[0].contains('\n'));
     }

@@ -13,6 +13,8 @@ pub struct Freshness {
     pub stale: usize,
     /// Those whose credential Huntress refused at the last run: the affair of who saved it, however old its evidence is.
     pub refused: usize,
+    /// Those whose credential ends within 30 days, or has ended, as far as anybody knows.
+    pub expiring: usize,
 }
 
 /// Reads every scheduled connection. One that Huntress refuses is passed over by the tick for a day, but is counted here, apart; and one whose record cannot be
@@ -26,7 +28,18 @@ pub async fn freshness(store: &Store, now: DateTime<Utc>) -> Result<Freshness, S
     let connections = store.connections_of(&scheduled).await?;
     let refused = connections.iter().flatten().filter(|it| it.status == ConnectionStatus::AuthFailed).count();
     let stale = connections.iter().filter(|connection| connection.as_ref().map_or(true, |it| is_stale(it, now)));
-    Ok(Freshness { scheduled: connections.len(), stale: stale.count(), refused })
+    let expiring = connections.iter().flatten().filter(|it| is_expiring(it, now)).count();
+    Ok(Freshness { scheduled: connections.len(), stale: stale.count(), refused, expiring })
+}
+
+/// Whether its credential has to be replaced soon; the log names the connection.
+fn is_expiring(connection: &Connection, now: DateTime<Utc>) -> bool {
+    let warning = connection.credential_term.expiry(now).and_then(|expiry| expiry.warning(now));
+    if let Some(warning) = &warning {
+        let (company, connection) = (&connection.company, &connection.id);
+        tracing::warn!(%company, %connection, "the credential of the connection {warning}");
+    }
+    warning.is_some()
 }
 
 fn is_stale(connection: &Connection, now: DateTime<Utc>) -> bool {
