@@ -97,11 +97,11 @@ const SAT_STEPS: &[Step] = &[
     },
     Step {
         title: "Leave the account id empty",
-        text: "The account is found by itself. Only a client that sees several accounts needs HUNTRESS_SAT_ACCOUNT_ID; the failure then lists them.",
+        text: "huntress-evidence finds the account. Only a client that sees several accounts needs HUNTRESS_SAT_ACCOUNT_ID; the failure then lists them.",
     },
     Step {
-        title: "Or have it agreed to by redirect",
-        text: "For accounts that you do not manage, create an API client of the type Authorization Code in an account of your own, with the same five scopes and the redirect address `http://127.0.0.1:8787/oauth/huntress/callback`, or the same path below PUBLIC_URL. Set HUNTRESS_SAT_OAUTH_CLIENT_ID and HUNTRESS_SAT_OAUTH_CLIENT_SECRET, and PUBLIC_URL where browsers reach this service elsewhere. Whoever manages an account then agrees in their browser, with `huntress-evidence connect sat --oauth` or the route oauth/start, and pastes nothing.",
+        title: "Or connect by OAuth",
+        text: "For accounts that you do not manage, create an API client of the type Authorization Code in an account of your own, with the same five scopes and the redirect address `http://127.0.0.1:8787/oauth/huntress/callback`, or the same path below PUBLIC_URL. Set HUNTRESS_SAT_OAUTH_CLIENT_ID and HUNTRESS_SAT_OAUTH_CLIENT_SECRET, and PUBLIC_URL where browsers reach this service elsewhere. The person who manages the account then approves access in a browser, with `huntress-evidence connect sat --oauth` or the route oauth/start, and pastes no secret.",
     },
 ];
 
@@ -160,7 +160,7 @@ const SAT_TROUBLES: &[Trouble] = &[
     Trouble {
         topic: Topic::CoverageLowerThanExpected,
         symptom: "The coverage is lower than the reports in Huntress SAT show.",
-        cause: "It counts people, not assignments: different learners with a completion in the last 365 days, of all active learners. Assignments that were started but not completed do not count, nor completions older than that, nor those in drafts and canceled assignments; learners who were never assigned anything, service mailboxes and leavers who are still active count in the denominator.",
+        cause: "It counts people, not assignments. A learner with several completions in the last 365 days counts once, of all active learners. Assignments that were started but not completed do not count, nor completions older than that, nor those in drafts and canceled assignments; learners who were never assigned anything, service mailboxes and leavers who are still active count in the denominator.",
         action: "Deactivate learners who left or are not people, assign training to those who have none, and look at metadata.data_quality and active_learners of the evidence.",
     },
     Trouble {

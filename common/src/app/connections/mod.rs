@@ -91,7 +91,7 @@ pub enum ConnectionError {
     #[error("{0}")]
     Refused(String),
     /// The connection still has tracked people, whom nobody could erase once it is removed.
-    #[error("the connection keeps people; erase them first")]
+    #[error("the connection has tracked people; erase them first")]
     KeepsPeople,
 }
 

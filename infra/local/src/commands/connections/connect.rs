@@ -66,7 +66,7 @@ pub struct SatOptions {
     /// The client whose training it is; the company's id when none is given
     #[arg(long, value_name = "ID")]
     pub client: Option<ClientId>,
-    /// The account to measure; found by itself when the API client sees only one
+    /// The account to measure; not needed if the API client sees only one
     #[arg(long, value_name = "ID", value_parser = sat_id)]
     pub account: Option<SatId>,
     #[command(flatten)]
