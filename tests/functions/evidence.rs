@@ -6,6 +6,8 @@ use axum::body::{Body, to_bytes};
 use chrono::TimeDelta;
 use common::app::collection::worker::Processed;
 use common::aws::queue::RunMessage;
+use common::aws::secrets::Binding;
+use common::domain::product::Product;
 use lambda_http::request::LambdaRequest;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -80,6 +82,34 @@ async fn the_latest_evidence_of_a_client_is_that_of_the_instant() {
     }
     let (status, listed) = ask(world.evidence_api(), &sample("evidence-api/events/evidence.json")).await;
     assert_eq!((status, as_of(&listed).len()), (200, 1));
+}
+
+#[tokio::test]
+async fn what_happened_after_an_instant_is_not_told_of_it() {
+    let mut world = world().await;
+    world.huntress.clock = Arc::new(super::Stopped(tick() + TimeDelta::hours(26)));
+    let (company, id) = (company(), connection("edr-main"));
+    let binding = Binding { company: &company, connection: &id, product: Product::Edr };
+    world.credentials.remove(binding).await.unwrap();
+    world.planner().sync_now(&company, &id, None).await.unwrap();
+    let message = world.sent().remove(0);
+    let deadline = world.huntress.clock.now() + TimeDelta::minutes(10);
+    let failed = world.worker().process(&message, "worker", deadline, Arc::default()).await.unwrap();
+    assert!(matches!(failed, Processed::Failed(_)), "{failed:?}");
+    let fields = ["last_attempt_at", "last_success_at", "next_run_at", "last_failure"];
+    for path in [format!("{CLIENT}/evidence"), format!("{CLIENT}/metrics"), "/evidence".to_owned()] {
+        let (_, now) = world.read(&path).await;
+        let now = &now["evidence"][0];
+        assert_eq!((&now["last_attempt_at"], now.get("read_as_of")), (&json!("2026-03-23T13:00:00Z"), None), "{path}");
+        assert_eq!(now["last_failure"]["code"], "credential_missing");
+        let (_, then) = world.read(&format!("{path}?as_of=2026-03-23T12:00:00Z")).await;
+        let then = &then["evidence"][0];
+        assert_eq!((&then["run_id"], &then["read_as_of"]), (&now["run_id"], &json!("2026-03-23T12:00:00Z")), "{path}");
+        assert!(fields.iter().all(|field| then[field].is_null()), "{path}: {then}");
+        // What is to come is not behind: an instant ahead is now.
+        let (_, ahead) = world.read(&format!("{path}?as_of=2027-01-01T00:00:00Z")).await;
+        assert_eq!(&ahead["evidence"][0], now, "{path}");
+    }
 }
 
 #[tokio::test]

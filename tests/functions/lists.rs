@@ -99,6 +99,26 @@ async fn every_list_is_read_in_pages_whose_cursor_nobody_can_change() {
 }
 
 #[tokio::test]
+async fn a_history_without_a_limit_is_a_page_of_a_hundred() {
+    let world = World::with(&[]).await;
+    world.connect("edr", Product::Edr, &["client-a".to_owned()]).await;
+    for hour in 0..101 {
+        let at = tick() - TimeDelta::hours(101 - hour);
+        world.commit("edr", at, Product::Edr, vec![("client-a".to_owned(), bundle(EDR, "pass", 0))]).await;
+    }
+    let path = "/clients/client-a/history?key=agents_total";
+    let (status, first) = world.get(path).await;
+    assert_eq!((status, first["values"].as_array().unwrap().len()), (200, 100));
+    let after = first["next_after"].as_str().unwrap();
+    let (_, rest) = world.get(&format!("{path}&after={after}")).await;
+    let (last, rest_values) = (&first["values"][99], rest["values"].as_array().unwrap());
+    assert_eq!((rest_values.len(), &rest["next_after"]), (1, &Value::Null));
+    assert!(rest_values[0]["as_of"].as_str() > last["as_of"].as_str(), "{last} {rest}");
+    let (_, fewer) = world.get(&format!("{path}&from=2026-03-22T00:00:00Z")).await;
+    assert_eq!((fewer["values"].as_array().unwrap().len(), &fewer["next_after"]), (11, &Value::Null));
+}
+
+#[tokio::test]
 async fn the_organizations_of_a_connection_are_listed_for_mapping() {
     let mut world = World::with(&["edr-main"]).await;
     let path = "/connections/edr-main/organizations";

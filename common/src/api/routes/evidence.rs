@@ -192,7 +192,7 @@ async fn values(
     Series { key, from, to, limit, after }: Series,
     span: Span,
 ) -> Result<Json<HistoryList>, Problem> {
-    let limit = limit.map(|limit| cursor::limit(Some(limit), 100)).transpose()?;
+    let limit = cursor::limit(limit, 100)?;
     // A cursor is of its own list alone.
     let whose = client.as_ref().map_or_else(|| COMPANY_HISTORY.to_owned(), |client| format!("{HISTORY} {client}"));
     let list = format!("{whose} {key}");
@@ -202,7 +202,6 @@ async fn values(
     if let Some(after) = after {
         history.values.retain(|value| place_of(value) > after);
     }
-    let limit = limit.unwrap_or(history.values.len());
     let more = history.values.len() > limit;
     history.values.truncate(limit);
     let next_after = history.values.last().filter(|_| more).and_then(|last| cursor::cursor(&list, &place_of(last)));

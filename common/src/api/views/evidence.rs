@@ -49,6 +49,10 @@ pub struct EvidenceView {
     /// The date of what is newer from the same connection and is passed over, since it lies ahead: a clock was wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dated_ahead: Option<DateTime<Utc>>,
+    /// The instant that the evidence is read as of, where that is over. The next four fields are of now, which tells what happened after it: then they are
+    /// null, and `window` says what became of each day. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_as_of: Option<DateTime<Utc>>,
     /// When a run of the connection last started.
     pub last_attempt_at: Option<DateTime<Utc>>,
     /// When one last succeeded.
@@ -69,7 +73,9 @@ impl TryFrom<Evidence> for EvidenceView {
 
     fn try_from(evidence: Evidence) -> Result<Self, EvidenceError> {
         let age = evidence.age();
+        let read_as_of = evidence.read_as_of();
         let Evidence { stored, connection, dated_ahead, .. } = evidence;
+        let connection = connection.filter(|_| read_as_of.is_none());
         let run = || stored.run_id.clone();
         let bundle = RawValue::from_string(stored.body.clone());
         Ok(Self {
@@ -83,6 +89,7 @@ impl TryFrom<Evidence> for EvidenceView {
             age_seconds: age.age.num_seconds(),
             stale: age.stale,
             dated_ahead,
+            read_as_of,
             last_attempt_at: connection.as_ref().and_then(|connection| connection.last_attempt_at),
             last_success_at: connection.as_ref().and_then(|connection| connection.last_success_at),
             next_run_at: connection.as_ref().and_then(|connection| connection.next_run_at),
@@ -111,7 +118,7 @@ pub struct HistoryList {
     pub client_id: Option<ClientId>,
     /// A value for each piece of evidence.
     pub values: Vec<HistoryValueView>,
-    /// Where to go on, if there are more; always null without `limit`.
+    /// Where to go on, if there are more than `limit`, or 100 where none is given.
     pub next_after: Option<String>,
 }
 

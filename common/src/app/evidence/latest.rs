@@ -2,6 +2,7 @@
 
 use super::{AttestedCoverage, EvidenceError, EvidenceReader, Span};
 use crate::domain::connection::{Age, Connection};
+use crate::domain::failure::Failure;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::policy::InForce;
 use crate::domain::product::Product;
@@ -19,6 +20,8 @@ pub struct Evidence {
     pub connection: Option<Connection>,
     /// The instant that it is read as of: now, or the end of what is asked for.
     pub read_at: DateTime<Utc>,
+    /// Whether that instant is over: how the connection fares now says nothing of then.
+    pub is_past: bool,
     /// The date of what is newer from the same connection, and lies so far ahead that it is passed over: a clock was wrong.
     pub dated_ahead: Option<DateTime<Utc>>,
 }
@@ -28,6 +31,18 @@ impl Evidence {
     #[must_use]
     pub fn age(&self) -> Age {
         Age::at(self.stored.as_of, self.read_at)
+    }
+
+    /// The instant that it is read as of, where that is over.
+    #[must_use]
+    pub fn read_as_of(&self) -> Option<DateTime<Utc>> {
+        self.is_past.then_some(self.read_at)
+    }
+
+    /// The connection's last failure, unless the evidence is read as of an instant that is over.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<&Failure> {
+        self.connection.as_ref().filter(|_| !self.is_past)?.last_failure.as_ref()
     }
 
     /// The bundle.
@@ -138,7 +153,8 @@ impl EvidenceReader {
         connections: &[Connection],
         span: Span,
     ) -> Vec<Evidence> {
-        let read_at = span.to.min(self.clock.now());
+        let now = self.clock.now();
+        let (read_at, is_past) = (span.to.min(now), span.to < now);
         let of = |id: &ConnectionId| connections.iter().find(|connection| connection.id == *id).cloned();
         let ahead = |of: &StoredEvidence| {
             let same = |later: &&StoredEvidence| later.connection == of.connection && later.product == of.product;
@@ -146,7 +162,7 @@ impl EvidenceReader {
         };
         let with_connection = |stored: StoredEvidence| {
             let (connection, dated_ahead) = (of(&stored.connection), ahead(&stored));
-            Evidence { connection, stored, read_at, dated_ahead }
+            Evidence { connection, stored, read_at, is_past, dated_ahead }
         };
         latest.into_iter().map(with_connection).collect()
     }

@@ -160,7 +160,7 @@ pub(super) fn evidence_path(client: &ClientId, product: Product, run: &crate::do
 
 fn source(client: &ClientId, evidence: &Evidence) -> Source {
     let stored = &evidence.stored;
-    let failure = evidence.connection.as_ref().and_then(|connection| connection.last_failure.as_ref());
+    let failure = evidence.last_failure();
     Source {
         connection: stored.connection.to_string(),
         product: product(stored.product),
