@@ -19,6 +19,7 @@ mod evidence;
 mod keyring;
 mod lists;
 mod onboarding;
+mod one_transaction;
 mod openapi;
 mod packs;
 mod passing;

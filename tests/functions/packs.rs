@@ -157,7 +157,7 @@ async fn what_no_pack_can_be_made_of_is_said() {
     // A maker that was stopped leaves no pack behind that is made for ever.
     let packs = world.store.packs(&company(), &"client-acme-corp".parse().unwrap()).await.unwrap();
     let stuck = common::store::PackRecord { state: common::store::PackState::Making, ..packs[0].clone() };
-    world.store.keep_pack(&company(), &stuck).await.unwrap();
+    world.store.keep_pack(&company(), &stuck, None).await.unwrap();
     assert_eq!(world.file(&path, None).await.0, 202);
     world.later(2);
     let (status, _, body) = world.file(&path, None).await;

@@ -16,7 +16,11 @@ use std::sync::Arc;
 
 /// A world with a training connection of the four people.
 pub async fn world() -> World {
-    let mut world = World::with(&[]).await;
+    with_training(World::with(&[]).await).await
+}
+
+/// The same in a world that is there.
+pub async fn with_training(mut world: World) -> World {
     let simulator = Simulator::sat_only(Workforce::four_people().account()).start().await.unwrap();
     let sat = common::huntress::origin::Origin::parse(&simulator.origin(), Product::Sat, true).unwrap();
     world.huntress.origins.sat = sat;

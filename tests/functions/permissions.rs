@@ -649,7 +649,7 @@ async fn connections_api() {
                 since: tick(),
                 by: "x".to_owned(),
             };
-            watched.world.store.name_provider(&company, provider).await.unwrap();
+            watched.world.store.name_provider(&company, provider, None).await.unwrap();
         }
     }
     let table = watched.table.0.lock().unwrap().clone();

@@ -288,7 +288,7 @@ async fn a_pack_is_made_by_the_signing_function_and_fetched_from_the_bucket() {
     // A passing fault is tried again by Lambda; the record stays as it is.
     aws.set("s3");
     let again = PackRecord { state: PackState::Making, ..pack.clone() };
-    world.store.keep_pack(&company(), &again).await.unwrap();
+    world.store.keep_pack(&company(), &again, None).await.unwrap();
     let wanted = PackWanted { company: company(), client: request.client.clone(), pack: pack.id.clone() };
     assert!(handle(&signing, Event::Pack { pack: wanted }).await.is_err());
     let record = world.store.pack(&company(), &request.client, &pack.id).await.unwrap().unwrap();

@@ -65,11 +65,11 @@ async fn a_change_touches_nothing_else() {
     assert_eq!(changed.unwrap(), expected);
 
     let outcome = TestOutcome { tested_at: later(2), passed: true };
-    store.record_test(&acme(), &main_connection(), &outcome, None).await.unwrap();
+    store.record_test(&acme(), &main_connection(), &outcome, None, None).await.unwrap();
     expected.last_test = Some(outcome.clone());
     assert_eq!(stored_connection(&store).await, expected);
     let account = SatId::parse("5121").unwrap();
-    store.record_test(&acme(), &main_connection(), &outcome, Some(account.clone())).await.unwrap();
+    store.record_test(&acme(), &main_connection(), &outcome, Some(account.clone()), None).await.unwrap();
     expected.account_id = Some(account);
     assert_eq!(stored_connection(&store).await, expected);
 
@@ -78,7 +78,7 @@ async fn a_change_touches_nothing_else() {
     let pause = ConnectionChange { scheduling: Some(Scheduling::Pause), ..ConnectionChange::default() };
     let paused = store.change_connection(&acme(), &absent, pause).await;
     assert!(matches!(paused, Err(StoreError::NotFound { .. })), "{paused:?}");
-    let tested = store.record_test(&acme(), &absent, &outcome, None).await;
+    let tested = store.record_test(&acme(), &absent, &outcome, None, None).await;
     assert!(matches!(tested, Err(StoreError::NotFound { .. })), "{tested:?}");
     assert_eq!(store.connections(&acme()).await.unwrap().len(), 1);
 }

@@ -74,7 +74,7 @@ async fn a_connection_of_a_later_release_is_left_alone() {
     let pause = ConnectionChange { scheduling: Some(Scheduling::Pause), ..ConnectionChange::default() };
     corrupt(store.change_connection(&acme, &main, pause).await, "connection");
     let outcome = TestOutcome { tested_at: tick(), passed: true };
-    corrupt(store.record_test(&acme, &main, &outcome, None).await, "connection");
+    corrupt(store.record_test(&acme, &main, &outcome, None, None).await, "connection");
     corrupt(store.request_run(request(3)).await, "connection");
     corrupt(store.commit(&lease, ended(later(3)), bundles(1, "{}")).await, "connection");
     corrupt(store.fail(&lease, failed(later(3), FailureCode::Storage)).await, "connection");

@@ -5,7 +5,8 @@ use super::error::StoreError;
 use crate::domain::audit::AuditEvent;
 use crate::domain::id::CompanyId;
 use crate::request;
-use crate::store::table::items::{Record, put_new};
+use crate::store::table::Item;
+use crate::store::table::items::{Record, put, put_new};
 use crate::store::table::keys;
 use crate::store::table::queries::Order;
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -43,7 +44,16 @@ impl Store {
         put_new(&self.table, EventItem { place, event: text }.to_item(&key)?)
     }
 
-    /// Keeps an event of something that no single transaction does. It is kept first: nothing is done without it.
+    /// Writes one record whole together with the event of who does it, if there is one: both are there, or neither.
+    pub(super) async fn put_audited(&self, item: Item, event: Option<&AuditEvent>) -> Result<(), StoreError> {
+        match event {
+            Some(event) => self.transact(vec![put(&self.table, item)?, self.audited(event)?]).await.map(drop),
+            None => self.put_item(item).await,
+        }
+    }
+
+    /// Keeps an event alone: of names that are only read, or of something that no single transaction does. It is kept first: where it cannot be kept, nothing
+    /// is opened and nothing is done.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

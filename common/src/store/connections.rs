@@ -268,7 +268,7 @@ impl Store {
         if written { Ok(connection) } else { Err(StoreError::Conflict { record: Connection::KIND }) }
     }
 
-    /// Keeps the outcome of a connection test, and the account that it found.
+    /// Keeps the outcome of a connection test, and the account that it found; in one transaction with the event of who tested, if somebody did.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -278,13 +278,20 @@ impl Store {
         id: &ConnectionId,
         outcome: &TestOutcome,
         account: Option<SatId>,
+        event: Option<&AuditEvent>,
     ) -> Result<(), StoreError> {
         let mut change = Change::of(keys::connection(company, id)).set("last_test", outcome)?;
         if let Some(account) = account {
             change = change.set("account_id", &account)?;
         }
-        self.change_existing(change).await?;
-        Ok(())
+        let Some(event) = event else { return self.change_existing(change).await.map(drop) };
+        if self.transact(vec![change.update(&self.table)?, self.audited(event)?]).await?.is_written() {
+            return Ok(());
+        }
+        // Removed meanwhile, or of a version that reading refuses by name.
+        let there = self.connection(company, id).await?;
+        let record = Connection::KIND;
+        Err(if there.is_some() { StoreError::Conflict { record } } else { StoreError::NotFound { record } })
     }
 
     async fn change_existing(&self, change: Change) -> Result<Item, StoreError> {

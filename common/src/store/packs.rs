@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::error::StoreError;
+use crate::domain::audit::AuditEvent;
 use crate::domain::id::{ClientId, CompanyId, PackId};
 use crate::store::table::items::Record;
 use crate::store::table::keys;
@@ -58,12 +59,18 @@ impl Record for PackRecord {
 }
 
 impl Store {
-    /// Keeps what is known of a pack, in place of what was known before.
+    /// Keeps what is known of a pack, in place of what was known before; in one transaction with the event of who asks for it, if
+    /// somebody does.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn keep_pack(&self, company: &CompanyId, pack: &PackRecord) -> Result<(), StoreError> {
-        self.put_item(pack.to_item(&keys::pack(company, &pack.client, &pack.id))?).await
+    pub async fn keep_pack(
+        &self,
+        company: &CompanyId,
+        pack: &PackRecord,
+        event: Option<&AuditEvent>,
+    ) -> Result<(), StoreError> {
+        self.put_audited(pack.to_item(&keys::pack(company, &pack.client, &pack.id))?, event).await
     }
 
     /// A pack of a client.

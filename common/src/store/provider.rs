@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::error::StoreError;
+use crate::domain::audit::AuditEvent;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::store::table::items::Record;
 use crate::store::table::keys;
@@ -50,16 +51,21 @@ impl Store {
         }))
     }
 
-    /// Names the provider of a client's training, in place of an earlier one.
+    /// Names the provider of a client's training, in place of an earlier one; in one transaction with the event, if there is one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn name_provider(&self, company: &CompanyId, provider: Provider) -> Result<(), StoreError> {
+    pub async fn name_provider(
+        &self,
+        company: &CompanyId,
+        provider: Provider,
+        event: Option<&AuditEvent>,
+    ) -> Result<(), StoreError> {
         let Provider { client, connection, since, by } = provider;
-        self.put_provider(company, ProviderItem { client, connection: Some(connection), since, by }).await
+        self.put_provider(company, ProviderItem { client, connection: Some(connection), since, by }, event).await
     }
 
-    /// Names no provider of a client's training any more; since when and by whom is kept.
+    /// Names no provider of a client's training any more; since when and by whom is kept, in one transaction with the event, if there is one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -67,14 +73,19 @@ impl Store {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        since: DateTime<Utc>,
-        by: &str,
+        (since, by): (DateTime<Utc>, &str),
+        event: Option<&AuditEvent>,
     ) -> Result<(), StoreError> {
         let nobody = ProviderItem { client: client.clone(), connection: None, since, by: by.to_owned() };
-        self.put_provider(company, nobody).await
+        self.put_provider(company, nobody, event).await
     }
 
-    async fn put_provider(&self, company: &CompanyId, item: ProviderItem) -> Result<(), StoreError> {
-        self.put_item(item.to_item(&keys::provider(company, &item.client))?).await
+    async fn put_provider(
+        &self,
+        company: &CompanyId,
+        item: ProviderItem,
+        event: Option<&AuditEvent>,
+    ) -> Result<(), StoreError> {
+        self.put_audited(item.to_item(&keys::provider(company, &item.client))?, event).await
     }
 }

@@ -3,6 +3,7 @@
 use super::active::ActiveRun;
 use super::error::StoreError;
 use super::{ATTEMPTS, Store};
+use crate::domain::audit::AuditEvent;
 use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::run::{RecordCounts, Run, RunStatus, Trigger};
@@ -71,6 +72,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] without such a connection; [`StoreError::Conflict`] if the tick asks for a paused one.
     pub async fn request_run(&self, request: RunRequest) -> Result<Requested, StoreError> {
+        self.queue_or_join(request, None).await
+    }
+
+    /// The same for somebody, who is recorded in the same transaction, with the run that it led to. A repetition with the same key is the same request: the
+    /// event of the first one is all there is.
+    ///
+    /// # Errors
+    /// As [`Store::request_run`].
+    pub async fn request_run_as(&self, request: RunRequest, event: &AuditEvent) -> Result<Requested, StoreError> {
+        self.queue_or_join(request, Some(event)).await
+    }
+
+    async fn queue_or_join(&self, request: RunRequest, event: Option<&AuditEvent>) -> Result<Requested, StoreError> {
         let RunRequest { company, connection, .. } = &request;
         let remembered = request.request_key.as_deref();
         let remembered = remembered.map(|key| keys::request(company, connection, key));
@@ -90,10 +104,17 @@ impl Store {
                 Some(active) => self.joining(&request, &active).await?,
                 None => self.queueing(&request)?,
             };
+            // A run of its own that is there already came with its event.
+            let met_own = requested.new && actions.iter().all(|action| action.condition_check().is_some());
+            let event = event.filter(|_| !met_own);
             // A check alone says no more than the reading did.
             let changes = actions.iter().any(|action| action.condition_check().is_none());
-            if !changes && remembered.is_none() && request.next_run_at.is_none() {
+            if !changes && remembered.is_none() && request.next_run_at.is_none() && event.is_none() {
                 return Ok(requested);
+            }
+            if let Some(event) = event {
+                let after = serde_json::to_value(&requested.run.id).ok();
+                actions.push(self.audited(&AuditEvent { after, ..event.clone() })?);
             }
             if let Some(key) = &remembered {
                 actions.push(self.remember(&request, key, &requested.run.id)?);

@@ -193,7 +193,7 @@ impl World {
     pub async fn reset(&self, learner: &str, reason: &str) {
         let reset = Reset { by: "auditor".to_owned(), at: self.clock.now(), reason: reason.to_owned() };
         let person = self.person_id(learner).await;
-        self.store.reset_person(&self.company, &self.id, &person, &reset).await.unwrap();
+        self.store.reset_person(&self.company, &self.id, &person, &reset, None).await.unwrap();
     }
 
     /// What happened to a learner, in short.

@@ -23,17 +23,10 @@ impl Connections {
     /// # Errors
     /// [`StoreError::NotFound`] for a connection that is not there.
     pub async fn test(&self, company: &CompanyId, id: &ConnectionId) -> Result<TestReport, StoreError> {
-        let connection = self.get(company, id).await?;
-        let report = match credential_of(&self.credentials, &connection).await {
-            Ok(credential) => self.test_credential(&connection, &credential).await,
-            Err(failure) => no_credential(failure),
-        };
-        let outcome = TestOutcome { tested_at: self.huntress.instant(), passed: report.passed };
-        self.store.record_test(company, id, &outcome, account_of(connection.product, &report)).await?;
-        Ok(report)
+        self.test_and_keep(company, id, None).await
     }
 
-    /// The same for somebody, who is recorded.
+    /// The same for somebody, who is recorded in the transaction that keeps the outcome.
     ///
     /// # Errors
     /// As [`Connections::test`].
@@ -43,9 +36,25 @@ impl Connections {
         id: &ConnectionId,
         actor: &Actor,
     ) -> Result<TestReport, StoreError> {
-        self.get(company, id).await?;
-        self.store.add_audit_event(&self.event(actor, AuditAction::ConnectionTested, company, id)).await?;
-        self.test(company, id).await
+        self.test_and_keep(company, id, Some(actor)).await
+    }
+
+    async fn test_and_keep(
+        &self,
+        company: &CompanyId,
+        id: &ConnectionId,
+        actor: Option<&Actor>,
+    ) -> Result<TestReport, StoreError> {
+        let connection = self.get(company, id).await?;
+        let report = match credential_of(&self.credentials, &connection).await {
+            Ok(credential) => self.test_credential(&connection, &credential).await,
+            Err(failure) => no_credential(failure),
+        };
+        let outcome = TestOutcome { tested_at: self.huntress.instant(), passed: report.passed };
+        let event = actor.map(|actor| self.event(actor, AuditAction::ConnectionTested, company, id));
+        let account = account_of(connection.product, &report);
+        self.store.record_test(company, id, &outcome, account, event.as_ref()).await?;
+        Ok(report)
     }
 
     /// Tests a credential of a connection, which need not be saved.

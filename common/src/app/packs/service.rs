@@ -160,7 +160,7 @@ impl PackMaker {
                 PackState::Failed { problem: error.to_string() }
             }
         };
-        store.keep_pack(&wanted.company, &PackRecord { state, ..record }).await?;
+        store.keep_pack(&wanted.company, &PackRecord { state, ..record }, None).await?;
         Ok(())
     }
 }
@@ -214,8 +214,8 @@ impl PackService {
             requested_at: now,
             state: PackState::Making,
         };
-        store.keep_pack(&company, &record).await?;
-        self.reader.record_pack(&company, &client, (from, to), actor).await?;
+        let event = self.reader.pack_event(&company, &client, (from, to), actor);
+        store.keep_pack(&company, &record, Some(&event)).await?;
         let wanted = PackWanted { company, client, pack: id };
         match &self.dispatch {
             PackDispatch::Here(maker) => {
@@ -298,7 +298,7 @@ impl PackService {
 }
 
 impl PackReader {
-    /// Keeps that somebody made a pack, or asked for one.
+    /// Keeps that somebody makes a pack that is stored nowhere here.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -309,6 +309,17 @@ impl PackReader {
         (from, to): (NaiveDate, NaiveDate),
         actor: &Actor,
     ) -> Result<(), StoreError> {
+        self.store.add_audit_event(&self.pack_event(company, client, (from, to), actor)).await
+    }
+
+    /// That somebody makes a pack, or asks for one.
+    fn pack_event(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        (from, to): (NaiveDate, NaiveDate),
+        actor: &Actor,
+    ) -> AuditEvent {
         #[derive(Serialize)]
         struct Days {
             from: NaiveDate,
@@ -317,7 +328,7 @@ impl PackReader {
         let (now, client) = (self.clock.now(), client.clone());
         let event = AuditEvent::new(actor, AuditAction::PackMade, company.clone(), client.as_str(), now);
         let after = serde_json::to_value(Days { from, to }).ok();
-        self.store.add_audit_event(&AuditEvent { client: Some(client), after, ..event }).await
+        AuditEvent { client: Some(client), after, ..event }
     }
 }
 

@@ -253,9 +253,9 @@ impl PeopleService {
         said("a reason", reason)?;
         said("the name of who asks", by)?;
         let person = self.person(company, id, named).await?.person;
-        self.record(actor, AuditAction::PersonReset, (company, id), Some(reason)).await?;
+        let event = self.event(actor, AuditAction::PersonReset, company, id).because(reason);
         let reset = Reset { by: by.to_owned(), at: self.clock.now().trunc_subsecs(0), reason: reason.to_owned() };
-        let record = self.store.reset_person(company, id, &person, &reset).await?;
+        let record = self.store.reset_person(company, id, &person, &reset, Some(&event)).await?;
         tracing::info!(%company, connection = %id, by, "a person was reset");
         Ok(record)
     }
@@ -413,8 +413,7 @@ impl PeopleService {
         let event =
             AuditEvent::new(actor, AuditAction::ProviderNamed, company.clone(), client.as_str(), self.clock.now());
         let event = AuditEvent { client: Some(client.clone()), connection: Some(id.clone()), ..event };
-        self.store.add_audit_event(&event).await?;
-        self.store.name_provider(company, provider.clone()).await?;
+        self.store.name_provider(company, provider.clone(), Some(&event)).await?;
         Ok(provider)
     }
 
@@ -438,7 +437,8 @@ impl PeopleService {
     ) -> Result<(), PeopleError> {
         let event =
             AuditEvent::new(actor, AuditAction::ProviderRemoved, company.clone(), client.as_str(), self.clock.now());
-        self.store.add_audit_event(&AuditEvent { client: Some(client.clone()), ..event }).await?;
-        Ok(self.store.forget_provider(company, client, self.clock.now().trunc_subsecs(0), &actor.name).await?)
+        let event = AuditEvent { client: Some(client.clone()), ..event };
+        let since = self.clock.now().trunc_subsecs(0);
+        Ok(self.store.forget_provider(company, client, (since, &actor.name), Some(&event)).await?)
     }
 }

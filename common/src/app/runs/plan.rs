@@ -178,6 +178,17 @@ impl Planner {
         connection: &ConnectionId,
         key: Option<String>,
     ) -> Result<Asked, PlanError> {
+        self.request(company, connection, key, None).await
+    }
+
+    /// The same; with the event of who asks in the transaction that queues the run or joins the one that is there.
+    async fn request(
+        &self,
+        company: &CompanyId,
+        connection: &ConnectionId,
+        key: Option<String>,
+        event: Option<&AuditEvent>,
+    ) -> Result<Asked, PlanError> {
         let key = key.map(|key| format!("request:{key}"));
         let now = self.clock.now();
         let request = RunRequest {
@@ -190,7 +201,10 @@ impl Planner {
             not_before: None,
             now,
         };
-        let requested = self.store.request_run(request.clone()).await?;
+        let requested = match event {
+            Some(event) => self.store.request_run_as(request.clone(), event).await?,
+            None => self.store.request_run(request.clone()).await?,
+        };
         let requested = self.not_begun_ahead(&request, requested).await?;
         let message = self.message(company, connection, &requested);
         self.queue.send(message.as_slice()).await?;
@@ -209,7 +223,7 @@ impl Planner {
         self.store.request_run(RunRequest { request_key, ..request.clone() }).await
     }
 
-    /// The same for somebody, who is recorded.
+    /// The same for somebody, who is recorded in the same transaction.
     ///
     /// # Errors
     /// As [`Planner::sync_now`].
@@ -223,11 +237,9 @@ impl Planner {
         if actor.kind == ActorKind::Api {
             self.check_cool_down(company, connection, key.as_deref()).await?;
         }
-        let asked = self.sync_now(company, connection, key).await?;
         let event =
             AuditEvent::of_connection(actor, AuditAction::SyncRequested, (company, connection), self.clock.now());
-        self.store.add_audit_event(&AuditEvent { after: serde_json::to_value(&asked.run.id).ok(), ..event }).await?;
-        Ok(asked)
+        self.request(company, connection, key, Some(&event)).await
     }
 
     /// Whether a request for a run of this connection came with this key before.

@@ -10,6 +10,7 @@ pub use write::{PeopleWritten, PersonWrite};
 use super::error::StoreError;
 use super::lease::Lease;
 use super::{ATTEMPTS, Store};
+use crate::domain::audit::AuditEvent;
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::people::compliance::after_reset;
 use crate::domain::people::person::{PersonEvent, PersonId, PersonState};
@@ -251,7 +252,7 @@ impl Store {
         item.stored(&committed).map(Some)
     }
 
-    /// Resets a person: unknown until the next run evaluates them. Visible at once, and recorded permanently.
+    /// Resets a person: unknown until the next run evaluates them. Visible at once, and recorded permanently; in one transaction with the event, if there is one.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] without such a person.
@@ -261,6 +262,7 @@ impl Store {
         connection: &ConnectionId,
         person: &PersonId,
         reset: &Reset,
+        audited: Option<&AuditEvent>,
     ) -> Result<PersonRecord, StoreError> {
         for _ in 0..ATTEMPTS {
             let stored = self.stored_person(company, connection, person).await?;
@@ -272,10 +274,11 @@ impl Store {
             record.state.reset = Some(reset.clone());
             let item = PersonItem::new(&record, None, revision + 1)?;
             let item = item.to_item(&keys::person(company, connection, person))?;
-            let actions = vec![
+            let mut actions = vec![
                 put_person(&self.table, item, Some(revision))?,
                 put(&self.table, own_event(company, connection, person, reset.at, &event)?)?,
             ];
+            actions.extend(audited.map(|event| self.audited(event)).transpose()?);
             if self.transact(actions).await? == Outcome::Written {
                 return Ok(record);
             }
