@@ -17,7 +17,7 @@ use common::huntress::origin::Origin;
 use common::huntress::request::{Timeouts, http_client};
 use common::huntress::sat::SatCredential;
 use common::settings::Origins;
-use huntress_evidence::stack::{LocalStack, OWNER};
+use huntress_evidence::stack::{LocalStack, LocalStackError, OWNER};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use secrecy::ExposeSecret;
@@ -122,11 +122,23 @@ impl Agreed {
         let origins = Origins { edr: origin(Product::Edr), sat: origin(Product::Sat) };
         let huntress =
             Huntress { http: http_client(Timeouts::default()).unwrap(), clock: Arc::new(self.clock.clone()), origins };
-        let mut stack = LocalStack::open(&self.data(), huntress).await.unwrap().0;
+        let mut stack = self.opened(&huntress).await;
         let client = SatCredential { client_id: OAUTH_CLIENT_ID.into(), client_secret: OAUTH_CLIENT_SECRET.into() };
         let client = OauthClient::Given(Arc::new(client));
         stack.parts.oauth = Arc::new(OauthSettings { client, public_url: None, has_pages: false });
         stack
+    }
+
+    async fn opened(&self, huntress: &Huntress) -> LocalStack {
+        for _ in 0..LOOKS {
+            match LocalStack::open(&self.data(), huntress.clone()).await {
+                Ok((stack, _)) => return stack,
+                // A program that another test starts has what this process has open, the lock among it, until it is that program.
+                Err(LocalStackError::InUse(_)) => thread::sleep(Duration::from_millis(5)),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("the folder stays in use")
     }
 
     async fn kept(&self) -> Kept {
