@@ -78,7 +78,7 @@ def kind(path):
     parts = urlsplit(path)
     names = [re.split(r"=", pair)[0] for pair in parts.query.split("&") if pair]
     segments = parts.path.split("/")
-    for at, before in ((2, "clients"), (2, "integrations"), (2, "packs"), (2, "exceptions"), (2, "runs")):
+    for at, before in ((2, "clients"), (2, "integrations"), (2, "packs"), (2, "exceptions"), (2, "runs"), (2, "onboarding")):
         if len(segments) > at and segments[at - 1] == before:
             segments[at] = "*"
     if len(segments) > 4 and segments[3] in ("explain", "people"):
@@ -214,7 +214,7 @@ class Looker:
             kinds[kind(path)] = seen + 1
             if self.client is None and re.fullmatch(r"/clients/[^/?]+", path):
                 self.client = path
-            response = self.with_scripts.request.head(self.served.url + path) if re.search(r"\.(csv|zip)|/bytes", path) else None
+            response = self.with_scripts.request.head(self.served.url + path) if re.search(r"\.(csv|zip)|/bytes|^/packs/[^/]+/", path) else None
             if response is not None:
                 self.failures.expect(response.status in (200, 405), path, f"status {response.status}")
                 continue
@@ -271,7 +271,7 @@ def main():
                 client = looker.client
                 for path in ("/", client):
                     print(f"{kind(path)}: largest contentful paint {looker.largest_paint(path)} ms at a quarter of the processor")
-                people.walk(browser, served, Looker, failures)
+                people.walk(browser, served, Looker, failures, arguments.pictures)
                 looker.close()
             with tempfile.TemporaryDirectory() as empty, Served(arguments.command, empty, demo=False) as served:
                 people.first_visit(browser, served, Looker, failures)

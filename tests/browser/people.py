@@ -2,9 +2,11 @@
 
 import json
 import re
+import subprocess
 import urllib.error
 import urllib.request
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from urllib.parse import urlsplit
 
 # Of the simulated account: no secrets.
@@ -51,10 +53,11 @@ def sign_in_by_token(looker, secret):
     looker.without.add_cookies(looker.with_scripts.cookies())
 
 
-def walk(browser, served, Looker, failures):
+def walk(browser, served, Looker, failures, pictures=None):
     auditor(browser, served, Looker, failures)
     reviewer(browser, served, Looker, failures)
-    employee(browser, served, Looker, failures)
+    engineer(browser, served, Looker, failures)
+    employee(browser, served, Looker, failures, pictures)
     forgeries(browser, served, Looker, failures)
 
 
@@ -80,7 +83,69 @@ def auditor(browser, served, Looker, failures):
     for path in ("/", "/packs", "/audit-log"):
         _, text = looker.open(path)
         failures.expect(foreign not in text, f"auditor {path}", f"another's client {foreign} is shown")
+    # To a pack that is checked without the console, by links and forms alone.
+    page = looker.page
+    page.goto(served.url + "/")
+    page.get_by_role("main").get_by_role("link", name=own, exact=True).click()
+    page.get_by_role("navigation", name="Client").get_by_role("link", name="Window").click()
+    page.get_by_role("link", name=re.compile("Make a pack of these days")).click()
+    page.get_by_role("button", name="Make", exact=True).click()
+    # The page follows its making by itself.
+    download = page.get_by_role("link", name=re.compile("^Download")).first
+    download.wait_for(timeout=60_000)
+    with page.expect_download() as begun:
+        download.click()
+    pack = Path(served.folder, "pack.zip")
+    begun.value.save_as(pack)
+    key = re.search(r"--key '([^']+)'", page.inner_text("main")).group(1)
+    checked = subprocess.run([served.command, "verify", str(pack), "--key", key], capture_output=True, text=True, timeout=60)
+    failures.expect(checked.returncode == 0, "auditor", f"the pack does not verify: {checked.stdout[-600:]}{checked.stderr[-600:]}")
     looker.close()
+
+
+def engineer(browser, served, Looker, failures):
+    """From what fails to how it came about, down to the evidence, and to an exception that somebody else approves."""
+    company = company_of(served)
+    client = api(served, "GET", f"/v1/companies/{company}/clients")[1]["items"][0]["client"]
+    looker, other = Looker(browser, served, failures), Looker(browser, served, failures)
+    sign_in_by_token(looker, token(served, "devops", "devops-engineer"))
+    sign_in_by_token(other, token(served, "approver", "workspace-manager"))
+    page = looker.page
+    # The worst client stands first.
+    page.goto(served.url + "/")
+    page.get_by_role("main").get_by_role("link", name=client, exact=True).click()
+    accepted = page.inner_text("main").count("accepted until")
+    page.get_by_role("navigation", name="Client").get_by_role("link", name="Controls").click()
+    failing = page.locator("ul.rules > li:has(.state.fail) a").first
+    failing.click()
+    explained = urlsplit(page.url).path
+    text = page.inner_text("main")
+    for part in ("Formula", "What would change it", "The requests behind it"):
+        failures.expect(part in text, explained, f"no {part}")
+    page.get_by_role("link", name="The whole evidence of this run").click()
+    failures.expect("SHA-256" in page.inner_text("main"), urlsplit(page.url).path, "no way leads from a number to its evidence")
+    page.go_back()
+    page.get_by_role("link", name="Propose an exception").click()
+    reason = "The server is replaced by the end of the month; until then it is watched."
+    page.get_by_label(re.compile("^Why is this accepted")).fill(reason)
+    until = page.get_by_label(re.compile("^Until the end of"))
+    until.fill((datetime.now(timezone.utc) + timedelta(days=900)).date().isoformat())
+    page.get_by_role("button", name="Propose", exact=True).click()
+    failures.expect("It was not proposed" in page.inner_text("main"), "/exceptions", "an exception of three years is proposed")
+    failures.expect(page.get_by_label(re.compile("^Why is this accepted")).input_value() == reason, "/exceptions", "what was typed is lost")
+    until.fill((datetime.now(timezone.utc) + timedelta(days=30)).date().isoformat())
+    page.get_by_role("button", name="Propose", exact=True).click()
+    card = page.locator("li.card", has_text=reason)
+    failures.expect("proposed" in card.inner_text() and card.get_by_role("button").count() == 0, "/exceptions", "who proposes also decides")
+    other.page.goto(served.url + "/")
+    other.page.get_by_role("navigation", name="Main").get_by_role("link", name="Exceptions").click()
+    other.page.locator("li.card", has_text=reason).get_by_role("button", name=re.compile("^Approve")).click()
+    failures.expect("approved" in other.page.locator("li.card", has_text=reason).inner_text(), "/exceptions", "the exception is not approved")
+    page.goto(f"{served.url}/clients/{client}")
+    after = page.inner_text("main").count("accepted until")
+    failures.expect(after == accepted + 1, f"/clients/{client}", f"what is accepted is not shown as accepted: {accepted} before, {after} now")
+    looker.close()
+    other.close()
 
 
 def reviewer(browser, served, Looker, failures):
@@ -96,7 +161,7 @@ def reviewer(browser, served, Looker, failures):
     looker.close()
 
 
-def employee(browser, served, Looker, failures):
+def employee(browser, served, Looker, failures, pictures=None):
     """The engineer makes the link, and somebody without an account opens it: their own training, the way to it, and nothing else."""
     company = company_of(served)
     names = {company} | {row["client"] for row in api(served, "GET", f"/v1/companies/{company}/clients")[1]["items"]}
@@ -139,7 +204,7 @@ def employee(browser, served, Looker, failures):
     plain.get_by_role("button", name="Make a link for them").click()
     without_scripts = plain.get_by_label("Their link").input_value()
 
-    looker = Looker(browser, served, failures)
+    looker = Looker(browser, served, failures, pictures)
     link = made.removeprefix(served.url)
     looker.examine(link)
     _, text = looker.open(link)
