@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod hostile;
 mod integrations;
 mod issuer;
 mod login;

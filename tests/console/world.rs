@@ -41,7 +41,7 @@ use common::store::{
 };
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Method, StatusCode};
-use simulator::{Account, List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, Simulator};
+use simulator::{Account, AccountSpec, List, SAT_CLIENT_ID, SAT_CLIENT_SECRET, SatAccount, Shape, Simulator};
 use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -110,6 +110,8 @@ pub struct World {
     /// What was asked of the table.
     pub counted: Counted,
     pub bundles: Vec<EdrBundle>,
+    /// What Huntress knows of endpoints.
+    pub account: Account,
     parts: Parts,
     maker: Arc<PackMaker>,
     shelf: Arc<Shelf>,
@@ -167,15 +169,34 @@ impl World {
         world
     }
 
+    /// Two days of an account all of whose names want to be run, or to turn or fill the page that shows them.
+    pub async fn hostile() -> Self {
+        let spec =
+            AccountSpec { seed: 1, shape: Shape::Vendor, organizations: 12, agents: 60, incidents: 9, as_of: as_of() };
+        let world = Self::of(spec.generate().with_hostile_names()).await;
+        world.simulator.set_sat(SatAccount::demo(as_of()).with_hostile_names());
+        world.connect().await;
+        for day in 0..2 {
+            world.succeed(day).await;
+            world.succeed_training(day).await;
+        }
+        world.clock.move_to(first() + TimeDelta::days(1) + TimeDelta::hours(2));
+        world
+    }
+
     /// Without any connection.
     pub async fn empty() -> Self {
+        Self::of(Account::worked_example(as_of())).await
+    }
+
+    async fn of(account: Account) -> Self {
         let engine = Engine::memory().await;
         drop(engine.store().await);
         let (counting, counted) = engine.client_counting();
         let store = Store::new(counting, acceptance::engine::TABLE);
         let clock = SteppingClock::at(first());
         let folder = TempDir::new().unwrap();
-        let simulator = Simulator::builder(Account::worked_example(as_of())).rate_limit(None).start().await.unwrap();
+        let simulator = Simulator::builder(account.clone()).rate_limit(None).start().await.unwrap();
         let origin = |product| Origin::parse(&simulator.origin(), product, true).unwrap();
         let origins = Origins { edr: origin(Product::Edr), sat: origin(Product::Sat) };
         let clock_of_parts = Arc::new(clock.clone());
@@ -209,11 +230,12 @@ impl World {
         let Ok(console) = Console::new(&parts, packs(&maker, &shelf), sign_in, site);
         let console = Arc::new(console);
         tokio::spawn(axum::serve(listener, Arc::clone(&console).router()).into_future());
-        let outcome = tokio::task::spawn_blocking(|| Scene::of(Account::worked_example(as_of())).collect_blocking());
+        let of = account.clone();
+        let outcome = tokio::task::spawn_blocking(|| Scene::of(of).collect_blocking());
         let outcome = outcome.await.unwrap();
         let (tally, collection) = outcome.result.as_ref().unwrap();
         let chosen = [(client(CLIENT), InForce::after([baseline()]))];
-        let bundles = split(tally, collection, &company(), &mapping(), &ClientPolicies::new(chosen.into()));
+        let bundles = split(tally, collection, &company(), &mapping(&account), &ClientPolicies::new(chosen.into()));
         Self {
             store,
             clock,
@@ -222,6 +244,7 @@ impl World {
             origin,
             counted,
             bundles,
+            account,
             parts,
             maker,
             shelf,
@@ -281,7 +304,13 @@ impl World {
 
     async fn connect(&self) {
         let created = first() - TimeDelta::days(1);
-        let new = Connection::new(company(), ConnectionId::parse("edr").unwrap(), Product::Edr, mapping(), created);
+        let new = Connection::new(
+            company(),
+            ConnectionId::parse("edr").unwrap(),
+            Product::Edr,
+            mapping(&self.account),
+            created,
+        );
         self.store.add_connection(&new).await.unwrap();
         let one = Mapping::OneClient { client: client(CLIENT) };
         let new = Connection::new(company(), ConnectionId::parse("sat").unwrap(), Product::Sat, one, created);
@@ -379,11 +408,9 @@ fn packs(maker: &Arc<PackMaker>, shelf: &Arc<Shelf>) -> PackService {
     PackService { reader: maker.reader.clone(), dispatch, shelf: Arc::clone(shelf) }
 }
 
-fn mapping() -> Mapping {
-    let organizations: Vec<String> = Account::worked_example(as_of())
-        .records(List::Organizations)
-        .map(|organization| organization["id"].to_string())
-        .collect();
+fn mapping(account: &Account) -> Mapping {
+    let organizations: Vec<String> =
+        account.records(List::Organizations).map(|organization| organization["id"].to_string()).collect();
     let clients = [(organizations[0].clone(), client(CLIENT)), (organizations[1].clone(), client(OTHER))];
     Mapping::ByOrganization { clients: clients.into(), ignored: [].into() }
 }
