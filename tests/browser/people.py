@@ -14,7 +14,7 @@ CREDENTIALS = ("hk_simulator", "hs_simulator", "9c1e-simulator-client", "sat-sim
 
 # What the table of pages has, and a link must lead to.
 MUST_BE_LINKED = [
-    "/", "/clients/*", "/clients/*/controls", "/clients/*/window", "/clients/*/findings", "/clients/*/what-if", "/clients/*/training",
+    "/", "/clients/*", "/clients/*/over-time", "/clients/*/controls", "/clients/*/window", "/clients/*/findings", "/clients/*/what-if", "/clients/*/training",
     "/clients/*/evidence/*/*", "/clients/*/explain/*", "/integrations", "/integrations/*", "/integrations/*/people/*", "/runs", "/exceptions", "/audit-log", "/packs", "/settings",
 ]
 
