@@ -171,7 +171,7 @@ fn credentials_are_copied_from_one_place_to_the_other() {
     // And back.
     stack.aws.secrets(std::collections::BTreeMap::clear);
     let said = stack.run(&[MANAGER, SEALED], &["copy-credentials", "manager", "--aws"]).done().stdout;
-    assert_eq!(said, "1 credentials copied; these have none to copy: lab\n");
+    assert_eq!(said, "1 credential copied; these have none to copy: lab\n");
     stack.run(&[MANAGER], &["test", "edr", "--aws"]).done();
     // What does not open is not taken for missing.
     stack.aws.refuse("TrentService");

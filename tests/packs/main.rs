@@ -326,7 +326,7 @@ async fn a_number_that_does_not_follow_from_its_facts_is_found() {
     world.clock.move_to(first() + TimeDelta::hours(2));
     let told = |report: &Report| report.steps.iter().find(|step| step.step == Step::Numbers).unwrap().detail.clone();
     let report = world.checked(&world.pack("client-a").await);
-    assert!(told(&report).starts_with("42 numbers and 5 verdicts of 1 bundles"), "{}", told(&report));
+    assert!(told(&report).starts_with("42 numbers and 5 verdicts of 1 bundle follow"), "{}", told(&report));
     let total =
         |text: &str| text.split("\"metric_key\":\"agents_total\",\"metric_value\":\"").nth(1).unwrap()[..2].to_owned();
     world

@@ -1,5 +1,7 @@
 //! Text from outside, made safe to keep and to show: names of organizations, accounts, assignments and people.
 
+use std::fmt::Display;
+
 /// Characters of a name that are kept.
 pub const NAME_LENGTH: usize = 200;
 
@@ -40,10 +42,23 @@ pub fn name(text: &str) -> Option<String> {
     (!kept.is_empty()).then_some(kept)
 }
 
+/// A count with what is counted, by its words for one and for any other number.
+///
+/// ```
+/// use evidence_domain::text::counted;
+/// assert_eq!([0, 1, 2].map(|count| counted(count, "bundle", "bundles")), ["0 bundles", "1 bundle", "2 bundles"]);
+/// ```
+#[must_use]
+pub fn counted(count: impl Display, one: &str, many: &str) -> String {
+    let count = count.to_string();
+    let what = if count == "1" { one } else { many };
+    format!("{count} {what}")
+}
+
 /// One line for a terminal: line ends and tabs become blanks, and what could change what is shown around it is left out.
 ///
 /// ```
-/// assert_eq!(common::domain::text::line("a\r\nb\u{1b}[2J\u{202e}"), "a  b[2J");
+/// assert_eq!(evidence_domain::text::line("a\r\nb\u{1b}[2J\u{202e}"), "a  b[2J");
 /// ```
 #[must_use]
 pub fn line(text: &str) -> String {

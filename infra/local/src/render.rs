@@ -12,7 +12,7 @@ use common::domain::guidance;
 use common::domain::product::Product;
 use common::domain::sat::bundle::SatBundle;
 use common::domain::sat::signal::SignalValues;
-use common::domain::text::{is_hidden, name};
+use common::domain::text::{counted, is_hidden, name};
 use serde::Serialize;
 use std::io::Write;
 
@@ -102,13 +102,13 @@ pub fn metrics(bundle: &EdrBundle) -> String {
     let metadata = &bundle.metadata;
     let records = metadata.records_read;
     text += &format!(
-        "\nas of {} · {} requests, {} ms · read {} organizations, {} agents, {} incident reports\n",
+        "\nas of {} · {}, {} ms · read {}, {}, {}\n",
         time(metadata.as_of),
-        metadata.api_calls_made,
+        counted(metadata.api_calls_made, "request", "requests"),
         metadata.collection_duration_ms,
-        records.organizations,
-        records.agents,
-        records.incident_reports,
+        counted(records.organizations, "organization", "organizations"),
+        counted(records.agents, "agent", "agents"),
+        counted(records.incident_reports, "incident report", "incident reports"),
     );
     let organizations = &metadata.organizations;
     if organizations.unmapped_total > 0 {
@@ -160,15 +160,15 @@ pub fn signals(bundle: &SatBundle) -> String {
     let account = metadata.account.name.as_deref().and_then(name);
     let account = account.unwrap_or_else(|| metadata.account.id.to_string());
     let mut text = format!(
-        "{table}\n\nas of {} · account {} · {} requests, {} ms · read {} assignments, {} activity records, {} learners, {} campaigns\n",
+        "{table}\n\nas of {} · account {} · {}, {} ms · read {}, {}, {}, {}\n",
         time(metadata.as_of),
         account,
-        metadata.api_calls_made,
+        counted(metadata.api_calls_made, "request", "requests"),
         metadata.collection_duration_ms,
-        records.assignments,
-        records.learner_activity,
-        records.learners,
-        records.phishing_campaigns,
+        counted(records.assignments, "assignment", "assignments"),
+        counted(records.learner_activity, "activity record", "activity records"),
+        counted(records.learners, "learner", "learners"),
+        counted(records.phishing_campaigns, "campaign", "campaigns"),
     );
     if let Some(people) = &bundle.people {
         text += &format!("people in {}: {}\n", ids(&people.assignments), summary(&people.summary));

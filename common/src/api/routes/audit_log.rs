@@ -1,6 +1,6 @@
 //! The audit log: who did what.
 
-use super::evidence::{instant, span};
+use super::query::{instant, span};
 use crate::api::cursor::{self, place};
 use crate::api::views::AuditList;
 use crate::api::{CompanyPath, Explained, Method, Parameters, Problem, Route, Scope, route};

@@ -1,5 +1,6 @@
 //! Connections: listed, made, changed, tested, removed. A credential goes in and never comes out.
 
+use super::query::Page;
 use crate::api::answer::{self, Created};
 use crate::api::cursor::{self, place};
 use crate::api::views::{ConnectionAnswer, ConnectionPage, ConnectionView, OrganizationList, SetupAnswer};
@@ -63,18 +64,6 @@ fn revised(connections: &Connections, connection: Connection) -> Revised {
     Revised { revision: connection.revision, answer: ConnectionAnswer::at(connection, now) }
 }
 
-#[derive(Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
-#[serde(deny_unknown_fields)]
-struct Page {
-    limit: Option<usize>,
-    after: Option<String>,
-}
-
-impl Explained for Page {
-    const WANTED: &str = "limit must be 1 to 100, after the next_after of the page before";
-}
-
 /// The connections of the company by id, a page at a time.
 async fn list(
     State(connections): State<Arc<Connections>>,
@@ -110,7 +99,6 @@ async fn organizations(
     let rest = found.organizations.into_iter().filter(|it| after.as_ref().is_none_or(|after| it.id > *after));
     let (items, last) = first(rest, limit);
     let next_after = last.and_then(|last| cursor::cursor(ORGANIZATIONS, &last.id));
-    let items = items.into_iter().map(Into::into).collect();
     Ok(Json(OrganizationList { items, next_after, run_id: found.run, as_of: found.as_of }))
 }
 

@@ -1,8 +1,8 @@
 //! What people decide about a client: which policy counts, which failing outcome is accepted, and what is attested.
 
-use super::evidence::{instant, span};
+use super::query::{AsOf, span};
 use crate::api::views::{ClientPolicyView, ExceptionList, PolicyList, PolicyView};
-use crate::api::{Body, ClientPath, CompanyWidePath, Explained, Method, Parameters, Problem, Route, Scope, route};
+use crate::api::{Body, ClientPath, CompanyWidePath, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::decisions::{Decisions, ExceptionSpec, ExceptionView};
 use crate::domain::calendar::Until;
 use crate::domain::decisions::{
@@ -40,18 +40,6 @@ pub(super) const ROUTES: &[Route<Arc<Decisions>>] = &[
     route!(Method::Get, ATTESTATION, Scope::EvidenceRead, attestation),
     route!(Method::Put, ATTESTATION, Scope::PolicyWrite, attest, fails: [CONFLICT, REFUSED_ATTESTATION]),
 ];
-
-#[derive(Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
-#[serde(deny_unknown_fields)]
-struct AsOf {
-    #[serde(default, deserialize_with = "instant")]
-    as_of: Option<DateTime<Utc>>,
-}
-
-impl Explained for AsOf {
-    const WANTED: &str = "as_of must be an instant as in 2026-03-22T12:00:00Z";
-}
 
 /// A day, which means its end in the schedule's zone, or an instant.
 fn until<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Until, D::Error> {

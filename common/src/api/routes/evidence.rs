@@ -1,21 +1,21 @@
 //! Evidence of a client, and of the company itself.
 
+use super::query::{AsOf, instant, span};
 use crate::api::answer::Committed;
 use crate::api::cursor;
 use crate::api::views::{CompletenessList, ControlList, EvidenceList, FindingsList, HistoryList};
 use crate::api::{
-    ClientPath, CompanyWidePath, Explained, IfNoneMatch, Method, Parameters, Problem, Route, Scope, Window, route,
+    ClientPath, CompanyWidePath, Explained, IfNoneMatch, Method, Parameters, Problem, Route, Scope, route,
 };
 use crate::app::evidence::{EvidenceReader, HistoryValue, Span};
 use crate::domain::controls::ControlMap;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::product::Product;
-use crate::domain::time::parse;
 use crate::store::{EvidenceOwner, StoredEvidence};
 use axum::Json;
 use axum::extract::{Path, State};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -51,12 +51,6 @@ pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
     route!(Method::Get, COMPANY_COMPLETENESS, Scope::EvidenceRead, company_completeness),
 ];
 
-/// An instant of a query string.
-pub(super) fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse(&text).map(Some).ok_or_else(|| serde::de::Error::custom("an instant"))
-}
-
 #[derive(Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
@@ -68,18 +62,6 @@ struct Wanted {
 
 impl Explained for Wanted {
     const WANTED: &str = "product must be huntress-edr or huntress-sat, as_of an instant as in 2026-03-22T12:00:00Z";
-}
-
-#[derive(Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
-#[serde(deny_unknown_fields)]
-pub(super) struct AsOf {
-    #[serde(default, deserialize_with = "instant")]
-    pub as_of: Option<DateTime<Utc>>,
-}
-
-impl Explained for AsOf {
-    const WANTED: &str = "as_of must be an instant as in 2026-03-22T12:00:00Z";
 }
 
 #[derive(Deserialize)]
@@ -104,11 +86,6 @@ impl Explained for Series {
 struct OfRun {
     product: String,
     run: String,
-}
-
-/// The time that a caller may see.
-pub(super) fn span(window: Option<Window>) -> Span {
-    window.map_or(Span::ALL, |Window { from, to }| Span { from, to })
 }
 
 /// The latest evidence of a client, its bundles as they were committed.

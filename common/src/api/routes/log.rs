@@ -1,6 +1,6 @@
 //! The evidence log: signed checkpoints, leaves, proofs, and the key that checks them.
 
-use super::evidence::span;
+use super::query::span;
 use crate::api::answer::Text;
 use crate::api::views::{LogEntryList, LogKeyAnswer, LogProofAnswer};
 use crate::api::{CompanyPath, Explained, Method, Parameters, Problem, Route, Scope, path_params, route};

@@ -12,6 +12,7 @@ mod oauth;
 mod packs;
 mod people;
 mod portfolio;
+mod query;
 mod questions;
 mod root;
 mod runs;

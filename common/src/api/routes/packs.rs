@@ -1,10 +1,10 @@
 //! Packs and exports of a client.
 
-use super::evidence::{instant, span};
+use super::query::{AsOf, Page, span};
 use crate::api::answer::{self, Accepted, MediaTypes, Pending};
 use crate::api::cursor;
 use crate::api::views::{PackList, PackView};
-use crate::api::{Body, ClientPath, Explained, Method, Parameters, Problem, Route, Scope, Window, route};
+use crate::api::{Body, ClientPath, Method, Parameters, Problem, Route, Scope, Window, route};
 use crate::app::packs::{Download, ExportFormat, MakePackError, PackRequest, PackService, PackServiceError};
 use crate::domain::audit::Actor;
 use crate::domain::id::PackId;
@@ -82,18 +82,6 @@ async fn ask(
     Ok(Accepted { location, answer: Json(pack.into()) })
 }
 
-#[derive(Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
-#[serde(deny_unknown_fields)]
-struct Page {
-    limit: Option<usize>,
-    after: Option<String>,
-}
-
-impl Explained for Page {
-    const WANTED: &str = "limit must be 1 to 100, after the next_after of the page before";
-}
-
 /// The packs of a client that were asked for, the newest instant first.
 async fn list(
     State(packs): State<Arc<PackService>>,
@@ -148,18 +136,6 @@ fn file(pack: &PackRecord, bytes: Vec<u8>) -> answer::Download<Zip> {
     };
     let name = format!("{}_{}_{}.zip", pack.client, pack.from, pack.to);
     answer::Download { media_type: "application/zip".to_owned(), name, etag, bytes, kind: PhantomData }
-}
-
-#[derive(Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
-#[serde(deny_unknown_fields)]
-struct AsOf {
-    #[serde(default, deserialize_with = "instant")]
-    as_of: Option<DateTime<Utc>>,
-}
-
-impl Explained for AsOf {
-    const WANTED: &str = "as_of must be an instant as in 2026-03-22T12:00:00Z";
 }
 
 #[derive(Deserialize)]

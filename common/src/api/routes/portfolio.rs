@@ -1,6 +1,6 @@
 //! The portfolio: clients at a glance, worst first.
 
-use super::evidence::{AsOf, instant, span};
+use super::query::{AsOf, instant, span};
 use crate::api::cursor::{cursor, limit, place};
 use crate::api::views::ClientList;
 use crate::api::{ClientPath, CompanyPath, Explained, Method, Parameters, Problem, Route, Scope, route};

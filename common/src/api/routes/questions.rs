@@ -1,6 +1,6 @@
 //! What is asked of facts that are there: how a number came about, what other limits would say, what becomes of a number, and the audit window.
 
-use super::evidence::{instant, span};
+use super::query::{AsOf, instant, span};
 use crate::api::{Body, ClientPath, Explained, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::evidence::{EvidenceReader, ExplainedEvidence, ForecastAnswer, WhatIf, WhatIfAnswer};
 use crate::domain::policy::{LimitChanges, Policy};
@@ -22,18 +22,6 @@ pub(super) const ROUTES: &[Route<Arc<EvidenceReader>>] = &[
     route!(Method::Get, FORECAST, Scope::EvidenceRead, forecast, fails: [NO_FACTS]),
     route!(Method::Get, WINDOW, Scope::EvidenceRead, window, fails: [WINDOW_REFUSED]),
 ];
-
-#[derive(Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
-#[serde(deny_unknown_fields)]
-struct AsOf {
-    #[serde(default, deserialize_with = "instant")]
-    as_of: Option<DateTime<Utc>>,
-}
-
-impl Explained for AsOf {
-    const WANTED: &str = "as_of must be an instant as in 2026-03-22T12:00:00Z";
-}
 
 #[derive(Deserialize)]
 struct OfRule {

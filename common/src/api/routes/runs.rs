@@ -1,9 +1,10 @@
 //! Sync Now, the state of runs, and what the next one will ask.
 
+use super::query::Page;
 use crate::api::answer::Accepted;
 use crate::api::cursor::{cursor, limit, place};
 use crate::api::views::{ForecastAnswer, RunAnswer, RunList, SyncAnswer};
-use crate::api::{ConnectionPath, Explained, IdempotencyKey, Method, NoBody, Parameters, Problem, Route, Scope, route};
+use crate::api::{ConnectionPath, IdempotencyKey, Method, NoBody, Parameters, Problem, Route, Scope, route};
 use crate::app::collection::collect::RateLimiters;
 use crate::app::runs::plan::Planner;
 use crate::domain::audit::Actor;
@@ -44,26 +45,14 @@ async fn sync_now(
     Ok(Accepted { location, answer: Json(asked.into()) })
 }
 
-#[derive(Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
-#[serde(deny_unknown_fields)]
-struct Paging {
-    limit: Option<usize>,
-    after: Option<String>,
-}
-
-impl Explained for Paging {
-    const WANTED: &str = "limit must be 1 to 100, after the next_after of the page before";
-}
-
 /// The runs of a connection, newest first.
 async fn list(
     State(planner): State<Arc<Planner>>,
     ConnectionPath { company, connection, .. }: ConnectionPath,
-    Parameters(paging): Parameters<Paging>,
+    Parameters(Page { limit: asked, after }): Parameters<Page>,
 ) -> Result<Json<RunList>, Problem> {
-    let limit = limit(Some(paging.limit.unwrap_or(20)), 100)?;
-    let before: Option<RunId> = paging.after.map(|after| place(RUNS, &after)).transpose()?;
+    let limit = limit(Some(asked.unwrap_or(20)), 100)?;
+    let before: Option<RunId> = after.map(|after| place(RUNS, &after)).transpose()?;
     let mut runs = match before {
         Some(before) => planner.runs_before(&company, &connection, &before, limit + 1).await?,
         None => planner.runs(&company, &connection, limit + 1).await?,

@@ -30,7 +30,7 @@ pub use known::{
     CredentialSchema, Health, JsonSchema, Me, PropertySchema, SetupAnswer, StepView, TroubleView, WindowView,
 };
 pub use log::{LogEntryList, LogEntryView, LogKeyAnswer, LogProofAnswer};
-pub use organizations::{OrganizationList, OrganizationView};
+pub use organizations::OrganizationList;
 #[cfg(feature = "pack")]
 pub use packs::{PackList, PackStatus, PackView};
 pub use people::{

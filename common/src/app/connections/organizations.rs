@@ -9,6 +9,7 @@ use crate::domain::product::Product;
 use crate::domain::time::CLOCK_TOLERANCE;
 use crate::store::{EvidenceOwner, StoreError};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The organizations of a connection, as its newest evidence lists them.
@@ -22,14 +23,15 @@ pub struct Organizations {
     pub as_of: Option<DateTime<Utc>>,
 }
 
-/// An organization, and where its evidence goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An organization, and where its evidence goes under the mapping as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Organization {
     /// Huntress's id.
     pub id: String,
-    /// Its name, where the evidence has it.
+    /// Its name; null where the evidence does not have it.
     pub name: Option<String>,
-    /// The client that its evidence belongs to.
+    /// The client that its evidence belongs to; null for none.
     pub client: Option<ClientId>,
     /// Whether it is left out of all evidence.
     pub ignored: bool,

@@ -8,6 +8,7 @@ use crate::domain::log::statement::{CompanyEvent, EvidenceLeaf, Leaf, Statement}
 use crate::domain::log::tree::leaf_hash;
 use crate::domain::log::{Checkpoint, Hash, Origin, jcs};
 use crate::domain::note::{Note, VerifierKey};
+use crate::domain::text::counted;
 use crate::pack::contents::{Contents, PackedBundle, PackedLog};
 use crate::pack::layout;
 use crate::pack::manifest::Manifest;
@@ -318,7 +319,9 @@ pub(super) fn coverage(contents: &Contents) -> Result<String, Vec<Failed>> {
     }
     Ok(match without.as_slice() {
         [] => "every run of the window with evidence has a bundle here".to_owned(),
-        without => format!("{} runs had no bundle of this client: {}", without.len(), without.join(", ")),
+        without => {
+            format!("{} had no bundle of this client: {}", counted(without.len(), "run", "runs"), without.join(", "))
+        }
     })
 }
 

@@ -12,6 +12,7 @@ use super::manifest::{Manifest, RENDERER};
 use super::render::render_each;
 use crate::domain::log::Hash;
 use crate::domain::note::VerifierKey;
+use crate::domain::text::counted;
 use history::Older;
 use std::collections::BTreeMap;
 
@@ -43,28 +44,34 @@ fn steps(bytes: &[u8], known: &Known<'_>, report: &mut Report) -> Result<(), Sto
     let (archive, names) = report.step(Step::Container, files::open(bytes))?;
     let (manifest, raw) = report.step(Step::Manifest, files::manifest(&archive, &names))?;
     let files = report.step(Step::Manifest, files::read_all(&archive, &manifest))?;
-    report.passed(Step::Container, format!("{} files", names.len()));
+    report.passed(Step::Container, counted(names.len(), "file", "files"));
     report.passed(
         Step::Manifest,
-        format!("format {}, {} files with their SHA-256", manifest.format, manifest.files.len()),
+        format!("format {}, {} with SHA-256", manifest.format, counted(manifest.files.len(), "file", "files")),
     );
     let keys = report.step(Step::Signature, history::keys(&archive, &manifest, &raw, &files, known))?;
     let files::Recorded { contents, unended } = report.step(Step::Bundle, files::contents(&manifest, files))?;
-    report.passed(Step::Bundle, format!("{} bundles of {}", contents.bundles.len(), manifest.client));
+    report.passed(
+        Step::Bundle,
+        format!("{} of {}", counted(contents.bundles.len(), "bundle", "bundles"), manifest.client),
+    );
     let statements: usize = contents.logs.values().map(|log| log.statements.len()).sum();
     report.step(Step::Statement, history::statements(&contents, &unended))?;
-    report.passed(Step::Statement, format!("{statements} statements in their canonical form"));
+    report.passed(Step::Statement, format!("{} in canonical form", counted(statements, "statement", "statements")));
     report.step(Step::Log, history::logs(&contents))?;
-    report.passed(Step::Log, format!("size and root of {} logs", contents.logs.len() + 1));
+    report.passed(Step::Log, format!("size and root of {}", counted(contents.logs.len() + 1, "log", "logs")));
     report.step(Step::Signature, history::checkpoints(&contents, &keys.current))?;
     report.passed(Step::Signature, keys.summary.clone());
     report.step(Step::BundleProof, history::bundle_proofs(&contents))?;
     let proved = contents.bundles.iter().filter(|bundle| bundle.proof.is_some()).count();
-    report.passed(Step::BundleProof, format!("{proved} bundles are in the trees of their runs"));
+    report.passed(Step::BundleProof, format!("in the trees of their runs: {}", counted(proved, "bundle", "bundles")));
     report.step(Step::Inclusion, history::inclusion(&contents))?;
-    report.passed(Step::Inclusion, format!("{proved} runs are in their logs"));
+    report.passed(Step::Inclusion, format!("in their logs: {}", counted(proved, "run", "runs")));
     report.step(Step::Unlogged, history::unlogged(&contents))?;
-    report.passed(Step::Unlogged, format!("{} bundles are from before the log", contents.bundles.len() - proved));
+    report.passed(
+        Step::Unlogged,
+        format!("from before the log: {}", counted(contents.bundles.len() - proved, "bundle", "bundles")),
+    );
     let older: Vec<Older> = report.step(Step::Consistency, history::older(known))?;
     let detail = report.step(Step::Consistency, history::consistency(&contents, &older, &keys))?;
     report.passed(Step::Consistency, detail);

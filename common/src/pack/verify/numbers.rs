@@ -15,6 +15,7 @@ use crate::domain::product::Product;
 use crate::domain::sat::facts::SatFacts;
 use crate::domain::sat::measures::{SatRules, measures as sat_measures};
 use crate::domain::sat::{coverage, phishing};
+use crate::domain::text;
 use crate::pack::contents::{Contents, PackedBundle, policies_of};
 use crate::pack::layout;
 use chrono::SubsecRound;
@@ -66,7 +67,10 @@ pub(super) fn check(contents: &Contents) -> Result<String, Vec<Failed>> {
     }
     let Counted { bundles, numbers, verdicts, without_facts } = counted;
     Ok(format!(
-        "{numbers} numbers and {verdicts} verdicts of {bundles} bundles follow from their facts; {without_facts} bundles have none"
+        "{} and {} of {} follow from facts; without facts: {without_facts}",
+        text::counted(numbers, "number", "numbers"),
+        text::counted(verdicts, "verdict", "verdicts"),
+        text::counted(bundles, "bundle", "bundles"),
     ))
 }
 

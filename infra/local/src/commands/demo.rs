@@ -14,6 +14,7 @@ use common::domain::id::{ClientId, CompanyId};
 use common::domain::product::Product;
 use common::domain::run::Run;
 use common::domain::sat::bundle::SatBundle;
+use common::domain::text::counted;
 use common::store::EvidenceOwner;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -135,8 +136,12 @@ fn summary(run: Run) -> Result<String, DemoError> {
     match run.failure {
         Some(failure) => Err(failure.to_string().into()),
         None => Ok(format!(
-            "  {} · run {} {} · {} requests · {} bundles in one commit\n",
-            run.connection, run.id, run.status, run.api_calls, run.bundles
+            "  {} · run {} {} · {} · {} in one commit\n",
+            run.connection,
+            run.id,
+            run.status,
+            counted(run.api_calls, "request", "requests"),
+            counted(run.bundles, "bundle", "bundles"),
         )),
     }
 }

@@ -6,7 +6,7 @@ use common::domain::connection::Connection;
 use common::domain::people::person::{CertificateOutcome, OnboardingPrompt, PeopleSummary, PersonEvent, PersonState};
 use common::domain::people::report::TrainingReport;
 use common::domain::people::selection::{SelectableAssignment, SelectedAssignments};
-use common::domain::text::line;
+use common::domain::text::{counted, line};
 use common::store::{LoggedEvent, PersonRecord};
 use serde_json::json;
 
@@ -39,11 +39,11 @@ pub fn training(report: &TrainingReport) -> String {
     }
     let metadata = &report.metadata;
     let mut text = format!(
-        "{rows}\n\n{}\nas of {} · account {} · {} requests, {} ms\n",
+        "{rows}\n\n{}\nas of {} · account {} · {}, {} ms\n",
         summary(&report.summary),
         time(metadata.as_of),
         line(metadata.account.name.as_deref().unwrap_or(metadata.account.id.as_str())),
-        metadata.api_calls_made,
+        counted(metadata.api_calls_made, "request", "requests"),
         metadata.collection_duration_ms,
     );
     if let Some(warning) = &metadata.rate_limit_warning {

@@ -8,6 +8,7 @@ use crate::domain::failure::Failure;
 use crate::domain::guidance;
 use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
+use crate::domain::text::counted;
 use crate::huntress::connection_test::TestReport;
 use chrono::{DateTime, Utc};
 
@@ -61,12 +62,10 @@ pub(super) fn mapped(mapping: &Mapping) -> String {
         Mapping::OneClient { client } => format!("all of it is {client}'s"),
         Mapping::ByOrganization { clients, ignored } => {
             let of = mapping.clients().len();
-            let plural = |count: usize, one: &'static str| if count == 1 { one.to_owned() } else { format!("{one}s") };
             format!(
-                "{} {} of {of} {}, {} ignored",
-                clients.len(),
-                plural(clients.len(), "organization"),
-                plural(of, "client"),
+                "{} of {}, {} ignored",
+                counted(clients.len(), "organization", "organizations"),
+                counted(of, "client", "clients"),
                 ignored.len()
             )
         }

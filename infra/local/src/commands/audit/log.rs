@@ -10,6 +10,7 @@ use common::app::log::{LogError, LogState};
 use common::domain::id::ConnectionId;
 use common::domain::log::LogId;
 use common::domain::log::statement::{Event, Leaf, Statement};
+use common::domain::text::counted;
 use common::store::StoreError;
 use serde::Serialize;
 
@@ -72,7 +73,7 @@ fn show(options: &Options, state: LogState) -> Result<(), CliError> {
     let mut table = render::table(&["leaf", "ended at", "what", "run"]);
     for (index, entry) in entries.iter().enumerate() {
         let what = match &entry.event {
-            Event::Evidence(leaf) => format!("evidence, {} bundles", leaf.bundles),
+            Event::Evidence(leaf) => format!("evidence, {}", counted(leaf.bundles, "bundle", "bundles")),
             Event::Failure(leaf) => format!("failure, {}", leaf.code),
             Event::Disconnected { .. } => "disconnected".to_owned(),
             Event::Reconnected { .. } => "reconnected".to_owned(),

@@ -6,6 +6,7 @@ use crate::outcome::CliError;
 use crate::render;
 use clap::{Args, ValueEnum};
 use common::aws::secrets::{Binding, SecretError};
+use common::domain::text::counted;
 use serde::Serialize;
 
 /// Where a deployed stack keeps credentials, as its parameter `Secrets` names it.
@@ -76,5 +77,5 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         [] => String::new(),
         ids => format!("; these have none to copy: {}", ids.join(", ")),
     };
-    render::text(&format!("{} credentials copied{left}\n", copied.len()))
+    render::text(&format!("{} copied{left}\n", counted(copied.len(), "credential", "credentials")))
 }

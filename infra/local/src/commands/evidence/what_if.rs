@@ -12,6 +12,7 @@ use common::app::evidence::{Span, WhatIf, WhatIfAnswer, WhatIfSide};
 use common::app::stack::Stack;
 use common::domain::id::ClientId;
 use common::domain::policy::{Policy, PolicyVersion, limit_changes};
+use common::domain::text::counted;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -88,8 +89,11 @@ fn text(answer: &WhatIfAnswer) -> String {
         format!("{}{value}", side.outcome)
     };
     let mut text = format!(
-        "{} from {} to {}, {} pieces of evidence evaluated again\n\n",
-        answer.client_id, answer.from, answer.to, answer.evaluated
+        "{} from {} to {}, {} evaluated again\n\n",
+        answer.client_id,
+        answer.from,
+        answer.to,
+        counted(answer.evaluated, "piece of evidence", "pieces of evidence"),
     );
     if answer.rows.is_empty() {
         text += "nothing would differ\n";
@@ -107,7 +111,7 @@ fn text(answer: &WhatIfAnswer) -> String {
         text += &format!("{table}\n{} of the days differ; nothing was stored\n", answer.days_changed);
     }
     if answer.without_facts > 0 {
-        text += &format!("{} pieces of evidence are older than facts are, and were left out\n", answer.without_facts);
+        text += &format!("left out, because it is older than facts: {}\n", answer.without_facts);
     }
     text
 }

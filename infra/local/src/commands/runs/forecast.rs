@@ -7,6 +7,7 @@ use crate::render;
 use common::api::views::ForecastAnswer;
 use common::app::stack::Stack;
 use common::domain::forecast::{Basis, Forecast};
+use common::domain::text::counted;
 
 pub async fn run(options: &Options) -> Result<(), CliError> {
     let (stack, _) = open_to_read(&options.storage).await?;
@@ -36,14 +37,14 @@ fn text(forecast: &Forecast) -> String {
         Basis::Pages => "",
         Basis::Records => "at least ",
     };
-    let mut text = format!("{table}\n\n{at_least}{} requests", forecast.requests);
+    let mut text = format!("{table}\n\n{at_least}{}", counted(forecast.requests, "request", "requests"));
     text += &match forecast.parts {
         1 => " in one go".to_owned(),
-        parts => format!(" in {parts} parts, with {} continuations", parts - 1),
+        parts => format!(" in {parts} parts, with {}", counted(parts - 1, "continuation", "continuations")),
     };
     text += &format!(", {at_least}{}", duration(forecast.seconds));
     if let Some(left) = forecast.left_now {
-        text += &format!("; the account's limit leaves {left} requests now");
+        text += &format!("; the account's limit leaves {} now", counted(left, "request", "requests"));
     }
     let as_of = forecast.as_of.map_or_else(String::new, |as_of| format!(" of {}", render::time(as_of)));
     text += &format!("\ntold from run {}{as_of}; nothing was asked of Huntress\n", forecast.last_run);

@@ -16,6 +16,7 @@ use common::domain::connection::Connection;
 use common::domain::id::ConnectionId;
 use common::domain::product::Product;
 use common::domain::run::Run;
+use common::domain::text::counted;
 use std::sync::Arc;
 
 #[derive(Debug, Args)]
@@ -63,11 +64,11 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         return render::json(&RunView::from(run));
     }
     render::text(&format!(
-        "run {} {}: {} requests, {} bundles; see: {}\n",
+        "run {} {}: {}, {}; see: {}\n",
         run.id,
         run.status,
-        run.api_calls,
-        run.bundles,
+        counted(run.api_calls, "request", "requests"),
+        counted(run.bundles, "bundle", "bundles"),
         next_command(connection.as_ref())
     ))
 }
