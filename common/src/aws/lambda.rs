@@ -16,6 +16,15 @@ use crate::store::Store;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use axum::Router;
+use axum::body::to_bytes;
+use axum::response::Response;
+use bytes::Bytes;
+use http::StatusCode;
+use lambda_http::IntoResponse;
+use lambda_http::tower::ServiceExt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
@@ -32,6 +41,33 @@ pub fn start_logging(lookup: Lookup<'_>) {
     let log = tracing_subscriber::fmt().json().flatten_event(true).with_ansi(false).with_max_level(level);
     // A second start in one process changes nothing.
     drop(log.try_init());
+}
+
+/// Serves routes as a function behind an HTTP API, for as long as there are events.
+///
+/// # Errors
+/// Without the runtime that gives them.
+pub async fn serve(routes: Router) -> Result<(), lambda_http::Error> {
+    lambda_http::run(ServiceExt::<lambda_http::Request>::map_response(routes, Answer)).await
+}
+
+/// An answer as an event has it: text where it is UTF-8, and Base64 otherwise, which are the same bytes to who asked. The library's own way goes by the media
+/// type, and has the tables of forty character sets with it.
+struct Answer(Response);
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = http::Response<lambda_http::Body>> + Send>> {
+        Box::pin(async {
+            let (mut parts, body) = self.0.into_parts();
+            let body = to_bytes(body, usize::MAX).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "an answer could not be made");
+                parts.status = StatusCode::INTERNAL_SERVER_ERROR;
+                Bytes::new()
+            });
+            let body = String::from_utf8(body.into()).map_or_else(|error| error.into_bytes().into(), Into::into);
+            http::Response::from_parts(parts, body)
+        })
+    }
 }
 
 /// AWS as one function sees it. Nothing is asked of it before it is used.
@@ -395,6 +431,31 @@ mod tests {
             assert_eq!((Some(service.patience.attempt), Some(service.patience.operation)), (attempt, operation));
         }
         assert_eq!(Aws::load(&|_| None).patience, Patience::API);
+    }
+
+    /// What the event of an answer has as its body.
+    async fn body_of(body: impl Into<axum::body::Body>) -> lambda_http::Body {
+        Answer(Response::new(body.into())).into_response().await.into_body()
+    }
+
+    #[tokio::test]
+    async fn a_body_is_text_where_it_is_utf_8_and_bytes_otherwise() {
+        use lambda_http::Body;
+        assert_eq!(body_of("Grüße <b>").await, Body::Text("Grüße <b>".to_owned()));
+        assert_eq!(body_of("").await, Body::Text(String::new()));
+        let zip = b"PK\x03\x04\xff\xfe".to_vec();
+        assert_eq!(body_of(zip.clone()).await, Body::Binary(zip));
+    }
+
+    /// Half of it is not passed off as the whole.
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_an_error() {
+        let parts = futures_util::stream::iter([Ok("half"), Err(std::io::Error::other("gone"))]);
+        let answer = Answer(Response::new(axum::body::Body::from_stream(parts))).into_response().await;
+        assert_eq!(
+            (answer.status(), answer.body()),
+            (StatusCode::INTERNAL_SERVER_ERROR, &lambda_http::Body::Text(String::new()))
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use axum::middleware::from_fn_with_state;
 use common::api::{Claims, Once, host, lambda_caller, once, routes};
 use common::app::stack::Stack;
-use common::aws::lambda::{Aws, start_logging};
+use common::aws::lambda::{Aws, serve, start_logging};
 use common::settings::{environment, readable_deployment};
 use std::sync::Arc;
 
@@ -17,5 +17,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     let routes = host(routes::CONNECTIONS_API.router(connections).merge(routes::DECISIONS_API.router(decisions)));
     let claims = Arc::new(Claims::read(&environment));
     let routes = routes.layer(from_fn_with_state(keyed, once));
-    lambda_http::run(routes.layer(from_fn_with_state(claims, lambda_caller))).await
+    serve(routes.layer(from_fn_with_state(claims, lambda_caller))).await
 }

@@ -1,6 +1,6 @@
 //! The Lambda function `console`: the pages, for who signs in over the issuer whose tokens open the API.
 
-use common::aws::lambda::{Aws, start_logging};
+use common::aws::lambda::{Aws, serve, start_logging};
 use common::console::{Console, IssuerSignIn, SignIn, Site};
 use common::settings::{environment, readable_deployment, required};
 use std::sync::Arc;
@@ -13,5 +13,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     let site = Site::public(&required(&environment, "PUBLIC_URL")?)?;
     let sign_in = SignIn::Issuer(Box::new(IssuerSignIn::of_function(&aws)?));
     let console = Console::new(&aws, aws.packs()?, sign_in, site)?;
-    lambda_http::run(Arc::new(console).router()).await
+    serve(Arc::new(console).router()).await
 }

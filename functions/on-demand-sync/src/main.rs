@@ -3,7 +3,7 @@
 use axum::middleware::from_fn_with_state;
 use common::api::{Claims, host, lambda_caller, routes};
 use common::app::stack::Stack;
-use common::aws::lambda::{Aws, start_logging};
+use common::aws::lambda::{Aws, serve, start_logging};
 use common::settings::{environment, readable_deployment};
 use std::sync::Arc;
 
@@ -14,5 +14,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     let planner = Aws::load(&environment).planner()?;
     let routes = host(routes::ON_DEMAND_SYNC.router(Arc::new(planner)));
     let claims = Arc::new(Claims::read(&environment));
-    lambda_http::run(routes.layer(from_fn_with_state(claims, lambda_caller))).await
+    serve(routes.layer(from_fn_with_state(claims, lambda_caller))).await
 }
