@@ -2,7 +2,8 @@
 
 use super::world::{Browser, CLIENT, OTHER, World, caller, first, reads, run, training_run};
 use chrono::TimeDelta;
-use common::api::{Caller, Window};
+use common::api::Caller;
+use common::domain::time::Window;
 use common::pack::verify::{Known, verify};
 use reqwest::StatusCode;
 
@@ -83,7 +84,7 @@ async fn pages_with_much_to_show_stay_small() {
 async fn the_days_at_a_glance_begin_with_the_window_of_who_looks() {
     let world = World::of_days(40).await;
     let from = first() + TimeDelta::days(30) - TimeDelta::hours(8);
-    let window = Window { from, to: first() + TimeDelta::days(60) };
+    let window = Window { start: from, end: first() + TimeDelta::days(60) };
     let caller = Caller { window: Some(window), ..caller("auditor").unwrap() };
     let browser = world.browser_of(caller).await;
     let page = browser.open("/clients/client-a").await;

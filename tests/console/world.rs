@@ -5,7 +5,7 @@ use acceptance::edr::{Scene, as_of};
 use acceptance::engine::{Counted, Engine};
 use acceptance::people::Workforce;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::api::{Caller, Role, Window};
+use common::api::{Caller, Role};
 use common::app::assignments::Choice;
 use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Processed;
@@ -31,7 +31,7 @@ use common::domain::policy::{ClientPolicies, InForce, baseline, training};
 use common::domain::product::Product;
 use common::domain::run::{RecordCounts, Trigger};
 use common::domain::sat::id::SatId;
-use common::domain::time::parse;
+use common::domain::time::{Window, parse};
 use common::huntress::origin::Origin;
 use common::huntress::request::{Timeouts, http_client};
 use common::huntress::sat::SatCredential;
@@ -79,7 +79,7 @@ impl RoleTokens {
 
 pub fn caller(token: &str) -> Option<Caller> {
     let of = |role| Caller::with_role(company(), token, role);
-    let window = Window { from: first() - TimeDelta::minutes(7 * 60 + 5), to: first() + TimeDelta::days(4) };
+    let window = Window { start: first() - TimeDelta::minutes(7 * 60 + 5), end: first() + TimeDelta::days(4) };
     Some(match token {
         "auditor" => Caller { clients: Some([client(CLIENT)].into()), window: Some(window), ..of(Role::Auditor) },
         "of-client-b" => Caller { clients: Some([client(OTHER)].into()), ..of(Role::Admin) },

@@ -14,6 +14,7 @@ use common::domain::log::statement::{CompanyEvent, CompanyStatement, Leaf};
 use common::domain::log::{Hash, jcs};
 use common::domain::mapping::Mapping;
 use common::domain::product::Product;
+use common::domain::time::Window;
 use common::store::{ConnectionChange, Scheduling, Store, Timeline};
 use dynoxide::Database;
 use std::collections::BTreeSet;
@@ -85,8 +86,8 @@ impl Table {
         let hashes: BTreeSet<String> =
             decisions.iter().map(|it| committed(&Hash::of(&jcs::to_bytes(it).unwrap()))).collect();
         assert_eq!(leaves, hashes, "the log and the decisions are apart");
-        let ends = (start() - TimeDelta::days(1), start() + TimeDelta::days(9));
-        let events = self.store.audit_events(&company(), ends, None, 99).await.unwrap();
+        let window = Window { start: start() - TimeDelta::days(1), end: start() + TimeDelta::days(9) };
+        let events = self.store.audit_events(&company(), window, None, 99).await.unwrap();
         let told =
             |action: AuditAction| action.as_str().starts_with("exception.") || action == AuditAction::PolicyChosen;
         assert_eq!(events.iter().filter(|it| told(it.event.action)).count(), decisions.len(), "events and decisions");

@@ -8,6 +8,7 @@ use common::domain::failure::FailureCode;
 use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use common::domain::product::Product;
 use common::domain::run::{Run, RunStatus};
+use common::domain::time::Window;
 use common::huntress::origin::Origin;
 use common::huntress::request::{Timeouts, http_client};
 use common::settings::Origins;
@@ -307,7 +308,7 @@ async fn check(
     }
     succeeded.sort();
     for owner in owners {
-        let history = store.history(company, owner, product, DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC).await;
+        let history = store.history(company, owner, product, Window::ALL).await;
         let history = history.unwrap();
         let mut pieces: Vec<_> =
             history.iter().filter(|it| it.connection == *connection).map(|it| (it.as_of, &it.run_id)).collect();

@@ -11,6 +11,7 @@ use common::domain::id::RunId;
 use common::domain::log::statement::{Leaf, Statement};
 use common::domain::log::tree::{Tree, leaf_hash};
 use common::domain::run::{Run, RunStatus};
+use common::domain::time::Window;
 use common::store::{EvidenceOwner, LogHead, Store, StoreError};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -43,8 +44,7 @@ pub async fn look(client: &Client, scene: Scene) -> Result<Snapshot, StoreError>
     let (company, id) = (company(), connection_id());
     let mut evidence = BTreeMap::new();
     for owner in scene.owners() {
-        let (first, last) = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
-        let history = store.history(&company, &owner, scene.product(), first, last).await?;
+        let history = store.history(&company, &owner, scene.product(), Window::ALL).await?;
         let pieces = history.iter().map(|it| piece(&it.run_id, it.as_of, &it.body)).collect();
         evidence.insert(owner, pieces);
     }

@@ -6,6 +6,7 @@ use acceptance::engine::{Engine, TABLE};
 use common::domain::audit::{Actor, AuditAction};
 use common::domain::id::ClientId;
 use common::domain::product::Product;
+use common::domain::time::Window;
 use common::huntress::edr::NamedRecord;
 use common::huntress::origin::Origin;
 use common::store::{PlacedEvent, Store};
@@ -46,7 +47,7 @@ impl Refusing {
 
 impl World {
     async fn kept_events(&self) -> Vec<PlacedEvent> {
-        let all = (chrono::DateTime::UNIX_EPOCH, super::tick() + chrono::TimeDelta::days(9));
+        let all = Window::ALL.until(Some(super::tick() + chrono::TimeDelta::days(9)));
         self.store.audit_events(&company(), all, None, 1000).await.unwrap()
     }
 

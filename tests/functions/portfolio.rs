@@ -6,7 +6,6 @@ use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::app::evidence::Span;
 use common::app::stack::Stack;
 use common::domain::connection::Connection;
 use common::domain::failure::{Failure, FailureCode};
@@ -16,6 +15,7 @@ use common::domain::mapping::Mapping;
 use common::domain::policy::{baseline, training};
 use common::domain::product::Product;
 use common::domain::run::{RecordCounts, Trigger};
+use common::domain::time::Window;
 use common::store::{EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunRequest, RunSuccess, Store};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -360,6 +360,6 @@ async fn a_page_that_cannot_be_is_refused() {
 async fn the_use_case_gives_the_rows_of_the_route() {
     let world = World::with(&["edr-main"]).await;
     let Ok(reader) = world.parts().evidence();
-    let rows = reader.portfolio(&company(), None, Span::ALL).await.unwrap();
+    let rows = reader.portfolio(&company(), None, Window::ALL).await.unwrap();
     assert_eq!(serde_json::to_value(rows).unwrap(), json!(world.rows("/clients").await));
 }

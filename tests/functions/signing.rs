@@ -17,6 +17,7 @@ use common::aws::signing::{KmsKey, SigningError};
 use common::domain::audit::Actor;
 use common::domain::log::{Checkpoint, LogId};
 use common::domain::note::{Note, VerifierKey};
+use common::domain::time::Window;
 use common::pack::verify::{Known, verify};
 use common::store::{PackRecord, PackState};
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -360,8 +361,8 @@ async fn another_key_of_kms_is_announced_by_the_one_before() {
         assert!(Note::parse(kept.note.as_bytes()).unwrap().is_signed_by(&new, common::signing::verify), "{log}");
     }
     assert_eq!(world.store.log_key().await.unwrap().unwrap().key, new.to_string());
-    let span = (tick(), tick() + TimeDelta::days(1));
-    let events = world.store.audit_events(&company(), span, None, 100).await.unwrap();
+    let window = Window { start: tick(), end: tick() + TimeDelta::days(1) };
+    let events = world.store.audit_events(&company(), window, None, 100).await.unwrap();
     let replaced: Vec<_> =
         events.iter().filter(|it| it.event.action == common::domain::audit::AuditAction::LogKeyReplaced).collect();
     assert_eq!(replaced.len(), 1);

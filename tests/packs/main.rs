@@ -29,7 +29,7 @@ use common::domain::mapping::Mapping;
 use common::domain::policy::{ClientPolicies, InForce, baseline, training};
 use common::domain::product::Product;
 use common::domain::run::{RecordCounts, Trigger};
-use common::domain::time::parse;
+use common::domain::time::{Window, parse};
 use common::domain::window::Tick;
 use common::pack::verify::{Known, Report, Step, verify};
 use common::pack::zip::Archive;
@@ -570,11 +570,11 @@ async fn evidence_that_its_log_contradicts_is_not_shown() {
             }
         }
         let owner = EvidenceOwner::Client(client("client-a"));
-        let (from, to) = (first(), first() + TimeDelta::days(3));
+        let window = Window { start: first(), end: first() + TimeDelta::days(3) };
         let reads = [
             world.store.latest(&company(), &owner).await.map(drop),
             world.store.evidence_of_run(&company(), &owner, Product::Edr, &run(1)).await.map(drop),
-            world.store.history(&company(), &owner, Product::Edr, from, to).await.map(drop),
+            world.store.history(&company(), &owner, Product::Edr, window).await.map(drop),
             world.maker.pack(&World::request("client-a")).await.map(drop).map_err(|error| match error {
                 common::app::packs::MakePackError::Store(error) => error,
                 other => panic!("{change}: {other}"),
@@ -585,7 +585,8 @@ async fn evidence_that_its_log_contradicts_is_not_shown() {
             assert!(said.contains("log") && said.contains("cannot be used"), "{change}, read {place}: {said}");
         }
         // The day before is still what its leaf says, and that is proved by the leaf after it.
-        let before = world.store.latest_between(&company(), &owner, None, first(), first() + TimeDelta::hours(1)).await;
+        let first_hour = Window { start: first(), end: first() + TimeDelta::hours(1) };
+        let before = world.store.latest_between(&company(), &owner, None, first_hour).await;
         match before {
             Ok(before) => assert!(before.len() == 1 && !change.ends_with("leaf"), "{change}"),
             Err(error) => assert!(change.ends_with("leaf"), "{change}: {error}"),
@@ -604,7 +605,8 @@ async fn each_leaf_that_proves_a_piece_of_evidence_counts() {
     let (dynamo, owner) = (world._engine.client(), EvidenceOwner::Client(client("client-a")));
     let read = async |day: i64| {
         let at = first() + TimeDelta::days(day);
-        world.store.latest_between(&company(), &owner, None, at, at + TimeDelta::hours(1)).await.map(|it| it.len())
+        let hour = Window { start: at, end: at + TimeDelta::hours(1) };
+        world.store.latest_between(&company(), &owner, None, hour).await.map(|it| it.len())
     };
     // The leaf itself, those that join it to larger trees, and the newest.
     for (day, leaves) in [(0, vec![0, 1, 3, 7, 10]), (4, vec![4, 5, 7, 10]), (8, vec![8, 9, 10]), (10, vec![10])] {

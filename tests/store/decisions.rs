@@ -13,6 +13,7 @@ use common::domain::log::Hash;
 use common::domain::log::jcs;
 use common::domain::log::statement::{CompanyEvent, CompanyStatement, Leaf};
 use common::domain::policy::{Policy, PolicyChoice, PolicyRef, baseline};
+use common::domain::time::Window;
 use common::domain::window::{Period, Tick};
 use common::store::StoreError;
 use common::store::Timeline;
@@ -146,7 +147,7 @@ async fn a_version_of_a_policy_is_kept_once() {
     let changed = store.keep_policy(&acme(), &policy("1"), &event).await;
     assert!(matches!(changed, Err(StoreError::Conflict { .. })), "{changed:?}");
     assert_eq!(store.imported_policies(&acme()).await.unwrap(), [policy("0")]);
-    let events = store.audit_events(&acme(), (later(-9), later(9)), None, 9).await.unwrap();
+    let events = store.audit_events(&acme(), Window { start: later(-9), end: later(9) }, None, 9).await.unwrap();
     assert_eq!(events.into_iter().map(|placed| placed.event).collect::<Vec<_>>(), [event], "once, with the policy");
     assert_eq!(store.imported_policies(&CompanyId::parse("globex").unwrap()).await.unwrap(), []);
 }
@@ -159,7 +160,7 @@ async fn a_tick_is_kept_as_it_was_taken_first_and_a_timeline_outlives_its_connec
         store.record_tick(Tick { due: later(0), handled }).await.unwrap();
     }
     store.record_tick(Tick { due: later(60), handled: later(61) }).await.unwrap();
-    let ticks = store.ticks(later(0), later(59)).await.unwrap();
+    let ticks = store.ticks(Window { start: later(0), end: later(59) }).await.unwrap();
     assert_eq!(ticks, [Tick { due: later(0), handled: later(1) }]);
 
     let saved = connection(&acme(), "main");

@@ -2,6 +2,7 @@ use crate::*;
 use acceptance::engine::{Engine, TABLE};
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::domain::run::RunStatus;
+use common::domain::time::Window;
 use common::store::StoreError;
 
 async fn prepared(engine: &Engine) -> Store {
@@ -44,16 +45,16 @@ async fn history_is_oldest_first_between_two_instants() {
     let one = client("one");
     assert_eq!(bodies(&latest(&store, &one).await), ["7"]);
     assert_eq!(bodies(&history(&store, &one).await), ["1", "2", "3", "4", "5", "6", "7"]);
-    let between = |from, to| {
+    let between = |start, end| {
         let (store, one) = (&store, &one);
-        async move { store.history(&acme(), one, Product::Edr, from, to).await.unwrap() }
+        async move { store.history(&acme(), one, Product::Edr, Window { start, end }).await.unwrap() }
     };
     assert_eq!(bodies(&between(later(2), later(4)).await), ["2", "3", "4"]);
     let tiny = TimeDelta::nanoseconds(1);
     assert_eq!(bodies(&between(later(2) + tiny, later(4) - tiny).await), ["3"]);
     assert_eq!(between(later(4), later(2)).await, []);
     assert_eq!(bodies(&latest(&store, &EvidenceOwner::Company).await), ["all 7"]);
-    let sat = store.history(&acme(), &one, Product::Sat, later(0), later(9)).await;
+    let sat = store.history(&acme(), &one, Product::Sat, Window { start: later(0), end: later(9) }).await;
     assert_eq!(sat.unwrap(), []);
 }
 
@@ -127,6 +128,7 @@ async fn damaged_evidence_is_an_error() {
     let refused = store.latest(&acme(), &owner).await.unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused:?}");
     assert!(!refused.to_string().contains("81"), "{refused}");
-    let refused = store.history(&acme(), &owner, Product::Edr, tick(), tick()).await.unwrap_err();
+    let refused =
+        store.history(&acme(), &owner, Product::Edr, Window { start: tick(), end: tick() }).await.unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused:?}");
 }

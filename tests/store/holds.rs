@@ -6,6 +6,8 @@ use acceptance::engine::{Engine, TABLE};
 use common::app::evidence::EvidenceReader;
 use common::app::holds::{HoldError, Holds};
 use common::domain::audit::{Actor, AuditAction};
+use common::domain::calendar::DayRange;
+use common::domain::time::Window;
 use common::domain::window::{NoEvidence, Tick, WindowRow};
 use common::store::{BODY_LIMIT, OUTLIVES_EVIDENCE};
 use std::collections::BTreeMap;
@@ -90,7 +92,7 @@ async fn evidence_ends_unless_it_is_held_and_a_release_gives_it_its_end_back() {
     assert!(matches!(again, Err(HoldError::NotHeld)), "{again:?}");
     assert_eq!(latest(&store, &client("client-0")).await[0].body, body, "all of this changes nothing that is read");
 
-    let events = store.audit_events(&acme, (tick(), later(60)), None, 10).await.unwrap();
+    let events = store.audit_events(&acme, Window { start: tick(), end: later(60) }, None, 10).await.unwrap();
     let mut actions: Vec<_> = events.iter().map(|it| it.event.action).collect();
     actions.sort();
     // The second placing of the same hold changed nothing.
@@ -276,7 +278,7 @@ async fn a_window_of_days_whose_runs_have_ended_says_what_the_log_has_of_them() 
     let reader =
         EvidenceReader { store: store.clone(), clock: Arc::new(SteppingClock::at(tick() + day * 10 + day / 2)) };
     let calendar = common::domain::calendar::Calendar::default();
-    let days = (calendar.day_of(tick()), calendar.day_of(tick() + day * 10));
+    let days = DayRange { from: calendar.day_of(tick()), to: calendar.day_of(tick() + day * 10) };
     let reasons = async || {
         let window = reader.window(&acme(), &named("client-0"), days, None).await.unwrap();
         let reason = |row: &WindowRow| Some((row.reason?, row.failure.as_ref().map(|it| it.code)));

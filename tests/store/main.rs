@@ -27,6 +27,7 @@ use common::domain::log::statement::EvaluationBasis;
 use common::domain::mapping::Mapping;
 use common::domain::product::Product;
 use common::domain::run::{Run, Trigger};
+use common::domain::time::Window;
 use common::store::{
     EvidenceOwner, EvidenceRecord, Lease, LeaseOutcome, RunFailure, RunRequest, RunSuccess, Store, StoredEvidence,
 };
@@ -143,8 +144,7 @@ async fn latest(store: &Store, owner: &EvidenceOwner) -> Vec<StoredEvidence> {
 }
 
 async fn history(store: &Store, owner: &EvidenceOwner) -> Vec<StoredEvidence> {
-    let (first, last) = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
-    store.history(&acme(), owner, Product::Edr, first, last).await.unwrap()
+    store.history(&acme(), owner, Product::Edr, Window::ALL).await.unwrap()
 }
 
 fn bodies(evidence: &[StoredEvidence]) -> Vec<&str> {

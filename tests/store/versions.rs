@@ -4,6 +4,7 @@ use crate::*;
 use acceptance::engine::{Engine, TABLE};
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::domain::connection::TestOutcome;
+use common::domain::time::Window;
 use common::store::{ConnectionChange, SCHEMA_VERSION, Scheduling, StoreError};
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -129,7 +130,7 @@ async fn evidence_of_a_later_release_is_not_shown() {
         alter(&engine, begin, "schema_version", unknown()).await;
         let owner = client("client-0");
         corrupt(store.latest(&acme(), &owner).await, kind);
-        let history = store.history(&acme(), &owner, Product::Edr, tick(), tick()).await;
+        let history = store.history(&acme(), &owner, Product::Edr, Window { start: tick(), end: tick() }).await;
         corrupt(history, kind);
     }
 }

@@ -7,7 +7,9 @@ use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use common::app::evidence::{EvidenceReader, Span};
+use common::app::evidence::{EvidenceReader, HistoryRequest};
+use common::domain::calendar::DayRange;
+use common::domain::time::Window;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -87,10 +89,13 @@ async fn reads_of_a_year(others: usize, more: usize) -> Reads {
     let clock = Arc::new(SteppingClock::at(end + TimeDelta::hours(1)));
     let reader = EvidenceReader { store, clock };
     let owner = client("client-seven");
-    let history = reader.history(&acme(), &owner, "edr-online", (None, None), Span::ALL).await.unwrap();
+    let history = reader
+        .history(&acme(), &owner, HistoryRequest { key: "edr-online", from: None, to: None }, Window::ALL)
+        .await
+        .unwrap();
     assert_eq!(history.pieces, usize::try_from(DAYS).unwrap());
     let of_history = counter.taken();
-    let days = (reader.store.calendar().day_of(tick()), reader.store.calendar().day_of(end));
+    let days = DayRange { from: reader.store.calendar().day_of(tick()), to: reader.store.calendar().day_of(end) };
     let window = reader.window(&acme(), &ClientId::parse("client-seven").unwrap(), days, None).await.unwrap();
     assert_eq!(window.totals.covered.values().sum::<u64>(), u64::try_from(DAYS).unwrap());
     (of_history, counter.taken())

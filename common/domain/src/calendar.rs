@@ -1,8 +1,9 @@
 //! Days as people mean them: those of the zone that the schedule is in.
 
 use super::schedule::{Schedule, ScheduleError};
-use super::time;
+use super::time::{self, Window};
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use serde::Serialize;
 use std::sync::Arc;
 
 /// The days of a schedule's zone, and their ticks. By default those of every day at 07:00 in New York.
@@ -96,6 +97,24 @@ impl Calendar {
         if self.start_of(day) < instant { day.succ_opt().unwrap_or(day) } else { day }
     }
 
+    /// Reads `from/to`, as ISO 8601 writes an interval: instants with a zone, or days of the calendar, the last one whole.
+    ///
+    /// ```
+    /// use evidence_domain::{calendar::Calendar, time::parse};
+    /// let of = |text| Calendar::default().window(text).map(|window| window.start);
+    /// assert_eq!(of("2026-01-01/2026-03-31"), parse("2026-01-01T05:00:00Z"));
+    /// assert_eq!(of("2026-03-31/2026-01-01"), None);
+    /// ```
+    #[must_use]
+    pub fn window(&self, text: &str) -> Option<Window> {
+        let (from, to) = text.trim().split_once('/')?;
+        let day = |text: &str| text.trim().parse::<NaiveDate>().ok();
+        let start = day(from).map(|day| self.start_of(day)).or_else(|| time::parse(from))?;
+        let last_of = |day| self.end_of(day) - TimeDelta::milliseconds(1);
+        let end = day(to).map(last_of).or_else(|| time::parse(to))?;
+        (start <= end).then_some(Window { start, end })
+    }
+
     /// The tick of a day as it stands at an instant: the last one that has come, or else the first. `None` on a day that the schedule leaves out.
     ///
     /// ```
@@ -119,6 +138,15 @@ impl Calendar {
     pub fn last_day_before(&self, end: DateTime<Utc>) -> NaiveDate {
         self.day_of(just_before(end))
     }
+}
+
+/// Days of a calendar, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DayRange {
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day.
+    pub to: NaiveDate,
 }
 
 /// When something stops, as people say it.

@@ -109,7 +109,7 @@ pub fn is_future(moment: DateTime<Utc>, observed_at: DateTime<Utc>) -> bool {
     moment.signed_duration_since(observed_at) > CLOCK_TOLERANCE
 }
 
-/// The window of whole days that ends at `as_of`, both ends included.
+/// A period, both ends included: of a signal, of the evidence that is read, of what a token may see.
 ///
 /// ```
 /// use evidence_domain::time::{Window, parse};
@@ -128,6 +128,9 @@ pub struct Window {
 }
 
 impl Window {
+    /// All of time.
+    pub const ALL: Self = Self { start: DateTime::<Utc>::MIN_UTC, end: DateTime::<Utc>::MAX_UTC };
+
     /// The `days` × 24 hours up to `as_of`.
     #[must_use]
     pub fn of_days(days: u32, as_of: DateTime<Utc>) -> Self {
@@ -139,6 +142,61 @@ impl Window {
     #[must_use]
     pub fn contains(&self, moment: DateTime<Utc>) -> bool {
         (self.start..=self.end).contains(&moment)
+    }
+
+    /// Whether no instant lies in it, because it ends before it begins.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start > self.end
+    }
+
+    /// What lies in both.
+    #[must_use]
+    pub fn within(self, other: Self) -> Self {
+        Self { start: self.start.max(other.start), end: self.end.min(other.end) }
+    }
+
+    /// What is not after an instant, if there is one.
+    #[must_use]
+    pub fn until(self, instant: Option<DateTime<Utc>>) -> Self {
+        Self { end: instant.map_or(self.end, |instant| instant.min(self.end)), ..self }
+    }
+}
+
+/// A window as records of tokens and sessions hold it: its first and its last instant in a list.
+///
+/// ```
+/// use evidence_domain::time::{Window, parse};
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Record {
+///     #[serde(default, with = "evidence_domain::time::as_list")]
+///     window: Option<Window>,
+/// }
+/// let text = r#"{"window":["2026-03-01T00:00:00Z","2026-03-22T12:00:00Z"]}"#;
+/// let record: Record = serde_json::from_str(text).unwrap();
+/// assert_eq!(record.window.map(|window| window.end), parse("2026-03-22T12:00:00Z"));
+/// assert_eq!(serde_json::to_string(&record).unwrap(), text);
+/// assert_eq!(serde_json::from_str::<Record>("{}").unwrap().window, None);
+/// ```
+pub mod as_list {
+    use super::{DateTime, Utc, Window};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Writes the list, or null.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(window: &Option<Window>, to: S) -> Result<S::Ok, S::Error> {
+        window.map(|window| [window.start, window.end]).serialize(to)
+    }
+
+    /// Reads the list, or null.
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Window>, D::Error> {
+        let instants = Option::<[DateTime<Utc>; 2]>::deserialize(from)?;
+        Ok(instants.map(|[start, end]| Window { start, end }))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::id::{ClientId, TokenName};
 use super::log::Hash;
 use super::scope::{Role, Scope, Scopes};
+use super::time::Window;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -28,7 +29,7 @@ pub struct TokenRequest {
     /// The clients that it is limited to; empty for all.
     pub clients: BTreeSet<ClientId>,
     /// The time whose evidence it may see.
-    pub window: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    pub window: Option<Window>,
     /// For how many days it is good.
     pub days: u16,
 }
@@ -74,7 +75,8 @@ pub struct AccessToken {
     /// The clients that it is limited to; `None` for all.
     pub clients: Option<BTreeSet<ClientId>>,
     /// The time whose evidence it may see; `None` for all.
-    pub window: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    #[serde(default, with = "crate::time::as_list")]
+    pub window: Option<Window>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// By whom.

@@ -4,7 +4,7 @@ use super::problem::Problem;
 use crate::domain::calendar::Calendar;
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::scope::{Role, Scope, Scopes};
-use crate::domain::time::parse;
+use crate::domain::time::Window;
 use crate::domain::token::AccessToken;
 use crate::settings::{Lookup, schedule};
 use axum::extract::{FromRequestParts, Request, State};
@@ -12,38 +12,9 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use lambda_http::request::RequestContext;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-
-/// A window of time, both ends among it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// Its first instant.
-    pub from: DateTime<Utc>,
-    /// Its last instant.
-    pub to: DateTime<Utc>,
-}
-
-impl Window {
-    /// Reads `from/to`, as ISO 8601 writes an interval: instants with a zone, or days of the calendar, the last one whole.
-    #[must_use]
-    pub fn parse(text: &str, calendar: &Calendar) -> Option<Self> {
-        let (from, to) = text.trim().split_once('/')?;
-        let day = |text: &str| text.trim().parse::<NaiveDate>().ok();
-        let from = day(from).map(|day| calendar.start_of(day)).or_else(|| parse(from.trim()))?;
-        let last_of = |day| calendar.end_of(day) - TimeDelta::milliseconds(1);
-        let to = day(to).map(last_of).or_else(|| parse(to.trim()))?;
-        (from <= to).then_some(Self { from, to })
-    }
-
-    /// Whether an instant lies in it.
-    #[must_use]
-    pub fn contains(&self, instant: DateTime<Utc>) -> bool {
-        (self.from..=self.to).contains(&instant)
-    }
-}
 
 /// A caller whose identity the host has checked: API Gateway's JWT authorizer, or the local server's token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,9 +42,8 @@ impl Caller {
     /// Who calls with a token of this machine.
     #[must_use]
     pub fn with_token(company: CompanyId, token: &AccessToken) -> Self {
-        let window = token.window.map(|(from, to)| Window { from, to });
         let (scopes, subject) = (token.granted(), token.name.to_string());
-        Self { companies: [company].into(), subject, scopes, clients: token.clients.clone(), window }
+        Self { companies: [company].into(), subject, scopes, clients: token.clients.clone(), window: token.window }
     }
 
     /// Lets the caller act for its own companies only. Whether another company exists is not told.
@@ -151,7 +121,7 @@ impl Claims {
         }
         let clients =
             of(&self.clients).map(|clients| words(clients).filter_map(|it| ClientId::parse(it).ok()).collect());
-        let window = of(&self.window).map(|window| Window::parse(window, &self.calendar));
+        let window = of(&self.window).map(|window| self.calendar.window(window));
         let roles = of(&self.role).unwrap_or_default();
         let scopes = |text: &str| words(text).filter_map(scope_of).collect::<Scopes>();
         let given = [of("scope"), of("scp"), Some(roles)].into_iter().flatten().map(scopes);
@@ -214,6 +184,7 @@ pub(super) const UNAUTHENTICATED: StatusCode = StatusCode::UNAUTHORIZED;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::parse;
 
     fn caller(claims: &Claims, given: &[(&str, &str)]) -> Option<Caller> {
         claims.caller(&given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())

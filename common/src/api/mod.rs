@@ -19,7 +19,7 @@ pub mod views;
 
 pub use crate::domain::scope::{Role, Scope, Scopes};
 pub use body::{Body, Explained, LARGEST_BODY, NoBody, Parameters};
-pub use caller::{Caller, Claims, Window, lambda_caller};
+pub use caller::{Caller, Claims, lambda_caller};
 pub use header::{IdempotencyKey, IfNoneMatch};
 pub use once::{Once, once};
 pub use page::{escaped, page};

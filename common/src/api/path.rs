@@ -1,9 +1,10 @@
 //! What a path names, once the caller may act for its company.
 
-use super::caller::{Caller, Window};
+use super::caller::Caller;
 use super::problem::Problem;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::people::person::PersonId;
+use crate::domain::time::Window;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::Deserialize;

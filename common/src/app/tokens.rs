@@ -50,7 +50,8 @@ struct Granted<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes: Vec<&'a str>,
     clients: &'a Option<std::collections::BTreeSet<crate::domain::id::ClientId>>,
-    window: Option<(chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>)>,
+    #[serde(with = "crate::domain::time::as_list")]
+    window: Option<crate::domain::time::Window>,
     expires_at: chrono::DateTime<chrono::Utc>,
 }
 

@@ -149,7 +149,7 @@ impl From<&Session> for Who {
             companies: others.map(ToString::to_string).collect(),
             form_token: session.form_token.clone(),
             until: At(session.ends_at),
-            window: caller.window.map(|window| format!("{} to {}", minute(window.from), minute(window.to))),
+            window: caller.window.map(|window| format!("{} to {}", minute(window.start), minute(window.end))),
         }
     }
 }

@@ -21,7 +21,7 @@ pub use site::{InvalidOrigin, Site};
 use crate::api::{Caller, Entry, LARGEST_BODY, Problem, numbered, path_params};
 use crate::app::connections::Connections;
 use crate::app::decisions::Decisions;
-use crate::app::evidence::{EvidenceReader, Span};
+use crate::app::evidence::EvidenceReader;
 use crate::app::packs::PackService;
 use crate::app::people::PeopleService;
 use crate::app::runs::plan::Planner;
@@ -29,6 +29,7 @@ use crate::app::stack::Stack;
 use crate::clock::Clock;
 use crate::domain::calendar::Calendar;
 use crate::domain::id::{ClientId, CompanyId};
+use crate::domain::time::Window;
 use crate::store::StoreError;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -303,8 +304,8 @@ impl Viewer {
 
     /// The time whose evidence they may see.
     #[must_use]
-    pub fn span(&self) -> Span {
-        self.caller().window.map_or(Span::ALL, |window| Span { from: window.from, to: window.to })
+    pub fn span(&self) -> Window {
+        self.caller().window.unwrap_or(Window::ALL)
     }
 }
 

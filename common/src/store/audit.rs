@@ -4,13 +4,13 @@ use super::Store;
 use super::error::StoreError;
 use crate::domain::audit::AuditEvent;
 use crate::domain::id::CompanyId;
+use crate::domain::time::Window;
 use crate::request;
 use crate::store::table::Item;
 use crate::store::table::items::{Record, put, put_new};
 use crate::store::table::keys;
 use crate::store::table::queries::Order;
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// An event with its place in the order, which a reader goes on after.
@@ -62,18 +62,18 @@ impl Store {
         Ok(())
     }
 
-    /// At most `limit` events of a company with `from <= at <= to`, oldest first, after a place.
+    /// At most `limit` events of a company in a window, oldest first, after a place.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub async fn audit_events(
         &self,
         company: &CompanyId,
-        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        window: Window,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<PlacedEvent>, StoreError> {
-        let range = keys::audit_events(company, from, to, after);
+        let range = keys::audit_events(company, window.start, window.end, after);
         // The table refuses a range that ends before it begins; nothing lies in one.
         if range.from > range.to {
             return Ok(Vec::new());

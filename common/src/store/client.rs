@@ -13,6 +13,7 @@ use crate::domain::connection::Connection;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::portfolio::{ClientSummary, Trend};
 use crate::domain::product::Product;
+use crate::domain::time::Window;
 use crate::store::table::keys::{self, Key, Series};
 use crate::store::table::queries::{Consistency, Found};
 use chrono::{DateTime, Utc};
@@ -133,7 +134,7 @@ fn given<'a>(
 }
 
 impl Store {
-    /// A client with its newest evidence of a product, or of all, between two instants.
+    /// A client with its newest evidence of a product, or of all, in a window.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for evidence that was damaged, as for [`Store::latest`].
@@ -142,15 +143,16 @@ impl Store {
         company: &CompanyId,
         client: &ClientId,
         product: Option<Product>,
-        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        window: Window,
     ) -> Result<ClientNow, StoreError> {
         let (connections, summaries) = tokio::try_join!(self.connections(company), self.portfolio(company))?;
         let owner = EvidenceOwner::Client(client.clone());
         // What is newest may not be what is asked for.
-        let all = given(client, &connections, &summaries).filter(|all| all.iter().all(|(_, of)| of.as_of <= to));
+        let all =
+            given(client, &connections, &summaries).filter(|all| all.iter().all(|(_, of)| of.as_of <= window.end));
         let is_told = all.is_some();
         let mut newest = all.unwrap_or_default();
-        newest.retain(|(_, of)| of.as_of >= from && product.is_none_or(|product| of.product == product));
+        newest.retain(|(_, of)| of.as_of >= window.start && product.is_none_or(|product| of.product == product));
         newest.sort_by_key(|(summary, of)| (of.product.as_str(), &summary.connection));
         let mut places = Vec::with_capacity(newest.len());
         for (summary, of) in &newest {

@@ -14,6 +14,7 @@ use crate::domain::log::proof::is_included;
 use crate::domain::log::statement::bundle_tree;
 use crate::domain::log::tree::leaf_hash;
 use crate::domain::product::Product;
+use crate::domain::time::Window;
 use crate::store::table::Item;
 use crate::store::table::batches::put_request;
 use crate::store::table::items::{BODY_LIMIT, Record, number};
@@ -295,10 +296,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] if the newest one was damaged.
     pub async fn latest(&self, company: &CompanyId, owner: &EvidenceOwner) -> Result<Vec<StoredEvidence>, StoreError> {
-        self.latest_between(company, owner, None, DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC).await
+        self.latest_between(company, owner, None, Window::ALL).await
     }
 
-    /// The same of one product, or all, among the evidence with `from <= as_of <= to`.
+    /// The same of one product, or all, among the evidence that was evaluated in a window.
     ///
     /// # Errors
     /// As [`Store::latest`].
@@ -307,17 +308,17 @@ impl Store {
         company: &CompanyId,
         owner: &EvidenceOwner,
         product: Option<Product>,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
+        window: Window,
     ) -> Result<Vec<StoredEvidence>, StoreError> {
         let mut latest = Vec::new();
-        if from > to {
+        if window.is_empty() {
             // The table refuses to look for what begins after its end.
             return Ok(latest);
         }
         let partition = owner.partition(company);
         for series in self.series(&partition, product).await? {
-            latest.extend(self.newest(company, owner, &series.between(&partition, from, to)).await?);
+            let range = series.between(&partition, window.start, window.end);
+            latest.extend(self.newest(company, owner, &range).await?);
         }
         Ok(latest)
     }

@@ -8,14 +8,14 @@ use super::error::StoreError;
 use super::evidence::{Commit, EvidenceItem, EvidenceOwner, StoredEvidence};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
 use crate::domain::product::Product;
+use crate::domain::time::Window;
 use crate::store::table::keys::{self, Key, Series};
 use crate::store::table::queries::{Consistency, requests_for};
-use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 impl Store {
-    /// The visible evidence of an owner from one product with `from <= as_of <= to`, oldest first.
+    /// The visible evidence of an owner from one product that was evaluated in a window, oldest first.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if any of it was damaged.
@@ -24,14 +24,13 @@ impl Store {
         company: &CompanyId,
         owner: &EvidenceOwner,
         product: Product,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
+        window: Window,
     ) -> Result<Vec<StoredEvidence>, StoreError> {
-        if from > to {
+        if window.is_empty() {
             return Ok(Vec::new());
         }
         let series = self.series(&owner.partition(company), Some(product)).await?;
-        self.history_of_series(company, owner, &series, (from, to)).await
+        self.history_of_series(company, owner, &series, window).await
     }
 
     /// The same of connections that are known to have given some, each of one product: a query for each of them at the same time, and then few requests for the
@@ -44,14 +43,14 @@ impl Store {
         company: &CompanyId,
         owner: &EvidenceOwner,
         connections: &[(Product, ConnectionId)],
-        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        window: Window,
     ) -> Result<Vec<StoredEvidence>, StoreError> {
         let of = |(product, connection): &(Product, ConnectionId)| Series {
             product: product.to_string(),
             connection: connection.clone(),
         };
-        let series: Vec<Series> = if from > to { Vec::new() } else { connections.iter().map(of).collect() };
-        self.history_of_series(company, owner, &series, (from, to)).await
+        let series: Vec<Series> = if window.is_empty() { Vec::new() } else { connections.iter().map(of).collect() };
+        self.history_of_series(company, owner, &series, window).await
     }
 
     async fn history_of_series(
@@ -59,16 +58,17 @@ impl Store {
         company: &CompanyId,
         owner: &EvidenceOwner,
         series: &[Series],
-        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        window: Window,
     ) -> Result<Vec<StoredEvidence>, StoreError> {
         let partition = owner.partition(company);
-        let ranges: Vec<keys::Range> = series.iter().map(|series| series.between(&partition, from, to)).collect();
+        let between = |series: &Series| series.between(&partition, window.start, window.end);
+        let ranges: Vec<keys::Range> = series.iter().map(between).collect();
         let mut records: Vec<EvidenceItem> =
             try_join_all(ranges.iter().map(|range| self.all(range))).await?.into_iter().flatten().collect();
         // Keys have whole milliseconds.
-        records.retain(|record| (from..=to).contains(&record.as_of));
+        records.retain(|record| window.contains(record.as_of));
         // In this order: what is committed in between has its commit read, or its evidence not.
-        let commits = self.commits_of(company, &records, (from, to)).await?;
+        let commits = self.commits_of(company, &records, window).await?;
         self.check_all_logged(company, &commits).await?;
         let commits: HashMap<(ConnectionId, RunId), Commit> = commits
             .into_iter()
@@ -86,12 +86,12 @@ impl Store {
         Ok(history)
     }
 
-    /// The commits of records of a span, by connection, with as few requests as they take.
+    /// The commits of records of a window, by connection, with as few requests as they take.
     async fn commits_of<'a>(
         &self,
         company: &CompanyId,
         records: &'a [EvidenceItem],
-        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        window: Window,
     ) -> Result<Vec<(&'a ConnectionId, Vec<Commit>)>, StoreError> {
         let mut wanted: BTreeMap<&ConnectionId, BTreeSet<Key>> = BTreeMap::new();
         for EvidenceItem { connection, as_of, run_id, .. } in records {
@@ -106,7 +106,10 @@ impl Store {
             return wanted.into_iter().map(of).collect();
         }
         let read = async |connection: &'a ConnectionId| {
-            Ok::<_, StoreError>((connection, self.all(&keys::commits(company, connection, from, to)).await?))
+            Ok::<_, StoreError>((
+                connection,
+                self.all(&keys::commits(company, connection, window.start, window.end)).await?,
+            ))
         };
         try_join_all(wanted.into_keys().map(read)).await
     }

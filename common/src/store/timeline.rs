@@ -6,6 +6,7 @@ use crate::domain::connection::Connection;
 use crate::domain::id::{CompanyId, ConnectionId};
 use crate::domain::product::Product;
 use crate::domain::run::Run;
+use crate::domain::time::Window;
 use crate::domain::window::{Period, Tick};
 use crate::store::table::items::{Record, put};
 use crate::store::table::keys;
@@ -82,15 +83,15 @@ impl Store {
         }
     }
 
-    /// The ticks that were due between two instants.
+    /// The ticks that were due in a window.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub async fn ticks(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<Tick>, StoreError> {
-        self.all(&keys::ticks(from, to)).await
+    pub async fn ticks(&self, due: Window) -> Result<Vec<Tick>, StoreError> {
+        self.all(&keys::ticks(due.start, due.end)).await
     }
 
-    /// The runs of a connection that were asked for between two instants, oldest first.
+    /// The runs of a connection that were asked for in a window, oldest first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
@@ -98,10 +99,9 @@ impl Store {
         &self,
         company: &CompanyId,
         connection: &ConnectionId,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
+        requested: Window,
     ) -> Result<Vec<Run>, StoreError> {
-        self.all(&keys::runs_between(company, connection, from, to)).await
+        self.all(&keys::runs_between(company, connection, requested.start, requested.end)).await
     }
 
     /// The timelines of a company's connections, of those too that were removed.

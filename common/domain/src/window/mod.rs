@@ -6,7 +6,7 @@ mod totals;
 pub use row::{NoEvidence, RowEvidence, WindowFailure, WindowRow};
 pub use totals::WindowTotals;
 
-use super::calendar::{self, Calendar};
+use super::calendar::{self, Calendar, DayRange};
 use super::connection::AUTH_BACKOFF;
 use super::control_status::age_of;
 use super::failure::FailureCode;
@@ -156,15 +156,11 @@ pub struct WindowBounds {
 }
 
 impl WindowBounds {
-    /// Days of a calendar from `from` to `to`, both included, as they stood at `at`. The last days may lie ahead; the first may not.
+    /// Days of a calendar as they stood at `at`. The last days may lie ahead; the first may not.
     ///
     /// # Errors
     /// [`InvalidWindow`], which says what to do.
-    pub fn new(
-        calendar: &Calendar,
-        (from, to): (NaiveDate, NaiveDate),
-        at: DateTime<Utc>,
-    ) -> Result<Self, InvalidWindow> {
+    pub fn new(calendar: &Calendar, DayRange { from, to }: DayRange, at: DateTime<Utc>) -> Result<Self, InvalidWindow> {
         if to < from {
             return Err(InvalidWindow::Backwards { from, to });
         }

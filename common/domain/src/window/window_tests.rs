@@ -41,7 +41,7 @@ fn tick_of(day: NaiveDate) -> DateTime<Utc> {
 
 /// Days in New York.
 fn bounds_of(from: NaiveDate, to: NaiveDate, at: DateTime<Utc>) -> Result<WindowBounds, InvalidWindow> {
-    WindowBounds::new(&Calendar::default(), (from, to), at)
+    WindowBounds::new(&Calendar::default(), DayRange { from, to }, at)
 }
 
 fn tick_on(day: NaiveDate) -> Tick {
@@ -448,8 +448,12 @@ proptest! {
 }
 
 /// Reasons and evidence of some days of a connection in a zone, as they are seen at an instant.
-fn told(calendar: &Calendar, days: (&str, &str), ticks: &[Tick], runs: Vec<EndedRun>, now: &str) -> Vec<String> {
-    let bounds = WindowBounds::new(calendar, (day(days.0), day(days.1)), at(now)).unwrap();
+fn days(from: &str, to: &str) -> DayRange {
+    DayRange { from: day(from), to: day(to) }
+}
+
+fn told(calendar: &Calendar, days: DayRange, ticks: &[Tick], runs: Vec<EndedRun>, now: &str) -> Vec<String> {
+    let bounds = WindowBounds::new(calendar, days, at(now)).unwrap();
     let window = audit_window(&bounds, ticks, &[history(runs)], |instant| instant < at("2026-03-29T22:00:00Z"));
     assert_eq!(window.zone, calendar.zone());
     let told = |row: &WindowRow| {
@@ -470,7 +474,7 @@ fn days_are_those_of_the_zone_that_the_schedule_is_in() {
         run("b", at("2026-03-28T23:00:00Z"), 1, evidence(Outcome::Pass)),
         run("c", at("2026-03-29T22:00:00Z"), 1, evidence(Outcome::Pass)),
     ];
-    let days = ("2026-03-27", "2026-03-31");
+    let days = days("2026-03-27", "2026-03-31");
     // What ends with 29 March is in force on its last instant, and not a day longer.
     let rows = told(&vienna, days, &ticks, runs.clone(), "2026-03-31T03:59:59Z");
     let expected =
@@ -486,18 +490,17 @@ fn days_are_those_of_the_zone_that_the_schedule_is_in() {
 #[test]
 fn of_several_ticks_a_day_the_last_that_has_come_counts_and_a_day_without_any_has_none() {
     let kolkata = Calendar::parse("cron(30 6,18 ? * MON-FRI *)", "Asia/Kolkata").unwrap();
-    let saturday = ("2026-03-21", "2026-03-21");
+    let saturday = days("2026-03-21", "2026-03-21");
     let seen = |days, now| told(&kolkata, days, &[], Vec::new(), now).remove(0);
     // Ahead, then there, and nothing is due.
-    let ahead =
-        WindowBounds::new(&kolkata, (day("2026-03-20"), day("2026-03-21")), at("2026-03-20T18:29:59Z")).unwrap();
+    let ahead = WindowBounds::new(&kolkata, days("2026-03-20", "2026-03-21"), at("2026-03-20T18:29:59Z")).unwrap();
     assert_eq!(audit_window(&ahead, &[], &[history(Vec::new())], |_| false).rows[1].reason, Some(NoEvidence::NotYet));
     assert_eq!(seen(saturday, "2026-03-20T18:30:00Z"), "2026-03-21 no_tick");
-    let friday = ("2026-03-20", "2026-03-20");
+    let friday = days("2026-03-20", "2026-03-20");
     assert_eq!(seen(friday, "2026-03-20T00:59:59Z"), "2026-03-20 not_yet");
     assert_eq!(seen(friday, "2026-03-20T01:00:00Z"), "2026-03-20 no_tick");
     // Connected between the two ticks: the second one counts, once it has come.
-    let bounds = |now| WindowBounds::new(&kolkata, (day("2026-03-20"), day("2026-03-20")), at(now)).unwrap();
+    let bounds = |now| WindowBounds::new(&kolkata, days("2026-03-20", "2026-03-20"), at(now)).unwrap();
     let between = ConnectionHistory { connected_at: at("2026-03-20T05:00:00Z"), ..history(Vec::new()) };
     let reason = |now| audit_window(&bounds(now), &[], std::slice::from_ref(&between), |_| false).rows[0].reason;
     assert_eq!(reason("2026-03-20T12:59:59Z"), Some(NoEvidence::BeforeConnection));
@@ -511,7 +514,7 @@ fn a_tick_of_an_earlier_schedule_says_itself_when_it_was() {
     let taken = Tick { due: at("2026-03-10T16:00:00Z"), handled: at("2026-03-10T16:00:20Z") };
     let pauses = vec![Period { from: at("2026-03-10T09:00:00Z"), to: Some(at("2026-03-10T15:00:00Z")) }];
     let paused_at_six = ConnectionHistory { pauses, ..history(Vec::new()) };
-    let bounds = WindowBounds::new(&now, (day("2026-03-10"), day("2026-03-10")), at("2026-03-12T00:00:00Z")).unwrap();
+    let bounds = WindowBounds::new(&now, days("2026-03-10", "2026-03-10"), at("2026-03-12T00:00:00Z")).unwrap();
     let reason =
         |ticks: &[Tick]| audit_window(&bounds, ticks, std::slice::from_ref(&paused_at_six), |_| false).rows[0].reason;
     assert_eq!(reason(&[taken]), Some(NoEvidence::Unexplained));

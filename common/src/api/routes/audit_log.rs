@@ -4,8 +4,9 @@ use super::query::{instant, span};
 use crate::api::cursor::{self, place};
 use crate::api::views::AuditList;
 use crate::api::{CompanyPath, Explained, Method, Parameters, Problem, Route, Scope, route};
-use crate::app::evidence::{EvidenceReader, Span};
+use crate::app::evidence::EvidenceReader;
 use crate::domain::id::ClientId;
+use crate::domain::time::Window;
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -49,7 +50,7 @@ async fn list(
         }
         None => caller.clients,
     };
-    let asked = Span { from: from.unwrap_or(Span::ALL.from), to: to.unwrap_or(Span::ALL.to) };
+    let asked = Window { start: from.unwrap_or(Window::ALL.start), end: to.unwrap_or(Window::ALL.end) };
     let span = span(caller.window).within(asked);
     let page = evidence.audit_log(&company, clients.as_ref(), span, after.as_deref(), limit).await?;
     let next_after = page.next_after.as_ref().and_then(|after| cursor::cursor(AUDIT_LOG, after));

@@ -97,7 +97,7 @@ async fn in_force(
     ClientPath { company, client, window, .. }: ClientPath,
     Parameters(AsOf { as_of }): Parameters<AsOf>,
 ) -> Result<Json<ClientPolicyView>, Problem> {
-    let at = span(window).until(as_of).to.min(decisions.clock.now());
+    let at = span(window).until(as_of).end.min(decisions.clock.now());
     let in_force = decisions.in_force(&company, &client, at).await?;
     Ok(Json(ClientPolicyView::of(client, at, &in_force)))
 }
@@ -130,7 +130,7 @@ async fn exceptions(
     ClientPath { company, client, window, .. }: ClientPath,
     Parameters(AsOf { as_of }): Parameters<AsOf>,
 ) -> Result<Json<ExceptionList>, Problem> {
-    let at = span(window).until(as_of).to.min(decisions.clock.now());
+    let at = span(window).until(as_of).end.min(decisions.clock.now());
     let items = decisions.exceptions(&company, Some(&client), Some(at)).await?;
     Ok(Json(ExceptionList { items, next_after: None }))
 }
@@ -244,7 +244,7 @@ async fn attestation(
     Path(OfKey { key }): Path<OfKey>,
     Parameters(AsOf { as_of }): Parameters<AsOf>,
 ) -> Result<Json<Attestation>, Problem> {
-    let at = span(window).until(as_of).to.min(decisions.clock.now());
+    let at = span(window).until(as_of).end.min(decisions.clock.now());
     let found = decisions.attestation(&company, &client, attestation_key(&key)?, at).await?;
     found.map(Json).ok_or_else(|| Problem::not_found("attestation"))
 }

@@ -7,10 +7,11 @@ use crate::api::views::{CompletenessList, ControlList, EvidenceList, FindingsLis
 use crate::api::{
     ClientPath, CompanyWidePath, Explained, IfNoneMatch, Method, Parameters, Problem, Route, Scope, route,
 };
-use crate::app::evidence::{EvidenceReader, HistoryValue, Span};
+use crate::app::evidence::{EvidenceReader, HistoryRequest, HistoryValue};
 use crate::domain::controls::ControlMap;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::product::Product;
+use crate::domain::time::Window;
 use crate::store::{EvidenceOwner, StoredEvidence};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -123,7 +124,7 @@ async fn list(
     company: &CompanyId,
     owner: EvidenceOwner,
     product: Option<Product>,
-    span: Span,
+    span: Window,
 ) -> Result<Json<EvidenceList>, Problem> {
     let latest = evidence.latest(company, &owner, product, span).await?;
     Ok(Json(latest.try_into()?))
@@ -133,23 +134,23 @@ async fn list(
 async fn of_run(
     State(evidence): State<Arc<EvidenceReader>>,
     ClientPath { company, client, window, .. }: ClientPath,
-    Path(OfRun { product, run }): Path<OfRun>,
+    Path(of): Path<OfRun>,
     known: IfNoneMatch,
 ) -> Result<Committed, Problem> {
-    committed(&evidence, &company, EvidenceOwner::Client(client), (&product, run), span(window), known).await
+    committed(&evidence, &company, EvidenceOwner::Client(client), of, span(window), known).await
 }
 
 async fn committed(
     evidence: &EvidenceReader,
     company: &CompanyId,
     owner: EvidenceOwner,
-    (product, run): (&str, String),
-    span: Span,
+    OfRun { product, run }: OfRun,
+    span: Window,
     known: IfNoneMatch,
 ) -> Result<Committed, Problem> {
-    let product = Product::parse(product).ok_or_else(|| Problem::not_found("evidence"))?;
+    let product = Product::parse(&product).ok_or_else(|| Problem::not_found("evidence"))?;
     let run = RunId::parse(run).map_err(|_| Problem::not_found("evidence"))?;
-    let StoredEvidence { sha256, body, .. } = evidence.of_run(company, &owner, (product, &run), span).await?;
+    let StoredEvidence { sha256, body, .. } = evidence.of_run(company, &owner, product, &run, span).await?;
     Ok(Committed { sha256, body, known })
 }
 
@@ -167,7 +168,7 @@ async fn values(
     company: &CompanyId,
     client: Option<ClientId>,
     Series { key, from, to, limit, after }: Series,
-    span: Span,
+    span: Window,
 ) -> Result<Json<HistoryList>, Problem> {
     let limit = cursor::limit(limit, 100)?;
     // A cursor is of its own list alone.
@@ -175,7 +176,7 @@ async fn values(
     let list = format!("{whose} {key}");
     let after: Option<HistoryPlace> = after.map(|after| cursor::place(&list, &after)).transpose()?;
     let owner = client.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
-    let mut history = evidence.history(company, &owner, &key, (from, to), span).await?;
+    let mut history = evidence.history(company, &owner, HistoryRequest { key: &key, from, to }, span).await?;
     if let Some(after) = after {
         history.values.retain(|value| place_of(value) > after);
     }
@@ -254,10 +255,10 @@ async fn company_metrics(
 async fn company_of_run(
     State(evidence): State<Arc<EvidenceReader>>,
     CompanyWidePath { company, window, .. }: CompanyWidePath,
-    Path(OfRun { product, run }): Path<OfRun>,
+    Path(of): Path<OfRun>,
     known: IfNoneMatch,
 ) -> Result<Committed, Problem> {
-    committed(&evidence, &company, EvidenceOwner::Company, (&product, run), span(window), known).await
+    committed(&evidence, &company, EvidenceOwner::Company, of, span(window), known).await
 }
 
 /// The values of a metric of the company's own evidence over time.

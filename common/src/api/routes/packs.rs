@@ -4,15 +4,16 @@ use super::query::{AsOf, Page, span};
 use crate::api::answer::{self, Accepted, MediaTypes, Pending};
 use crate::api::cursor;
 use crate::api::views::{PackList, PackView};
-use crate::api::{Body, ClientPath, Method, Parameters, Problem, Route, Scope, Window, route};
+use crate::api::{Body, ClientPath, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::packs::{Download, ExportFormat, MakePackError, PackRequest, PackService, PackServiceError};
 use crate::domain::audit::Actor;
 use crate::domain::id::PackId;
+use crate::domain::time::Window;
 use crate::pack::contents::PackError;
 use crate::store::{PackRecord, PackState, StoreError};
 use axum::Json;
 use axum::extract::{Path, State};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use serde::Deserialize;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -57,11 +58,6 @@ impl From<PackServiceError> for Problem {
     }
 }
 
-/// The time that a caller may see, if not all.
-fn limits(window: Option<Window>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    window.map(|Window { from, to }| (from, to))
-}
-
 #[derive(Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -77,7 +73,7 @@ async fn ask(
     Body(Days { from, to }): Body<Days>,
 ) -> Result<Accepted<Json<PackView>>, Problem> {
     let request = PackRequest { company: company.clone(), client: client.clone(), from, to };
-    let pack = packs.ask(&request, limits(window), &Actor::api(subject)).await?;
+    let pack = packs.ask(&request, window, &Actor::api(subject)).await?;
     let location = format!("/v1/companies/{company}/clients/{client}/packs/{}", pack.id);
     Ok(Accepted { location, answer: Json(pack.into()) })
 }
@@ -90,7 +86,7 @@ async fn list(
 ) -> Result<Json<PackList>, Problem> {
     let limit = cursor::limit(limit, 100)?;
     let after: Option<PackId> = after.map(|after| cursor::place(PACKS, &after)).transpose()?;
-    let all = packs.list(&company, &client, limits(window)).await?;
+    let all = packs.list(&company, &client, window).await?;
     let mut rest = all.into_iter().filter(|pack| after.as_ref().is_none_or(|after| pack.id < *after));
     let items: Vec<PackView> = rest.by_ref().take(limit).map(Into::into).collect();
     let next_after = rest.next().and_then(|_| items.last()).and_then(|last| cursor::cursor(PACKS, &last.id));
@@ -110,7 +106,7 @@ async fn fetch(
     Path(Named { pack }): Path<Named>,
 ) -> Result<Pending<answer::Download<Zip>, PackView>, Problem> {
     let id = PackId::parse(pack).map_err(|_| Problem::not_found("pack"))?;
-    match packs.fetch(&company, &client, &id, limits(window)).await? {
+    match packs.fetch(&company, &client, &id, window).await? {
         Download::Bytes(pack, bytes) => Ok(Pending::Here(file(&pack, bytes))),
         // Not to be kept on the way: it is a key to the pack.
         Download::Link(link) => Ok(Pending::Elsewhere(link.to_string())),
@@ -165,11 +161,11 @@ async fn export(
         _ => return Err(Problem::not_found("export")),
     };
     let allowed = span(window);
-    let at = packs.instant(as_of).min(allowed.to);
-    if at < allowed.from {
+    let at = packs.instant(as_of).min(allowed.end);
+    if at < allowed.start {
         return Err(StoreError::NotFound { record: "evidence" }.into());
     }
-    let bytes = packs.reader.export(&company, &client, format, (allowed.from, at)).await?;
+    let bytes = packs.reader.export(&company, &client, format, Window { end: at, ..allowed }).await?;
     let (media_type, name) = (kind.to_owned(), format!("{client}_{name}"));
     Ok(answer::Download { media_type, name, etag: None, bytes, kind: PhantomData })
 }

@@ -1,8 +1,7 @@
 //! What query strings have in common: an instant, a page, and the time that a caller may see.
 
-use crate::api::{Explained, Window};
-use crate::app::evidence::Span;
-use crate::domain::time::parse;
+use crate::api::Explained;
+use crate::domain::time::{Window, parse};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
@@ -13,8 +12,8 @@ pub(super) fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 }
 
 /// The time that a caller may see.
-pub(super) fn span(window: Option<Window>) -> Span {
-    window.map_or(Span::ALL, |Window { from, to }| Span { from, to })
+pub(super) fn span(window: Option<Window>) -> Window {
+    window.unwrap_or(Window::ALL)
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 use super::query::{AsOf, instant, span};
 use crate::api::{Body, ClientPath, Explained, Method, Parameters, Problem, Route, Scope, route};
 use crate::app::evidence::{EvidenceReader, ExplainedEvidence, ForecastAnswer, WhatIf, WhatIfAnswer};
+use crate::domain::calendar::DayRange;
 use crate::domain::policy::{LimitChanges, Policy};
 use crate::domain::window::AuditWindow;
 use axum::Json;
@@ -107,5 +108,5 @@ async fn window(
     ClientPath { company, client, window, .. }: ClientPath,
     Parameters(Bounds { from, to, as_of }): Parameters<Bounds>,
 ) -> Result<Json<AuditWindow>, Problem> {
-    Ok(Json(evidence.window_within(&company, &client, (from, to), as_of, span(window)).await?))
+    Ok(Json(evidence.window_within(&company, &client, DayRange { from, to }, as_of, span(window)).await?))
 }

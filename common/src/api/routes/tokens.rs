@@ -2,7 +2,7 @@
 
 use crate::api::answer::Created;
 use crate::api::views::{NewToken, TokenList};
-use crate::api::{Body, Caller, CompanyWidePath, Method, Problem, Route, Scope, Window, route};
+use crate::api::{Body, Caller, CompanyWidePath, Method, Problem, Route, Scope, route};
 use crate::app::tokens::Tokens;
 use crate::domain::audit::Actor;
 use crate::domain::id::{ClientId, TokenName};
@@ -56,10 +56,9 @@ async fn add(
     let window = match (wanted.from, wanted.to) {
         (None, None) => None,
         (Some(from), Some(to)) => {
-            let window = Window::parse(&format!("{from}/{to}"), tokens.store.calendar());
+            let window = tokens.store.calendar().window(&format!("{from}/{to}"));
             let wrong = "from and to must be days as 2026-01-01, or instants, the first one first";
-            let Window { from, to } = window.ok_or_else(|| Problem::unprocessable("refused_token", wrong))?;
-            Some((from, to))
+            Some(window.ok_or_else(|| Problem::unprocessable("refused_token", wrong))?)
         }
         _ => return Err(Problem::unprocessable("refused_token", "give both from and to, or neither")),
     };

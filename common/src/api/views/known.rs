@@ -1,9 +1,10 @@
 //! What a caller may know of themselves and of how to connect.
 
-use crate::api::{Caller, Window};
+use crate::api::Caller;
 use crate::domain::guidance;
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::product::Product;
+use crate::domain::time::Window;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +38,7 @@ pub struct WindowView {
 impl From<Caller> for Me {
     fn from(Caller { companies, subject, scopes, clients, window }: Caller) -> Self {
         let scopes = scopes.iter().map(|scope| scope.as_str()).collect();
-        let window = window.map(|Window { from, to }| WindowView { from, to });
+        let window = window.map(|Window { start, end }| WindowView { from: start, to: end });
         Self { subject, companies, scopes, clients, window }
     }
 }

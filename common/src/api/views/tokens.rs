@@ -3,6 +3,7 @@
 use super::WindowView;
 use crate::domain::id::{ClientId, TokenName};
 use crate::domain::scope::{Role, Scope};
+use crate::domain::time::Window;
 use crate::domain::token::AccessToken;
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
@@ -50,7 +51,7 @@ impl From<AccessToken> for TokenView {
             id: token.name,
             role: token.role,
             clients: token.clients,
-            window: token.window.map(|(from, to)| WindowView { from, to }),
+            window: token.window.map(|Window { start, end }| WindowView { from: start, to: end }),
             created_at: token.created_at,
             created_by: token.created_by,
             expires_at: token.expires_at,

@@ -6,7 +6,7 @@ use crate::domain::evidence::{EdrBundle, OrganizationCoverage};
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RecordKey, RunId};
 use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
-use crate::domain::time::CLOCK_TOLERANCE;
+use crate::domain::time::{CLOCK_TOLERANCE, Window};
 use crate::store::{EvidenceOwner, StoreError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -96,11 +96,10 @@ impl Connections {
         if connection.product != Product::Edr {
             return Ok(Organizations::default());
         }
-        let to = self.huntress.clock.now() + CLOCK_TOLERANCE;
-        let from = DateTime::<Utc>::MIN_UTC;
+        let believed = Window::ALL.until(Some(self.huntress.clock.now() + CLOCK_TOLERANCE));
         let latest = self
             .store
-            .latest_between(company, &EvidenceOwner::Company, Some(Product::Edr), from, to)
+            .latest_between(company, &EvidenceOwner::Company, Some(Product::Edr), believed)
             .await?
             .into_iter();
         let latest = latest.filter(|stored| stored.connection == *id).max_by_key(|stored| stored.as_of);

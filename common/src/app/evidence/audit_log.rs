@@ -1,8 +1,9 @@
 //! The audit log: who did what, as far as a reader may see it.
 
-use super::{EvidenceReader, Span};
+use super::EvidenceReader;
 use crate::domain::audit::AuditEvent;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::domain::time::Window;
 use crate::store::{PlacedEvent, StoreError};
 use std::collections::BTreeSet;
 
@@ -28,7 +29,7 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         clients: Option<&BTreeSet<ClientId>>,
-        span: Span,
+        span: Window,
         after: Option<&str>,
         limit: usize,
     ) -> Result<AuditPage, StoreError> {
@@ -39,7 +40,7 @@ impl EvidenceReader {
         let mut page = AuditPage { events: Vec::new(), next_after: None };
         let mut after = after.map(str::to_owned);
         loop {
-            let found = self.store.audit_events(company, (span.from, span.to), after.as_deref(), READ_TOGETHER).await?;
+            let found = self.store.audit_events(company, span, after.as_deref(), READ_TOGETHER).await?;
             let is_last = found.len() < READ_TOGETHER;
             for PlacedEvent { place, event } in found {
                 if page.events.len() == limit {

@@ -2,13 +2,14 @@
 
 use super::latest::bundle;
 use super::status::{RuleResult, Statuses};
-use super::{AttestedCoverage, EvidenceError, EvidenceReader, Span};
+use super::{AttestedCoverage, EvidenceError, EvidenceReader};
 use crate::domain::control_status::ControlStatus;
 use crate::domain::controls::ControlRef;
 use crate::domain::evidence::EdrBundle;
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::product::Product;
 use crate::domain::sat::bundle::SatBundle;
+use crate::domain::time::Window;
 use crate::store::StoredEvidence;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,7 +63,7 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        span: Span,
+        span: Window,
     ) -> Result<Option<Controls>, EvidenceError> {
         let around = self.around_client(company, client, None, span).await?;
         if around.evidence.is_empty() {

@@ -1,12 +1,13 @@
 //! How a number came about, what a rule said of it, and what would change that.
 
+use super::EvidenceReader;
 use super::facts_used::{KnownPolicies, QuestionError, UsedFacts, evaluated, newest_first};
-use super::{EvidenceReader, Span};
 use crate::domain::completeness::ListCompleteness;
 use crate::domain::controls::Evidence as EvidenceKind;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RuleId, RunId};
 use crate::domain::policy::{Explanation, InForce, MetricDefinition, PolicyRef, Rule};
 use crate::domain::product::Product;
+use crate::domain::time::Window;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -78,7 +79,7 @@ impl EvidenceReader {
         company: &CompanyId,
         client: &ClientId,
         key: &str,
-        span: Span,
+        span: Window,
     ) -> Result<ExplainedEvidence, QuestionError> {
         // A value of a signal is also known by its signal.
         let key = key.split_once('.').map_or(key, |(_, value)| value);
@@ -107,7 +108,7 @@ impl EvidenceReader {
         let product = metric.product();
         let Some(stored) = pieces.iter().find(|stored| Some(stored.product) == product) else {
             let kind = if product == Some(Product::Sat) { "training evidence" } else { "endpoint evidence" };
-            let until = if span.to < self.clock.now() { format!(" until {}", span.to) } else { String::new() };
+            let until = if span.end < self.clock.now() { format!(" until {}", span.end) } else { String::new() };
             return Err(QuestionError::NoEvidence { kind, client: client.clone(), until });
         };
         let used = UsedFacts::of(stored)?.ok_or_else(|| QuestionError::NoFacts(stored.run_id.clone()))?;

@@ -1,10 +1,11 @@
 //! What becomes of a client's training coverage if nobody trains again.
 
+use super::EvidenceReader;
 use super::facts_used::{QuestionError, UsedFacts, newest_first};
-use super::{EvidenceReader, Span};
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::product::Product;
 use crate::domain::sat::forecast::{TrainingForecast, forecast};
+use crate::domain::time::Window;
 use serde::Serialize;
 
 /// A forecast, and the evidence that it is made of.
@@ -32,12 +33,12 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        span: Span,
+        span: Window,
     ) -> Result<ForecastAnswer, QuestionError> {
         let around = self.around_client(company, client, Some(Product::Sat), span).await?;
         let newest = newest_first(&around, Product::Sat);
         let Some(stored) = newest.first() else {
-            let until = if span.to < self.clock.now() { format!(" until {}", span.to) } else { String::new() };
+            let until = if span.end < self.clock.now() { format!(" until {}", span.end) } else { String::new() };
             return Err(QuestionError::NoEvidence { kind: "training evidence", client: client.clone(), until });
         };
         let no_facts = || QuestionError::NoFacts(stored.run_id.clone());

@@ -2,7 +2,7 @@
 
 use super::latest::bundle;
 use super::status::{Statuses, verdicts_of};
-use super::{EvidenceError, EvidenceReader, Span};
+use super::{EvidenceError, EvidenceReader};
 use crate::app::decisions::{PolicyHistory, sorted};
 use crate::domain::controls::ControlMap;
 use crate::domain::decisions::Review;
@@ -12,6 +12,7 @@ use crate::domain::policy::MetricDefinition;
 use crate::domain::product::Product;
 use crate::domain::sat::bundle::SatBundle;
 use crate::domain::sat::signal::{Signal, SignalKey};
+use crate::domain::time::Window;
 use crate::store::{EvidenceOwner, StoredEvidence};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
@@ -45,6 +46,17 @@ pub struct HistoryValue {
     pub run_id: RunId,
     /// Whether it is from before the evidence log.
     pub unlogged: bool,
+}
+
+/// What history is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryRequest<'a> {
+    /// A metric, a value of a signal, a rule or a control.
+    pub key: &'a str,
+    /// From this instant on; a year before the last one where it is not given.
+    pub from: Option<DateTime<Utc>>,
+    /// Up to this instant; now where it is not given.
+    pub to: Option<DateTime<Utc>>,
 }
 
 /// What a key of a history stands for.
@@ -96,8 +108,8 @@ impl Key {
 }
 
 impl EvidenceReader {
-    /// The values of a number, the outcomes of a rule or the statuses of a control of an owner, `from` a year before `to` and `to` now where they are not
-    /// given, within a span. A status is that of the instant of each piece of evidence, under what was in force then.
+    /// The values of a number, the outcomes of a rule or the statuses of a control of an owner within a span. A status is that of the instant of each piece of
+    /// evidence, under what was in force then.
     ///
     /// # Errors
     /// [`EvidenceError`]
@@ -105,26 +117,23 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         owner: &EvidenceOwner,
-        key: &str,
-        (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
-        span: Span,
+        HistoryRequest { key, from, to }: HistoryRequest<'_>,
+        span: Window,
     ) -> Result<History, EvidenceError> {
-        let to = to.unwrap_or_else(|| self.clock.now());
-        let from = from.unwrap_or_else(|| to.checked_sub_signed(YEAR).unwrap_or(DateTime::<Utc>::MIN_UTC));
-        let Span { from, to } = Span { from, to }.within(span);
+        let end = to.unwrap_or_else(|| self.clock.now());
+        let start = from.unwrap_or_else(|| end.checked_sub_signed(YEAR).unwrap_or(Window::ALL.start));
+        let window = Window { start, end }.within(span);
         let key = Key::of(key);
         let mut stored = Vec::new();
         for product in key.products() {
-            if from <= to {
-                stored.extend(self.store.history(company, owner, *product, from, to).await?);
-            }
+            stored.extend(self.store.history(company, owner, *product, window).await?);
         }
         stored.sort_by_key(|evidence| evidence.as_of);
         let values = match &key {
             Key::Metric(metric) => each(&stored, |evidence| of_metric(evidence, metric))?,
             Key::Signal(signal, value) => each(&stored, |evidence| of_signal(evidence, signal, value))?,
             Key::Rule(rule) => each(&stored, |evidence| of_rule(evidence, rule))?,
-            Key::Control(framework, id) => self.of_control(company, owner, &stored, (framework, id)).await?,
+            Key::Control(framework, id) => self.of_control(company, owner, &stored, framework, id).await?,
         };
         Ok(History { values, pieces: stored.len() })
     }
@@ -135,7 +144,8 @@ impl EvidenceReader {
         company: &CompanyId,
         owner: &EvidenceOwner,
         stored: &[StoredEvidence],
-        (framework, id): (&str, &str),
+        framework: &str,
+        id: &str,
     ) -> Result<Vec<HistoryValue>, EvidenceError> {
         let client = match owner {
             EvidenceOwner::Client(client) => Some(client),

@@ -1,12 +1,12 @@
 //! The latest evidence of a client, of the company, or of one connection.
 
-use super::{AttestedCoverage, EvidenceError, EvidenceReader, Span};
+use super::{AttestedCoverage, EvidenceError, EvidenceReader};
 use crate::domain::connection::{Age, Connection};
 use crate::domain::failure::Failure;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::policy::InForce;
 use crate::domain::product::Product;
-use crate::domain::time::CLOCK_TOLERANCE;
+use crate::domain::time::{CLOCK_TOLERANCE, Window};
 use crate::store::{EvidenceOwner, StoreError, StoredEvidence};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
@@ -71,7 +71,7 @@ impl EvidenceReader {
         company: &CompanyId,
         owner: &EvidenceOwner,
         product: Option<Product>,
-        span: Span,
+        span: Window,
     ) -> Result<Vec<Evidence>, StoreError> {
         match owner {
             EvidenceOwner::Client(client) => {
@@ -94,7 +94,7 @@ impl EvidenceReader {
         company: &CompanyId,
         client: &ClientId,
         product: Product,
-        span: Span,
+        span: Window,
     ) -> Result<(Vec<Evidence>, InForce), StoreError> {
         let around = self.around_client(company, client, Some(product), span).await?;
         Ok((self.with_connections(around.evidence, &around.ahead, &around.connections, span), around.in_force))
@@ -108,7 +108,7 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        span: Span,
+        span: Window,
     ) -> Result<(Vec<Evidence>, Option<AttestedCoverage>), EvidenceError> {
         let around = self.around_client(company, client, Some(Product::Edr), span).await?;
         let coverage = AttestedCoverage::of(&around)?;
@@ -123,11 +123,12 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         owner: &EvidenceOwner,
-        (product, run): (Product, &RunId),
-        span: Span,
+        product: Product,
+        run: &RunId,
+        span: Window,
     ) -> Result<StoredEvidence, StoreError> {
         let found = self.store.evidence_of_run(company, owner, product, run).await?;
-        let found = found.filter(|found| (span.from..=span.to).contains(&found.as_of));
+        let found = found.filter(|found| span.contains(found.as_of));
         found.ok_or(StoreError::NotFound { record: "evidence" })
     }
 
@@ -136,11 +137,11 @@ impl EvidenceReader {
         company: &CompanyId,
         owner: &EvidenceOwner,
         product: Option<Product>,
-        span: Span,
+        span: Window,
         connections: &[Connection],
     ) -> Result<Vec<Evidence>, StoreError> {
         let believed = span.until(Some(self.believed_until()));
-        let latest = self.store.latest_between(company, owner, product, believed.from, believed.to).await?;
+        let latest = self.store.latest_between(company, owner, product, believed).await?;
         let ahead = self.passed_over(company, owner, product, span).await?;
         Ok(self.with_connections(latest, &ahead, connections, span))
     }
@@ -151,10 +152,10 @@ impl EvidenceReader {
         latest: Vec<StoredEvidence>,
         ahead: &[StoredEvidence],
         connections: &[Connection],
-        span: Span,
+        span: Window,
     ) -> Vec<Evidence> {
         let now = self.clock.now();
-        let (read_at, is_past) = (span.to.min(now), span.to < now);
+        let (read_at, is_past) = (span.end.min(now), span.end < now);
         let of = |id: &ConnectionId| connections.iter().find(|connection| connection.id == *id).cloned();
         let ahead = |of: &StoredEvidence| {
             let same = |later: &&StoredEvidence| later.connection == of.connection && later.product == of.product;
@@ -178,14 +179,11 @@ impl EvidenceReader {
         company: &CompanyId,
         owner: &EvidenceOwner,
         product: Option<Product>,
-        span: Span,
+        span: Window,
     ) -> Result<Vec<StoredEvidence>, StoreError> {
         // Keys have whole milliseconds.
-        let from = span.from.max(self.believed_until() + TimeDelta::milliseconds(1));
-        if from > span.to {
-            return Ok(Vec::new());
-        }
-        self.store.latest_between(company, owner, product, from, span.to).await
+        let start = span.start.max(self.believed_until() + TimeDelta::milliseconds(1));
+        self.store.latest_between(company, owner, product, Window { start, ..span }).await
     }
 
     /// The date of the newest evidence of an owner that lies so far ahead that readers pass it over.
@@ -198,7 +196,7 @@ impl EvidenceReader {
         owner: &EvidenceOwner,
         product: Product,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let ahead = self.passed_over(company, owner, Some(product), Span::ALL).await?;
+        let ahead = self.passed_over(company, owner, Some(product), Window::ALL).await?;
         Ok(ahead.into_iter().map(|stored| stored.as_of).max())
     }
 
@@ -212,7 +210,7 @@ impl EvidenceReader {
         company: &CompanyId,
         name: &str,
         product: Product,
-        span: Span,
+        span: Window,
     ) -> Result<(Vec<Evidence>, bool), StoreError> {
         let connections = self.store.connections(company).await?;
         let id = ConnectionId::parse(name).ok();

@@ -1,11 +1,12 @@
 //! The evidence log as it is read: checkpoints, leaves, and proofs that a run is in it.
 
-use super::{EvidenceReader, Span};
+use super::EvidenceReader;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::log::statement::{CompanyEvent, CompanyStatement, Leaf, Statement};
 use crate::domain::log::tree::{Tree, leaf_hash};
 use crate::domain::log::{Hash, LogId};
 use crate::domain::note::VerifierKey;
+use crate::domain::time::Window;
 use crate::store::{EvidenceOwner, KeptCheckpoint, StoreError};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
@@ -118,13 +119,13 @@ impl EvidenceReader {
         &self,
         log: &LogId,
         (from, to): (u64, Option<u64>),
-        span: Span,
+        span: Window,
     ) -> Result<LogEntries, StoreError> {
         let mut leaves = self.store.leaves(log).await?;
         // Leaves are in the order of time, so what may not be seen is at the end.
         let mut seen = leaves.len();
         while let Some(last) = seen.checked_sub(1).and_then(|last| leaves.get(last)) {
-            if about(log, last)?.at <= span.to {
+            if about(log, last)?.at <= span.end {
                 break;
             }
             seen -= 1;
@@ -141,12 +142,12 @@ impl EvidenceReader {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], also for one that was not made in the span; [`StoreError::Corrupt`] as for [`EvidenceReader::entries`].
-    pub async fn proof(&self, log: &LogId, id: &str, span: Span) -> Result<Proved, StoreError> {
+    pub async fn proof(&self, log: &LogId, id: &str, span: Window) -> Result<Proved, StoreError> {
         let leaves = self.store.leaves(log).await?;
         let mut found = None;
         for (index, data) in (0_u64..).zip(&leaves) {
             let About { at, id: of } = about(log, data)?;
-            if of.as_deref() == Some(id) && at <= span.to {
+            if of.as_deref() == Some(id) && at <= span.end {
                 found = Some((index, data.clone()));
             }
         }

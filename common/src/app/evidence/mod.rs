@@ -22,7 +22,7 @@ pub use coverage::AttestedCoverage;
 pub use explain::{AgentLimitsUsed, ExplainedEvidence};
 pub use facts_used::QuestionError;
 pub use forecast::ForecastAnswer;
-pub use history::{History, HistoryValue};
+pub use history::{History, HistoryRequest, HistoryValue};
 pub use latest::Evidence;
 pub use log::{LEAVES_TOGETHER, LogEntries, LogProof, Proved};
 pub use overview::{OverTime, Overview, Point};
@@ -33,7 +33,6 @@ pub use window::WindowError;
 
 use crate::clock::Clock;
 use crate::store::{Store, StoreError};
-use chrono::{DateTime, Utc};
 use std::sync::Arc;
 
 /// Reads evidence. It can neither read credentials nor change anything.
@@ -42,32 +41,6 @@ pub struct EvidenceReader {
     pub store: Store,
     /// Time.
     pub clock: Arc<dyn Clock>,
-}
-
-/// The instants of evaluation whose evidence is read, both ends among them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// The first.
-    pub from: DateTime<Utc>,
-    /// The last.
-    pub to: DateTime<Utc>,
-}
-
-impl Span {
-    /// All evidence.
-    pub const ALL: Self = Self { from: DateTime::<Utc>::MIN_UTC, to: DateTime::<Utc>::MAX_UTC };
-
-    /// What lies in both.
-    #[must_use]
-    pub fn within(self, other: Self) -> Self {
-        Self { from: self.from.max(other.from), to: self.to.min(other.to) }
-    }
-
-    /// What is not after an instant.
-    #[must_use]
-    pub fn until(self, instant: Option<DateTime<Utc>>) -> Self {
-        Self { to: instant.map_or(self.to, |instant| instant.min(self.to)), ..self }
-    }
 }
 
 /// Why evidence could not be read.

@@ -1,6 +1,6 @@
 //! A client's newest evidence with all that readers need beside it: three reads of the table for what is newest now.
 
-use super::{EvidenceReader, Span};
+use super::EvidenceReader;
 use crate::app::decisions::{PolicyHistory, sorted};
 use crate::domain::connection::Connection;
 use crate::domain::decisions::{Decision, Exception, Review};
@@ -9,6 +9,7 @@ use crate::domain::policy::{InForce, PolicyRef};
 use crate::domain::policy::{Policy, presets};
 use crate::domain::portfolio::Trend;
 use crate::domain::product::Product;
+use crate::domain::time::Window;
 use crate::store::{ClientNow, Decided, EvidenceOwner, StoreError, StoredEvidence};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
@@ -67,22 +68,21 @@ impl EvidenceReader {
         company: &CompanyId,
         client: &ClientId,
         product: Option<Product>,
-        span: Span,
+        span: Window,
     ) -> Result<AroundClient, StoreError> {
         let believed = span.until(Some(self.believed_until()));
-        let between = (believed.from, believed.to);
         let ClientNow { connections, evidence, trends, decided } =
-            self.store.client_now(company, client, product, between).await?;
+            self.store.client_now(company, client, product, believed).await?;
         let (evidence, ahead) = match evidence {
             // The newest of each connection is among it, so nothing lies ahead.
             Some(evidence) => (evidence, Vec::new()),
             None => {
                 let owner = EvidenceOwner::Client(client.clone());
-                let latest = self.store.latest_between(company, &owner, product, believed.from, believed.to).await?;
+                let latest = self.store.latest_between(company, &owner, product, believed).await?;
                 (latest, self.passed_over(company, &owner, product, span).await?)
             }
         };
-        let at = span.to.min(self.clock.now());
+        let at = span.end.min(self.clock.now());
         let known = known_policies(&decided);
         let in_force = in_force_at(client, &decided, &known, at)?;
         Ok(AroundClient { connections, evidence, ahead, trends, in_force, known, decisions: decided.decisions, at })

@@ -2,13 +2,14 @@
 
 use super::latest::bundle;
 use super::now::AroundClient;
-use super::{Evidence, EvidenceError, EvidenceReader, Span, Statuses};
+use super::{Evidence, EvidenceError, EvidenceReader, Statuses};
 use crate::domain::calendar::Calendar;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::policy::{InForce, Outcome};
 use crate::domain::portfolio::Trend;
 use crate::domain::product::Product;
 use crate::domain::sat::signal::Signal;
+use crate::domain::time::Window;
 use crate::store::{EvidenceOwner, StoredEvidence};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::Deserialize;
@@ -111,7 +112,7 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        span: Span,
+        span: Window,
     ) -> Result<Overview, EvidenceError> {
         let around = self.around_client(company, client, None, span).await?;
         let (calendar, at) = (self.store.calendar(), around.at);
@@ -134,7 +135,7 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        span: Span,
+        span: Window,
         days: u16,
     ) -> Result<OverTime, EvidenceError> {
         let around = self.around_client(company, client, None, span).await?;
@@ -142,11 +143,11 @@ impl EvidenceReader {
         let to = calendar.day_of(at);
         let from = to.checked_sub_days(Days::new(u64::from(days).saturating_sub(1))).unwrap_or(to);
         let from = first_day(calendar, span).map_or(from, |first| from.max(first)).min(to);
-        let until = span.to.min(self.believed_until());
         // What is newest says which connections have given anything at all.
         let series: Vec<_> = around.evidence.iter().map(|it| (it.product, it.connection.clone())).collect();
-        let between = (calendar.start_of(from).max(span.from), until);
-        let history = self.store.history_of(company, &owner, &series, between).await?;
+        let believed = span.until(Some(self.believed_until()));
+        let window = Window { start: calendar.start_of(from).max(span.start), ..believed };
+        let history = self.store.history_of(company, &owner, &series, window).await?;
         let points = history.iter().map(Point::of).collect::<Result<Vec<_>, _>>()?;
         let is_known = !around.evidence.is_empty()
             || around.connections.iter().any(|connection| connection.mapping.clients().contains(&client));
@@ -155,12 +156,12 @@ impl EvidenceReader {
 }
 
 /// The first day that a span has, if it has one.
-fn first_day(calendar: &Calendar, span: Span) -> Option<NaiveDate> {
-    (span.from > Span::ALL.from).then(|| calendar.first_day_from(span.from))
+fn first_day(calendar: &Calendar, span: Window) -> Option<NaiveDate> {
+    (span.start > Window::ALL.start).then(|| calendar.first_day_from(span.start))
 }
 
 /// The last days of a trend, without those that begin before a span.
-fn days_of(trend: &Trend, calendar: &Calendar, span: Span, at: DateTime<Utc>) -> Vec<(NaiveDate, Option<Outcome>)> {
+fn days_of(trend: &Trend, calendar: &Calendar, span: Window, at: DateTime<Utc>) -> Vec<(NaiveDate, Option<Outcome>)> {
     let (first, last) = (first_day(calendar, span), calendar.day_of(at));
     let line = trend.line(last);
     let days = (0..line.len() as u64).rev().map(|back| last.checked_sub_days(Days::new(back)).unwrap_or(last));

@@ -1,7 +1,7 @@
 //! The clients of a company at a glance, worst first.
 
 use super::now::{in_force_at, known_policies};
-use super::{EvidenceError, EvidenceReader, Span, Statuses};
+use super::{EvidenceError, EvidenceReader, Statuses};
 use crate::app::decisions::{policies_at, sorted};
 use crate::domain::calendar::Calendar;
 use crate::domain::connection::Connection;
@@ -13,6 +13,7 @@ use crate::domain::mapping::Mapping;
 use crate::domain::policy::{ClientPolicies, Outcome};
 use crate::domain::portfolio::{ClientSummary, Origin, TREND_DAYS, Trend, counting};
 use crate::domain::product::Product;
+use crate::domain::time::Window;
 use crate::store::{ConnectionSummary, EvidenceOwner, StoreError, StoredEvidence};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -127,7 +128,7 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         clients: Option<&BTreeSet<ClientId>>,
-        span: Span,
+        span: Window,
     ) -> Result<Vec<ClientRow>, EvidenceError> {
         Ok(self.portfolio_and_summaries(company, clients, span).await?.0)
     }
@@ -136,7 +137,7 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         clients: Option<&BTreeSet<ClientId>>,
-        span: Span,
+        span: Window,
     ) -> Result<(Vec<ClientRow>, Surroundings, Vec<ConnectionSummary>), EvidenceError> {
         let (around, summaries) =
             tokio::try_join!(self.surroundings(company, span, None), self.store.portfolio(company))?;
@@ -154,7 +155,7 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         clients: Option<&BTreeSet<ClientId>>,
-        span: Span,
+        span: Window,
     ) -> Result<Portfolio, EvidenceError> {
         let (rows, around, summaries) = self.portfolio_and_summaries(company, clients, span).await?;
         let connections = around.connections;
@@ -163,15 +164,15 @@ impl EvidenceReader {
         };
         let divided: Vec<&Connection> = connections.iter().filter(is_divided).collect();
         let believed = span.until(Some(self.believed_until()));
-        let own = self.store.own_now(company, &divided, &connections, &summaries, believed.to).await?;
+        let own = self.store.own_now(company, &divided, &connections, &summaries, believed.end).await?;
         let mut own = match own {
             Some(own) => own,
             None => {
                 let (owner, product) = (EvidenceOwner::Company, Some(Product::Edr));
-                self.store.latest_between(company, &owner, product, believed.from, believed.to).await?
+                self.store.latest_between(company, &owner, product, believed).await?
             }
         };
-        own.retain(|own| own.as_of >= span.from && divided.iter().any(|connection| connection.id == own.connection));
+        own.retain(|own| own.as_of >= span.start && divided.iter().any(|connection| connection.id == own.connection));
         Ok(Portfolio { rows, own, connections })
     }
 
@@ -179,7 +180,12 @@ impl EvidenceReader {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where no connection measures the client and none has.
-    pub async fn client(&self, company: &CompanyId, client: &ClientId, span: Span) -> Result<ClientRow, EvidenceError> {
+    pub async fn client(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        span: Window,
+    ) -> Result<ClientRow, EvidenceError> {
         let only = [client.clone()].into();
         let (around, summaries) =
             tokio::try_join!(self.surroundings(company, span, Some(client)), self.store.portfolio(company))?;
@@ -198,10 +204,10 @@ impl EvidenceReader {
     async fn surroundings(
         &self,
         company: &CompanyId,
-        span: Span,
+        span: Window,
         only: Option<&ClientId>,
     ) -> Result<Surroundings, StoreError> {
-        let at = span.to.min(self.clock.now());
+        let at = span.end.min(self.clock.now());
         let (connections, (policies, exceptions)) =
             tokio::try_join!(self.store.connections(company), self.decided(company, at, only))?;
         let mut measuring: BTreeMap<ClientId, Vec<_>> = BTreeMap::new();
@@ -242,7 +248,7 @@ impl EvidenceReader {
         around: &Surroundings,
         summaries: &[ConnectionSummary],
         clients: Option<&BTreeSet<ClientId>>,
-        span: Span,
+        span: Window,
     ) -> Result<BTreeMap<ClientId, Vec<Piece>>, EvidenceError> {
         let wanted = |client: &ClientId| clients.is_none_or(|clients| clients.contains(client));
         let mut pieces: BTreeMap<ClientId, Vec<Piece>> = BTreeMap::new();
@@ -254,18 +260,18 @@ impl EvidenceReader {
         // Whose summaries do not tell: those of another time than now, those that a wrong clock dated ahead, and evidence from before there were summaries.
         let mut unknown: BTreeSet<ClientId> = BTreeSet::new();
         let now = around.at;
-        let tells = |(_, piece): &Piece| (span == Span::ALL) && age_of(piece.as_of, now).is_some();
+        let tells = |(_, piece): &Piece| (span == Window::ALL) && age_of(piece.as_of, now).is_some();
         unknown.extend(pieces.iter().filter(|(_, of)| !of.iter().all(tells)).map(|(client, _)| client.clone()));
         for connection in &around.connections {
             for client in connection.mapping.clients().into_iter().filter(|client| wanted(client)) {
                 let of = pieces.entry(client.clone()).or_default();
                 let summarized = of.iter().any(|(id, _)| *id == connection.id);
-                if span != Span::ALL || (!summarized && connection.last_success_at.is_some()) {
+                if span != Window::ALL || (!summarized && connection.last_success_at.is_some()) {
                     unknown.insert(client.clone());
                 }
             }
         }
-        if span != Span::ALL {
+        if span != Window::ALL {
             unknown.extend(clients.into_iter().flatten().cloned());
         }
         let read = stream::iter(unknown)
@@ -283,18 +289,19 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        span: Span,
+        span: Window,
         at: DateTime<Utc>,
     ) -> Result<Vec<Piece>, EvidenceError> {
         let owner = EvidenceOwner::Client(client.clone());
-        let to = span.to.min(self.believed_until());
+        let believed = span.until(Some(self.believed_until()));
         let days = i64::try_from(TREND_DAYS).unwrap_or(i64::MAX);
-        let from = at.checked_sub_signed(TimeDelta::days(days + 1)).map_or(span.from, |from| from.max(span.from));
+        let since = at.checked_sub_signed(TimeDelta::days(days + 1)).unwrap_or(span.start);
+        let recent = Window { start: since.max(span.start), ..believed };
         let mut pieces: BTreeMap<(Product, ConnectionId), ClientSummary> = BTreeMap::new();
         for product in [Product::Edr, Product::Sat] {
-            let mut found = self.store.history(company, &owner, product, from, to).await?;
+            let mut found = self.store.history(company, &owner, product, recent).await?;
             if found.is_empty() {
-                found = self.store.latest_between(company, &owner, Some(product), span.from, to).await?;
+                found = self.store.latest_between(company, &owner, Some(product), believed).await?;
             }
             for stored in found {
                 let summary = summary_of(client, &stored, self.store.calendar())?;

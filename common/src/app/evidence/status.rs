@@ -1,7 +1,7 @@
 //! What the rules in force say of a client's evidence, and the status of the controls behind it.
 
 use super::now::AroundClient;
-use super::{EvidenceError, EvidenceReader, Span};
+use super::{EvidenceError, EvidenceReader};
 use crate::domain::calendar::Calendar;
 use crate::domain::connection::Connection;
 use crate::domain::control_status::{ControlStatus, RuleState, age_of, control_status};
@@ -12,6 +12,7 @@ use crate::domain::id::{ClientId, CompanyId, RuleId};
 use crate::domain::policy::{InForce, Outcome, Verdict};
 use crate::domain::portfolio::{ClientSummary, RuleOutcome, counting, verdicts};
 use crate::domain::product::Product;
+use crate::domain::time::Window;
 use crate::store::StoredEvidence;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -77,7 +78,7 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        span: Span,
+        span: Window,
     ) -> Result<Statuses, EvidenceError> {
         let around = self.around_client(company, client, None, span).await?;
         Statuses::of_client(client, &around, self.store.calendar())

@@ -1,14 +1,16 @@
 //! The days of a window under other limits: differences only, and nothing is stored.
 
+use super::EvidenceReader;
 use super::explain::names;
 use super::facts_used::{QuestionError, UsedFacts, evaluated};
-use super::{EvidenceReader, Span};
 use crate::app::decisions::policies_at;
+use crate::domain::calendar::DayRange;
 use crate::domain::controls::Evidence as EvidenceKind;
 use crate::domain::edr::EdrSettings;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RuleId, RunId};
 use crate::domain::policy::{InForce, LimitChanges, Limits, Outcome, Policy, Verdict, evaluate};
 use crate::domain::product::Product;
+use crate::domain::time::Window;
 use crate::domain::window::WindowBounds;
 use crate::store::{EvidenceOwner, StoredEvidence};
 use chrono::{DateTime, Days, NaiveDate, Utc};
@@ -106,7 +108,7 @@ impl EvidenceReader {
         company: &CompanyId,
         client: &ClientId,
         wanted: &WhatIf,
-        span: Span,
+        span: Window,
     ) -> Result<WhatIfAnswer, QuestionError> {
         let now = self.clock.now();
         let in_force = policies_at(&self.store, company, now).await?.of(Some(client));
@@ -114,8 +116,9 @@ impl EvidenceReader {
         let calendar = self.store.calendar();
         let to = wanted.to.unwrap_or_else(|| calendar.day_of(now));
         let first = || to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).unwrap_or(to);
-        let bounds = WindowBounds::new(calendar, (wanted.from.unwrap_or_else(first), to), now)?;
-        let within = Span { from: bounds.start(), to: bounds.end() }.within(span).until(Some(self.believed_until()));
+        let bounds = WindowBounds::new(calendar, DayRange { from: wanted.from.unwrap_or_else(first), to }, now)?;
+        let within =
+            Window { start: bounds.start(), end: bounds.end() }.within(span).until(Some(self.believed_until()));
         let known = self.known_policies(company).await?;
         let mut answer = WhatIfAnswer {
             client_id: client.clone(),
@@ -155,12 +158,12 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        span: Span,
+        span: Window,
     ) -> Result<Vec<StoredEvidence>, QuestionError> {
         let owner = EvidenceOwner::Client(client.clone());
         let mut newest: BTreeMap<(NaiveDate, ConnectionId), StoredEvidence> = BTreeMap::new();
         for product in [Product::Edr, Product::Sat] {
-            for stored in self.store.history(company, &owner, product, span.from, span.to).await? {
+            for stored in self.store.history(company, &owner, product, span).await? {
                 let place = (self.store.calendar().day_of(stored.as_of), stored.connection.clone());
                 match newest.get(&place) {
                     Some(there) if there.as_of > stored.as_of => {}

@@ -1,19 +1,21 @@
 //! The audit window of a client, from what the stack recorded.
 
 use super::status::verdicts_of;
-use super::{EvidenceError, EvidenceReader, Span};
+use super::{EvidenceError, EvidenceReader};
 use crate::app::decisions::sorted;
+use crate::domain::calendar::DayRange;
 use crate::domain::decisions::Exception;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::log::statement::{Event, EvidenceLeaf, FailureLeaf};
 use crate::domain::policy::{Outcome, PolicyRef, Verdict};
 use crate::domain::product::Product;
 use crate::domain::run::Run;
+use crate::domain::time::Window;
 use crate::domain::window::{
     AuditWindow, BundleSummary, ConnectionHistory, EndedRun, InvalidWindow, Period, RunEnd, WindowBounds, audit_window,
 };
 use crate::store::{ClientSeries, EvidenceOwner, StoreError, StoredEvidence, Timeline};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,16 +53,19 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        (from, to): (NaiveDate, NaiveDate),
+        days: DayRange,
         at: Option<DateTime<Utc>>,
-        span: Span,
+        span: Window,
     ) -> Result<AuditWindow, WindowError> {
-        if span == Span::ALL {
-            return self.window(company, client, (from, to), at).await;
+        if span == Window::ALL {
+            return self.window(company, client, days, at).await;
         }
         let calendar = self.store.calendar();
-        let days = (from.max(calendar.first_day_from(span.from)), to.min(calendar.day_of(span.to)));
-        let at = span.until(at).to.min(self.clock.now());
+        let days = DayRange {
+            from: days.from.max(calendar.first_day_from(span.start)),
+            to: days.to.min(calendar.day_of(span.end)),
+        };
+        let at = span.until(at).end.min(self.clock.now());
         self.window(company, client, days, Some(at)).await
     }
 
@@ -72,16 +77,17 @@ impl EvidenceReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        days: (NaiveDate, NaiveDate),
+        days: DayRange,
         at: Option<DateTime<Utc>>,
     ) -> Result<AuditWindow, WindowError> {
         let bounds = WindowBounds::new(self.store.calendar(), days, at.unwrap_or_else(|| self.clock.now()))?;
-        let (from, to) = (bounds.start(), bounds.end());
+        let window = Window { start: bounds.start(), end: bounds.end() };
+        let queued = Window { start: window.start - LONGEST_QUEUE, ..window };
         let owner = EvidenceOwner::Client(client.clone());
         let (ClientSeries { connections, given }, timelines, ticks, decided) = tokio::try_join!(
             self.store.client_series(company, client),
             self.store.timelines(company),
-            self.store.ticks(from - LONGEST_QUEUE, to),
+            self.store.ticks(queued),
             self.store.decided(company, client),
         )?;
         let mut timelines: BTreeMap<ConnectionId, Timeline> =
@@ -104,11 +110,11 @@ impl EvidenceReader {
         }
         let series: Vec<_> = given.iter().map(|given| (given.product, given.connection.clone())).collect();
         let runs_of = async |id: ConnectionId| {
-            let runs = self.store.runs_between(company, &id, from - LONGEST_QUEUE, to).await?;
+            let runs = self.store.runs_between(company, &id, queued).await?;
             Ok::<_, StoreError>((id, runs))
         };
         let (history, runs) = tokio::try_join!(
-            self.store.history_of(company, &owner, &series, (from, to)),
+            self.store.history_of(company, &owner, &series, window),
             try_join_all(known.into_iter().map(runs_of)),
         )?;
         let mut bundles: BTreeMap<RunId, BundleSummary> = BTreeMap::new();
@@ -121,9 +127,9 @@ impl EvidenceReader {
         for (id, runs) in runs {
             let mut runs: Vec<EndedRun> = runs.into_iter().filter_map(|run| ended(run, &bundles)).collect();
             // Records of runs end as evidence does. What is older than all that are left is in the log, if anywhere.
-            let since = timelines.get(&id).map_or(from, |timeline| timeline.connected_at.max(from));
+            let since = timelines.get(&id).map_or(window.start, |timeline| timeline.connected_at.max(window.start));
             if runs.iter().map(|run| run.ended_at).min().is_none_or(|first| first > since + LONGEST_QUEUE) {
-                runs.extend(self.logged(company, &id, (from, to), &runs).await?);
+                runs.extend(self.logged(company, &id, window, &runs).await?);
             }
             let first = || given.iter().find(|given| given.connection == id);
             let timeline = timelines.remove(&id).or_else(|| Some(removed_long_ago(first()?)));
@@ -143,12 +149,12 @@ impl EvidenceReader {
 }
 
 impl EvidenceReader {
-    /// The runs of a span as the evidence log has them, without those that are known. Their evidence has ended.
+    /// The runs of a window as the evidence log has them, without those that are known. Their evidence has ended.
     async fn logged(
         &self,
         company: &CompanyId,
         connection: &ConnectionId,
-        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        window: Window,
         known: &[EndedRun],
     ) -> Result<Vec<EndedRun>, WindowError> {
         let known: BTreeSet<&RunId> = known.iter().map(|run| &run.run).collect();
@@ -163,7 +169,7 @@ impl EvidenceReader {
                 }
                 Event::Disconnected { .. } | Event::Reconnected { .. } => continue,
             };
-            if (from..=to).contains(&run.as_of) && !known.contains(&run.run) {
+            if window.contains(run.as_of) && !known.contains(&run.run) {
                 runs.push(run);
             }
         }

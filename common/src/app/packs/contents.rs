@@ -10,6 +10,7 @@ use crate::domain::log::statement::{CompanyEvent, CompanyStatement, Leaf, Statem
 use crate::domain::log::{Hash, jcs};
 use crate::domain::policy::Policy;
 use crate::domain::product::Product;
+use crate::domain::time::Window;
 use crate::pack::contents::{
     BundleProof, ConnectionFacts, Contents, PackError, PackedBundle, PackedLog, Scope, WindowFacts,
 };
@@ -28,15 +29,15 @@ impl PackReader {
     /// [`MakePackError`]; [`PackError::NothingToProve`] where no log has a leaf of the days.
     pub(super) async fn contents(&self, request: &PackRequest, at: DateTime<Utc>) -> Result<Contents, MakePackError> {
         let PackRequest { company, client, from, to } = request;
-        let start = self.store.calendar().start_of(*from);
         let owner = EvidenceOwner::Client(client.clone());
         let mut found = Found::new();
+        let window = Window { start: self.store.calendar().start_of(*from), end: at };
         for product in [Product::Edr, Product::Sat] {
-            for stored in self.store.history(company, &owner, product, start, at).await? {
+            for stored in self.store.history(company, &owner, product, window).await? {
                 found.entry(stored.connection.clone()).or_default().push(stored);
             }
         }
-        let (facts, known) = self.window_facts(company, client, &found, (start, at)).await?;
+        let (facts, known) = self.window_facts(company, client, &found, window).await?;
         let (mut logs, mut bundles) = (BTreeMap::new(), Vec::new());
         let mut first_leaf: Option<DateTime<Utc>> = None;
         for connection in known {
@@ -52,21 +53,18 @@ impl PackReader {
             }
             let log = PackedLog::unsigned(statements)?;
             for stored in found.remove(&connection).unwrap_or_default() {
-                bundles.extend(bundle(stored, &log, (request, self.store.calendar()))?);
+                bundles.extend(bundle(stored, &log, request, self.store.calendar())?);
             }
             logs.insert(connection, log);
         }
         let has_leaf = logs.values().any(|log| {
-            let in_window = |statement: &Statement| (start..=at).contains(&statement.ended_at());
+            let in_window = |statement: &Statement| window.contains(statement.ended_at());
             log.statements.iter().any(in_window)
         });
         if !has_leaf {
-            return Err(PackError::NothingToProve(nothing(
-                request,
-                self.store.calendar().end_of(*to),
-                (first_leaf, at),
-            ))
-            .into());
+            return Err(
+                PackError::NothingToProve(nothing(request, self.store.calendar().end_of(*to), first_leaf, at)).into()
+            );
         }
         bundles.sort_by(|a: &PackedBundle, b| {
             (&a.connection, a.as_of(), a.run()).cmp(&(&b.connection, b.as_of(), b.run()))
@@ -76,7 +74,7 @@ impl PackReader {
         check_commitments(&decisions, &company_log)?;
         let known = all_policies(&self.store, company).await?;
         let policies = policies_of(&known, &bundles, &decisions);
-        let events = self.events(company, client, &facts, (start, at)).await?;
+        let events = self.events(company, client, &facts, window).await?;
         let mut contents = Contents {
             scope: Scope {
                 company: company.clone(),
@@ -112,7 +110,7 @@ impl PackReader {
         company: &CompanyId,
         client: &ClientId,
         found: &Found,
-        (from, at): (DateTime<Utc>, DateTime<Utc>),
+        window: Window,
     ) -> Result<(WindowFacts, BTreeSet<ConnectionId>), MakePackError> {
         let mut known: BTreeSet<ConnectionId> = found.keys().cloned().collect();
         let mut connections = BTreeMap::new();
@@ -151,8 +149,9 @@ impl PackReader {
                 format!("no connection has evidence of a client {client}; see: huntress-evidence connections");
             return Err(PackError::NothingToProve(problem).into());
         }
-        let ticks = self.store.ticks(from - TimeDelta::days(2), at).await?;
-        let ticks = ticks.into_iter().filter(|tick| tick.handled <= at).collect();
+        let due = Window { start: window.start - TimeDelta::days(2), ..window };
+        let ticks = self.store.ticks(due).await?;
+        let ticks = ticks.into_iter().filter(|tick| tick.handled <= window.end).collect();
         Ok((WindowFacts { calendar: self.store.calendar().clone(), ticks, connections }, known))
     }
 
@@ -195,7 +194,7 @@ fn next_hour(instant: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// From when on there is something to prove.
-fn nothing(request: &PackRequest, end: DateTime<Utc>, (first, at): (Option<DateTime<Utc>>, DateTime<Utc>)) -> String {
+fn nothing(request: &PackRequest, end: DateTime<Utc>, first: Option<DateTime<Utc>>, at: DateTime<Utc>) -> String {
     let client = &request.client;
     let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     match first {
@@ -215,7 +214,8 @@ fn nothing(request: &PackRequest, end: DateTime<Utc>, (first, at): (Option<DateT
 fn bundle(
     stored: StoredEvidence,
     log: &PackedLog<Statement>,
-    (request, calendar): (&PackRequest, &Calendar),
+    request: &PackRequest,
+    calendar: &Calendar,
 ) -> Result<Option<PackedBundle>, PackError> {
     let run = stored.run_id.to_string();
     let view = serde_json::from_str(&stored.body);

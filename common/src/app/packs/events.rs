@@ -4,9 +4,9 @@ use super::{MakePackError, PackReader};
 use crate::domain::audit::{AuditAction, AuditEvent};
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::mapping::Mapping;
+use crate::domain::time::Window;
 use crate::pack::contents::{PackedEvent, WindowFacts};
 use crate::store::PlacedEvent;
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -19,8 +19,8 @@ impl PackReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        window: &WindowFacts,
-        span: (DateTime<Utc>, DateTime<Utc>),
+        facts: &WindowFacts,
+        window: Window,
     ) -> Result<Vec<PackedEvent>, MakePackError> {
         let mut others: BTreeSet<String> = BTreeSet::new();
         for connection in self.store.connections(company).await? {
@@ -29,12 +29,12 @@ impl PackReader {
         others.remove(client.as_str());
         let (mut events, mut after) = (Vec::new(), None::<String>);
         loop {
-            let found = self.store.audit_events(company, span, after.as_deref(), READ_TOGETHER).await?;
+            let found = self.store.audit_events(company, window, after.as_deref(), READ_TOGETHER).await?;
             let is_last = found.len() < READ_TOGETHER;
             for PlacedEvent { place, event } in found {
                 after = Some(place);
-                if (span.0..=span.1).contains(&event.at) {
-                    events.extend(cut(event, client, window, &others));
+                if window.contains(event.at) {
+                    events.extend(cut(event, client, facts, &others));
                 }
             }
             if is_last {

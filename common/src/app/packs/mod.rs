@@ -17,6 +17,7 @@ use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::log::LogId;
 use crate::domain::log::proof::TreeHead;
 use crate::domain::log::statement::InvalidLeaf;
+use crate::domain::time::Window;
 use crate::pack::contents::{Contents, PackError, PackedLog};
 use crate::pack::make::prepare;
 use crate::pack::render::{Derived, render};
@@ -125,8 +126,8 @@ pub struct PackReader {
 }
 
 impl PackReader {
-    /// The exports of a client at an instant, by path: the newest evidence of each product, and the tables of the month before it. Nothing of a day
-    /// that began before `earliest` is in them.
+    /// The exports of a client at the end of a window, by path: the newest evidence of each product, and the tables of the month before it. Nothing of a day
+    /// that began before the window is in them.
     ///
     /// # Errors
     /// As for [`PackMaker::pack`].
@@ -134,24 +135,24 @@ impl PackReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        (earliest, at): (DateTime<Utc>, DateTime<Utc>),
+        window: Window,
     ) -> Result<BTreeMap<String, Derived>, MakePackError> {
         let calendar = self.store.calendar();
-        let to = calendar.day_of(at);
+        let to = calendar.day_of(window.end);
         let mut from = to.checked_sub_days(EXPORTED_DAYS).unwrap_or(to);
         // What is older than a month is still the newest.
         let owner = crate::store::EvidenceOwner::Client(client.clone());
-        for newest in self.store.latest_between(company, &owner, None, earliest, at).await? {
+        for newest in self.store.latest_between(company, &owner, None, window).await? {
             from = from.min(calendar.day_of(newest.as_of));
         }
-        if calendar.start_of(from) < earliest {
-            from = calendar.first_day_from(earliest).max(from);
+        if calendar.start_of(from) < window.start {
+            from = calendar.first_day_from(window.start).max(from);
         }
         let request = PackRequest { company: company.clone(), client: client.clone(), from, to };
-        Ok(render(&self.contents(&request, at).await?)?)
+        Ok(render(&self.contents(&request, window.end).await?)?)
     }
 
-    /// One export of a client at an instant.
+    /// One export of a client at the end of a window.
     ///
     /// # Errors
     /// As for [`PackMaker::pack`].
@@ -160,9 +161,9 @@ impl PackReader {
         company: &CompanyId,
         client: &ClientId,
         format: ExportFormat,
-        span: (DateTime<Utc>, DateTime<Utc>),
+        window: Window,
     ) -> Result<Vec<u8>, MakePackError> {
-        let files = self.exports(company, client, span).await?;
+        let files = self.exports(company, client, window).await?;
         let one = |path: &str| files.get(path).map(|file| file.bytes.clone()).unwrap_or_default();
         Ok(match format {
             ExportFormat::Oscal => one(layout::OSCAL),

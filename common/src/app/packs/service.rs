@@ -4,11 +4,12 @@ use super::{MakePackError, PackMaker, PackReader, PackRequest};
 use crate::aws::client::{Function, Service, ServiceError};
 use crate::aws::documents::{DocumentError, Documents};
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
-use crate::domain::calendar::Calendar;
+use crate::domain::calendar::{Calendar, DayRange};
 use crate::domain::id::{ClientId, CompanyId, PackId};
 use crate::domain::log::Hash;
+use crate::domain::time::Window;
 use crate::store::{EvidenceOwner, PackRecord, PackState, StoreError};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,24 +169,24 @@ impl PackMaker {
 impl PackService {
     /// Asks for a pack: the record of it, which says whether it is there. The same pack is not made twice within the hour.
     ///
-    /// `span` is the time that the caller may see, if not all.
+    /// `visible` is the time that the caller may see, if not all.
     ///
     /// # Errors
     /// [`PackServiceError`]
     pub async fn ask(
         &self,
         request: &PackRequest,
-        span: Option<(DateTime<Utc>, DateTime<Utc>)>,
+        visible: Option<Window>,
         actor: &Actor,
     ) -> Result<PackRecord, PackServiceError> {
         let now = self.reader.clock.now();
         let calendar = self.reader.store.calendar();
         let mut at = request.instant(calendar, now)?;
-        if let Some((from, to)) = span {
-            if calendar.start_of(request.from) < from || request.to > calendar.day_of(to) {
-                return Err(MakePackError::Days(outside(calendar, from, to)).into());
+        if let Some(window) = visible {
+            if calendar.start_of(request.from) < window.start || request.to > calendar.day_of(window.end) {
+                return Err(MakePackError::Days(outside(calendar, window)).into());
             }
-            at = at.min(to);
+            at = at.min(window.end);
         }
         self.known(&request.company, &request.client).await?;
         let Some(id) = pack_id(request, at) else {
@@ -214,7 +215,7 @@ impl PackService {
             requested_at: now,
             state: PackState::Making,
         };
-        let event = self.reader.pack_event(&company, &client, (from, to), actor);
+        let event = self.reader.pack_event(&company, &client, DayRange { from, to }, actor);
         store.keep_pack(&company, &record, Some(&event)).await?;
         let wanted = PackWanted { company, client, pack: id };
         match &self.dispatch {
@@ -242,7 +243,7 @@ impl PackService {
         as_of.map_or(now, |as_of| as_of.min(now))
     }
 
-    /// The packs of a client, the newest instant first; for who may see a span, those that lie in it.
+    /// The packs of a client, the newest instant first; for who may see a window alone, those that lie in it.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -250,25 +251,25 @@ impl PackService {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        span: Option<(DateTime<Utc>, DateTime<Utc>)>,
+        visible: Option<Window>,
     ) -> Result<Vec<PackRecord>, StoreError> {
         let now = self.reader.clock.now();
         let packs = self.reader.store.packs(company, client).await?.into_iter();
-        Ok(packs.filter(|pack| self.lies_in(pack, span)).map(|pack| pack.at_last(now)).collect())
+        Ok(packs.filter(|pack| self.lies_in(pack, visible)).map(|pack| pack.at_last(now)).collect())
     }
 
     /// A pack.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also for one that does not lie in the span that the caller may see.
+    /// [`StoreError::NotFound`], also for one that does not lie in the window that the caller may see.
     pub async fn fetch(
         &self,
         company: &CompanyId,
         client: &ClientId,
         id: &PackId,
-        span: Option<(DateTime<Utc>, DateTime<Utc>)>,
+        visible: Option<Window>,
     ) -> Result<Download, PackServiceError> {
-        let found = self.reader.store.pack(company, client, id).await?.filter(|pack| self.lies_in(pack, span));
+        let found = self.reader.store.pack(company, client, id).await?.filter(|pack| self.lies_in(pack, visible));
         let pack = found.ok_or(StoreError::NotFound { record: "pack" })?.at_last(self.reader.clock.now());
         if !matches!(pack.state, PackState::Ready { .. }) {
             return Ok(Download::NotReady(pack));
@@ -281,8 +282,9 @@ impl PackService {
         Ok(bytes.map_or(Download::Gone, |bytes| Download::Bytes(pack, bytes)))
     }
 
-    fn lies_in(&self, pack: &PackRecord, span: Option<(DateTime<Utc>, DateTime<Utc>)>) -> bool {
-        span.is_none_or(|(from, to)| self.reader.store.calendar().start_of(pack.from) >= from && pack.at <= to)
+    fn lies_in(&self, pack: &PackRecord, visible: Option<Window>) -> bool {
+        let calendar = self.reader.store.calendar();
+        visible.is_none_or(|window| calendar.start_of(pack.from) >= window.start && pack.at <= window.end)
     }
 
     /// Refuses a client that no connection is mapped to and that has no evidence.
@@ -306,34 +308,23 @@ impl PackReader {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        (from, to): (NaiveDate, NaiveDate),
+        days: DayRange,
         actor: &Actor,
     ) -> Result<(), StoreError> {
-        self.store.add_audit_event(&self.pack_event(company, client, (from, to), actor)).await
+        self.store.add_audit_event(&self.pack_event(company, client, days, actor)).await
     }
 
     /// That somebody makes a pack, or asks for one.
-    fn pack_event(
-        &self,
-        company: &CompanyId,
-        client: &ClientId,
-        (from, to): (NaiveDate, NaiveDate),
-        actor: &Actor,
-    ) -> AuditEvent {
-        #[derive(Serialize)]
-        struct Days {
-            from: NaiveDate,
-            to: NaiveDate,
-        }
+    fn pack_event(&self, company: &CompanyId, client: &ClientId, days: DayRange, actor: &Actor) -> AuditEvent {
         let (now, client) = (self.clock.now(), client.clone());
         let event = AuditEvent::new(actor, AuditAction::PackMade, company.clone(), client.as_str(), now);
-        let after = serde_json::to_value(Days { from, to }).ok();
+        let after = serde_json::to_value(days).ok();
         AuditEvent { client: Some(client), after, ..event }
     }
 }
 
-fn outside(calendar: &Calendar, from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+fn outside(calendar: &Calendar, window: Window) -> String {
     // A window that begins in the middle of a day there begins with the next.
-    let (first, last) = (calendar.first_day_from(from), calendar.day_of(to));
+    let (first, last) = (calendar.first_day_from(window.start), calendar.day_of(window.end));
     format!("your token may see {first} to {last}: ask for days among them")
 }

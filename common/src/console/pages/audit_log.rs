@@ -1,11 +1,11 @@
 //! `/audit-log`: who did what.
 
 use crate::api::{Method, Problem, Route, Scope};
-use crate::app::evidence::Span;
 use crate::console::layout::{At, Frame, cut, name};
 use crate::console::{Console, Viewer, html};
 use crate::domain::audit::{ActorKind, AuditEvent};
 use crate::domain::id::ClientId;
+use crate::domain::time::Window;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -104,7 +104,7 @@ async fn list(
             viewer.caller().clients.clone()
         }
     };
-    let span = viewer.span().within(Span { from: calendar.start_of(from), to: calendar.end_of(to) });
+    let span = viewer.span().within(Window { start: calendar.start_of(from), end: calendar.end_of(to) });
     let is_place = |after: &String| after.len() == 41 && after.is_ascii() && after.as_bytes().get(24) == Some(&b'#');
     let after = wanted.after.filter(is_place);
     let page = console.evidence.audit_log(viewer.company(), clients.as_ref(), span, after.as_deref(), SHOWN).await?;

@@ -66,7 +66,7 @@ async fn show(
     let span = viewer.span();
     let company = viewer.company();
     let controls = console.evidence.controls(company, &client, span).await?.unwrap_or_default();
-    let at = span.to.min(console.clock.now());
+    let at = span.end.min(console.clock.now());
     let mut frameworks: BTreeMap<String, Framework> = BTreeMap::new();
     for control in controls.controls {
         let name = control.framework.clone();

@@ -114,7 +114,7 @@ async fn stored(
     let product = Product::parse(product).ok_or_else(|| Problem::not_found("evidence"))?;
     let run = RunId::parse(run.as_str()).map_err(|_| Problem::not_found("evidence"))?;
     let owner = EvidenceOwner::Client(client.clone());
-    Ok(console.evidence.of_run(viewer.company(), &owner, (product, &run), viewer.span()).await?)
+    Ok(console.evidence.of_run(viewer.company(), &owner, product, &run, viewer.span()).await?)
 }
 
 /// The committed bytes, which never change.
@@ -276,7 +276,7 @@ async fn show(
         run: stored.run_id.to_string(),
         as_of: At(stored.as_of),
         instant: stored.as_of.to_rfc3339_opts(SecondsFormat::Millis, true),
-        age: age_at(stored.as_of, viewer.span().to.min(console.clock.now())),
+        age: age_at(stored.as_of, viewer.span().end.min(console.clock.now())),
         committed_at: At(stored.committed_at),
         sha256: stored.sha256,
         size: stored.body.len(),

@@ -113,7 +113,7 @@ fn row(viewer: &Viewer, view: ExceptionView) -> Row {
 async fn page(console: &Console, viewer: &Viewer, typed: Typed, wrong: Option<String>) -> Result<Exceptions, Problem> {
     let company = viewer.company();
     // Who sees a window sees what was there at its end.
-    let at = viewer.caller().window.map(|window| window.to.min(console.clock.now()));
+    let at = viewer.caller().window.map(|window| window.end.min(console.clock.now()));
     let views = console.decisions.exceptions(company, None, at).await.map_err(undecided)?;
     let sees = |client: &ClientId| viewer.caller().see_client(client).is_ok();
     let rows = views.into_iter().filter(|view| sees(&view.exception.client)).map(|view| row(viewer, view)).collect();

@@ -123,7 +123,7 @@ async fn show(
     let frame = Frame::of_client("Explanation", &viewer.session, &client, "/explain");
     let may_propose = viewer.caller().scopes.contains(Scope::ExceptionsPropose) && super::is_page("/exceptions");
     // As old as it was at the end of what the viewer may see.
-    let at = span.to.min(console.clock.now());
+    let at = span.end.min(console.clock.now());
     Ok(html(StatusCode::OK, &page(frame, may_propose, explained, at)))
 }
 

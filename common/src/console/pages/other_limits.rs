@@ -128,7 +128,7 @@ pub(super) async fn tried(
     fields: &Fields,
 ) -> Result<OtherLimits, Problem> {
     let company = viewer.company();
-    let at = viewer.span().to.min(console.clock.now());
+    let at = viewer.span().end.min(console.clock.now());
     let policies = console.decisions.policies(company).await.map_err(super::undecided)?;
     let (mut wrong, mut result, mut shown) = (None, None, in_force.clone());
     match wanted(console, viewer, fields).await? {

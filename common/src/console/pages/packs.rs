@@ -15,7 +15,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::on;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{NaiveDate, TimeDelta};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -60,11 +60,6 @@ struct Row {
     problem: Option<String>,
 }
 
-/// The time that a viewer may see, if not all.
-fn limits(viewer: &Viewer) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    viewer.caller().window.map(|window| (window.from, window.to))
-}
-
 fn row(record: PackRecord) -> Row {
     let path = format!("/packs/{}/{}", record.client, record.id);
     let (mark, ready, problem) = match record.state {
@@ -92,14 +87,14 @@ async fn page(console: &Console, viewer: &Viewer, wanted: Wanted, wrong: Option<
     let given = wanted.client.as_deref().and_then(|client| ClientId::parse(client).ok());
     let chosen = given.filter(|client| caller.see_client(client).is_ok()).or_else(|| clients.first().cloned());
     let packs = match &chosen {
-        Some(client) => console.packs.list(company, client, limits(viewer)).await?,
+        Some(client) => console.packs.list(company, client, viewer.caller().window).await?,
         None => Vec::new(),
     };
     let calendar = console.calendar();
     let today = calendar.day_of(console.clock.now());
-    let last = caller.window.map_or(today, |window| calendar.day_of(window.to).min(today));
+    let last = caller.window.map_or(today, |window| calendar.day_of(window.end).min(today));
     let usual = last.checked_sub_signed(TimeDelta::days(89)).unwrap_or(last);
-    let first = caller.window.map_or(usual, |window| calendar.first_day_from(window.from).max(usual));
+    let first = caller.window.map_or(usual, |window| calendar.first_day_from(window.start).max(usual));
     Ok(Packs {
         frame: Frame::new("Packs", Some(&viewer.session), "/packs"),
         form_token: viewer.session.form_token.clone(),
@@ -141,7 +136,7 @@ async fn ask(State(console): State<Arc<Console>>, SignedForm { viewer, fields }:
     let wrong = match request(&viewer, &fields) {
         Ok(request) => {
             let actor = Actor::api(viewer.caller().subject.clone());
-            match console.packs.ask(&request, limits(&viewer), &actor).await {
+            match console.packs.ask(&request, viewer.caller().window, &actor).await {
                 Ok(_) => return see_other(&format!("/packs?client={}", request.client)),
                 Err(PackServiceError::Make(MakePackError::Days(wrong))) => wrong.replace("--", ""),
                 Err(PackServiceError::Make(MakePackError::Pack(PackError::NothingToProve(wrong)))) => wrong,
@@ -174,7 +169,7 @@ async fn fetch(
     let client = ClientId::parse(client).map_err(|_| Problem::not_found("client"))?;
     viewer.caller().see_client(&client)?;
     let id = PackId::parse(pack).map_err(|_| unknown())?;
-    match console.packs.fetch(viewer.company(), &client, &id, limits(&viewer)).await {
+    match console.packs.fetch(viewer.company(), &client, &id, viewer.caller().window).await {
         Ok(Download::Bytes(pack, bytes)) => {
             let file = format!("attachment; filename=\"{}_{}_{}.zip\"", pack.client, pack.from, pack.to);
             let headers = [(CONTENT_TYPE, "application/zip".to_owned()), (CONTENT_DISPOSITION, file)];

@@ -2,13 +2,14 @@
 
 use super::client::letter_of;
 use crate::api::{Method, Problem, Route, Scope};
-use crate::app::evidence::{EvidenceError, Span, WindowError};
+use crate::app::evidence::{EvidenceError, WindowError};
 use crate::console::layout::{At, Frame, State as Mark, kind_of};
 use crate::console::pictures::{Cell, Picture, Strip, Table};
 use crate::console::{ClientViewer, Console, html, words};
-use crate::domain::calendar::{Calendar, days_after};
+use crate::domain::calendar::{Calendar, DayRange, days_after};
 use crate::domain::id::ConnectionId;
 use crate::domain::policy::Outcome;
+use crate::domain::time::Window;
 use crate::domain::window::{AuditWindow, NoEvidence, WindowRow};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -99,12 +100,11 @@ fn gap_text(row: &WindowRow, reason: NoEvidence) -> String {
 
 /// The days that are asked for, within what the viewer may see. What cannot be understood is told, and the usual days are shown.
 struct Asked {
-    from: NaiveDate,
-    to: NaiveDate,
+    days: DayRange,
     wrong: Option<String>,
 }
 
-fn asked(wanted: &Wanted, span: Span, calendar: &Calendar, today: NaiveDate) -> Asked {
+fn asked(wanted: &Wanted, span: Window, calendar: &Calendar, today: NaiveDate) -> Asked {
     let text =
         |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let day = |given: Option<String>, name: &str| match given.map(|given| given.parse::<NaiveDate>()) {
@@ -116,8 +116,8 @@ fn asked(wanted: &Wanted, span: Span, calendar: &Calendar, today: NaiveDate) -> 
     let wrong = from.as_ref().err().or(to.as_ref().err()).cloned();
     // What a viewer is bound to begins and ends where it does.
     let (first, last) = (
-        (span.from > Span::ALL.from).then(|| calendar.first_day_from(span.from)),
-        if span.to < Span::ALL.to { calendar.day_of(span.to).min(today) } else { today },
+        (span.start > Window::ALL.start).then(|| calendar.first_day_from(span.start)),
+        if span.end < Window::ALL.end { calendar.day_of(span.end).min(today) } else { today },
     );
     let to = to.ok().flatten().unwrap_or(last);
     let to = if wrong.is_some() { last } else { to };
@@ -125,12 +125,13 @@ fn asked(wanted: &Wanted, span: Span, calendar: &Calendar, today: NaiveDate) -> 
     let usual = to.checked_sub_signed(back).unwrap_or(to);
     let from = from.ok().flatten().filter(|_| wrong.is_none()).unwrap_or(usual);
     let from = first.map_or(from, |first| from.max(first));
-    let to = if span.to < Span::ALL.to { to.min(last) } else { to };
+    let to = if span.end < Window::ALL.end { to.min(last) } else { to };
     if to.signed_duration_since(from).num_days() >= MOST_DAYS {
         let wrong = Some(format!("{MOST_DAYS} days are shown at once; these are the last of them"));
-        return Asked { from: to.checked_sub_signed(TimeDelta::days(MOST_DAYS - 1)).unwrap_or(from), to, wrong };
+        let from = to.checked_sub_signed(TimeDelta::days(MOST_DAYS - 1)).unwrap_or(from);
+        return Asked { days: DayRange { from, to }, wrong };
     }
-    Asked { from, to, wrong }
+    Asked { days: DayRange { from, to }, wrong }
 }
 
 async fn read(
@@ -140,8 +141,8 @@ async fn read(
 ) -> Result<(Asked, Result<AuditWindow, String>), Problem> {
     let (span, now) = (viewer.span(), console.clock.now());
     let asked = asked(wanted, span, console.calendar(), console.calendar().day_of(now));
-    let at = (span.to < now).then_some(span.to);
-    match console.evidence.window(viewer.company(), client, (asked.from, asked.to), at).await {
+    let at = (span.end < now).then_some(span.end);
+    match console.evidence.window(viewer.company(), client, asked.days, at).await {
         Ok(window) => Ok((asked, Ok(window))),
         Err(WindowError::Days(error)) => Ok((asked, Err(error.to_string()))),
         Err(WindowError::UnknownClient(_)) => Err(Problem::not_found("client")),
@@ -161,8 +162,8 @@ async fn show(
     let empty = WindowPage {
         frame,
         client: client.to_string(),
-        from: asked.from.to_string(),
-        to: asked.to.to_string(),
+        from: asked.days.from.to_string(),
+        to: asked.days.to.to_string(),
         wrong: asked.wrong,
         zone: console.calendar().zone().to_owned(),
         at: None,
@@ -317,7 +318,7 @@ async fn csv(
         text.push_str(&quoted.join(","));
         text.push_str("\r\n");
     }
-    let name = format!("attachment; filename=\"window-{}-{}-{}.csv\"", of.client, asked.from, asked.to);
+    let name = format!("attachment; filename=\"window-{}-{}-{}.csv\"", of.client, asked.days.from, asked.days.to);
     let headers = [(CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, name)];
     Ok((headers, text).into_response())
 }
@@ -332,20 +333,21 @@ mod tests {
         let today: NaiveDate = "2026-03-22".parse().unwrap();
         let wanted =
             |from: Option<&str>, to: Option<&str>| Wanted { from: from.map(str::to_owned), to: to.map(str::to_owned) };
-        let told = |it: Asked| (it.from.to_string(), it.to.to_string(), it.wrong.is_some());
+        let told = |it: Asked| (it.days.from.to_string(), it.days.to.to_string(), it.wrong.is_some());
         assert_eq!(
-            told(asked(&wanted(None, None), Span::ALL, &Calendar::default(), today)),
+            told(asked(&wanted(None, None), Window::ALL, &Calendar::default(), today)),
             ("2025-12-23".into(), "2026-03-22".into(), false)
         );
         assert_eq!(
-            told(asked(&wanted(Some("2026-03-01"), Some("<b>")), Span::ALL, &Calendar::default(), today)),
+            told(asked(&wanted(Some("2026-03-01"), Some("<b>")), Window::ALL, &Calendar::default(), today)),
             ("2025-12-23".into(), "2026-03-22".into(), true)
         );
         assert_eq!(
-            told(asked(&wanted(Some("2020-01-01"), None), Span::ALL, &Calendar::default(), today)),
+            told(asked(&wanted(Some("2020-01-01"), None), Window::ALL, &Calendar::default(), today)),
             ("2025-03-22".into(), "2026-03-22".into(), true)
         );
-        let span = Span { from: parse("2026-02-01T12:00:00Z").unwrap(), to: parse("2026-02-10T12:00:00Z").unwrap() };
+        let span =
+            Window { start: parse("2026-02-01T12:00:00Z").unwrap(), end: parse("2026-02-10T12:00:00Z").unwrap() };
         assert_eq!(
             told(asked(&wanted(Some("2020-01-01"), Some("2026-03-22")), span, &Calendar::default(), today)),
             ("2026-02-02".into(), "2026-02-10".into(), false)

@@ -1,9 +1,10 @@
 //! Cookies that hold everything themselves, sealed: who is signed in, and who is on the way to the issuer.
 
-use crate::api::{Caller, Scope, Window};
+use crate::api::{Caller, Scope};
 use crate::aws::secrets::sealing::{CipherFailed, SealingKey};
 use crate::console::Session;
 use crate::domain::id::{ClientId, CompanyId};
+use crate::domain::time::Window;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -68,7 +69,8 @@ pub(super) struct SessionInCookie {
     subject: String,
     scopes: Vec<String>,
     clients: Option<Vec<ClientId>>,
-    window: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    #[serde(default, with = "crate::domain::time::as_list")]
+    window: Option<Window>,
     form_token: String,
     ends_at: DateTime<Utc>,
 }
@@ -82,7 +84,7 @@ impl From<&Session> for SessionInCookie {
             subject: caller.subject.clone(),
             scopes: caller.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
             clients: caller.clients.as_ref().map(|clients| clients.iter().cloned().collect()),
-            window: caller.window.map(|window| (window.from, window.to)),
+            window: caller.window,
             form_token: session.form_token.clone(),
             ends_at: session.ends_at,
         }
@@ -96,7 +98,7 @@ impl From<SessionInCookie> for Session {
             subject: kept.subject,
             scopes: kept.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
             clients: kept.clients.map(|clients| clients.into_iter().collect()),
-            window: kept.window.map(|(from, to)| Window { from, to }),
+            window: kept.window,
         };
         Self { caller, company: kept.company, form_token: kept.form_token, ends_at: kept.ends_at }
     }
@@ -117,7 +119,7 @@ mod tests {
         let caller = Caller {
             companies: (0..companies).map(of).collect(),
             clients: Some([ClientId::parse("client-a").unwrap()].into()),
-            window: Window::parse("2026-01-01/2026-03-31", &crate::domain::calendar::Calendar::default()),
+            window: crate::domain::calendar::Calendar::default().window("2026-01-01/2026-03-31"),
             ..Caller::with_role(of(0), "somebody@example.com", Role::Auditor)
         };
         let ends_at = parse("2026-03-22T20:00:00Z").unwrap();

@@ -7,9 +7,10 @@ use crate::render;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use common::api::views::AuditList;
-use common::app::evidence::{AuditPage, Span};
+use common::app::evidence::AuditPage;
 use common::app::stack::Stack;
 use common::domain::id::ClientId;
+use common::domain::time::Window;
 use common::pack::csv::Table;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -42,7 +43,7 @@ const PAGE: usize = 1_000;
 pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let Ok(evidence) = stack.parts.evidence();
-    let span = Span { from: options.from.unwrap_or(Span::ALL.from), to: options.to.unwrap_or(Span::ALL.to) };
+    let span = Window { start: options.from.unwrap_or(Window::ALL.start), end: options.to.unwrap_or(Window::ALL.end) };
     let clients: Option<BTreeSet<ClientId>> = options.client.map(|client| [client].into());
     let mut all = AuditPage { events: Vec::new(), next_after: None };
     loop {

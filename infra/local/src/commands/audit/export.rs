@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use common::app::packs::ExportFormat;
 use common::app::stack::Stack;
 use common::domain::id::ClientId;
+use common::domain::time::Window;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -50,8 +51,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         Format::Ocsf => ExportFormat::Ocsf,
         Format::Csv => ExportFormat::Csv,
     };
-    let span = (DateTime::<Utc>::MIN_UTC, at);
-    let bytes = reader.export(&options.storage.company, &options.client, format, span).await;
+    let window = Window::ALL.until(Some(at));
+    let bytes = reader.export(&options.storage.company, &options.client, format, window).await;
     stack.close().await;
     let bytes = bytes.map_err(of_making)?;
     match &options.output {

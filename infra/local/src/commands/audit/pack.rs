@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use clap::Args;
 use common::app::packs::{MakePackError, PackRequest, people_csv};
 use common::app::stack::Stack;
+use common::domain::calendar::DayRange;
 use common::domain::id::ClientId;
 use common::domain::log::Hash;
 use serde::Serialize;
@@ -73,7 +74,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let made = match maker.pack_at(&request, at, people).await {
         Ok(bytes) => {
             // It is kept that it was made before the file is there.
-            let (company, days) = (&request.company, (request.from, request.to));
+            let (company, days) = (&request.company, DayRange { from: request.from, to: request.to });
             let kept = maker.reader.record_pack(company, &request.client, days, &actor).await;
             kept.map(|()| bytes).map_err(MakePackError::from)
         }

@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use common::app::evidence::WindowError;
 use common::app::stack::Stack;
+use common::domain::calendar::DayRange;
 use common::domain::id::ClientId;
 use common::domain::window::{AuditWindow, WindowRow};
 use common::pack::csv::Table;
@@ -42,7 +43,7 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open(&options.storage).await?;
     let Ok(evidence) = stack.parts.evidence();
-    let days = (options.from, options.to);
+    let days = DayRange { from: options.from, to: options.to };
     let window = evidence.window(&options.storage.company, &options.client, days, options.as_of).await;
     let window = window.map_err(|error| match error {
         WindowError::Days(error) => CliError::usage(error.to_string()),

@@ -5,16 +5,17 @@ use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use common::api::views::ClientList;
-use common::app::evidence::{ClientRow, Span};
+use common::app::evidence::ClientRow;
 use common::app::stack::Stack;
 use common::domain::policy::Outcome;
 use common::domain::product::Product;
+use common::domain::time::Window;
 
 pub async fn run(options: Listing) -> Result<(), CliError> {
     let (stack, _) = open_to_read(&options.storage).await?;
     let Ok(reader) = stack.parts.evidence();
     let now = stack.parts.huntress.clock.now();
-    let rows = reader.portfolio(&options.storage.company, None, Span::ALL).await.map_err(faults::of_evidence)?;
+    let rows = reader.portfolio(&options.storage.company, None, Window::ALL).await.map_err(faults::of_evidence)?;
     stack.close().await;
     if options.json {
         return render::json(&ClientList { items: rows, next_after: None });

@@ -5,17 +5,18 @@ use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use common::api::views::ControlList;
-use common::app::evidence::{RuleResult, Span, Support};
+use common::app::evidence::{RuleResult, Support};
 use common::app::stack::Stack;
 use common::domain::control_status::ControlStatus;
 use common::domain::evidence::Reason;
 use common::domain::policy::MetricDefinition;
 use common::domain::text::line;
+use common::domain::time::Window;
 
 pub async fn run(options: OfClientAsOf) -> Result<(), CliError> {
     let (stack, _) = open_to_read(&options.storage).await?;
     let Ok(evidence) = stack.parts.evidence();
-    let controls = evidence.controls(&options.storage.company, &options.client, Span::ALL.until(options.as_of)).await;
+    let controls = evidence.controls(&options.storage.company, &options.client, Window::ALL.until(options.as_of)).await;
     let controls = controls.map_err(faults::of_evidence)?;
     stack.close().await;
     let Some(controls) = controls else {

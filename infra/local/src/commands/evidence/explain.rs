@@ -6,10 +6,11 @@ use crate::outcome::CliError;
 use crate::render;
 use chrono::{DateTime, Utc};
 use clap::Args;
-use common::app::evidence::{ExplainedEvidence, Span};
+use common::app::evidence::ExplainedEvidence;
 use common::app::stack::Stack;
 use common::domain::id::ClientId;
 use common::domain::policy::{Explanation, RuleExplanation};
+use common::domain::time::Window;
 use std::fmt::Write;
 
 #[derive(Debug, Args)]
@@ -32,7 +33,7 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open_to_read(&options.storage).await?;
     let Ok(evidence) = stack.parts.evidence();
-    let span = Span::ALL.until(options.as_of);
+    let span = Window::ALL.until(options.as_of);
     let explained = evidence.explain(&options.storage.company, &options.client, &options.key, span).await;
     let explained = explained.map_err(faults::of_question)?;
     stack.close().await;

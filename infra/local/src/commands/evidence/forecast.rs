@@ -5,9 +5,10 @@ use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use clap::Subcommand;
-use common::app::evidence::{ForecastAnswer, Span};
+use common::app::evidence::ForecastAnswer;
 use common::app::stack::Stack;
 use common::domain::sat::forecast::CoverageAhead;
+use common::domain::time::Window;
 
 #[derive(Debug, Subcommand)]
 pub enum Forecast {
@@ -19,7 +20,7 @@ pub async fn run(command: Forecast) -> Result<(), CliError> {
     let Forecast::Training(options) = command;
     let (stack, _) = open_to_read(&options.storage).await?;
     let Ok(evidence) = stack.parts.evidence();
-    let span = Span::ALL.until(options.as_of);
+    let span = Window::ALL.until(options.as_of);
     let forecast = evidence.forecast_training(&options.storage.company, &options.client, span).await;
     let forecast = forecast.map_err(faults::of_question)?;
     stack.close().await;

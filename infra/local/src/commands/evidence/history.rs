@@ -7,9 +7,10 @@ use crate::render;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use common::api::views::HistoryList;
-use common::app::evidence::Span;
+use common::app::evidence::HistoryRequest;
 use common::app::stack::Stack;
 use common::domain::id::ClientId;
+use common::domain::time::Window;
 use common::store::EvidenceOwner;
 
 #[derive(Debug, Args)]
@@ -36,8 +37,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let (stack, _) = open_to_read(&options.storage).await?;
     let owner = options.client.clone().map_or(EvidenceOwner::Company, EvidenceOwner::Client);
     let Ok(evidence) = stack.parts.evidence();
-    let window = (options.from, options.to);
-    let history = evidence.history(&options.storage.company, &owner, &options.metric, window, Span::ALL).await;
+    let wanted = HistoryRequest { key: &options.metric, from: options.from, to: options.to };
+    let history = evidence.history(&options.storage.company, &owner, wanted, Window::ALL).await;
     let history = history.map_err(faults::of_evidence)?;
     stack.close().await;
     if history.values.is_empty() {

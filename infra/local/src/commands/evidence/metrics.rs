@@ -8,12 +8,12 @@ use crate::render;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use common::api::views::EvidenceList;
-use common::app::evidence::Span;
 use common::app::stack::Stack;
 use common::domain::evidence::EdrBundle;
 use common::domain::id::ClientId;
 use common::domain::product::Product;
 use common::domain::text::line;
+use common::domain::time::Window;
 use common::store::EvidenceOwner;
 
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     ClientId::parse(&options.subject).map_err(|error| CliError::usage(error.to_string()))?;
     let (stack, _) = open_to_read(&options.storage).await?;
     let Ok(evidence) = stack.parts.evidence();
-    let span = Span::ALL.until(options.as_of);
+    let span = Window::ALL.until(options.as_of);
     let named = evidence.named(&options.storage.company, &options.subject, Product::Edr, span).await;
     let (latest, is_connection) = named.map_err(|error| faults::unusable(&error))?;
     if latest.is_empty() {

@@ -15,10 +15,11 @@ use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use chrono::{DateTime, Utc};
-use common::app::evidence::{Evidence, Span};
+use common::app::evidence::Evidence;
 use common::app::stack::Stack;
 use common::domain::product::Product;
 use common::domain::text::line;
+use common::domain::time::Window;
 use common::store::EvidenceOwner;
 
 /// That there is evidence which a wrong clock has dated.
@@ -34,7 +35,7 @@ async fn latest(options: &OfClientAsOf, product: Option<Product>) -> Result<Vec<
     let (stack, _) = open_to_read(&options.storage).await?;
     let owner = EvidenceOwner::Client(options.client.clone());
     let Ok(reader) = stack.parts.evidence();
-    let span = Span::ALL.until(options.as_of);
+    let span = Window::ALL.until(options.as_of);
     let latest = reader.latest(&options.storage.company, &owner, product, span).await;
     let latest = latest.map_err(|error| faults::unusable(&error))?;
     stack.close().await;

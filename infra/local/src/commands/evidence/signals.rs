@@ -6,10 +6,10 @@ use crate::commands::{faults, open_to_read};
 use crate::outcome::CliError;
 use crate::render;
 use common::api::views::EvidenceList;
-use common::app::evidence::Span;
 use common::app::stack::Stack;
 use common::domain::product::Product;
 use common::domain::sat::bundle::SatBundle;
+use common::domain::time::Window;
 use common::store::EvidenceOwner;
 
 pub async fn run(options: OfClientAsOf) -> Result<(), CliError> {
@@ -17,7 +17,7 @@ pub async fn run(options: OfClientAsOf) -> Result<(), CliError> {
     let owner = EvidenceOwner::Client(options.client.clone());
     let Ok(evidence) = stack.parts.evidence();
     let latest =
-        evidence.latest(&options.storage.company, &owner, Some(Product::Sat), Span::ALL.until(options.as_of)).await;
+        evidence.latest(&options.storage.company, &owner, Some(Product::Sat), Window::ALL.until(options.as_of)).await;
     let latest = latest.map_err(|error| faults::unusable(&error))?;
     if latest.is_empty() {
         let ahead = evidence.dated_ahead(&options.storage.company, &owner, Product::Sat).await;

@@ -8,11 +8,12 @@ use crate::render;
 use crate::stack::LocalStack;
 use chrono::NaiveDate;
 use clap::Args;
-use common::app::evidence::{Span, WhatIf, WhatIfAnswer, WhatIfSide};
+use common::app::evidence::{WhatIf, WhatIfAnswer, WhatIfSide};
 use common::app::stack::Stack;
 use common::domain::id::ClientId;
 use common::domain::policy::{Policy, PolicyVersion, limit_changes};
 use common::domain::text::counted;
+use common::domain::time::Window;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         to: options.to,
     };
     let Ok(evidence) = stack.parts.evidence();
-    let answer = evidence.what_if(&options.storage.company, &options.client, &wanted, Span::ALL).await;
+    let answer = evidence.what_if(&options.storage.company, &options.client, &wanted, Window::ALL).await;
     let answer = answer.map_err(faults::of_question)?;
     stack.close().await;
     if options.json {

@@ -5,13 +5,12 @@ use crate::arguments::{ActorArgs, StorageArgs};
 use crate::commands::by;
 use crate::outcome::CliError;
 use crate::render;
-use chrono::{DateTime, Utc};
 use clap::Args;
-use common::api::Window;
 use common::api::views::NewToken;
 use common::app::stack::Stack;
 use common::domain::calendar::Calendar;
 use common::domain::id::{ClientId, TokenName};
+use common::domain::time::Window;
 use common::domain::token::TokenRequest;
 use serde::Serialize;
 
@@ -64,15 +63,11 @@ struct Wanted<'a> {
     expires_in_days: u16,
 }
 
-/// Its first instant and its last.
-type Limits = (DateTime<Utc>, DateTime<Utc>);
-
 /// The time that the token is limited to.
-fn window(options: &Options, calendar: &Calendar) -> Result<Option<Limits>, CliError> {
+fn window(options: &Options, calendar: &Calendar) -> Result<Option<Window>, CliError> {
     let Some((from, to)) = options.from.as_ref().zip(options.to.as_ref()) else { return Ok(None) };
     let wrong = || CliError::usage("--from and --to must be days as in 2026-01-01, the first one first");
-    let Window { from, to } = Window::parse(&format!("{from}/{to}"), calendar).ok_or_else(wrong)?;
-    Ok(Some((from, to)))
+    Ok(Some(calendar.window(&format!("{from}/{to}")).ok_or_else(wrong)?))
 }
 
 pub async fn run(options: Options) -> Result<(), CliError> {
