@@ -9,7 +9,7 @@ use common::domain::audit::{Actor, AuditAction, AuditEvent};
 use common::domain::calendar::Until;
 use common::domain::connection::Connection;
 use common::domain::decisions::{Decider, ExceptionRequest, ExceptionState, ExceptionSubject};
-use common::domain::id::ClientId;
+use common::domain::id::{ClientId, ConnectionKey};
 use common::domain::log::statement::{CompanyEvent, CompanyStatement, Leaf};
 use common::domain::log::{Hash, jcs};
 use common::domain::mapping::Mapping;
@@ -155,7 +155,7 @@ async fn a_pause_is_there_with_what_explains_it_or_not_at_all() {
             let mut timeline = Timeline::of(&connection);
             Timeline::begin(&mut timeline.pauses, start());
             let pause = ConnectionChange { scheduling: Some(Scheduling::Pause), ..Default::default() };
-            let key = (&company(), &connection_id());
+            let key = ConnectionKey { company: company(), connection: connection_id() };
             let event = AuditEvent::of_connection(&Actor::cli("alice"), AuditAction::ConnectionPaused, key, start());
             let (of, id) = (company(), connection_id());
             let change = table.store.change_connection_as(&of, &id, pause, None, &event, Some(&timeline));

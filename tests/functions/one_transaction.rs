@@ -170,7 +170,7 @@ async fn names_are_opened_after_their_event_and_never_without() {
     let wanted = BTreeSet::from([(NamedRecord::Agent, "1".to_owned())]);
     let (client, id) = (ClientId::parse("client-acme-corp").unwrap(), connection("edr-main"));
     let names = async |world: &World| {
-        let named = world.connection_service().names(&company(), (&id, &client), &wanted, &Actor::cli("alice")).await;
+        let named = world.connection_service().names(&company(), &id, &client, &wanted, &Actor::cli("alice")).await;
         named.map_or_else(|error| (500, json!(error.to_string())), |names| (200, json!(format!("{names:?}"))))
     };
     at.refused(AuditAction::NamesOpened, names).await;

@@ -14,6 +14,7 @@ use common::domain::decisions::{AttestationKey, AttestationRequest, Decider};
 use common::domain::edr::EdrSettings;
 use common::domain::edr::facts::EdrFacts;
 use common::domain::edr::measures::{SeverityBounds, measures_within};
+use common::domain::id::ConnectionKey;
 use common::domain::policy::{InForce, Outcome, Verdict, baseline, evaluate};
 use common::domain::product::Product;
 use common::pack::manifest::{FORMAT, RENDERER};
@@ -50,7 +51,12 @@ async fn made() -> Vec<u8> {
     world.succeed_training(0).await;
     let actor = Actor::cli("alice");
     let at = first() + TimeDelta::days(1);
-    let event = AuditEvent::of_connection(&actor, AuditAction::ConnectionTested, (&company(), &connection()), at);
+    let event = AuditEvent::of_connection(
+        &actor,
+        AuditAction::ConnectionTested,
+        ConnectionKey::of(&company(), &connection()),
+        at,
+    );
     world.store.add_audit_event(&event).await.unwrap();
     world.clock.move_to(first() + TimeDelta::days(7));
     let signer = Arc::new(LogSigner::Key(LogKey::of_seed(&SEED, None).unwrap()));

@@ -22,7 +22,7 @@ use common::domain::decisions::{Decider, ExceptionRequest, ExceptionSubject};
 use common::domain::edr::bundle::split;
 use common::domain::evidence::EdrBundle;
 use common::domain::failure::{Failure, FailureCode};
-use common::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
+use common::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey, RunId};
 use common::domain::log::LogId;
 use common::domain::log::statement::{EvaluationBasis, RULES};
 use common::domain::mapping::Mapping;
@@ -436,7 +436,9 @@ async fn a_pack_has_the_audit_events_of_its_client_cut_to_it() {
     world.succeed(0).await;
     let at = |hours| first() + TimeDelta::hours(hours);
     let actor = Actor::cli("alice");
-    let event = |action, hours| AuditEvent::of_connection(&actor, action, (&company(), &connection()), at(hours));
+    let event = |action, hours| {
+        AuditEvent::of_connection(&actor, action, ConnectionKey::of(&company(), &connection()), at(hours))
+    };
     let mapping =
         |clients: serde_json::Value| serde_json::json!({"kind": "by_organization", "clients": clients, "ignored": []});
     let both = mapping(serde_json::json!({"1": "client-a", "2": "client-b"}));

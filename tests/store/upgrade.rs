@@ -66,7 +66,7 @@ async fn every_version_that_is_read_is_read_whole_and_gone_on_with() {
         let provider = async || store.provider(&acme(), &ClientId::parse("client-0").unwrap()).await.unwrap();
         let named = provider().await.unwrap();
         assert_eq!((named.connection.as_str(), named.by.as_str()), ("main", "operator-7"));
-        store.forget_provider(&acme(), &named.client, (tick(), "operator-8"), None).await.unwrap();
+        store.forget_provider(&acme(), &named.client, tick(), "operator-8", None).await.unwrap();
         assert_eq!(provider().await, None);
         store.name_provider(&acme(), named.clone(), None).await.unwrap();
         assert_eq!(provider().await, Some(named));

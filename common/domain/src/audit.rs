@@ -1,6 +1,6 @@
 //! Audit events: what people and programs did. Appended, never changed; no secret, name or e-mail of a learner is in one.
 
-use super::id::{ClientId, CompanyId, ConnectionId};
+use super::id::{ClientId, CompanyId, ConnectionId, ConnectionKey};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -208,10 +208,11 @@ impl AuditEvent {
     pub fn of_connection(
         actor: &Actor,
         action: AuditAction,
-        (company, id): (&CompanyId, &ConnectionId),
+        ConnectionKey { company, connection }: ConnectionKey,
         at: DateTime<Utc>,
     ) -> Self {
-        Self { connection: Some(id.clone()), ..Self::new(actor, action, company.clone(), id.as_str(), at) }
+        let subject = connection.to_string();
+        Self { connection: Some(connection), ..Self::new(actor, action, company, subject, at) }
     }
 
     /// With what was there before and what is there now.

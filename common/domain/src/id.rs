@@ -139,6 +139,14 @@ pub struct ConnectionKey {
     pub connection: ConnectionId,
 }
 
+impl ConnectionKey {
+    /// The key of a company's connection.
+    #[must_use]
+    pub fn of(company: &CompanyId, connection: &ConnectionId) -> Self {
+        Self { company: company.clone(), connection: connection.clone() }
+    }
+}
+
 /// A person as they are kept: a keyed hash of the company's of the learner's id, 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -56,19 +56,21 @@ pub async fn once(State(once): State<Once>, request: Request, next: Next) -> Res
     if !keyed || path.ends_with("/sync") || caller.act_for(&company).is_err() {
         return next.run(request).await;
     }
-    carried_out(&once, request, next, (&company, &caller, &path)).await.unwrap_or_else(IntoResponse::into_response)
+    carried_out(&once, request, next, &company, &caller).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn carried_out(
     Once { store, clock }: &Once,
     request: Request,
     next: Next,
-    (company, caller, path): (&CompanyId, &Caller, &str),
+    company: &CompanyId,
+    caller: &Caller,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let IdempotencyKey(key) = IdempotencyKey::from_request_parts(&mut parts, &()).await?;
     let key = format!("{}\n{}", caller.subject, key.unwrap_or_default());
     let body = to_bytes(body, LARGEST_BODY).await.map_err(|_| Problem::too_large(LARGEST_BODY))?;
+    let path = parts.uri.path().to_owned();
     let asked = format!("{path}\n{}\n{}", parts.uri.query().unwrap_or_default(), String::from_utf8_lossy(&body));
     let failed = |error: StoreError| Problem::from(error);
     match store.claim_once(company, &key, &asked, clock.now()).await.map_err(failed)? {
@@ -95,7 +97,7 @@ async fn carried_out(
     let text = std::str::from_utf8(&bytes).ok().filter(|text| text.len() <= LARGEST_ANSWER);
     let answer = match text {
         _ if passing => None,
-        Some(text) if !shows_secrets(path) => {
+        Some(text) if !shows_secrets(&path) => {
             let header =
                 |name: &HeaderName| Some((name.to_string(), parts.headers.get(name)?.to_str().ok()?.to_owned()));
             let headers = HEADERS.iter().filter_map(header).collect();

@@ -3,7 +3,7 @@
 use super::layout;
 use crate::domain::calendar::Calendar;
 use crate::domain::controls::Evidence;
-use crate::domain::decisions::{Decision, Exception, Review};
+use crate::domain::decisions::{Decision, ExceptionHistory};
 use crate::domain::evidence::{Metric, Tenant};
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::log::Hash;
@@ -418,16 +418,8 @@ impl Contents {
 
     /// The exceptions and what became of them.
     #[must_use]
-    pub fn exceptions(&self) -> (Vec<Exception>, Vec<Review>) {
-        let (mut exceptions, mut reviews) = (Vec::new(), Vec::new());
-        for decision in &self.decisions {
-            match decision {
-                Decision::Exception(exception) => exceptions.push(exception.clone()),
-                Decision::Review(review) => reviews.push(review.clone()),
-                Decision::Policy(_) | Decision::Attestation(_) => {}
-            }
-        }
-        (exceptions, reviews)
+    pub fn exceptions(&self) -> ExceptionHistory {
+        self.decisions.iter().cloned().collect()
     }
 
     /// The window of the pack.
@@ -435,7 +427,7 @@ impl Contents {
     pub fn audit_window(&self) -> AuditWindow {
         let Scope { from, to, at, .. } = self.scope;
         let bounds = WindowBounds { calendar: self.window.calendar.clone(), from, to, at };
-        let (exceptions, reviews) = self.exceptions();
+        let ExceptionHistory { exceptions, reviews } = self.exceptions();
         let in_force = |instant| {
             exceptions.iter().any(|exception| exception.at <= instant && exception.is_in_force(&reviews, instant))
         };

@@ -62,7 +62,9 @@ impl Store {
         &self,
         secret: &str,
         link: &KeptLink,
-        (company, connection, person): (&CompanyId, &ConnectionId, &PersonId),
+        company: &CompanyId,
+        connection: &ConnectionId,
+        person: &PersonId,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let hash = keys::sha256(secret);

@@ -147,7 +147,7 @@ impl<'a> Claim<'a> {
     fn is_proved(&self) -> Result<Option<bool>, StoreError> {
         let own = (self.from..self.to).map(|index| self.leaf(index)).collect::<Result<Vec<_>, _>>()?;
         let beside = self.beside()?.into_iter().map(|index| Ok((index, self.leaf(index)?)));
-        is_proved(self.head()?, (self.from, &own), &beside.collect::<Result<_, StoreError>>()?)
+        is_proved(self.head()?, self.from, &own, &beside.collect::<Result<_, StoreError>>()?)
     }
 
     /// Whether the leaf of a commit, which is among them, says what the commit says.
@@ -295,7 +295,8 @@ impl Store {
 /// one of them does not know the tree before it.
 fn is_proved(
     head: &LogHead,
-    (from, leaves): (u64, &[&LeafItem]),
+    from: u64,
+    leaves: &[&LeafItem],
     beside: &BTreeMap<u64, &LeafItem>,
 ) -> Result<Option<bool>, StoreError> {
     let Some(first) = leaves.first() else { return Ok(Some(false)) };

@@ -73,7 +73,8 @@ impl Store {
         &self,
         company: &CompanyId,
         client: &ClientId,
-        (since, by): (DateTime<Utc>, &str),
+        since: DateTime<Utc>,
+        by: &str,
         event: Option<&AuditEvent>,
     ) -> Result<(), StoreError> {
         let nobody = ProviderItem { client: client.clone(), connection: None, since, by: by.to_owned() };

@@ -46,7 +46,7 @@ async fn a_link_or_the_document_itself_is_stored_with_its_hash() {
         let text = String::from_utf8_lossy(&document);
         assert!(text.starts_with("%PDF-1.4") && text.contains("B.person-1.pdf"), "{text}");
         let state = world.person("person-1").await.unwrap().state;
-        let (_, stored) = state.stored_certificate(None).unwrap();
+        let stored = state.stored_certificate(None).unwrap().stored;
         assert_eq!((stored.bytes, stored.sha256.len()), (document.len() as u64, 64));
         assert!(!stored.source.contains("person-1"), "{}", stored.source);
         assert!(

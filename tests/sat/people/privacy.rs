@@ -207,9 +207,8 @@ async fn after_erasing_everybody_a_sync_begins_anew() {
 async fn a_mode_that_keeps_less_forgets_who_people_are_and_keeps_what_they_did() {
     let mut world = synced(PrivacyMode::Full).await;
     let record = world.person("person-1").await.unwrap();
-    let (certificate, _) = record.state.stored_certificate(None).unwrap();
-    let key =
-        certificate_key(&world.company, &world.id, &record.person, &certificate.assignment, certificate.earned_at);
+    let certificate = record.state.stored_certificate(None).unwrap();
+    let key = certificate_key(&world.company, &world.id, &record.person, certificate.assignment, certificate.earned_at);
     assert!(world.keyring.documents.get(&key).await.unwrap().is_some());
     world.configure(|people| people.mode = PrivacyMode::Pseudonymous).await;
     assert_eq!(world.keyring.forget_identities(&world.store, &world.company, &world.id).await.unwrap(), 4);

@@ -99,6 +99,29 @@ pub enum Decision {
     Attestation(Attestation),
 }
 
+/// Exceptions, and what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExceptionHistory {
+    /// As they were proposed.
+    pub exceptions: Vec<Exception>,
+    /// Whether they were approved, rejected or revoked.
+    pub reviews: Vec<Review>,
+}
+
+impl FromIterator<Decision> for ExceptionHistory {
+    fn from_iter<T: IntoIterator<Item = Decision>>(decisions: T) -> Self {
+        let mut history = Self::default();
+        for decision in decisions {
+            match decision {
+                Decision::Exception(exception) => history.exceptions.push(exception),
+                Decision::Review(review) => history.reviews.push(review),
+                Decision::Policy(_) | Decision::Attestation(_) => {}
+            }
+        }
+        history
+    }
+}
+
 impl Decision {
     /// Its id.
     #[must_use]

@@ -167,11 +167,20 @@ pub enum TimeField {
     Closed,
 }
 
+/// A time and the field that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldTime {
+    /// The time.
+    pub time: DateTime<Utc>,
+    /// Its field.
+    pub field: TimeField,
+}
+
 /// The first of several fields that can be read, and how many before it could not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chosen {
     /// The time and its field.
-    pub time: Option<(DateTime<Utc>, TimeField)>,
+    pub time: Option<FieldTime>,
     /// Fields that hold something unreadable.
     pub unreadable: u64,
 }
@@ -181,7 +190,7 @@ fn first(alternatives: impl IntoIterator<Item = (ParsedTimestamp, TimeField)>) -
     for (moment, field) in alternatives {
         match moment {
             ParsedTimestamp::At(time) => {
-                return Chosen { time: Some((time, field)), unreadable };
+                return Chosen { time: Some(FieldTime { time, field }), unreadable };
             }
             ParsedTimestamp::Unreadable => unreadable += 1,
             ParsedTimestamp::Absent => {}
@@ -194,7 +203,7 @@ fn first(alternatives: impl IntoIterator<Item = (ParsedTimestamp, TimeField)>) -
 #[must_use]
 pub fn start(detected: ParsedTimestamp, sent: RawTimestamp<'_>, created: ParsedTimestamp) -> Chosen {
     if let ParsedTimestamp::At(time) = detected {
-        return Chosen { time: Some((time, TimeField::Detected)), unreadable: 0 };
+        return Chosen { time: Some(FieldTime { time, field: TimeField::Detected }), unreadable: 0 };
     }
     first([(detected, TimeField::Detected), (sent.read(), TimeField::Sent), (created, TimeField::Created)])
 }
@@ -203,7 +212,9 @@ pub fn start(detected: ParsedTimestamp, sent: RawTimestamp<'_>, created: ParsedT
 #[must_use]
 pub fn end(resolved: RawTimestamp<'_>, closed: RawTimestamp<'_>) -> Chosen {
     match resolved.read() {
-        ParsedTimestamp::At(time) => Chosen { time: Some((time, TimeField::Resolved)), unreadable: 0 },
+        ParsedTimestamp::At(time) => {
+            Chosen { time: Some(FieldTime { time, field: TimeField::Resolved }), unreadable: 0 }
+        }
         moment => first([(moment, TimeField::Resolved), (closed.read(), TimeField::Closed)]),
     }
 }
@@ -294,7 +305,7 @@ mod tests {
     fn an_unreadable_time_gives_way_to_the_next_and_is_counted() {
         let chosen =
             start(ParsedTimestamp::Unreadable, RawTimestamp::Text("2026-01-01T00:00:00Z"), ParsedTimestamp::Absent);
-        assert_eq!((chosen.time.map(|(_, field)| field), chosen.unreadable), (Some(TimeField::Sent), 1));
+        assert_eq!((chosen.time.map(|chosen| chosen.field), chosen.unreadable), (Some(TimeField::Sent), 1));
         let chosen = end(RawTimestamp::Text("x"), RawTimestamp::NotText);
         assert_eq!((chosen.time, chosen.unreadable), (None, 2));
     }

@@ -4,7 +4,7 @@ use super::AgentLimits;
 use super::agent::{self, AgentAnomaly, AgentFacts, AgentState, Presence, Sighting, StateSource, is_server};
 use super::facts::{Agents, Detection, EdrFacts, EveryField, Incidents, OfSeverity, Organizations, Share};
 use super::findings::{Candidate, Candidates, FindingKind, VendorId};
-use super::incident::{self, AutoSource, IncidentFacts, IncidentState, Severity, TimeField};
+use super::incident::{self, AutoSource, FieldTime, IncidentFacts, IncidentState, Severity, TimeField};
 use super::serial::SerialNumbers;
 use crate::completeness::{Dropped, ListCompleteness, OtherSource, PagesRead};
 use crate::evidence::RecordsRead;
@@ -75,8 +75,7 @@ struct IncidentCounts {
     unknown_status: u64,
     started_days: Histogram,
     ended: EndedTally,
-    /// Creation to detection: given, measured, and their sum in nanoseconds.
-    detection: (u64, u64, i128),
+    detection: DetectionTally,
     /// Starts by field: detected, sent, created.
     starts: [u64; 3],
     /// Ends by field: resolved, closed.
@@ -86,6 +85,17 @@ struct IncidentCounts {
     auto_by_words: u64,
     /// Resolved incidents evaluated by their remediations.
     auto_by_remediations: u64,
+}
+
+/// The times from creation to detection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct DetectionTally {
+    /// Incidents with both times.
+    given: u64,
+    /// Of them, those whose times can be used.
+    measured: u64,
+    /// Their sum in nanoseconds.
+    nanos: i128,
 }
 
 /// The counts of one organization, or the sum of several. Nothing in them depends on a limit.
@@ -164,7 +174,7 @@ impl IncidentCounts {
             unknown_status,
             started_days,
             ended,
-            detection: (given, measured, nanos),
+            detection: DetectionTally { given, measured, nanos },
             starts,
             ends,
             auto_resolved,
@@ -179,9 +189,9 @@ impl IncidentCounts {
         self.unknown_status += unknown_status;
         self.started_days.merge(started_days);
         self.ended.add(ended);
-        self.detection.0 += given;
-        self.detection.1 += measured;
-        self.detection.2 += nanos;
+        self.detection.given += given;
+        self.detection.measured += measured;
+        self.detection.nanos += nanos;
         sum(&mut self.starts, starts);
         sum(&mut self.ends, ends);
         self.auto_resolved += auto_resolved;
@@ -198,7 +208,7 @@ impl IncidentCounts {
         };
         let severities =
             SEVERITIES.into_iter().zip(&self.severities).map(|(severity, tally)| (severity, counted(tally)));
-        let (given, measured, nanos) = self.detection;
+        let DetectionTally { given, measured, nanos } = self.detection;
         Incidents {
             by_severity: severities.filter(|(_, of)| of.states.total() > 0).collect(),
             unknown_status: self.unknown_status,
@@ -397,16 +407,16 @@ impl Counts {
         let (detected, created) = (incident.detected_at.read(), incident.created_at.read());
         let start = incident::start(detected, incident.sent_at, created);
         self.quality.note_many(QualityCode::MalformedTimestamp, start.unreadable);
-        let future = start.time.is_some_and(|(time, _)| is_future(time, at.observed_at));
+        let future = start.time.is_some_and(|start| is_future(start.time, at.observed_at));
         self.quality.note_many(QualityCode::FutureTimestamp, u64::from(future));
         let start = start.time.filter(|_| !future);
-        let day = start.map(|(time, _)| day_since(time, at.as_of));
+        let day = start.map(|start| day_since(start.time, at.as_of));
         if let Some(day) = day {
             counts.started_days.add(day);
         }
         match state {
             IncidentState::Open | IncidentState::InProgress => {
-                let since = start.map(|(time, _)| time);
+                let since = start.map(|start| start.time);
                 if let (Some(day), Some(since)) = (day, since) {
                     of_severity.open_days.add(day);
                     of_severity.oldest = Some(of_severity.oldest.map_or(since, |oldest| oldest.min(since)));
@@ -414,29 +424,24 @@ impl Counts {
                 let candidate = Candidate::new(FindingKind::IncidentOpen, VendorId::of(id, incident.id_text), since);
                 self.candidates.add(candidate.with_severity(severity));
             }
-            IncidentState::Resolved => self.add_resolved(incident, start, (created, detected), at),
+            IncidentState::Resolved => self.add_resolved(incident, start, at),
             IncidentState::Dismissed | IncidentState::LeftOut => {}
         }
     }
 
-    fn add_resolved(
-        &mut self,
-        incident: &IncidentFacts<'_>,
-        start: Option<(DateTime<Utc>, TimeField)>,
-        (created, detected): (ParsedTimestamp, ParsedTimestamp),
-        at: &Evaluation<'_>,
-    ) {
+    fn add_resolved(&mut self, incident: &IncidentFacts<'_>, start: Option<FieldTime>, at: &Evaluation<'_>) {
         let counts = &mut **self.incidents.get_or_insert_default();
+        let (detected, created) = (incident.detected_at.read(), incident.created_at.read());
         let end = incident::end(incident.resolved_at, incident.closed_at);
         // The creation is needed for the time to detect even where the start is found without it.
         let creation_unreadable = created == ParsedTimestamp::Unreadable && start.is_some();
         self.quality.note_many(QualityCode::MalformedTimestamp, end.unreadable + u64::from(creation_unreadable));
-        let future = end.time.is_some_and(|(time, _)| is_future(time, at.observed_at));
+        let future = end.time.is_some_and(|end| is_future(end.time, at.observed_at));
         self.quality.note_many(QualityCode::FutureTimestamp, u64::from(future));
 
-        if let Some((end, end_field)) = end.time.filter(|_| !future) {
+        if let Some(FieldTime { time: end, field: end_field }) = end.time.filter(|_| !future) {
             let mut duration = None;
-            if let Some((start, start_field)) = start {
+            if let Some(FieldTime { time: start, field: start_field }) = start {
                 match nanos_between(start, end) {
                     nanos if nanos < 0 => self.quality.note(QualityCode::NegativeDuration),
                     nanos => {
@@ -454,7 +459,7 @@ impl Counts {
             }
             counts.ended.push(day_since(end, at.as_of), duration);
         }
-        let (given, measured, sum) = &mut counts.detection;
+        let DetectionTally { given, measured, nanos: sum } = &mut counts.detection;
         *given += u64::from(incident.detected_at.is_given() && incident.created_at.is_given());
         if let (ParsedTimestamp::At(created), ParsedTimestamp::At(detected), Some(_)) = (created, detected, end.time) {
             let usable = ![created, detected].into_iter().any(|time| is_future(time, at.observed_at));

@@ -153,6 +153,17 @@ pub struct StoredCertificate {
     pub source: String,
 }
 
+/// A certificate whose document was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptCertificate<'a> {
+    /// The assignment that it is about.
+    pub assignment: &'a SatId,
+    /// The compliance that it was fetched for: since when that was.
+    pub earned_at: DateTime<Utc>,
+    /// What is known of the document.
+    pub stored: &'a StoredCertificate,
+}
+
 /// What is known of a person at the end of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PersonState {
@@ -200,12 +211,14 @@ impl PersonState {
 
     /// The certificate that is shown for a person: the newest stored one, of an assignment if one is named.
     #[must_use]
-    pub fn stored_certificate(&self, assignment: Option<&SatId>) -> Option<(&Certificate, &StoredCertificate)> {
-        let stored = self.certificates.iter().rev().filter_map(|certificate| match &certificate.outcome {
-            CertificateOutcome::Stored(stored) => Some((certificate, stored)),
+    pub fn stored_certificate(&self, assignment: Option<&SatId>) -> Option<KeptCertificate<'_>> {
+        let stored = self.certificates.iter().rev().filter_map(|it| match &it.outcome {
+            CertificateOutcome::Stored(stored) => {
+                Some(KeptCertificate { assignment: &it.assignment, earned_at: it.earned_at, stored })
+            }
             CertificateOutcome::Due | CertificateOutcome::NoneAvailable { .. } => None,
         });
-        let mut of_it = stored.filter(|(certificate, _)| assignment.is_none_or(|id| certificate.assignment == *id));
+        let mut of_it = stored.filter(|certificate| assignment.is_none_or(|id| certificate.assignment == id));
         of_it.next()
     }
 }

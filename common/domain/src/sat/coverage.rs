@@ -313,9 +313,11 @@ pub fn assess(facts: &Learners, window_days: u32) -> Coverage {
         (Status::Warning, Status::Warning)
     } else {
         (
-            band(least.0, least.1).unwrap_or(Status::Fail),
+            band(least.trained, least.workforce).unwrap_or(Status::Fail),
             // Unread completions could only lift the rate, and nobody knows how far.
-            greatest.map_or(Status::Pass, |(trained, workforce)| band(trained, workforce).unwrap_or(Status::Warning)),
+            greatest.map_or(Status::Pass, |Trained { trained, workforce }| {
+                band(trained, workforce).unwrap_or(Status::Warning)
+            }),
         )
     };
     let best = if facts.cut { Status::Pass } else { best };
@@ -347,13 +349,22 @@ pub fn is_nobody(facts: &Learners) -> bool {
     facts.claimed.unwrap_or(facts.active.total + facts.unknown_status.total) == 0
 }
 
-/// The least and the greatest reading of a coverage, without learners who left: trained, of how many.
+/// Learners who were trained, of how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trained {
+    /// Who was trained.
+    pub trained: u64,
+    /// Who has to be.
+    pub workforce: u64,
+}
+
+/// The least and the greatest reading of a coverage, without learners who left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// If what could not be read speaks against it.
-    pub least: (u64, u64),
+    pub least: Trained,
     /// If it speaks for it; `None` where nobody knows how far it goes.
-    pub greatest: Option<(u64, u64)>,
+    pub greatest: Option<Trained>,
 }
 
 /// What the coverage in the last `window_days` may be.
@@ -369,7 +380,10 @@ pub fn bounds(facts: &Learners, window_days: u32) -> Bounds {
     };
     let unread = facts.cut || facts.unknown_assignments > 0;
     let reachable = listed.reachable(window_days) + unknown.reachable(window_days);
-    Bounds { least: (listed.trained(window_days), low), greatest: (!unread).then_some((reachable, high)) }
+    Bounds {
+        least: Trained { trained: listed.trained(window_days), workforce: low },
+        greatest: (!unread).then_some(Trained { trained: reachable, workforce: high }),
+    }
 }
 
 #[cfg(test)]

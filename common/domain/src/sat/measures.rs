@@ -1,6 +1,6 @@
 //! The values of the signals as rules see them: exact, and with what they may be if what is unknown were known.
 
-use super::coverage::{self, Bounds};
+use super::coverage::{self, Bounds, Trained};
 use super::facts::{Campaign, Campaigns, Learners, SatFacts};
 use super::phishing::{self, InWindow};
 use crate::evidence::Reason;
@@ -52,10 +52,10 @@ fn of_learners(facts: &Learners, days: u32) -> Vec<(&'static str, Measure)> {
     let (low, high) = if coverage::is_nobody(facts) {
         (none, if facts.cut { Reading::Open } else { none })
     } else {
-        let low = if least.1 == 0 { number(0) } else { percent(least.0, least.1) };
+        let low = if least.workforce == 0 { number(0) } else { percent(least.trained, least.workforce) };
         let high = match greatest {
-            Some((_, 0)) => none,
-            Some((trained, workforce)) => percent(trained, workforce),
+            Some(Trained { workforce: 0, .. }) => none,
+            Some(Trained { trained, workforce }) => percent(trained, workforce),
             None => Reading::Open,
         };
         (low, high)

@@ -4,7 +4,7 @@ use super::query::span;
 use crate::api::answer::Text;
 use crate::api::views::{LogEntryList, LogKeyAnswer, LogProofAnswer};
 use crate::api::{CompanyPath, Explained, Method, Parameters, Problem, Route, Scope, path_params, route};
-use crate::app::evidence::{EvidenceReader, LEAVES_TOGETHER, Proved};
+use crate::app::evidence::{EvidenceReader, LEAVES_TOGETHER, LeafRange, Proved};
 use crate::domain::id::ConnectionId;
 use crate::domain::log::LogId;
 use axum::Json;
@@ -91,7 +91,7 @@ async fn entries(
     Parameters(Wanted { from, to }): Parameters<Wanted>,
 ) -> Result<Json<LogEntryList>, Problem> {
     const { assert!(LEAVES_TOGETHER == 1000, "the documentation says so") };
-    let entries = evidence.entries(&log, (from.unwrap_or(0), to), span(caller.window)).await?;
+    let entries = evidence.entries(&log, LeafRange { from: from.unwrap_or(0), to }, span(caller.window)).await?;
     Ok(Json(entries.into()))
 }
 

@@ -211,8 +211,8 @@ async fn certificate(
     Body(OfAssignment { reason, assignment }): Body<OfAssignment>,
 ) -> Result<Download<Any>, Problem> {
     let actor = Actor::api(subject);
-    let who = (&actor, reason.as_str());
-    let opened = people.certificate(&company, &connection, person.as_str(), assignment.as_ref(), who).await?;
+    let (named, assignment) = (person.as_str(), assignment.as_ref());
+    let opened = people.certificate(&company, &connection, named, assignment, &actor, &reason).await?;
     let (media_type, etag) = (opened.stored.content_type, Some(opened.stored.sha256));
     Ok(Download { media_type, name: "certificate".to_owned(), etag, bytes: opened.bytes, kind: PhantomData })
 }

@@ -26,8 +26,16 @@ pub(super) struct Checkpoint {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Lists {
     Edr(Box<EdrState>),
-    /// The lists of the signals, and those of the people who are tracked, sealed.
-    Sat(Box<SatState>, Option<Vec<u8>>),
+    Sat(SatLists),
+}
+
+/// The lists of a training account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct SatLists {
+    /// Those of the signals.
+    pub signals: Box<SatState>,
+    /// Those of the people who are tracked, sealed.
+    pub people: Option<Vec<u8>>,
 }
 
 impl Checkpoint {

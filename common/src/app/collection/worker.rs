@@ -1,6 +1,6 @@
 //! One run, from its lease to its commit.
 
-use super::checkpoint::{Checkpoint, IDLE_PARTS, Lists};
+use super::checkpoint::{Checkpoint, IDLE_PARTS, Lists, SatLists};
 use super::collect::{Huntress, Job, RateLimiters};
 use crate::app::connections::{Exchanger, OauthSettings};
 use crate::app::decisions::policies_at;
@@ -274,7 +274,9 @@ impl Worker {
         let mut checkpoint = kept.and_then(|bytes| Checkpoint::decode(&bytes)).unwrap_or_else(|| {
             let lists = match connection.product {
                 Product::Edr => Lists::Edr(EdrState::new(connection.agent_limits(), job.as_of).into()),
-                Product::Sat => Lists::Sat(SatState::new(connection.sat, job.as_of).into(), None),
+                Product::Sat => {
+                    Lists::Sat(SatLists { signals: SatState::new(connection.sat, job.as_of).into(), people: None })
+                }
             };
             Checkpoint::begin(lists, self.huntress.clock.now())
         });
@@ -284,11 +286,11 @@ impl Worker {
             (Credential::Edr(credential), Lists::Edr(state)) => {
                 self.collect_edr(credential, &connection, *state, started_at, job).await
             }
-            (Credential::Sat(credential), Lists::Sat(state, people)) => {
+            (Credential::Sat(credential), Lists::Sat(lists)) => {
                 let access = Access::Client(credential);
-                self.collect_sat(lease, access, &connection, (*state, people), started_at, job).await
+                self.collect_sat(lease, access, &connection, lists, started_at, job).await
             }
-            (Credential::Agreement(_), Lists::Sat(state, people)) => {
+            (Credential::Agreement(_), Lists::Sat(lists)) => {
                 let exchanger = Exchanger {
                     store: &self.store,
                     credentials: &self.credentials,
@@ -299,7 +301,7 @@ impl Worker {
                     lease: Some(lease),
                 };
                 let access = Access::Agreement(&exchanger);
-                self.collect_sat(lease, access, &connection, (*state, people), started_at, job).await
+                self.collect_sat(lease, access, &connection, lists, started_at, job).await
             }
             // A credential is bound to its product.
             _ => Err(Failure::new(FailureCode::CredentialMissing, "the credential is for another product").into()),
@@ -361,12 +363,12 @@ impl Worker {
         lease: &Lease,
         access: Access<'_>,
         connection: &Connection,
-        (state, people): (SatState, Option<Vec<u8>>),
+        SatLists { signals: state, people }: SatLists,
         started_at: DateTime<Utc>,
         job: Job,
     ) -> Result<PartOutcome<CollectedEvidence, Lists>, AttemptError> {
         let paused =
-            |state, people, until| Ok(PartOutcome::Paused { state: Lists::Sat(Box::new(state), people), until });
+            |signals, people, until| Ok(PartOutcome::Paused { state: Lists::Sat(SatLists { signals, people }), until });
         let (as_of, progress) = (job.as_of, Arc::clone(&job.progress));
         let transport = self.huntress.sat_transport(&job);
         let client = match SatClient::open(&transport, access).await {
@@ -380,12 +382,12 @@ impl Worker {
         let tracking = self.begin_tracking(lease, connection, as_of, people.as_deref()).await?;
         let tracked = tracking.as_ref().map(Tracking::people);
         let configured = connection.account_id.as_ref().map(SatId::as_str);
-        let collected = self.huntress.continue_sat(&client, state, tracked, started_at, configured, job).await?;
+        let collected = self.huntress.continue_sat(&client, *state, tracked, started_at, configured, job).await?;
         let (state, mut collection) = match collected {
             PartOutcome::Complete(whole) => whole,
             PartOutcome::Paused { state, until } => {
                 let people = tracking.map(|tracking| tracking.seal(lease.run())).transpose()?;
-                return paused(*state, people, until);
+                return paused(state, people, until);
             }
         };
         let people = match tracking {

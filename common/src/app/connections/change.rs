@@ -5,7 +5,7 @@ use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::connection::Connection;
 use crate::domain::edr::EdrSettings;
 use crate::domain::expiry::{CredentialTerm, MOST_VALID_DAYS};
-use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey};
 use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
 use crate::domain::sat::{Caps, SatSettings};
@@ -224,7 +224,7 @@ impl Connections {
         Timeline::begin(&mut timeline.pauses, self.huntress.instant());
         let paused = ConnectionChange { scheduling: Some(Scheduling::Pause), ..Default::default() };
         let event = self.event(actor, AuditAction::ConnectionPaused, company, id);
-        self.change_with(company, id, paused, (None, Some(&timeline)), &event).await
+        self.change_with(company, id, paused, None, Some(&timeline), &event).await
     }
 
     /// Has the daily tick take the connection again.
@@ -242,7 +242,7 @@ impl Connections {
         let mut timeline = self.timeline_of(&self.get(company, id).await?).await?;
         Timeline::end(&mut timeline.pauses, self.huntress.instant());
         let event = self.event(actor, AuditAction::ConnectionResumed, company, id);
-        self.change_with(company, id, resumed, (None, Some(&timeline)), &event).await
+        self.change_with(company, id, resumed, None, Some(&timeline), &event).await
     }
 
     pub(in crate::app) async fn change(
@@ -253,7 +253,7 @@ impl Connections {
         if_revision: Option<u64>,
         event: &AuditEvent,
     ) -> Result<Connection, ConnectionError> {
-        self.change_with(company, id, change, (if_revision, None), event).await
+        self.change_with(company, id, change, if_revision, None, event).await
     }
 
     /// The same, with what explains days without evidence later, in one transaction.
@@ -262,7 +262,8 @@ impl Connections {
         company: &CompanyId,
         id: &ConnectionId,
         change: ConnectionChange,
-        (if_revision, timeline): (Option<u64>, Option<&Timeline>),
+        if_revision: Option<u64>,
+        timeline: Option<&Timeline>,
         event: &AuditEvent,
     ) -> Result<Connection, ConnectionError> {
         let changed = self.store.change_connection_as(company, id, change, if_revision, event, timeline).await;
@@ -280,7 +281,7 @@ impl Connections {
         company: &CompanyId,
         id: &ConnectionId,
     ) -> AuditEvent {
-        AuditEvent::of_connection(actor, action, (company, id), self.huntress.clock.now())
+        AuditEvent::of_connection(actor, action, ConnectionKey::of(company, id), self.huntress.clock.now())
     }
 
     /// When a connection was there and when it was paused, so far.

@@ -30,7 +30,7 @@ impl Connections {
         }
         for client in connection.mapping.clients() {
             if self.store.provider(company, client).await?.is_some_and(|provider| provider.connection == *id) {
-                self.store.forget_provider(company, client, (self.huntress.instant(), &actor.name), None).await?;
+                self.store.forget_provider(company, client, self.huntress.instant(), &actor.name, None).await?;
             }
         }
         if connection.product == Product::Sat {

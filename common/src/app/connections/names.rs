@@ -4,7 +4,7 @@ use super::{ConnectionError, Connections};
 use crate::app::collection::worker::credential_of;
 use crate::aws::secrets::Credential;
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
-use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey};
 use crate::domain::product::Product;
 use crate::huntress::edr::NamedRecord;
 use chrono::TimeDelta;
@@ -24,7 +24,8 @@ impl Connections {
     pub async fn names(
         &self,
         company: &CompanyId,
-        (id, client): (&ConnectionId, &ClientId),
+        id: &ConnectionId,
+        client: &ClientId,
         wanted: &BTreeSet<(NamedRecord, String)>,
         actor: &Actor,
     ) -> Result<RecordNames, ConnectionError> {
@@ -34,7 +35,7 @@ impl Connections {
             return Err(ConnectionError::OtherProduct(Product::Sat));
         };
         let now = self.huntress.instant();
-        let event = AuditEvent::of_connection(actor, AuditAction::NamesOpened, (company, id), now);
+        let event = AuditEvent::of_connection(actor, AuditAction::NamesOpened, ConnectionKey::of(company, id), now);
         self.store.add_audit_event(&AuditEvent { client: Some(client.clone()), ..event }).await?;
         let limiter = self.limiters.of(&connection);
         let names = self.huntress.names(credential, wanted, limiter, now + NAMES_TIME).await;

@@ -3,7 +3,8 @@
 use super::{DecisionError, Decisions};
 use crate::domain::controls::ControlMap;
 use crate::domain::decisions::{
-    Decider, Decision, Exception, ExceptionRequest, ExceptionState, ExceptionSubject, Review, ReviewKind,
+    Decider, Decision, Exception, ExceptionHistory, ExceptionRequest, ExceptionState, ExceptionSubject, Review,
+    ReviewKind,
 };
 use crate::domain::id::{ClientId, CompanyId, DecisionId, PersonId, RuleId};
 use crate::domain::product::Product;
@@ -32,19 +33,6 @@ pub struct ExceptionView {
     pub state: ExceptionState,
     /// The decisions about it, oldest first.
     pub reviews: Vec<Review>,
-}
-
-/// Exceptions and what became of them, of decisions.
-pub(crate) fn sorted(decisions: Vec<Decision>) -> (Vec<Exception>, Vec<Review>) {
-    let (mut exceptions, mut reviews) = (Vec::new(), Vec::new());
-    for decision in decisions {
-        match decision {
-            Decision::Exception(exception) => exceptions.push(exception),
-            Decision::Review(review) => reviews.push(review),
-            Decision::Policy(_) | Decision::Attestation(_) => {}
-        }
-    }
-    (exceptions, reviews)
 }
 
 impl Decisions {
@@ -90,8 +78,9 @@ impl Decisions {
         let Some(Decision::Exception(exception)) = self.store.decision(company, id).await? else {
             return Err(unknown());
         };
-        let (_, reviews) = sorted(self.store.decisions(company, Some(&exception.client)).await?);
-        let mut own: Vec<Review> = reviews.into_iter().filter(|review| review.exception == *id).collect();
+        let decisions = self.store.decisions(company, Some(&exception.client)).await?;
+        let history: ExceptionHistory = decisions.into_iter().collect();
+        let mut own: Vec<Review> = history.reviews.into_iter().filter(|review| review.exception == *id).collect();
         let review = exception.review(&own, kind, by, None, self.new_record()?)?;
         self.store.decide(company, &Decision::Review(review.clone())).await?;
         own.push(review);
@@ -109,7 +98,8 @@ impl Decisions {
         at: Option<DateTime<Utc>>,
     ) -> Result<Vec<ExceptionView>, DecisionError> {
         let at = at.unwrap_or_else(|| self.clock.now());
-        let (exceptions, reviews) = sorted(self.store.decisions(company, client).await?);
+        let decisions = self.store.decisions(company, client).await?;
+        let ExceptionHistory { exceptions, reviews } = decisions.into_iter().collect();
         let known = exceptions.into_iter().filter(|exception| exception.at <= at);
         let mut views: Vec<ExceptionView> = known
             .map(|exception| {

@@ -4,7 +4,6 @@ mod attestations;
 mod exceptions;
 mod policies;
 
-pub(crate) use exceptions::sorted;
 pub use exceptions::{ExceptionSpec, ExceptionView};
 pub use policies::PolicySummary;
 pub(crate) use policies::{PolicyHistory, all_policies, policies_at};

@@ -3,9 +3,9 @@
 use super::latest::bundle;
 use super::status::{Statuses, verdicts_of};
 use super::{EvidenceError, EvidenceReader};
-use crate::app::decisions::{PolicyHistory, sorted};
+use crate::app::decisions::PolicyHistory;
 use crate::domain::controls::ControlMap;
-use crate::domain::decisions::Review;
+use crate::domain::decisions::{ExceptionHistory, Review};
 use crate::domain::evidence::{EdrBundle, Metric, Reason};
 use crate::domain::id::{CompanyId, ConnectionId, RuleId, RunId};
 use crate::domain::policy::MetricDefinition;
@@ -156,15 +156,16 @@ impl EvidenceReader {
             Some(client) => self.store.decisions(company, Some(client)).await?,
             None => Vec::new(),
         };
-        let (exceptions, reviews) = sorted(decisions);
+        let ExceptionHistory { exceptions, reviews } = decisions.into_iter().collect();
         let mut newest = BTreeMap::new();
         let mut values = Vec::with_capacity(stored.len());
         for evidence in stored {
             let at = evidence.as_of;
             newest.insert(&evidence.connection, (evidence.product, at, verdicts_of(evidence)?));
             let in_force = policies.at(at)?.of(client);
-            let decided: Vec<Review> = reviews.iter().filter(|review| review.at <= at).cloned().collect();
-            let mut statuses = Statuses::new(exceptions.clone(), decided, self.store.calendar(), at);
+            let reviews: Vec<Review> = reviews.iter().filter(|review| review.at <= at).cloned().collect();
+            let decided = ExceptionHistory { exceptions: exceptions.clone(), reviews };
+            let mut statuses = Statuses::new(decided, self.store.calendar(), at);
             for (product, as_of, verdicts) in newest.values() {
                 statuses.add_evidence(*product, *as_of, verdicts.clone(), &in_force);
             }

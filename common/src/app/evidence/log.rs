@@ -14,6 +14,15 @@ use std::collections::BTreeSet;
 /// Leaves that are read at once.
 pub const LEAVES_TOGETHER: u64 = 1000;
 
+/// Which leaves of a log are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeafRange {
+    /// The number of the first one.
+    pub from: u64,
+    /// The number after the last one; the size of the log where it is not given.
+    pub to: Option<u64>,
+}
+
 /// Leaves of a log, from one on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntries {
@@ -111,14 +120,14 @@ impl EvidenceReader {
         kept.ok_or(StoreError::NotFound { record: "checkpoint of this log" })
     }
 
-    /// The leaves `from..to` of a log that were made in a span, at most [`LEAVES_TOGETHER`] of them.
+    /// The leaves of a log that were made in a span, at most [`LEAVES_TOGETHER`] of them.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] where its leaves are not those of its head: then nothing is given out.
     pub async fn entries(
         &self,
         log: &LogId,
-        (from, to): (u64, Option<u64>),
+        LeafRange { from, to }: LeafRange,
         span: Window,
     ) -> Result<LogEntries, StoreError> {
         let mut leaves = self.store.leaves(log).await?;

@@ -24,7 +24,7 @@ pub use facts_used::QuestionError;
 pub use forecast::ForecastAnswer;
 pub use history::{History, HistoryRequest, HistoryValue};
 pub use latest::Evidence;
-pub use log::{LEAVES_TOGETHER, LogEntries, LogProof, Proved};
+pub use log::{LEAVES_TOGETHER, LeafRange, LogEntries, LogProof, Proved};
 pub use overview::{OverTime, Overview, Point};
 pub use portfolio::{ClientRow, Portfolio, Urgency};
 pub use status::{RuleResult, Statuses};

@@ -1,9 +1,9 @@
 //! A client's newest evidence with all that readers need beside it: three reads of the table for what is newest now.
 
 use super::EvidenceReader;
-use crate::app::decisions::{PolicyHistory, sorted};
+use crate::app::decisions::PolicyHistory;
 use crate::domain::connection::Connection;
-use crate::domain::decisions::{Decision, Exception, Review};
+use crate::domain::decisions::{Decision, ExceptionHistory};
 use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::policy::{InForce, PolicyRef};
 use crate::domain::policy::{Policy, presets};
@@ -37,8 +37,8 @@ pub(super) struct AroundClient {
 
 impl AroundClient {
     /// Exceptions and what became of them.
-    pub fn exceptions(&self) -> (Vec<Exception>, Vec<Review>) {
-        sorted(self.decisions.clone())
+    pub fn exceptions(&self) -> ExceptionHistory {
+        self.decisions.iter().cloned().collect()
     }
 }
 

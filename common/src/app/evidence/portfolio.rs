@@ -2,11 +2,11 @@
 
 use super::now::{in_force_at, known_policies};
 use super::{EvidenceError, EvidenceReader, Statuses};
-use crate::app::decisions::{policies_at, sorted};
+use crate::app::decisions::policies_at;
 use crate::domain::calendar::Calendar;
 use crate::domain::connection::Connection;
 use crate::domain::control_status::{ControlStatus, EvidenceAge, age_of};
-use crate::domain::decisions::{Exception, Review};
+use crate::domain::decisions::{Exception, ExceptionHistory};
 use crate::domain::expiry::Expiry;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::domain::mapping::Mapping;
@@ -94,7 +94,7 @@ impl ClientRow {
 type Piece = (ConnectionId, ClientSummary);
 
 /// Exceptions and what became of them.
-type Exceptions = BTreeMap<ClientId, (Vec<Exception>, Vec<Review>)>;
+type Exceptions = BTreeMap<ClientId, ExceptionHistory>;
 
 /// The clients of a company at a glance, with what is said above them.
 pub struct Portfolio {
@@ -231,14 +231,15 @@ impl EvidenceReader {
             let decided = self.store.decided(company, client).await?;
             let in_force = in_force_at(client, &decided, &known_policies(&decided), at)?;
             let policies = ClientPolicies::new([(client.clone(), in_force)].into());
-            return Ok((policies, [(client.clone(), sorted(decided.decisions))].into()));
+            return Ok((policies, [(client.clone(), decided.decisions.into_iter().collect())].into()));
         }
         let policies = policies_at(&self.store, company, at).await?;
         let mut decisions: BTreeMap<ClientId, Vec<_>> = BTreeMap::new();
         for decision in self.store.decisions(company, None).await? {
             decisions.entry(decision.client().clone()).or_default().push(decision);
         }
-        Ok((policies, decisions.into_iter().map(|(client, decisions)| (client, sorted(decisions))).collect()))
+        let exceptions = decisions.into_iter().map(|(client, decisions)| (client, decisions.into_iter().collect()));
+        Ok((policies, exceptions.collect()))
     }
 
     /// The newest evidence of each client.
@@ -345,15 +346,14 @@ impl Surroundings {
         pieces.iter().for_each(|(_, piece)| trend.merge(&piece.trend));
         let counting = counting(pieces, of, &present);
         let in_force = self.policies.of(Some(&client));
-        let none = (Vec::new(), Vec::new());
-        let (exceptions, reviews) = self.exceptions.get(&client).unwrap_or(&none);
+        let decided = self.exceptions.get(&client).cloned().unwrap_or_default();
         let mut products = BTreeMap::new();
         for product in [Product::Edr, Product::Sat] {
             let connected = measuring.iter().any(|(_, of)| *of == product);
             let of_product: Vec<&ClientSummary> =
                 counting.iter().map(|(_, piece)| piece).filter(|piece| piece.product == product).collect();
             let status = (connected || !of_product.is_empty()).then(|| {
-                let mut statuses = Statuses::new(exceptions.clone(), reviews.clone(), &self.calendar, self.at);
+                let mut statuses = Statuses::new(decided.clone(), &self.calendar, self.at);
                 of_product.iter().for_each(|piece| statuses.add_summary(piece, &in_force));
                 statuses.of_all()
             });
@@ -364,9 +364,10 @@ impl Surroundings {
         let coverage_pct =
             newest.max_by_key(|(_, piece)| piece.as_of).and_then(|(_, piece)| piece.coverage_pct.clone());
         let due = |exception: &&Exception| {
-            exception.is_in_force(reviews, self.at) && exception.until.signed_duration_since(self.at) <= DUE_WITHIN
+            exception.is_in_force(&decided.reviews, self.at)
+                && exception.until.signed_duration_since(self.at) <= DUE_WITHIN
         };
-        let exceptions_due = exceptions.iter().filter(due).count();
+        let exceptions_due = decided.exceptions.iter().filter(due).count();
         let trend = trend.line(self.calendar.day_of(self.at));
         let of_client = self.connections.iter().filter(|connection| present.contains(&connection.id));
         let expiry = of_client.filter_map(|it| it.credential_term.expiry(self.at)).min_by_key(|expiry| expiry.at);

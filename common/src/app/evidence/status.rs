@@ -6,7 +6,7 @@ use crate::domain::calendar::Calendar;
 use crate::domain::connection::Connection;
 use crate::domain::control_status::{ControlStatus, RuleState, age_of, control_status};
 use crate::domain::controls::{ControlMap, Evidence as EvidenceKind};
-use crate::domain::decisions::{Exception, ExceptionSubject, Review, exception_in_force};
+use crate::domain::decisions::{ExceptionHistory, ExceptionSubject, exception_in_force};
 use crate::domain::evidence::Reason;
 use crate::domain::id::{ClientId, CompanyId, RuleId};
 use crate::domain::policy::{InForce, Outcome, Verdict};
@@ -43,8 +43,7 @@ pub struct RuleResult {
 /// Everything that statuses are made of, at one instant.
 pub struct Statuses {
     rules: Vec<(RuleResult, RuleState)>,
-    exceptions: Vec<Exception>,
-    reviews: Vec<Review>,
+    decided: ExceptionHistory,
     calendar: Calendar,
     at: DateTime<Utc>,
 }
@@ -109,9 +108,9 @@ impl Statuses {
         client: &ClientId,
         latest: Vec<StoredEvidence>,
         Around { connections, in_force, calendar, at }: &Around<'_>,
-        (exceptions, reviews): (Vec<Exception>, Vec<Review>),
+        decided: ExceptionHistory,
     ) -> Result<Self, EvidenceError> {
-        let mut statuses = Self::new(exceptions, reviews, calendar, *at);
+        let mut statuses = Self::new(decided, calendar, *at);
         let measures = |connection: &&Connection| connection.mapping.clients().contains(client);
         let present = connections.iter().filter(measures).map(|connection| connection.id.clone()).collect();
         let of = |stored: &StoredEvidence| (stored.product, stored.connection.clone(), stored.as_of);
@@ -128,13 +127,8 @@ impl Statuses {
     }
 
     /// Of no evidence yet, at one instant.
-    pub(super) fn new(
-        exceptions: Vec<Exception>,
-        reviews: Vec<Review>,
-        calendar: &Calendar,
-        at: DateTime<Utc>,
-    ) -> Self {
-        Self { rules: Vec::new(), exceptions, reviews, calendar: calendar.clone(), at }
+    pub(super) fn new(decided: ExceptionHistory, calendar: &Calendar, at: DateTime<Utc>) -> Self {
+        Self { rules: Vec::new(), decided, calendar: calendar.clone(), at }
     }
 
     /// With what a summary says that the rules said; evidence that no rule was chosen for counts where there is nothing else.
@@ -195,7 +189,8 @@ impl Statuses {
     fn add(&mut self, kind: EvidenceKind, verdict: Option<Said>, as_of: Option<DateTime<Utc>>, in_force: &InForce) {
         let outcome = verdict.as_ref().map_or(Outcome::NotEvaluated, |verdict| verdict.outcome);
         let subject = verdict.as_ref().map(|verdict| ExceptionSubject::Rule(verdict.rule.clone()));
-        let exception = exception_in_force(&self.exceptions, &self.reviews, subject.as_slice(), self.at);
+        let exception =
+            exception_in_force(&self.decided.exceptions, &self.decided.reviews, subject.as_slice(), self.at);
         let state = RuleState { outcome, as_of, freshness: in_force.freshness([kind]), exception };
         let status = control_status(std::slice::from_ref(&state), &self.calendar, self.at);
         let (rule, key, value, reason) = match verdict {
@@ -220,7 +215,8 @@ impl Statuses {
         let rows: Vec<_> = rows.collect();
         let oscal_id = rows.first()?.oscal_id.clone();
         let subject = oscal_id.map(ExceptionSubject::Control);
-        let of_control = exception_in_force(&self.exceptions, &self.reviews, subject.as_slice(), self.at);
+        let of_control =
+            exception_in_force(&self.decided.exceptions, &self.decided.reviews, subject.as_slice(), self.at);
         let behind = self.rules.iter().filter(|(result, _)| rows.iter().any(|row| row.evidence == result.evidence));
         let (results, states): (Vec<RuleResult>, Vec<RuleState>) = behind
             .map(|(result, state)| {

@@ -2,9 +2,8 @@
 
 use super::status::verdicts_of;
 use super::{EvidenceError, EvidenceReader};
-use crate::app::decisions::sorted;
 use crate::domain::calendar::DayRange;
-use crate::domain::decisions::Exception;
+use crate::domain::decisions::{Exception, ExceptionHistory};
 use crate::domain::id::{ClientId, CompanyId, ConnectionId, RunId};
 use crate::domain::log::statement::{Event, EvidenceLeaf, FailureLeaf};
 use crate::domain::policy::{Outcome, PolicyRef, Verdict};
@@ -137,7 +136,7 @@ impl EvidenceReader {
                 histories.push(history_of(timeline, runs));
             }
         }
-        let (exceptions, reviews) = sorted(decided.decisions);
+        let ExceptionHistory { exceptions, reviews } = decided.decisions.into_iter().collect();
         let in_force = |instant| {
             // What was decided after the instant of the reading is not known then.
             let known: Vec<&Exception> = exceptions.iter().filter(|it| it.at <= bounds.at).collect();

@@ -52,11 +52,17 @@ fn signed(leaf: CompanyStatement, new: &VerifierKey, signature: [u8; 64]) -> Com
     CompanyStatement { event, ..leaf }
 }
 
+/// The keys of a log before and after.
+struct KeyChange<'a> {
+    old: &'a VerifierKey,
+    new: &'a VerifierKey,
+}
+
 /// Appends an announcement, unless somebody else has.
 async fn append(
     store: &Store,
     leaf: &CompanyStatement,
-    (old, new): (&VerifierKey, &VerifierKey),
+    KeyChange { old, new }: KeyChange<'_>,
     actor: &Actor,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
@@ -88,7 +94,7 @@ pub(super) async fn announced(
         return Ok(());
     }
     let leaf = announced_by(before, company, new, now).await?;
-    append(store, &leaf, (old, new), &Actor::api(SIGNING_FUNCTION), now).await?;
+    append(store, &leaf, KeyChange { old, new }, &Actor::api(SIGNING_FUNCTION), now).await?;
     Ok(())
 }
 
@@ -128,7 +134,7 @@ impl LogSigner {
         let new = LogKey::parse(&fs::read_to_string(&next).map_err(io)?).map_err(damaged)?;
         let (leaf, form) = announcement(company, new.verifier(), now);
         let leaf = signed(leaf, new.verifier(), old.sign(&form));
-        append(store, &leaf, (old.verifier(), new.verifier()), actor, now).await?;
+        append(store, &leaf, KeyChange { old: old.verifier(), new: new.verifier() }, actor, now).await?;
         let kept = path.with_extension(format!("key.{:08x}", old.verifier().id()));
         write_private(&kept, old_text.as_bytes()).map_err(io)?;
         fs::rename(&next, path).map_err(io)?;

@@ -114,7 +114,7 @@ fn names(value: &Value, others: &BTreeSet<String>) -> bool {
 mod tests {
     use super::*;
     use crate::domain::audit::Actor;
-    use crate::domain::id::ConnectionId;
+    use crate::domain::id::{ConnectionId, ConnectionKey};
     use crate::domain::product::Product;
     use crate::domain::time::parse;
     use crate::pack::contents::ConnectionFacts;
@@ -128,9 +128,10 @@ mod tests {
     }
 
     fn event(action: AuditAction, connection: &str) -> AuditEvent {
-        let (company, id) = (CompanyId::parse("msp-acme").unwrap(), ConnectionId::parse(connection).unwrap());
+        let company = CompanyId::parse("msp-acme").unwrap();
+        let connection = ConnectionId::parse(connection).unwrap();
         let at = parse("2026-03-22T12:00:00Z").unwrap();
-        AuditEvent::of_connection(&Actor::cli("alice"), action, (&company, &id), at)
+        AuditEvent::of_connection(&Actor::cli("alice"), action, ConnectionKey { company, connection }, at)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::aws::documents::{DocumentError, Documents, certificate_key, prefix_of
 use crate::aws::secrets::sealing::{CipherFailed, DoesNotOpen, HashingKey, SealingKey};
 use crate::aws::secrets::wrapping::{PlainKey, Purpose, WrapError, Wrapping};
 use crate::domain::id::{CompanyId, ConnectionId, RunId};
-use crate::domain::people::person::{Certificate, Column, PersonEvent, PersonId, PrivacyMode, StoredCertificate};
+use crate::domain::people::person::{Certificate, Column, KeptCertificate, PersonEvent, PersonId, PrivacyMode};
 use crate::domain::people::roster::{LearnerId, Profile};
 use crate::huntress::sat::PeopleState;
 use crate::store::{Access, PeopleKeyRecord, PersonRecord, SealedProfile, Store, StoreError};
@@ -220,7 +220,7 @@ impl PeopleKeyring {
         company: &CompanyId,
         connection: &ConnectionId,
         person: &PersonId,
-        (certificate, stored): (&Certificate, &StoredCertificate),
+        certificate: KeptCertificate<'_>,
         opening: Opening<'_>,
     ) -> Result<Vec<u8>, KeyringError> {
         let key = self.key(store, company, connection).await?;
@@ -229,7 +229,7 @@ impl PeopleKeyring {
         let name = certificate_key(company, connection, person, &certificate.assignment, certificate.earned_at);
         let sealed = self.documents.get(&name).await?.ok_or(KeyringError::Changed)?;
         let document = key.open(&binding(company, connection, person, &column), &sealed)?;
-        if sha256(&document) != stored.sha256 {
+        if sha256(&document) != certificate.stored.sha256 {
             return Err(KeyringError::Changed);
         }
         Ok(document)

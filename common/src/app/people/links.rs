@@ -6,7 +6,7 @@
 use super::service::{PeopleError, PeopleService};
 use crate::aws::secrets::sealing::{CipherFailed, HashingKey, SealingKey, random_key};
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
-use crate::domain::id::{CompanyId, ConnectionId};
+use crate::domain::id::{CompanyId, ConnectionId, ConnectionKey};
 use crate::domain::people::person::{OnboardingPrompt, PersonId, PrivacyMode, onboarding_prompt};
 use crate::store::{KeptLink, LinkEnd, StoreError};
 use base64::Engine;
@@ -121,8 +121,9 @@ impl PeopleService {
         let expires_at = (until + REMEMBERED).timestamp();
         let kept = KeptLink { sealed: STANDARD.encode(sealed), until, expires_at, ended: None };
         // Of the person not even the hash: it may not outlast their erasing.
-        let event = AuditEvent::of_connection(actor, AuditAction::OnboardingLinkCreated, (company, id), now);
-        self.store.keep_link(&secret, &kept, (company, id, &person), &event).await?;
+        let event =
+            AuditEvent::of_connection(actor, AuditAction::OnboardingLinkCreated, ConnectionKey::of(company, id), now);
+        self.store.keep_link(&secret, &kept, company, id, &person, &event).await?;
         tracing::info!(%company, connection = %id, "an onboarding link was made");
         Ok(OnboardingLink { secret, until })
     }
@@ -157,8 +158,12 @@ impl PeopleService {
     ) -> Result<u64, PeopleError> {
         let person = self.person(company, id, named).await?.person;
         // Of the person not even the hash, as when a link is made.
-        let event =
-            AuditEvent::of_connection(actor, AuditAction::OnboardingLinksRevoked, (company, id), self.clock.now());
+        let event = AuditEvent::of_connection(
+            actor,
+            AuditAction::OnboardingLinksRevoked,
+            ConnectionKey::of(company, id),
+            self.clock.now(),
+        );
         self.store.add_audit_event(&event).await?;
         let ended = self.store.end_links(company, id, Some(&person), LinkEnd::TakenBack).await?;
         tracing::info!(%company, connection = %id, ended, "onboarding links were taken back");

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
 use crate::domain::connection::Connection;
 use crate::domain::failure::Failure;
-use crate::domain::id::{ClientId, CompanyId, ConnectionId};
+use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey};
 use crate::domain::people::person::{
     OnboardingPrompt, PeopleSettings, PeopleSummary, PersonId, PersonState, PrivacyMode, StoredCertificate,
     onboarding_prompt,
@@ -273,7 +273,7 @@ impl PeopleService {
         reason: &str,
     ) -> Result<Identity, PeopleError> {
         let opening = self.opening(&actor.name, reason)?;
-        self.record(actor, AuditAction::IdentityOpened, (company, id), Some(reason)).await?;
+        self.record(actor, AuditAction::IdentityOpened, company, id, Some(reason)).await?;
         Ok(self.keyring.open_identity(&self.store, company, id, record, opening).await?)
     }
 
@@ -290,12 +290,12 @@ impl PeopleService {
         reason: &str,
     ) -> Result<Vec<Identity>, PeopleError> {
         let opening = self.opening(&actor.name, reason)?;
-        self.record(actor, AuditAction::IdentityOpened, (company, id), Some(reason)).await?;
+        self.record(actor, AuditAction::IdentityOpened, company, id, Some(reason)).await?;
         Ok(self.keyring.open_identities(&self.store, company, id, records, opening).await?)
     }
 
     fn event(&self, actor: &Actor, action: AuditAction, company: &CompanyId, id: &ConnectionId) -> AuditEvent {
-        AuditEvent::of_connection(actor, action, (company, id), self.clock.now())
+        AuditEvent::of_connection(actor, action, ConnectionKey::of(company, id), self.clock.now())
     }
 
     /// Keeps what somebody is about to do to a person, before it is done. It names the connection alone: not even the hash of a person may outlast their
@@ -304,7 +304,8 @@ impl PeopleService {
         &self,
         actor: &Actor,
         action: AuditAction,
-        (company, id): (&CompanyId, &ConnectionId),
+        company: &CompanyId,
+        id: &ConnectionId,
         reason: Option<&str>,
     ) -> Result<(), PeopleError> {
         let event = AuditEvent { reason: reason.map(str::to_owned), ..self.event(actor, action, company, id) };
@@ -327,18 +328,18 @@ impl PeopleService {
         id: &ConnectionId,
         named: &str,
         assignment: Option<&SatId>,
-        (actor, reason): (&Actor, &str),
+        actor: &Actor,
+        reason: &str,
     ) -> Result<OpenedCertificate, PeopleError> {
         let record = self.person(company, id, named).await?;
-        let Some((certificate, stored)) = record.state.stored_certificate(assignment) else {
+        let Some(certificate) = record.state.stored_certificate(assignment) else {
             return Err(StoreError::NotFound { record: "certificate" }.into());
         };
         let opening = self.opening(&actor.name, reason)?;
-        self.record(actor, AuditAction::CertificateOpened, (company, id), Some(reason)).await?;
-        let opened =
-            self.keyring.open_certificate(&self.store, company, id, &record.person, (certificate, stored), opening);
+        self.record(actor, AuditAction::CertificateOpened, company, id, Some(reason)).await?;
+        let opened = self.keyring.open_certificate(&self.store, company, id, &record.person, certificate, opening);
         let bytes = opened.await?;
-        Ok(OpenedCertificate { bytes, assignment: certificate.assignment.clone(), stored: stored.clone() })
+        Ok(OpenedCertificate { bytes, assignment: certificate.assignment.clone(), stored: certificate.stored.clone() })
     }
 
     /// What a page tells a person who has to be trained.
@@ -367,7 +368,7 @@ impl PeopleService {
         actor: &Actor,
     ) -> Result<(), PeopleError> {
         let person = self.person(company, id, named).await?.person;
-        self.record(actor, AuditAction::PersonErased, (company, id), None).await?;
+        self.record(actor, AuditAction::PersonErased, company, id, None).await?;
         self.keyring.erase_person(&self.store, company, id, &person).await?;
         tracing::info!(%company, connection = %id, "a person was erased");
         Ok(())
@@ -383,7 +384,7 @@ impl PeopleService {
         id: &ConnectionId,
         actor: &Actor,
     ) -> Result<(), PeopleError> {
-        self.record(actor, AuditAction::PeopleErased, (company, id), None).await?;
+        self.record(actor, AuditAction::PeopleErased, company, id, None).await?;
         self.keyring.erase_people(&self.store, company, id).await?;
         tracing::info!(%company, connection = %id, "all people of the connection were erased");
         Ok(())
@@ -439,6 +440,6 @@ impl PeopleService {
             AuditEvent::new(actor, AuditAction::ProviderRemoved, company.clone(), client.as_str(), self.clock.now());
         let event = AuditEvent { client: Some(client.clone()), ..event };
         let since = self.clock.now().trunc_subsecs(0);
-        Ok(self.store.forget_provider(company, client, (since, &actor.name), Some(&event)).await?)
+        Ok(self.store.forget_provider(company, client, since, &actor.name, Some(&event)).await?)
     }
 }

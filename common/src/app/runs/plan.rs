@@ -4,7 +4,7 @@ use crate::aws::queue::{Queue, QueueError, Queued, RunMessage};
 use crate::clock::Clock;
 use crate::domain::audit::{Actor, ActorKind, AuditAction, AuditEvent};
 use crate::domain::connection::{Connection, ConnectionStatus};
-use crate::domain::id::{CompanyId, ConnectionId, RunId};
+use crate::domain::id::{CompanyId, ConnectionId, ConnectionKey, RunId};
 use crate::domain::run::{Run, RunStatus, Trigger};
 use crate::domain::schedule::{LONGEST_PERIOD, Schedule, jitter};
 use crate::domain::time::CLOCK_TOLERANCE;
@@ -237,8 +237,12 @@ impl Planner {
         if actor.kind == ActorKind::Api {
             self.check_cool_down(company, connection, key.as_deref()).await?;
         }
-        let event =
-            AuditEvent::of_connection(actor, AuditAction::SyncRequested, (company, connection), self.clock.now());
+        let event = AuditEvent::of_connection(
+            actor,
+            AuditAction::SyncRequested,
+            ConnectionKey::of(company, connection),
+            self.clock.now(),
+        );
         self.request(company, connection, key, Some(&event)).await
     }
 

@@ -69,64 +69,89 @@ async fn show(
     Ok(html(StatusCode::OK, &page))
 }
 
-/// Lines over the days: their caption, unit, keys with names, and the metric whose limits they show.
-type Drawing = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+/// Lines over the days.
+struct Drawing {
+    product: Product,
+    caption: &'static str,
+    unit: &'static str,
+    lines: &'static [Line],
+    /// The metric whose limits they show; empty for none.
+    limited: &'static str,
+}
 
-const DRAWINGS: &[(Product, Drawing)] = &[
-    (
-        Product::Edr,
-        (
-            "Agents by state",
-            "",
-            &[("agents_online", "online"), ("agents_offline", "offline"), ("agents_missing", "missing")],
-            "",
-        ),
-    ),
-    (Product::Edr, ("Agents online", " %", &[("agents_online_percentage", "online")], "agents_online_percentage")),
-    (
-        Product::Edr,
-        (
-            "Incidents",
-            "",
-            &[("incidents_open", "open"), ("incidents_opened_30d", "opened in 30 days")],
-            "incidents_open",
-        ),
-    ),
-    (Product::Sat, ("Training coverage", " %", &[("workforce_coverage.coverage_pct", "trained")], "coverage_pct")),
-    (
-        Product::Sat,
-        (
-            "Phishing rates",
-            " %",
-            &[
-                ("phishing_simulation.compromise_rate_pct", "compromised"),
-                ("phishing_simulation.report_rate_pct", "reported"),
-            ],
-            "compromise_rate_pct",
-        ),
-    ),
+/// A value over the days.
+struct Line {
+    key: &'static str,
+    label: &'static str,
+}
+
+const DRAWINGS: &[Drawing] = &[
+    Drawing {
+        product: Product::Edr,
+        caption: "Agents by state",
+        unit: "",
+        lines: &[
+            Line { key: "agents_online", label: "online" },
+            Line { key: "agents_offline", label: "offline" },
+            Line { key: "agents_missing", label: "missing" },
+        ],
+        limited: "",
+    },
+    Drawing {
+        product: Product::Edr,
+        caption: "Agents online",
+        unit: " %",
+        lines: &[Line { key: "agents_online_percentage", label: "online" }],
+        limited: "agents_online_percentage",
+    },
+    Drawing {
+        product: Product::Edr,
+        caption: "Incidents",
+        unit: "",
+        lines: &[
+            Line { key: "incidents_open", label: "open" },
+            Line { key: "incidents_opened_30d", label: "opened in 30 days" },
+        ],
+        limited: "incidents_open",
+    },
+    Drawing {
+        product: Product::Sat,
+        caption: "Training coverage",
+        unit: " %",
+        lines: &[Line { key: "workforce_coverage.coverage_pct", label: "trained" }],
+        limited: "coverage_pct",
+    },
+    Drawing {
+        product: Product::Sat,
+        caption: "Phishing rates",
+        unit: " %",
+        lines: &[
+            Line { key: "phishing_simulation.compromise_rate_pct", label: "compromised" },
+            Line { key: "phishing_simulation.report_rate_pct", label: "reported" },
+        ],
+        limited: "compromise_rate_pct",
+    },
 ];
 
 fn pictures(over_time: &OverTime, calendar: &Calendar) -> Vec<Picture> {
     let all: Vec<NaiveDate> = calendar::days(over_time.from, over_time.to).collect();
-    let drawn = DRAWINGS.iter().map(|(product, drawing)| lines(over_time, *product, drawing, (calendar, &all)));
+    let drawn = DRAWINGS.iter().map(|drawing| lines(over_time, drawing, calendar, &all));
     drawn.filter_map(|lines| lines.picture()).collect()
 }
 
 fn lines(
     over_time: &OverTime,
-    product: Product,
-    drawing: &Drawing,
-    (calendar, all): (&Calendar, &[NaiveDate]),
+    &Drawing { product, caption, unit, lines, limited }: &Drawing,
+    calendar: &Calendar,
+    all: &[NaiveDate],
 ) -> Lines {
-    let (caption, unit, keys, limited) = *drawing;
     let mut newest: BTreeMap<NaiveDate, &Point> = BTreeMap::new();
     // Oldest first, so that the last of a day stays.
     for point in over_time.points.iter().filter(|point| point.product == product) {
         newest.insert(calendar.day_of(point.as_of), point);
     }
     let value = |day: &NaiveDate, key: &str| newest.get(day)?.values.get(key)?.parse::<f64>().ok();
-    let series = keys.iter().map(|(key, label)| Series {
+    let series = lines.iter().map(|Line { key, label }| Series {
         label: (*label).to_owned(),
         values: all.iter().map(|day| value(day, key)).collect(),
     });

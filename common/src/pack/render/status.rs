@@ -2,7 +2,7 @@
 
 use crate::domain::control_status::{ControlStatus, RuleState, control_status};
 use crate::domain::controls::Evidence;
-use crate::domain::decisions::{ExceptionSubject, exception_in_force};
+use crate::domain::decisions::{ExceptionHistory, ExceptionSubject, exception_in_force};
 use crate::domain::policy::{Freshness, Outcome, PolicyRef, Verdict};
 use crate::pack::contents::{Contents, MapRow, PackedBundle};
 
@@ -47,7 +47,7 @@ impl EvidenceState<'_> {
                 exception: None,
             }];
         }
-        let (exceptions, reviews) = contents.exceptions();
+        let ExceptionHistory { exceptions, reviews } = contents.exceptions();
         let rule = |verdict: &&Verdict| {
             let mut subjects = vec![ExceptionSubject::Rule(verdict.rule.clone())];
             subjects.extend(control.map(|control| ExceptionSubject::Control(control.to_owned())));

@@ -1,7 +1,7 @@
 //! The tables. Names of columns are those of the fields.
 
 use super::status::{limit, states, supported};
-use crate::domain::decisions::{Decision, ExceptionSubject};
+use crate::domain::decisions::{Decision, ExceptionHistory, ExceptionSubject};
 use crate::pack::contents::{Contents, PackedBundle};
 use crate::pack::csv::Table;
 use serde::{Deserialize, Serialize};
@@ -220,7 +220,7 @@ pub(super) fn exceptions(contents: &Contents) -> Vec<u8> {
         "decided_by",
         "decided_at",
     ]);
-    let (exceptions, reviews) = contents.exceptions();
+    let ExceptionHistory { exceptions, reviews } = contents.exceptions();
     for exception in &exceptions {
         let (kind, subject) = match &exception.subject {
             ExceptionSubject::Rule(rule) => ("rule", rule.to_string()),

@@ -79,22 +79,31 @@ fn told(event: &PersonEvent) -> String {
     }
 }
 
+/// The names in the path.
+#[derive(Deserialize)]
+pub(super) struct Named {
+    connection: String,
+    person: String,
+}
+
+/// A person, and the connection that tracks them.
+struct Found {
+    connection: Connection,
+    record: PersonRecord,
+}
+
 async fn find_person(
     console: &Console,
     viewer: &Viewer,
-    (id, person): (String, String),
-) -> Result<(Connection, PersonRecord), Problem> {
-    let connection = find(console, viewer, &id).await?;
+    Named { connection, person }: Named,
+) -> Result<Found, Problem> {
+    let connection = find(console, viewer, &connection).await?;
     let person = PersonId::parse(person).map_err(|_| Problem::not_found("person"))?;
     let record = console.people.person(viewer.company(), &connection.id, person.as_str()).await?;
-    Ok((connection, record))
+    Ok(Found { connection, record })
 }
 
-async fn page(
-    console: &Console,
-    viewer: &Viewer,
-    (connection, record): (&Connection, &PersonRecord),
-) -> Result<Page, Problem> {
+async fn page(console: &Console, viewer: &Viewer, Found { connection, record }: &Found) -> Result<Page, Problem> {
     let (company, id, state) = (viewer.company(), &connection.id, &record.state);
     let events = console.people.events(company, id, &record.person).await?;
     let links = console.people.links(company, id, &record.person).await?;
@@ -139,11 +148,11 @@ pub(super) struct Wanted {
 pub(super) async fn show(
     State(console): State<Arc<Console>>,
     viewer: Viewer,
-    Path(of): Path<(String, String)>,
+    Path(named): Path<Named>,
     Query(Wanted { done }): Query<Wanted>,
 ) -> Result<Response, Problem> {
-    let (connection, record) = find_person(&console, &viewer, of).await?;
-    let mut page = page(&console, &viewer, (&connection, &record)).await?;
+    let found = find_person(&console, &viewer, named).await?;
+    let mut page = page(&console, &viewer, &found).await?;
     if done.as_deref() == Some("taken-back") {
         page.frame = page.frame.with_notice(true, "Taken back: whoever opens one of their links is told so.");
     }
@@ -157,20 +166,20 @@ fn actor(viewer: &Viewer) -> Actor {
 /// Makes a link, which is shown on the page that answers and nowhere else.
 pub(super) async fn make_link(
     State(console): State<Arc<Console>>,
-    Path(of): Path<(String, String)>,
+    Path(named): Path<Named>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Response {
     let made = async {
-        let (connection, record) = find_person(&console, &viewer, of).await?;
+        let found = find_person(&console, &viewer, named).await?;
         let typed = fields.get("days").trim();
         let made = match typed.parse() {
             Err(_) => Err(PeopleError::Refused(format!("a link lasts 1 to {LONGEST_LINK_DAYS} days"))),
             Ok(days) => {
-                let (company, person) = (viewer.company(), record.person.as_str());
-                console.people.make_link(company, &connection.id, person, days, &actor(&viewer)).await
+                let (company, person) = (viewer.company(), found.record.person.as_str());
+                console.people.make_link(company, &found.connection.id, person, days, &actor(&viewer)).await
             }
         };
-        let mut page = page(&console, &viewer, (&connection, &record)).await?;
+        let mut page = page(&console, &viewer, &found).await?;
         match made {
             Ok(link) => {
                 page.made = Some(Made { address: link.below(console.site.origin()), until: At(link.until) });
@@ -190,27 +199,29 @@ pub(super) async fn make_link(
 /// Takes back every link of theirs.
 pub(super) async fn take_back(
     State(console): State<Arc<Console>>,
-    Path(of): Path<(String, String)>,
+    Path(named): Path<Named>,
     SignedForm { viewer, .. }: SignedForm,
 ) -> Result<Response, Problem> {
-    let (connection, record) = find_person(&console, &viewer, of).await?;
-    let (company, person) = (viewer.company(), &record.person);
-    console.people.take_back_links(company, &connection.id, person.as_str(), &actor(&viewer)).await?;
-    Ok(see_other(&format!("{}?done=taken-back", path_of(&connection.id, person))))
+    let found = find_person(&console, &viewer, named).await?;
+    let (company, person) = (viewer.company(), &found.record.person);
+    console.people.take_back_links(company, &found.connection.id, person.as_str(), &actor(&viewer)).await?;
+    Ok(see_other(&format!("{}?done=taken-back", path_of(&found.connection.id, person))))
 }
 
 /// Name and address for a reason, which is recorded; they are shown once.
 pub(super) async fn open(
     State(console): State<Arc<Console>>,
-    Path(of): Path<(String, String)>,
+    Path(named): Path<Named>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Response {
     let opened = async {
-        let (connection, record) = find_person(&console, &viewer, of).await?;
+        let found = find_person(&console, &viewer, named).await?;
         let reason = fields.typed("reason").unwrap_or_default();
-        let identity =
-            console.people.identity(viewer.company(), &connection.id, &record, &actor(&viewer), reason).await;
-        let mut page = page(&console, &viewer, (&connection, &record)).await?;
+        let identity = console
+            .people
+            .identity(viewer.company(), &found.connection.id, &found.record, &actor(&viewer), reason)
+            .await;
+        let mut page = page(&console, &viewer, &found).await?;
         match identity {
             Ok(identity) => {
                 let shown = |text: Option<String>| text.as_deref().map_or_else(|| "not kept".to_owned(), name);

@@ -73,7 +73,7 @@ async fn asked(
     for view in &list.findings {
         let wanted: BTreeSet<_> = view.findings.iter().flat_map(in_table).flat_map(records).collect();
         let id = &view.evidence.connection;
-        let found = connections.names(&of.storage.company, (id, &of.client), &wanted, &by(actor)).await;
+        let found = connections.names(&of.storage.company, id, &of.client, &wanted, &by(actor)).await;
         names.insert(id.clone(), found.map_err(|error| faults::of_connection(error, id))?);
     }
     stack.close().await;

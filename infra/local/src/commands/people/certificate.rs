@@ -72,8 +72,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let Ok(service) = stack.parts.people();
     let (company, id, path) = (&options.storage.company, &options.connection, &options.output);
     let who = by(&options.actor);
-    let opened =
-        service.certificate(company, id, &options.person, options.assignment.as_ref(), (&who, options.reason.as_str()));
+    let opened = service.certificate(company, id, &options.person, options.assignment.as_ref(), &who, &options.reason);
     let opened = opened.await.map_err(|error| faults::of_people(error, id))?;
     stack.close().await;
     // A certificate names a person: only who asked can read the file, and no other is overwritten.
