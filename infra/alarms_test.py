@@ -84,7 +84,7 @@ SERIES = {
         ("a crash, and the next answers", {"5xx": [0, 1, 0]}, [1]),
     ],
 }
-SERIES |= {f"{it}Errors": [("a crash, and the next invocation", {"Errors": [0, 1, 0]}, [1])] for it in ("ScheduledSync", "SyncWorker", "OnDemandSync", "ConnectionTest", "ConnectionsApi", "EvidenceApi", "PeopleApi", "PacksApi", "Console", "LogSigning")}
+SERIES |= {f"{it}Errors": [("a crash, and the next invocation", {"Errors": [0, 1, 0]}, [1])] for it in ("ScheduledSync", "SyncWorker", "OnDemandSync", "ConnectionTest", "ConnectionsApi", "EvidenceApi", "PeopleApi", "PacksApi", "Console", "ConsoleConnections", "LogSigning")}
 
 
 def metrics_of(alarm):

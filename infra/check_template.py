@@ -210,16 +210,17 @@ def reach(check, roles, secrets):
             check("planner-writes-no-evidence", not allows(role, action, "EVIDENCE#*"), f"{role} has {action} on evidence")
         check("sync-now-writes-no-connection", not allows("OnDemandSyncRole", action, "COMPANY#*"), f"Sync Now has {action} on connections")
     # The pages do both, each for who may.
-    readers = {"SyncWorkerRole", "ConnectionTestRole", "ConsoleRole"}
+    readers = {"SyncWorkerRole", "ConnectionTestRole", "ConsoleConnectionsRole"}
     # The one that people make and remove connections with: it writes credentials, and reads none.
     writer = "ConnectionsApiRole"
-    writers = {writer, "ConsoleRole"}
+    writers = {writer, "ConsoleConnectionsRole"}
+    names = {"SyncWorkerRole", "PeopleApiRole", "ConsoleConnectionsRole"}
     owners = {"company", "id", "product", "mapping"}
     for role, statements in roles.items():
         for it in statements:
             what = f"{role}/{it['sid']} with Secrets={secrets}"
             # The OAuth clients are the operator's and the key of cookies is the stack's, no customer's credential.
-            own = set(it["resources"]) <= {OAUTH_CLIENT} or (role == "ConsoleRole" and set(it["resources"]) <= {CONSOLE_CLIENT, "ConsoleCookieKey"})
+            own = set(it["resources"]) <= {OAUTH_CLIENT} or (role == "ConsoleRole" and set(it["resources"]) <= {CONSOLE_CLIENT, "ConsoleCookieKey"}) or (role == "ConsoleConnectionsRole" and it["resources"] == ["ConsoleCookieKey"])
             managed = any(action.startswith("secretsmanager:") for action in it["actions"]) and not own
             # A statement on the table that names no keys reaches all of them.
             keys = it.get("leading_keys", ["*"] if "Table" in it["resources"] else [])
@@ -237,6 +238,7 @@ def reach(check, roles, secrets):
             wrong = "PeopleKey" in keyed and set(it.get("purposes", [])) - {"people", "person-hash"}
             wrong = wrong or ("CredentialKey" in keyed and (set(it.get("purposes", [])) - {"credential"} or set(it.get("via", [])) - {"secretsmanager"}))
             check("keys-apart", not wrong, f"{what} uses a key for what another is for")
+            check("names-for-few", "PeopleKey" not in keyed or role in names, f"{what} opens names")
         if role in writers:
             continue
         for action in ("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"):
@@ -407,7 +409,7 @@ def api(check, template):
     open_to_all = evaluated(template, PeopleScopes="")["Resources"]
     for name, route in of_type(resources, "AWS::ApiGatewayV2::Route").items():
         # Pages have sessions of their own.
-        is_page = route["Target"] == "integrations/${ConsoleIntegration}"
+        is_page = route["Target"] in ("integrations/${ConsoleIntegration}", "integrations/${ConsoleConnectionsIntegration}")
         check("routes-need-token", route.get("AuthorizationType") == ("NONE" if route["RouteKey"] in PUBLIC or is_page else "JWT"), f"{name}: needs no token")
         check("pages-below-no-api", not is_page or not route["RouteKey"].split(" ")[1].startswith(("/v1", "/hooks", "/oauth", "/healthz")), f"{name}: a page in the place of a route of the API")
         scope = None if is_page else scope_of(*route["RouteKey"].split(" "), "PeopleApi" in route["Target"])
@@ -417,7 +419,7 @@ def api(check, template):
         check("integrations-call-alias", it["IntegrationUri"].endswith("Aliaslive}"), f"{name} calls {it['IntegrationUri']}")
     bare = evaluated(template, ConsoleOidcSecret="")["Resources"]
     left = [name for name, it in bare.items() if "${Console" in json.dumps(it)]
-    check("console-by-parameter", set(resources) - set(bare) >= {"Console", "ConsoleRole", "ConsoleIntegration", "ConsoleCookieKey"}, "a stack without an OIDC client has a console")
+    check("console-by-parameter", set(resources) - set(bare) >= {"Console", "ConsoleRole", "ConsoleIntegration", "ConsoleConnections", "ConsoleConnectionsRole", "ConsoleConnectionsIntegration", "ConsoleCookieKey"}, "a stack without an OIDC client has a console")
     check("no-console-no-reference", not [name for name in left if name != "Dashboard"], f"without a console, {left} point to it")
     variables = resources["Console"]["Properties"]["Environment"]["Variables"]
     check("one-issuer", variables.get("OIDC_ISSUER") == only(resources, "AWS::ApiGatewayV2::Authorizer")["JwtConfiguration"]["Issuer"], "the console trusts another issuer than the API")

@@ -71,10 +71,11 @@ struct Browser {
 
 impl Browser {
     fn of(world: &World) -> Self {
-        let secret = world.console.sign_in.sessions().unwrap().open(caller("admin").unwrap(), None).unwrap().unwrap();
-        let cookie = format!("{}={secret}", world.console.site.cookie());
+        let secret =
+            world.console.entrance.sign_in.sessions().unwrap().open(caller("admin").unwrap(), None).unwrap().unwrap();
+        let cookie = format!("{}={secret}", world.console.entrance.site.cookie());
         let host = world.origin.split_once("://").unwrap().1.to_owned();
-        Self { pages: std::sync::Arc::clone(&world.console).router(), host, cookie }
+        Self { pages: world.console.router(), host, cookie }
     }
 
     async fn ask(&self, world: &World, path: &str) -> Measured {

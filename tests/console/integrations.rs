@@ -198,7 +198,7 @@ async fn the_end_of_a_credential_is_told_before_it_comes() {
     for (days, said) in [(60, "good"), (7, "ends soon: replace it")] {
         let at = common::clock::Clock::now(&world.clock) + chrono::TimeDelta::days(days);
         let change = SettingsChange { expires_at: Some(ExpiryChange::At(at)), ..Default::default() };
-        world.console.connections.change_settings(&company(), &id, change, None, &actor).await.unwrap();
+        world.console.connections.connections.change_settings(&company(), &id, change, None, &actor).await.unwrap();
         browser.open("/integrations/edr").await.has("<dt>Credential</dt>").has(said);
         browser.open("/integrations").await.has("<dt>Credential</dt>").has(said);
     }

@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use common::api::Claims;
 use common::aws::secrets::oauth_client::OauthClient;
 use common::clock::Clock;
-use common::console::{CookieKey, IssuerSignIn, IssuerState, SESSION_LENGTH, SignIn, Site};
+use common::console::{CookieKey, IssuerSignIn, IssuerState, SESSION_LENGTH, SealedSessions, SignIn, Site};
 use common::huntress::request::{Timeouts, http_client};
 use common::huntress::sat::SatCredential;
 use ring::rand::SystemRandom;
@@ -195,25 +195,30 @@ impl Deployed {
         Self { world, provider, router }
     }
 
-    /// One process of the function: it knows nothing but its settings.
+    /// The console's two functions, each a process that knows nothing but its settings, behind the routes that the gateway has for them.
     fn process(world: &World, provider: &Provider) -> Router {
+        let sessions = || {
+            let key = CookieKey::Given("a text of at least 32 characters, made by the stack".into());
+            SealedSessions::new(key, world.store.clone(), Arc::new(world.clock.clone()))
+        };
         let sign_in = IssuerSignIn {
             issuer: provider.address.clone(),
             client: OauthClient::Given(Arc::new(SatCredential {
                 client_id: CLIENT_ID.into(),
                 client_secret: CLIENT_SECRET.into(),
             })),
-            key: CookieKey::Given("a text of at least 32 characters, made by the stack".into()),
+            sessions: sessions(),
             scopes: "openid".to_owned(),
             claims: Claims::read(&|_| None),
-            store: world.store.clone(),
-            clock: Arc::new(world.clock.clone()),
             http: http_client(Timeouts::default()).unwrap(),
             origin: ORIGIN.to_owned(),
             allow_loopback: true,
             state: IssuerState::default(),
         };
-        world.console_with(SignIn::Issuer(Box::new(sign_in)), Site::public(ORIGIN).unwrap()).router()
+        let site = || Site::public(ORIGIN).unwrap();
+        let evidence = world.console_with(SignIn::Issuer(Box::new(sign_in)), site()).evidence.router();
+        let connections = world.console_with(SignIn::Elsewhere(Box::new(sessions())), site()).connections.router();
+        acceptance::behind_the_gateway(&[("console", evidence), ("console-connections", connections)])
     }
 
     async fn send(&self, browser: &mut Browser, method: &str, path: &str, form: Option<&[(&str, &str)]>) -> Page {

@@ -135,8 +135,8 @@ impl World {
         world.parts.credentials.put(binding, &Credential::Sat(credential)).await.unwrap();
         let (actor, ids) = (Actor::cli("somebody"), ["A", "B"].map(|id| SatId::parse(id).unwrap()));
         let choice = Choice { selected: Some(ids.into_iter().collect()), ..Choice::default() };
-        world.console.connections.select_assignments(&company, &id, choice, &actor).await.unwrap();
-        world.console.people.set_mode(&company, &id, PrivacyMode::Full, false, None, &actor).await.unwrap();
+        world.console.connections.connections.select_assignments(&company, &id, choice, &actor).await.unwrap();
+        world.console.connections.people.set_mode(&company, &id, PrivacyMode::Full, false, None, &actor).await.unwrap();
         world.sync("sat").await;
         world
     }
@@ -144,7 +144,7 @@ impl World {
     /// A run of a connection, to its end.
     pub async fn sync(&mut self, id: &str) {
         let id = ConnectionId::parse(id).unwrap();
-        self.console.planner.sync_now(&company(), &id, None).await.unwrap();
+        self.console.connections.planner.sync_now(&company(), &id, None).await.unwrap();
         let message = self.messages.try_recv().unwrap().message;
         let Ok(worker) = self.parts.worker();
         let deadline = self.clock.now() + TimeDelta::minutes(10);
@@ -229,7 +229,7 @@ impl World {
         let sign_in = SignIn::Machine { sessions, tokens: Arc::new(tokens.clone()) };
         let Ok(console) = Console::new(&parts, packs(&maker, &shelf), sign_in, site);
         let console = Arc::new(console);
-        tokio::spawn(axum::serve(listener, Arc::clone(&console).router()).into_future());
+        tokio::spawn(axum::serve(listener, console.router()).into_future());
         let of = account.clone();
         let outcome = tokio::task::spawn_blocking(|| Scene::of(of).collect_blocking());
         let outcome = outcome.await.unwrap();
@@ -316,7 +316,7 @@ impl World {
         let new = Connection::new(company(), ConnectionId::parse("sat").unwrap(), Product::Sat, one, created);
         self.store.add_connection(&new).await.unwrap();
         let by = Decider { name: "somebody".to_owned(), on_this_machine: false };
-        self.console.decisions.choose(&company(), &client(CLIENT), baseline(), &by).await.unwrap();
+        self.console.evidence.decisions.choose(&company(), &client(CLIENT), baseline(), &by).await.unwrap();
     }
 
     async fn leased(&self, connection: &str, run_id: RunId, day: i64) -> Lease {

@@ -1,4 +1,4 @@
-//! What the pages of the console ask of the table, against the role of its function.
+//! What the pages of the console ask of the table, against the roles of their functions.
 
 use super::permissions::{Recorder, compare};
 use super::{World, connection, tick};
@@ -6,7 +6,9 @@ use chrono::TimeDelta;
 use common::api::{Caller, Claims};
 use common::app::collection::worker::Processed;
 use common::aws::secrets::oauth_client::OauthClient;
-use common::console::{Console, CookieKey, IssuerSignIn, IssuerState, SignIn, Site};
+use common::console::{
+    ConnectionPages, CookieKey, Entrance, EvidencePages, IssuerSignIn, IssuerState, SealedSessions, SignIn, Site,
+};
 use common::domain::product::Product;
 use serde_json::json;
 use simulator::{API_KEY, API_SECRET};
@@ -16,8 +18,8 @@ use std::sync::Arc;
 /// Who looks at the pages and uses their forms, all of them, over what two syncs left behind. What is asked of other services than the table is the API's, whose
 /// tests look at it.
 #[tokio::test]
-async fn the_role_allows_what_pages_and_forms_need() {
-    let heard = Recorder::default();
+async fn the_roles_allow_what_pages_and_forms_need() {
+    let (of_evidence, of_connections) = (Recorder::default(), Recorder::default());
     let mut world = super::people::world().await;
     let edr = World::with(&[]).await;
     world.huntress.origins.edr = edr.huntress.origins.edr.clone();
@@ -39,16 +41,22 @@ async fn the_role_allows_what_pages_and_forms_need() {
     let person = found["person"]["person"].as_str().unwrap().to_owned();
     // The maker of packs is another function.
     let packs = world.packs();
-    world.watch(&heard);
+    let sessions = |world: &World| {
+        let key = CookieKey::Given("a text of at least 32 characters, made by the stack".into());
+        SealedSessions::new(key, world.store.clone(), world.huntress.clock.clone())
+    };
+    let site = || Site::public("https://console.example").unwrap();
+    world.watch(&of_connections);
+    let Ok(entrance) = Entrance::new(&world.parts(), SignIn::Elsewhere(Box::new(sessions(&world))), site());
+    let Ok(connections) = ConnectionPages::new(&world.parts(), entrance);
+    world.watch(&of_evidence);
     let packs = common::app::packs::PackService { reader: world.pack_reader(), ..packs };
     let sign_in = IssuerSignIn {
         issuer: "https://issuer.example".to_owned(),
         client: OauthClient::None,
-        key: CookieKey::Given("a text of at least 32 characters, made by the stack".into()),
+        sessions: sessions(&world),
         scopes: "openid".to_owned(),
         claims: Claims::read(&|_| None),
-        store: world.store.clone(),
-        clock: world.huntress.clock.clone(),
         http: world.huntress.http.clone(),
         origin: "https://console.example".to_owned(),
         allow_loopback: false,
@@ -56,9 +64,10 @@ async fn the_role_allows_what_pages_and_forms_need() {
     };
     let admin = |name: &str| Caller::with_role(super::company(), name, common::api::Role::Admin);
     let cookies = [sign_in.open(admin("ada")).await.unwrap(), sign_in.open(admin("bob")).await.unwrap()];
-    let site = Site::public("https://console.example").unwrap();
-    let Ok(console) = Console::new(&world.parts(), packs, SignIn::Issuer(Box::new(sign_in)), site);
-    let router = Arc::new(console).router();
+    let Ok(entrance) = Entrance::new(&world.parts(), SignIn::Issuer(Box::new(sign_in)), site());
+    let Ok(evidence) = EvidencePages::new(&world.parts(), packs, entrance);
+    let [evidence, connections] = [Arc::new(evidence).router(), Arc::new(connections).router()];
+    let router = acceptance::behind_the_gateway(&[("console", evidence), ("console-connections", connections)]);
     let send = async |who: usize, method: &str, path: &str, body: String| {
         let request = axum::http::Request::builder().method(method).uri(path).header("host", "console.example");
         let request = request.header("origin", "https://console.example");
@@ -178,5 +187,6 @@ async fn the_role_allows_what_pages_and_forms_need() {
     post(0, "/integrations", &[&connect[..], &credential].concat()).await;
     post(0, "/company", &[("company", "msp-acme")]).await;
     post(0, "/logout", &[]).await;
-    compare("ConsoleRole", "manager", heard.heard());
+    compare("ConsoleRole", "manager", of_evidence.heard());
+    compare("ConsoleConnectionsRole", "manager", of_connections.heard());
 }

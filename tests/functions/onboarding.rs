@@ -61,8 +61,7 @@ impl World {
         let sign_in = SignIn::Machine { sessions: Sessions::new(clock), tokens: Arc::new(Nobody) };
         let Ok(console) = Console::new(&self.parts(), self.packs(), sign_in, Site::public(ORIGIN).unwrap());
         let request = axum::http::Request::builder().uri(path).header("host", "console.example");
-        let answer =
-            Arc::new(console).router().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        let answer = console.router().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
         let (parts, body) = answer.into_parts();
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())

@@ -64,7 +64,7 @@ fn logical_id(entry: &Entry, known: &BTreeMap<String, String>) -> String {
         let method = entry.method.as_str();
         let method = method[..1].to_owned() + &method[1..].to_ascii_lowercase();
         // A page has its place in the template beside the API's route of the same words.
-        let kind = if entry.function == CONSOLE { "Console" } else { "" };
+        let kind = if is_console(entry.function) { "Console" } else { "" };
         format!("{method}{kind}{}Route", words.map(capital).collect::<String>())
     };
     known.get(&format!("{} {}", entry.method, entry.path)).cloned().unwrap_or_else(derived)
@@ -74,8 +74,10 @@ fn resource_of(function: &str) -> String {
     function.split('-').map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect()
 }
 
-/// The function of the pages, which not every stack has.
-const CONSOLE: &str = "console";
+/// Whether a function serves pages, which not every stack has.
+fn is_console(function: &str) -> bool {
+    function == "console" || function.starts_with("console-")
+}
 
 /// The routes of the functions, without those that `serve` alone has.
 fn deployed() -> impl Iterator<Item = Entry> {
@@ -98,13 +100,13 @@ fn template(part: &str) -> String {
     let mut text = "\n".to_owned();
     for entry in deployed().chain(console::table()) {
         let (id, function) = (logical_id(&entry, &known), resource_of(entry.function));
-        let condition = if entry.function == CONSOLE { "    Condition: HasConsole\n" } else { "" };
+        let condition = if is_console(entry.function) { "    Condition: HasConsole\n" } else { "" };
         let head = "    Type: AWS::ApiGatewayV2::Route\n";
         write!(text, "  {id}:\n{head}{condition}    Properties:\n      ApiId: !Ref Api\n").unwrap();
         writeln!(text, "      RouteKey: {} {}", entry.method, entry.path).unwrap();
         match entry.scope {
             // Who looks at pages has a session of the console, which the gateway does not know.
-            _ if entry.function == CONSOLE => text += "      AuthorizationType: NONE\n",
+            _ if is_console(entry.function) => text += "      AuthorizationType: NONE\n",
             Some(scope) => {
                 text += "      AuthorizationType: JWT\n      AuthorizerId: !Ref ApiAuthorizer\n";
                 if let Some(what) = scope.as_str().strip_prefix("people:") {

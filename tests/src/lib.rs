@@ -12,8 +12,11 @@ pub mod aws;
 pub mod clock;
 pub mod edr;
 pub mod engine;
+pub mod gateway;
 pub mod log;
 pub mod many;
 pub mod people;
 pub mod sat;
 pub mod tamper;
+
+pub use gateway::behind_the_gateway;

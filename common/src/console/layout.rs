@@ -97,9 +97,8 @@ const CLIENT_NAV: &[(&str, &str, Scope)] = &[
 impl Frame {
     /// A page of somebody who is signed in, or of nobody.
     pub fn new(title: impl Into<String>, session: Option<&Session>, path: &str) -> Self {
-        let shown = |path: &str, session: &Session| super::pages::is_page(path) && allows(path, session);
         let nav = session.map(|session| {
-            let items = NAV.iter().filter(|(path, ..)| shown(path, session));
+            let items = NAV.iter().filter(|(path, ..)| allows(path, session));
             items.map(|(to, label, _)| NavItem { path: (*to).to_owned(), label, here: *to == path }).collect()
         });
         Self {
@@ -118,7 +117,6 @@ impl Frame {
     pub fn of_client(title: &str, session: &Session, client: &ClientId, page: &str) -> Self {
         let under = format!("/clients/{client}");
         let items = CLIENT_NAV.iter().filter(|(_, _, scope)| session.caller.scopes.contains(*scope));
-        let items = items.filter(|(below, ..)| super::pages::is_page(&format!("/clients/{{client}}{below}")));
         let pages =
             items.map(|(below, label, _)| NavItem { path: format!("{under}{below}"), label, here: *below == page });
         let client_nav = ClientNav { client: client.to_string(), pages: pages.collect() };

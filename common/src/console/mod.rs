@@ -1,7 +1,8 @@
 //! The console: pages over the same use cases as the API, for people. Server-rendered, complete without JavaScript.
 //!
-//! A page is a row of [`pages::PAGES`], as a route is a row of the API's table: method, path, scope, function. What holds for all of them is here: who is
-//! signed in, which hosts and origins are believed, the headers, and how a refusal is told.
+//! A page is a row of [`pages::EVIDENCE`] or [`pages::CONNECTIONS`], as a route is a row of the API's table: method, path, scope, function. On AWS each of the
+//! two is a function with permissions of its own. What holds for all pages is here: who is signed in, which hosts and origins are believed, the headers, and
+//! how a refusal is told.
 
 mod assets;
 mod forms;
@@ -15,7 +16,7 @@ mod words;
 
 pub use forms::{Fields, SignedForm};
 pub use session::{LINK_LENGTH, NoLink, NoRandom, SESSION_LENGTH, Session, Sessions};
-pub use sign_in::{CookieKey, InvalidToken, IssuerSignIn, IssuerState, SignIn, SignInError};
+pub use sign_in::{CookieKey, InvalidToken, IssuerSignIn, IssuerState, SealedSessions, SignIn, SignInError};
 pub use site::{InvalidOrigin, Site};
 
 use crate::api::{Caller, Entry, LARGEST_BODY, Problem, numbered, path_params};
@@ -67,26 +68,54 @@ pub trait Tokens: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Result<KnownToken, StoreError>> + Send + 'a>>;
 }
 
-/// What the pages are made from.
-pub struct Console {
-    /// Evidence.
-    pub evidence: EvidenceReader,
-    /// Policies, exceptions, attestations.
-    pub decisions: Decisions,
-    /// Connections.
-    pub connections: Connections,
-    /// Runs.
-    pub planner: Planner,
-    /// People.
-    pub people: PeopleService,
-    /// Packs.
-    pub packs: PackService,
+/// Where people come in: who is signed in, and where this is. Every page stands behind it.
+pub struct Entrance {
     /// How people come in, and who has.
     pub sign_in: SignIn,
     /// Where this is.
     pub site: Site,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// The days and times that pages show.
+    calendar: Calendar,
+}
+
+/// What the pages of evidence are made from: what was proved, and what was decided about it.
+pub struct EvidencePages {
+    /// Where people come in.
+    pub entrance: Arc<Entrance>,
+    /// Evidence.
+    pub evidence: EvidenceReader,
+    /// Policies, exceptions, attestations.
+    pub decisions: Decisions,
+    /// Packs.
+    pub packs: PackService,
+}
+
+/// What the pages of connections and people are made from: where evidence comes from, and whom it is about. They alone open names and credentials.
+pub struct ConnectionPages {
+    /// Where people come in.
+    pub entrance: Arc<Entrance>,
+    /// Connections.
+    pub connections: Connections,
+    /// Runs.
+    pub planner: Planner,
+    /// People.
+    pub people: PeopleService,
+    /// Evidence.
+    pub evidence: EvidenceReader,
+    /// Policies.
+    pub decisions: Decisions,
+}
+
+/// All pages, as one machine serves them.
+pub struct Console {
+    /// Where people come in.
+    pub entrance: Arc<Entrance>,
+    /// Those of evidence.
+    pub evidence: Arc<EvidencePages>,
+    /// Those of connections.
+    pub connections: Arc<ConnectionPages>,
 }
 
 impl Console {
@@ -95,34 +124,17 @@ impl Console {
     /// # Errors
     /// A part of the stack that is missing.
     pub fn new<S: Stack>(stack: &S, packs: PackService, sign_in: SignIn, site: Site) -> Result<Self, S::Error> {
-        Ok(Self {
-            evidence: stack.evidence()?,
-            decisions: stack.decisions()?,
-            connections: stack.connections()?,
-            planner: stack.planner()?,
-            people: stack.people()?,
-            packs,
-            sign_in,
-            site,
-            clock: stack.clock(),
-        })
+        let entrance = Entrance::new(stack, sign_in, site)?;
+        let evidence = Arc::new(EvidencePages::new(stack, packs, Arc::clone(&entrance))?);
+        let connections = Arc::new(ConnectionPages::new(stack, Arc::clone(&entrance))?);
+        Ok(Self { entrance, evidence, connections })
     }
 
-    /// The calendar whose days and times the pages show.
-    #[must_use]
-    pub fn calendar(&self) -> &Calendar {
-        self.evidence.store.calendar()
-    }
-
-    /// All pages. What is no page is answered with one that says so.
-    pub fn router(self: Arc<Self>) -> Router {
-        pages::PAGES
-            .router(Arc::clone(&self))
-            .fallback(async || Problem::not_found("page"))
-            .method_not_allowed_fallback(async || Problem::method_not_allowed())
-            .layer(DefaultBodyLimit::max(LARGEST_BODY))
-            .layer(from_fn_with_state(self, enter))
-            .layer(from_fn(numbered))
+    /// All pages.
+    pub fn router(&self) -> Router {
+        let evidence = pages::EVIDENCE.router(Arc::clone(&self.evidence));
+        let connections = pages::CONNECTIONS.router(Arc::clone(&self.connections));
+        Arc::clone(&self.entrance).before(evidence.merge(connections))
     }
 
     /// The link that signs an administrator of this machine in, once.
@@ -130,8 +142,66 @@ impl Console {
     /// # Errors
     /// [`NoLink`]
     pub fn login_link(&self, caller: Caller) -> Result<String, NoLink> {
-        let sessions = self.sign_in.sessions().ok_or(NoLink::Issuer)?;
-        Ok(format!("{}/login/{}", self.site.origin(), sessions.link(caller)?))
+        let sessions = self.entrance.sign_in.sessions().ok_or(NoLink::Issuer)?;
+        Ok(format!("{}/login/{}", self.entrance.site.origin(), sessions.link(caller)?))
+    }
+}
+
+impl EvidencePages {
+    /// The pages of evidence over a stack.
+    ///
+    /// # Errors
+    /// A part of the stack that is missing.
+    pub fn new<S: Stack>(stack: &S, packs: PackService, entrance: Arc<Entrance>) -> Result<Self, S::Error> {
+        Ok(Self { entrance, evidence: stack.evidence()?, decisions: stack.decisions()?, packs })
+    }
+
+    /// These pages alone.
+    pub fn router(self: &Arc<Self>) -> Router {
+        Arc::clone(&self.entrance).before(pages::EVIDENCE.router(Arc::clone(self)))
+    }
+}
+
+impl ConnectionPages {
+    /// The pages of connections over a stack.
+    ///
+    /// # Errors
+    /// A part of the stack that is missing.
+    pub fn new<S: Stack>(stack: &S, entrance: Arc<Entrance>) -> Result<Self, S::Error> {
+        let (connections, planner, people) = (stack.connections()?, stack.planner()?, stack.people()?);
+        Ok(Self { entrance, connections, planner, people, evidence: stack.evidence()?, decisions: stack.decisions()? })
+    }
+
+    /// These pages alone.
+    pub fn router(self: &Arc<Self>) -> Router {
+        Arc::clone(&self.entrance).before(pages::CONNECTIONS.router(Arc::clone(self)))
+    }
+}
+
+impl Entrance {
+    /// The entrance of a host.
+    ///
+    /// # Errors
+    /// A part of the stack that is missing.
+    pub fn new<S: Stack>(stack: &S, sign_in: SignIn, site: Site) -> Result<Arc<Self>, S::Error> {
+        let calendar = stack.store()?.calendar().clone();
+        Ok(Arc::new(Self { sign_in, site, clock: stack.clock(), calendar }))
+    }
+
+    /// Pages behind this entrance. What is no page is answered with one that says so.
+    fn before(self: Arc<Self>, pages: Router) -> Router {
+        pages
+            .fallback(async || Problem::not_found("page"))
+            .method_not_allowed_fallback(async || Problem::method_not_allowed())
+            .layer(DefaultBodyLimit::max(LARGEST_BODY))
+            .layer(from_fn_with_state(self, enter))
+            .layer(from_fn(numbered))
+    }
+
+    /// The calendar whose days and times the pages show.
+    #[must_use]
+    pub const fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
     /// The value of `Set-Cookie` for who is on the way to the issuer, or back from it.
@@ -156,7 +226,7 @@ impl Console {
 /// The rows of all pages.
 #[must_use]
 pub fn table() -> Vec<Entry> {
-    pages::PAGES.entries().collect()
+    pages::EVIDENCE.entries().chain(pages::CONNECTIONS.entries()).collect()
 }
 
 /// The secret of a session's cookie.
@@ -170,20 +240,20 @@ fn cookie_of(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// What holds for every page, before it and after it.
-async fn enter(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
+async fn enter(State(entrance): State<Arc<Entrance>>, request: Request, next: Next) -> Response {
     let path = request.uri().path_and_query().map_or("/", |it| it.as_str()).to_owned();
     let (method, headers) = (request.method().clone(), request.headers());
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     // HTTP/2 has no header Host.
     let host = text(HOST).map(str::to_owned).or_else(|| request.uri().authority().map(ToString::to_string));
-    let is_ours = host.as_deref().is_some_and(|host| console.site.has_host(host));
+    let is_ours = host.as_deref().is_some_and(|host| entrance.site.has_host(host));
     let is_reading = method == Method::GET || method == Method::HEAD;
-    let from_us = is_reading || text(ORIGIN).is_some_and(|origin| console.site.has_origin(origin));
-    let secret = cookie_of(headers, console.site.cookie()).filter(|_| is_ours);
+    let from_us = is_reading || text(ORIGIN).is_some_and(|origin| entrance.site.has_origin(origin));
+    let secret = cookie_of(headers, entrance.site.cookie()).filter(|_| is_ours);
     // Files of ours are everybody's.
     let asked = secret.as_deref().filter(|_| !path.starts_with("/assets/"));
     let session = match asked {
-        Some(secret) => console.sign_in.session(secret).await,
+        Some(secret) => entrance.sign_in.session(secret).await,
         None => Ok(None),
     };
     let session = match session {
@@ -198,7 +268,7 @@ async fn enter(State(console): State<Arc<Console>>, request: Request, next: Next
     let body = if is_reading { Ok(Bytes::new()) } else { to_bytes(body, LARGEST_BODY).await };
     let typed = body.as_ref().cloned().unwrap_or_default();
     let response = if !is_ours {
-        Problem::foreign_host(console.site.origin()).into_response()
+        Problem::foreign_host(entrance.site.origin()).into_response()
     } else if !from_us {
         Problem::form_refused().into_response()
     } else if body.is_err() {
@@ -211,7 +281,7 @@ async fn enter(State(console): State<Arc<Console>>, request: Request, next: Next
             extensions.insert(Arc::clone(session));
             extensions.insert(CookieSecret(secret));
         }
-        layout::shown_in(console.calendar().clone(), next.run(request)).await
+        layout::shown_in(entrance.calendar().clone(), next.run(request)).await
     };
     finished(session, &Asked { is_reading, path, typed }, response)
 }

@@ -1,7 +1,7 @@
-//! The Lambda function `console`: the pages, for who signs in over the issuer whose tokens open the API.
+//! The Lambda function `console`: the pages of evidence, and signing in over the issuer whose tokens open the API.
 
 use common::aws::lambda::{Aws, serve, start_logging};
-use common::console::{Console, IssuerSignIn, SignIn, Site};
+use common::console::{Entrance, EvidencePages, IssuerSignIn, SignIn, Site};
 use common::settings::{environment, readable_deployment, required};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let aws = Aws::load(&environment);
     let site = Site::public(&required(&environment, "PUBLIC_URL")?)?;
     let sign_in = SignIn::Issuer(Box::new(IssuerSignIn::of_function(&aws)?));
-    let console = Console::new(&aws, aws.packs()?, sign_in, site)?;
-    serve(Arc::new(console).router()).await
+    let entrance = Entrance::new(&aws, sign_in, site)?;
+    let pages = Arc::new(EvidencePages::new(&aws, aws.packs()?, entrance)?);
+    serve(pages.router()).await
 }

@@ -118,6 +118,15 @@ struct Surroundings {
 }
 
 impl EvidenceReader {
+    /// The clients that a company's connections measure now.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn measured_clients(&self, company: &CompanyId) -> Result<BTreeSet<ClientId>, StoreError> {
+        let connections = self.store.connections(company).await?;
+        Ok(connections.iter().flat_map(|connection| connection.mapping.clients()).cloned().collect())
+    }
+
     /// The clients of a company, worst first; of `clients` alone where it is given. A span shows how it was at its end.
     ///
     /// Now, that takes five reads of the table for any number of clients up to some two thousand; otherwise the evidence of each client is read.

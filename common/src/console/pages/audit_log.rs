@@ -2,7 +2,7 @@
 
 use crate::api::{Method, Problem, Route, Scope};
 use crate::console::layout::{At, Frame, cut, name};
-use crate::console::{Console, Viewer, html};
+use crate::console::{EvidencePages, Viewer, html};
 use crate::domain::audit::{ActorKind, AuditEvent};
 use crate::domain::id::ClientId;
 use crate::domain::time::Window;
@@ -14,7 +14,7 @@ use chrono::{NaiveDate, TimeDelta};
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] =
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] =
     &[Route::new(Method::Get, "/audit-log", Scope::AuditLogRead, |method| on(method, list))];
 
 /// Events on a page.
@@ -76,12 +76,12 @@ impl From<AuditEvent> for Row {
 }
 
 async fn list(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     viewer: Viewer,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
-    let calendar = console.calendar();
-    let today = calendar.day_of(console.clock.now());
+    let calendar = console.entrance.calendar();
+    let today = calendar.day_of(console.entrance.clock.now());
     let mut wrong = None;
     let mut day = |text: &Option<String>, usual: NaiveDate| match text.as_deref().map(str::trim) {
         None | Some("") => usual,

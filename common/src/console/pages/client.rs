@@ -5,7 +5,7 @@ use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::{Evidence, Overview, Point, RuleResult};
 use crate::console::layout::{At, Frame, State as Mark, age_at, kind_of, product};
 use crate::console::pictures::{Cell, Picture, Strip, Table};
-use crate::console::{ClientViewer, Console, html, words};
+use crate::console::{ClientViewer, EvidencePages, html, words};
 use crate::domain::controls::Evidence as Kind;
 use crate::domain::id::ClientId;
 use crate::domain::policy::{InForce, Outcome};
@@ -18,7 +18,7 @@ use axum::routing::on;
 use chrono::{DateTime, NaiveDate, Utc};
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] =
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] =
     &[Route::new(Method::Get, "/clients/{client}", Scope::EvidenceRead, |method| on(method, show))];
 
 #[derive(askama::Template)]
@@ -123,7 +123,7 @@ const SUBJECTS: &[Subject] = &[
 ];
 
 async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     ClientViewer { viewer, client }: ClientViewer,
 ) -> Result<Response, Problem> {
     let overview = console.evidence.overview(viewer.company(), &client, viewer.span()).await?;

@@ -5,7 +5,7 @@ use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::{ClientRow, Portfolio};
 use crate::console::layout::{At, Frame, State as Mark, name};
 use crate::console::pictures::spark;
-use crate::console::{Console, Viewer, html};
+use crate::console::{EvidencePages, Viewer, html};
 use crate::domain::connection::Connection;
 use crate::domain::evidence::EdrBundle;
 use crate::domain::expiry::ExpiryState;
@@ -18,7 +18,7 @@ use axum::routing::on;
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] =
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] =
     &[Route::new(Method::Get, "/", Scope::EvidenceRead, |method| on(method, list))];
 
 /// Clients on a page; more are behind it.
@@ -87,7 +87,7 @@ fn row(row: ClientRow) -> Row {
 }
 
 async fn list(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     viewer: Viewer,
     Query(Wanted { page }): Query<Wanted>,
 ) -> Result<Response, Problem> {
@@ -98,7 +98,7 @@ async fn list(
     let first = page.saturating_mul(SHOWN);
     // Connections are nobody's concern who is bound to clients.
     let sees = caller.clients.is_none() && caller.scopes.contains(Scope::ConnectionsRead);
-    let now = console.clock.now();
+    let now = console.entrance.clock.now();
     let ending = |connection: &Connection| match expiry(connection, now) {
         None | Some((ExpiryState::Ok, ..)) => None,
         Some((state, _, at)) => {

@@ -4,7 +4,7 @@ use super::client::{RuleRow, rule_row};
 use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::SupportedControl;
 use crate::console::layout::{At, Frame, State as Mark};
-use crate::console::{ClientViewer, Console, html, words};
+use crate::console::{ClientViewer, EvidencePages, html, words};
 use crate::domain::controls::ControlMap;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] =
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] =
     &[Route::new(Method::Get, "/clients/{client}/controls", Scope::EvidenceRead, |method| on(method, show))];
 
 #[derive(Deserialize)]
@@ -59,14 +59,14 @@ struct SupportRow {
 }
 
 async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     ClientViewer { viewer, client }: ClientViewer,
     Query(Wanted { framework }): Query<Wanted>,
 ) -> Result<Response, Problem> {
     let span = viewer.span();
     let company = viewer.company();
     let controls = console.evidence.controls(company, &client, span).await?.unwrap_or_default();
-    let at = span.end.min(console.clock.now());
+    let at = span.end.min(console.entrance.clock.now());
     let mut frameworks: BTreeMap<String, Framework> = BTreeMap::new();
     for control in controls.controls {
         let name = control.framework.clone();
@@ -90,7 +90,7 @@ async fn show(
         frameworks: frameworks.collect(),
         chosen,
         names,
-        may_propose: viewer.caller().scopes.contains(Scope::ExceptionsPropose) && super::is_page("/exceptions"),
+        may_propose: viewer.caller().scopes.contains(Scope::ExceptionsPropose),
     };
     Ok(html(StatusCode::OK, &page))
 }

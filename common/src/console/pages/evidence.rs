@@ -2,7 +2,7 @@
 
 use crate::api::{Method, Problem, Route, Scope};
 use crate::console::layout::{At, Frame, State as Mark, age_at, cut, name};
-use crate::console::{ClientViewer, Console, html, words};
+use crate::console::{ClientViewer, EvidencePages, html, words};
 use crate::domain::completeness::ListCompleteness;
 use crate::domain::evidence::{EdrBundle, Metric};
 use crate::domain::id::RunId;
@@ -22,7 +22,7 @@ use chrono::SecondsFormat;
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] = &[
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] = &[
     Route::new(Method::Get, "/clients/{client}/evidence/{product}/{run}", Scope::EvidenceRead, |method| {
         on(method, show)
     }),
@@ -107,7 +107,7 @@ pub(super) struct ListRow {
 }
 
 async fn stored(
-    console: &Console,
+    console: &EvidencePages,
     ClientViewer { viewer, client }: &ClientViewer,
     OfRun { product, run }: &OfRun,
 ) -> Result<StoredEvidence, Problem> {
@@ -119,7 +119,7 @@ async fn stored(
 
 /// The committed bytes, which never change.
 async fn bytes(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     of: ClientViewer,
     Path(named): Path<OfRun>,
 ) -> Result<Response, Problem> {
@@ -250,7 +250,7 @@ fn code_of(value: &impl serde::Serialize) -> String {
 }
 
 async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     of: ClientViewer,
     Path(named): Path<OfRun>,
 ) -> Result<Response, Problem> {
@@ -276,7 +276,7 @@ async fn show(
         run: stored.run_id.to_string(),
         as_of: At(stored.as_of),
         instant: stored.as_of.to_rfc3339_opts(SecondsFormat::Millis, true),
-        age: age_at(stored.as_of, viewer.span().end.min(console.clock.now())),
+        age: age_at(stored.as_of, viewer.span().end.min(console.entrance.clock.now())),
         committed_at: At(stored.committed_at),
         sha256: stored.sha256,
         size: stored.body.len(),

@@ -5,7 +5,7 @@ use crate::api::{Method, Problem, Route, Scope};
 use crate::app::decisions::{DecisionError, ExceptionSpec, ExceptionView};
 use crate::console::forms::Fields;
 use crate::console::layout::{At, Frame, State as Mark, name};
-use crate::console::{Console, SignedForm, Viewer, html, see_other};
+use crate::console::{EvidencePages, SignedForm, Viewer, html, see_other};
 use crate::domain::calendar::{Until, days_after};
 use crate::domain::decisions::{Decider, ExceptionRequest, ExceptionState, ExceptionSubject, ReviewKind};
 use crate::domain::id::{ClientId, DecisionId};
@@ -15,10 +15,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::on;
 use chrono::NaiveDate;
 use serde::Deserialize;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] = &[
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] = &[
     Route::new(Method::Get, "/exceptions", Scope::EvidenceRead, |method| on(method, list)),
     Route::new(Method::Post, "/exceptions", Scope::ExceptionsPropose, |method| on(method, propose)),
     Route::new(Method::Post, "/exceptions/{id}/approve", Scope::ExceptionsApprove, |method| on(method, approve)),
@@ -110,37 +109,36 @@ fn row(viewer: &Viewer, view: ExceptionView) -> Row {
     }
 }
 
-async fn page(console: &Console, viewer: &Viewer, typed: Typed, wrong: Option<String>) -> Result<Exceptions, Problem> {
+async fn page(
+    console: &EvidencePages,
+    viewer: &Viewer,
+    typed: Typed,
+    wrong: Option<String>,
+) -> Result<Exceptions, Problem> {
     let company = viewer.company();
     // Who sees a window sees what was there at its end.
-    let at = viewer.caller().window.map(|window| window.end.min(console.clock.now()));
+    let at = viewer.caller().window.map(|window| window.end.min(console.entrance.clock.now()));
     let views = console.decisions.exceptions(company, None, at).await.map_err(undecided)?;
     let sees = |client: &ClientId| viewer.caller().see_client(client).is_ok();
     let rows = views.into_iter().filter(|view| sees(&view.exception.client)).map(|view| row(viewer, view)).collect();
-    let connections = console.connections.list(company).await?;
-    let clients: BTreeSet<String> = connections
-        .iter()
-        .flat_map(|connection| connection.mapping.clients())
-        .filter(|client| sees(client))
-        .map(ToString::to_string)
-        .collect();
+    let clients = console.evidence.measured_clients(company).await?;
     Ok(Exceptions {
         frame: Frame::new("Exceptions", Some(&viewer.session), "/exceptions"),
         form_token: viewer.session.form_token.clone(),
         rows,
         may_propose: viewer.caller().scopes.contains(Scope::ExceptionsPropose),
-        clients: clients.into_iter().collect(),
+        clients: clients.iter().filter(|client| sees(client)).map(ToString::to_string).collect(),
         typed,
         wrong,
     })
 }
 
 async fn list(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     viewer: Viewer,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
-    let until = days_after(console.calendar().day_of(console.clock.now()), 90).to_string();
+    let until = days_after(console.entrance.calendar().day_of(console.entrance.clock.now()), 90).to_string();
     let (kind, named) = match (wanted.control, wanted.rule) {
         (_, Some(rule)) => ("rule", rule),
         (Some(control), None) => ("control", control),
@@ -196,7 +194,7 @@ fn request(viewer: &Viewer, fields: &Fields) -> Result<(ExceptionSpec, Exception
     Ok((spec, request))
 }
 
-async fn propose(State(console): State<Arc<Console>>, SignedForm { viewer, fields }: SignedForm) -> Response {
+async fn propose(State(console): State<Arc<EvidencePages>>, SignedForm { viewer, fields }: SignedForm) -> Response {
     let wrong = match request(&viewer, &fields) {
         Ok((spec, request)) => match console.decisions.except(viewer.company(), &spec, request, None).await {
             Ok(_) => return see_other("/exceptions?done=proposed"),
@@ -227,19 +225,19 @@ fn in_words(error: &DecisionError) -> String {
     text.replace("give an --until", "choose a day")
 }
 
-async fn approve(console: State<Arc<Console>>, id: Path<String>, form: SignedForm) -> Result<Response, Problem> {
+async fn approve(console: State<Arc<EvidencePages>>, id: Path<String>, form: SignedForm) -> Result<Response, Problem> {
     decide(&console, &id, &form.viewer, ReviewKind::Approved).await
 }
 
-async fn reject(console: State<Arc<Console>>, id: Path<String>, form: SignedForm) -> Result<Response, Problem> {
+async fn reject(console: State<Arc<EvidencePages>>, id: Path<String>, form: SignedForm) -> Result<Response, Problem> {
     decide(&console, &id, &form.viewer, ReviewKind::Rejected).await
 }
 
-async fn revoke(console: State<Arc<Console>>, id: Path<String>, form: SignedForm) -> Result<Response, Problem> {
+async fn revoke(console: State<Arc<EvidencePages>>, id: Path<String>, form: SignedForm) -> Result<Response, Problem> {
     decide(&console, &id, &form.viewer, ReviewKind::Revoked).await
 }
 
-async fn decide(console: &Console, id: &str, viewer: &Viewer, kind: ReviewKind) -> Result<Response, Problem> {
+async fn decide(console: &EvidencePages, id: &str, viewer: &Viewer, kind: ReviewKind) -> Result<Response, Problem> {
     let unknown = || Problem::not_found("exception");
     let id = DecisionId::parse(id.to_owned()).map_err(|_| unknown())?;
     let company = viewer.company();

@@ -5,7 +5,7 @@ use super::evidence::{ListRow, list};
 use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::{ExplainedEvidence, QuestionError};
 use crate::console::layout::{At, Frame, State as Mark, age_at};
-use crate::console::{ClientViewer, Console, html, words};
+use crate::console::{ClientViewer, EvidencePages, html, words};
 use crate::domain::policy::{Explanation, NeedExplanation, RuleExplanation};
 use crate::domain::time::parse;
 use axum::extract::{Path, Query, State};
@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] =
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] =
     &[Route::new(Method::Get, "/clients/{client}/explain/{rule}", Scope::EvidenceRead, |method| on(method, show))];
 
 #[derive(Deserialize)]
@@ -113,7 +113,7 @@ fn instant(wanted: &Wanted) -> Result<Option<DateTime<Utc>>, Problem> {
 }
 
 async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     ClientViewer { viewer, client }: ClientViewer,
     Path(Named { rule }): Path<Named>,
     Query(wanted): Query<Wanted>,
@@ -121,9 +121,9 @@ async fn show(
     let span = viewer.span().until(instant(&wanted)?);
     let explained = console.evidence.explain(viewer.company(), &client, &rule, span).await.map_err(unexplained)?;
     let frame = Frame::of_client("Explanation", &viewer.session, &client, "/explain");
-    let may_propose = viewer.caller().scopes.contains(Scope::ExceptionsPropose) && super::is_page("/exceptions");
+    let may_propose = viewer.caller().scopes.contains(Scope::ExceptionsPropose);
     // As old as it was at the end of what the viewer may see.
-    let at = span.end.min(console.clock.now());
+    let at = span.end.min(console.entrance.clock.now());
     Ok(html(StatusCode::OK, &page(frame, may_propose, explained, at)))
 }
 

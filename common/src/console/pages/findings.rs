@@ -4,7 +4,7 @@ use super::client::evidence_path;
 use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::Evidence;
 use crate::console::layout::{At, Frame, age_at, name};
-use crate::console::{ClientViewer, Console, html, words};
+use crate::console::{ClientViewer, EvidencePages, html, words};
 use crate::domain::edr::findings::{Finding, FindingKind, Findings};
 use crate::domain::id::ClientId;
 use crate::domain::product::Product;
@@ -16,7 +16,7 @@ use axum::routing::on;
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] =
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] =
     &[Route::new(Method::Get, "/clients/{client}/findings", Scope::EvidenceRead, |method| on(method, show))];
 
 #[derive(askama::Template)]
@@ -83,7 +83,7 @@ struct WithFindings {
     findings: Option<Findings>,
 }
 
-async fn show(State(console): State<Arc<Console>>, of: ClientViewer) -> Result<Response, Problem> {
+async fn show(State(console): State<Arc<EvidencePages>>, of: ClientViewer) -> Result<Response, Problem> {
     let ClientViewer { viewer, client } = of;
     let owner = EvidenceOwner::Client(client.clone());
     let latest = console.evidence.latest(viewer.company(), &owner, Some(Product::Edr), viewer.span()).await?;

@@ -4,7 +4,7 @@ use crate::api::{Caller, Method, Problem, Route};
 use crate::console::forms::{self, FORM_TOKEN, SignedForm};
 use crate::console::layout::Frame;
 use crate::console::sign_in::{Answer, SignIn, SignedIn};
-use crate::console::{Console, ON_THE_WAY, Sessions, Viewer, cookie_of, html, see_other, see_other_with_cookie};
+use crate::console::{EvidencePages, ON_THE_WAY, Sessions, Viewer, cookie_of, html, see_other, see_other_with_cookie};
 use crate::domain::id::CompanyId;
 use crate::domain::text;
 use axum::extract::{Path, Query, Request, State};
@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] = &[
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] = &[
     Route::public(Method::Get, "/login", |method| on(method, form)),
     Route::public(Method::Post, "/login", |method| on(method, sign_in)),
     Route::public(Method::Get, "/login/start", |method| on(method, to_issuer)),
@@ -72,16 +72,17 @@ fn own_path(to: Option<&str>) -> &str {
     to.filter(is_own).unwrap_or("/")
 }
 
-async fn form(State(console): State<Arc<Console>>, Query(Back { to, signed_out }): Query<Back>) -> Response {
+async fn form(State(console): State<Arc<EvidencePages>>, Query(Back { to, signed_out }): Query<Back>) -> Response {
     let to = own_path(to.as_deref());
     let frame = Frame::new("Sign in", None, "/login");
-    match &console.sign_in {
+    match &console.entrance.sign_in {
         SignIn::Machine { .. } => html(StatusCode::OK, &Login { frame, to: to.to_owned(), wrong: false }),
         SignIn::Issuer(issuer) => {
             let signed_out = signed_out.is_some();
             let elsewhere = if signed_out { issuer.sign_out_address().await } else { None };
             html(StatusCode::OK, &OverIssuer { frame, start: with_target("/login/start", to), signed_out, elsewhere })
         }
+        SignIn::Elsewhere(_) => Problem::not_found("page").into_response(),
     }
 }
 
@@ -94,38 +95,38 @@ fn with_target(page: &str, to: &str) -> String {
 }
 
 /// Sends the browser to the issuer.
-async fn to_issuer(State(console): State<Arc<Console>>, Query(Back { to, .. }): Query<Back>) -> Response {
-    let SignIn::Issuer(issuer) = &console.sign_in else { return Problem::not_found("page").into_response() };
+async fn to_issuer(State(console): State<Arc<EvidencePages>>, Query(Back { to, .. }): Query<Back>) -> Response {
+    let SignIn::Issuer(issuer) = &console.entrance.sign_in else { return Problem::not_found("page").into_response() };
     match issuer.start(own_path(to.as_deref())).await {
-        Ok(start) => see_other_with_cookie(&start.address, &console.cookie_on_the_way(Some(&start.cookie))),
+        Ok(start) => see_other_with_cookie(&start.address, &console.entrance.cookie_on_the_way(Some(&start.cookie))),
         Err(error) => Problem::from(error).into_response(),
     }
 }
 
 /// Takes the browser back from the issuer. Whatever comes of it, nobody is on the way any more.
 async fn from_issuer(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     Query(answer): Query<Answer>,
     headers: HeaderMap,
 ) -> Response {
-    let SignIn::Issuer(issuer) = &console.sign_in else { return Problem::not_found("page").into_response() };
+    let SignIn::Issuer(issuer) = &console.entrance.sign_in else { return Problem::not_found("page").into_response() };
     let on_the_way = cookie_of(&headers, ON_THE_WAY);
     let mut response = match issuer.finish(&answer, on_the_way.as_deref()).await {
         Ok(SignedIn { cookie, to, chooses }) => {
             let to = own_path(Some(&to));
             let to = if chooses { with_target("/company", to) } else { to.to_owned() };
-            see_other_with_cookie(&to, &console.cookie(Some(&cookie)))
+            see_other_with_cookie(&to, &console.entrance.cookie(Some(&cookie)))
         }
         Err(error) => Problem::from(error).into_response(),
     };
-    if let Ok(gone) = HeaderValue::from_str(&console.cookie_on_the_way(None)) {
+    if let Ok(gone) = HeaderValue::from_str(&console.entrance.cookie_on_the_way(None)) {
         response.headers_mut().append(SET_COOKIE, gone);
     }
     response
 }
 
-async fn sign_in(State(console): State<Arc<Console>>, request: Request) -> Response {
-    let SignIn::Machine { sessions, tokens } = &console.sign_in else {
+async fn sign_in(State(console): State<Arc<EvidencePages>>, request: Request) -> Response {
+    let SignIn::Machine { sessions, tokens } = &console.entrance.sign_in else {
         return Problem::not_found("page").into_response();
     };
     let fields = match forms::read(request, &()).await {
@@ -148,7 +149,7 @@ async fn sign_in(State(console): State<Arc<Console>>, request: Request) -> Respo
 }
 
 fn open(
-    console: &Console,
+    console: &EvidencePages,
     sessions: &Sessions,
     caller: Caller,
     token: Option<(&str, Option<DateTime<Utc>>)>,
@@ -159,15 +160,15 @@ fn open(
             if let Some((token, _)) = token {
                 sessions.bind(&secret, token.into());
             }
-            see_other_with_cookie(to, &console.cookie(Some(&secret)))
+            see_other_with_cookie(to, &console.entrance.cookie(Some(&secret)))
         }
         Ok(None) => Problem::forbidden().into_response(),
         Err(error) => Problem::unavailable(&error).into_response(),
     }
 }
 
-async fn by_link(State(console): State<Arc<Console>>, Path(link): Path<String>) -> Response {
-    let SignIn::Machine { sessions, .. } = &console.sign_in else {
+async fn by_link(State(console): State<Arc<EvidencePages>>, Path(link): Path<String>) -> Response {
+    let SignIn::Machine { sessions, .. } = &console.entrance.sign_in else {
         return Problem::not_found("page").into_response();
     };
     match sessions.use_link(&link) {
@@ -177,15 +178,15 @@ async fn by_link(State(console): State<Arc<Console>>, Path(link): Path<String>) 
 }
 
 async fn sign_out(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     SignedForm { viewer, .. }: SignedForm,
 ) -> Result<Response, Problem> {
-    console.sign_in.end(&viewer.secret.0, &viewer.session).await?;
-    let to = match &console.sign_in {
+    console.entrance.sign_in.end(&viewer.secret.0, &viewer.session).await?;
+    let to = match &console.entrance.sign_in {
         SignIn::Machine { .. } => "/login",
-        SignIn::Issuer(_) => "/login?signed_out=1",
+        SignIn::Issuer(_) | SignIn::Elsewhere(_) => "/login?signed_out=1",
     };
-    Ok(see_other_with_cookie(to, &console.cookie(None)))
+    Ok(see_other_with_cookie(to, &console.entrance.cookie(None)))
 }
 
 /// The companies of who is in several.
@@ -200,16 +201,16 @@ async fn companies(viewer: Viewer, Query(Back { to, .. }): Query<Back>) -> Respo
 }
 
 async fn choose_company(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Result<Response, Problem> {
     debug_assert!(!fields.get(FORM_TOKEN).is_empty(), "the form was checked");
     let company = CompanyId::parse(fields.get("company").trim())?;
     viewer.caller().act_for(&company)?;
     let to = own_path(fields.typed("to"));
-    let cookie = console.sign_in.choose_company(&viewer.secret.0, &viewer.session, &company).await?;
+    let cookie = console.entrance.sign_in.choose_company(&viewer.secret.0, &viewer.session, &company).await?;
     Ok(match cookie {
-        Some(secret) => see_other_with_cookie(to, &console.cookie(Some(&secret))),
+        Some(secret) => see_other_with_cookie(to, &console.entrance.cookie(Some(&secret))),
         None => see_other(to),
     })
 }

@@ -21,15 +21,16 @@ mod training;
 mod what_if;
 mod window;
 
-use super::{Console, assets};
+use super::{ConnectionPages, EvidencePages, assets};
 use crate::api::{Group, Method, Problem, Route};
 use crate::app::decisions::DecisionError;
+use crate::app::evidence::EvidenceReader;
 use crate::store::StoreError;
 use axum::routing::on;
 use std::sync::Arc;
 
-/// The table of pages.
-pub const PAGES: Group<Arc<Console>> = Group {
+/// The pages of evidence, and coming in.
+pub const EVIDENCE: Group<Arc<EvidencePages>> = Group {
     function: "console",
     nouns: &[
         ASSETS,
@@ -43,24 +44,20 @@ pub const PAGES: Group<Arc<Console>> = Group {
         explain::PAGES,
         findings::PAGES,
         what_if::PAGES,
-        training::PAGES,
-        runs::PAGES,
-        integrations::PAGES,
         exceptions::PAGES,
         audit_log::PAGES,
         packs::PAGES,
-        settings::PAGES,
-        onboarding::PAGES,
     ],
 };
 
-const ASSETS: &[Route<Arc<Console>>] =
-    &[Route::public(Method::Get, "/assets/{file}", |method| on(method, assets::serve))];
+/// The pages of integrations, of people, and of what a company has set.
+pub const CONNECTIONS: Group<Arc<ConnectionPages>> = Group {
+    function: "console-connections",
+    nouns: &[integrations::PAGES, runs::PAGES, training::PAGES, settings::PAGES, onboarding::PAGES],
+};
 
-/// Whether there is a page at a path of the table, as it stands there. What is not there yet is in no menu.
-pub(super) fn is_page(path: &str) -> bool {
-    PAGES.nouns.iter().flat_map(|noun| noun.iter()).any(|route| route.path() == path)
-}
+const ASSETS: &[Route<Arc<EvidencePages>>] =
+    &[Route::public(Method::Get, "/assets/{file}", |method| on(method, assets::serve))];
 
 /// A decision that was not made. What people can put right is told in its own words.
 fn undecided(error: DecisionError) -> Problem {
@@ -72,8 +69,8 @@ fn undecided(error: DecisionError) -> Problem {
 }
 
 /// The key that checks packs and checkpoints, once something was signed.
-async fn log_key(console: &Console) -> Result<Option<String>, Problem> {
-    match console.evidence.log_key().await {
+async fn log_key(evidence: &EvidenceReader) -> Result<Option<String>, Problem> {
+    match evidence.log_key().await {
         Ok(key) => Ok(Some(key.to_string())),
         Err(StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),

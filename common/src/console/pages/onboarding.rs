@@ -3,7 +3,7 @@
 use crate::api::{Method, Problem, Route};
 use crate::app::people::LinkError;
 use crate::console::layout::{At, Frame};
-use crate::console::{Console, html};
+use crate::console::{ConnectionPages, html};
 use crate::domain::people::status::PersonStatus;
 use axum::extract::{Path, State};
 use axum::http::header::REFERRER_POLICY;
@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::on;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] =
+pub(super) const PAGES: &[Route<Arc<ConnectionPages>>] =
     &[Route::public(Method::Get, "/onboarding/{link}", |method| on(method, show))];
 
 #[derive(askama::Template)]
@@ -35,7 +35,7 @@ struct Ended {
     happened: &'static str,
 }
 
-async fn show(State(console): State<Arc<Console>>, Path(link): Path<String>) -> Response {
+async fn show(State(console): State<Arc<ConnectionPages>>, Path(link): Path<String>) -> Response {
     // Nothing of somebody who is signed in on this machine is shown with it.
     let frame = |title: &str| Frame::new(title, None, "");
     let mut response = match console.people.follow_link(&link).await {

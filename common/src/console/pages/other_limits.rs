@@ -6,7 +6,7 @@ use crate::app::decisions::DecisionError;
 use crate::app::evidence::{QuestionError, WhatIf, WhatIfAnswer, WhatIfRow};
 use crate::console::forms::Fields;
 use crate::console::layout::State as Mark;
-use crate::console::{Console, Viewer, words};
+use crate::console::{EvidencePages, Viewer, words};
 use crate::domain::id::{ClientId, ConnectionId, RuleId};
 use crate::domain::policy::{InForce, Limit, Outcome, PolicyVersion, limit_changes};
 use chrono::NaiveDate;
@@ -91,7 +91,7 @@ fn day(fields: &Fields, name: &str, label: &str) -> Result<Option<NaiveDate>, St
 
 /// What is to be tried; `None` where nobody asked for anything.
 async fn wanted(
-    console: &Console,
+    console: &EvidencePages,
     viewer: &Viewer,
     fields: &Fields,
 ) -> Result<Result<Option<WhatIf>, String>, Problem> {
@@ -121,14 +121,14 @@ async fn wanted(
 
 /// What other limits would have made of the days that a viewer may see.
 pub(super) async fn tried(
-    console: &Console,
+    console: &EvidencePages,
     viewer: &Viewer,
     client: &ClientId,
     in_force: &InForce,
     fields: &Fields,
 ) -> Result<OtherLimits, Problem> {
     let company = viewer.company();
-    let at = viewer.span().end.min(console.clock.now());
+    let at = viewer.span().end.min(console.entrance.clock.now());
     let policies = console.decisions.policies(company).await.map_err(super::undecided)?;
     let (mut wrong, mut result, mut shown) = (None, None, in_force.clone());
     match wanted(console, viewer, fields).await? {
@@ -140,7 +140,7 @@ pub(super) async fn tried(
             }
             // Who is bound to a window asks about its last days, not about those after it.
             if viewer.caller().window.is_some() && wanted.to.is_none() {
-                wanted.to = Some(console.calendar().day_of(at));
+                wanted.to = Some(console.entrance.calendar().day_of(at));
             }
             match console.evidence.what_if(company, client, &wanted, viewer.span()).await {
                 Ok(answer) => result = Some(told(client, answer)),

@@ -4,7 +4,7 @@ use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::{OverTime, Point};
 use crate::console::layout::{At, Frame};
 use crate::console::pictures::{LimitLine, Lines, Picture, Series};
-use crate::console::{ClientViewer, Console, html};
+use crate::console::{ClientViewer, EvidencePages, html};
 use crate::domain::calendar::{self, Calendar};
 use crate::domain::policy::{InForce, Limit};
 use crate::domain::product::Product;
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] =
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] =
     &[Route::new(Method::Get, "/clients/{client}/over-time", Scope::EvidenceRead, |method| on(method, show))];
 
 #[derive(Deserialize)]
@@ -47,7 +47,7 @@ struct OverTimePage {
 }
 
 async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     ClientViewer { viewer, client }: ClientViewer,
     Query(Wanted { days }): Query<Wanted>,
 ) -> Result<Response, Problem> {
@@ -64,7 +64,7 @@ async fn show(
         to: over_time.to,
         days,
         others: DAYS,
-        pictures: pictures(&over_time, console.calendar()),
+        pictures: pictures(&over_time, console.entrance.calendar()),
     };
     Ok(html(StatusCode::OK, &page))
 }

@@ -4,7 +4,7 @@ use crate::api::{Method, Problem, Route, Scope};
 use crate::app::packs::{Download, MakePackError, PackRequest, PackServiceError};
 use crate::console::forms::Fields;
 use crate::console::layout::{At, Frame, State as Mark};
-use crate::console::{Console, SignedForm, Viewer, html, see_other};
+use crate::console::{EvidencePages, SignedForm, Viewer, html, see_other};
 use crate::domain::audit::Actor;
 use crate::domain::id::{ClientId, PackId};
 use crate::pack::contents::PackError;
@@ -17,10 +17,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::on;
 use chrono::{NaiveDate, TimeDelta};
 use serde::Deserialize;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] = &[
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] = &[
     Route::new(Method::Get, "/packs", Scope::PacksMake, |method| on(method, show)),
     Route::new(Method::Post, "/packs", Scope::PacksMake, |method| on(method, ask)),
     Route::new(Method::Get, "/packs/{client}/{pack}", Scope::PacksMake, |method| on(method, fetch)),
@@ -77,11 +76,15 @@ fn row(record: PackRecord) -> Row {
     }
 }
 
-async fn page(console: &Console, viewer: &Viewer, wanted: Wanted, wrong: Option<String>) -> Result<Packs, Problem> {
+async fn page(
+    console: &EvidencePages,
+    viewer: &Viewer,
+    wanted: Wanted,
+    wrong: Option<String>,
+) -> Result<Packs, Problem> {
     let (caller, company) = (viewer.caller(), viewer.company());
-    let connections = console.connections.list(company).await?;
-    let mapped = connections.iter().flat_map(|connection| connection.mapping.clients());
-    let mut clients: BTreeSet<ClientId> = mapped.filter(|it| caller.see_client(it).is_ok()).cloned().collect();
+    let mut clients = console.evidence.measured_clients(company).await?;
+    clients.retain(|client| caller.see_client(client).is_ok());
     // What was proved of a client stays, though nothing measures it any more.
     clients.extend(caller.clients.iter().flatten().cloned());
     let given = wanted.client.as_deref().and_then(|client| ClientId::parse(client).ok());
@@ -90,8 +93,8 @@ async fn page(console: &Console, viewer: &Viewer, wanted: Wanted, wrong: Option<
         Some(client) => console.packs.list(company, client, viewer.caller().window).await?,
         None => Vec::new(),
     };
-    let calendar = console.calendar();
-    let today = calendar.day_of(console.clock.now());
+    let calendar = console.entrance.calendar();
+    let today = calendar.day_of(console.entrance.clock.now());
     let last = caller.window.map_or(today, |window| calendar.day_of(window.end).min(today));
     let usual = last.checked_sub_signed(TimeDelta::days(89)).unwrap_or(last);
     let first = caller.window.map_or(usual, |window| calendar.first_day_from(window.start).max(usual));
@@ -105,14 +108,14 @@ async fn page(console: &Console, viewer: &Viewer, wanted: Wanted, wrong: Option<
         wrong,
         live: packs.iter().any(|pack| pack.state == PackState::Making),
         rows: packs.into_iter().map(row).collect(),
-        key: super::log_key(console).await?,
+        key: super::log_key(&console.evidence).await?,
         zone: calendar.zone().to_owned(),
         not_proved: &NOT_PROVED,
     })
 }
 
 async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     viewer: Viewer,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
@@ -132,7 +135,7 @@ fn request(viewer: &Viewer, fields: &Fields) -> Result<PackRequest, String> {
     Ok(PackRequest { company: viewer.company().clone(), client, from, to })
 }
 
-async fn ask(State(console): State<Arc<Console>>, SignedForm { viewer, fields }: SignedForm) -> Response {
+async fn ask(State(console): State<Arc<EvidencePages>>, SignedForm { viewer, fields }: SignedForm) -> Response {
     let wrong = match request(&viewer, &fields) {
         Ok(request) => {
             let actor = Actor::api(viewer.caller().subject.clone());
@@ -161,7 +164,7 @@ struct Named {
 
 /// A pack: its bytes, or the address in a bucket where they are for some minutes.
 async fn fetch(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     viewer: Viewer,
     Path(Named { client, pack }): Path<Named>,
 ) -> Result<Response, Problem> {

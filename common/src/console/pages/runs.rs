@@ -2,7 +2,7 @@
 
 use crate::api::{Method, Problem, Route, Scope};
 use crate::console::layout::{At, Frame, State as Mark, product};
-use crate::console::{Console, Viewer, html, words};
+use crate::console::{ConnectionPages, Viewer, html, words};
 use crate::domain::run::{Run, RunStatus};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::on;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] =
+pub(super) const PAGES: &[Route<Arc<ConnectionPages>>] =
     &[Route::new(Method::Get, "/runs", Scope::ConnectionsRead, |method| on(method, list))];
 
 /// Runs of one connection that are shown.
@@ -75,7 +75,7 @@ impl From<Run> for Row {
     }
 }
 
-async fn list(State(console): State<Arc<Console>>, viewer: Viewer) -> Result<Response, Problem> {
+async fn list(State(console): State<Arc<ConnectionPages>>, viewer: Viewer) -> Result<Response, Problem> {
     viewer.caller().see_company()?;
     let mut connections = Vec::new();
     let mut live = false;

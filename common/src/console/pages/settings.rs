@@ -4,7 +4,7 @@ use super::undecided;
 use crate::api::{Method, Problem, Route, Scope};
 use crate::app::people::PeopleError;
 use crate::console::layout::{Frame, name};
-use crate::console::{Console, SignedForm, Viewer, html, see_other, words};
+use crate::console::{ConnectionPages, SignedForm, Viewer, html, see_other, words};
 use crate::domain::audit::Actor;
 use crate::domain::decisions::Decider;
 use crate::domain::id::{ClientId, ConnectionId};
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] = &[
+pub(super) const PAGES: &[Route<Arc<ConnectionPages>>] = &[
     Route::known(Method::Get, "/settings", |method| on(method, show)),
     Route::new(Method::Post, "/settings/policy", Scope::PolicyWrite, |method| on(method, choose_policy)),
     Route::new(Method::Post, "/settings/provider", Scope::PeopleChange, |method| on(method, name_provider)),
@@ -67,7 +67,7 @@ struct Provider {
 /// Clients whose policies are shown at once. Beyond it the client's own page says what is in force.
 const SHOWN: usize = 50;
 
-async fn page(console: &Console, viewer: &Viewer, wrong: Option<String>) -> Result<Settings, Problem> {
+async fn page(console: &ConnectionPages, viewer: &Viewer, wrong: Option<String>) -> Result<Settings, Problem> {
     let (caller, company) = (viewer.caller(), viewer.company());
     let scopes = caller.scopes;
     let mut clients: BTreeSet<ClientId> = BTreeSet::new();
@@ -82,7 +82,7 @@ async fn page(console: &Console, viewer: &Viewer, wrong: Option<String>) -> Resu
         }
     }
     let may_choose = scopes.contains(Scope::PolicyWrite);
-    let now = console.clock.now();
+    let now = console.entrance.clock.now();
     let (mut shown, mut providers) = (Vec::new(), Vec::new());
     for client in clients.iter().take(SHOWN) {
         let in_force = console.decisions.in_force(company, client, now).await.map_err(undecided)?;
@@ -115,13 +115,13 @@ async fn page(console: &Console, viewer: &Viewer, wrong: Option<String>) -> Resu
         providers,
         training,
         may_name: scopes.contains(Scope::PeopleChange),
-        key: super::log_key(console).await?,
+        key: super::log_key(&console.evidence).await?,
         wrong,
     })
 }
 
 async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     viewer: Viewer,
     Query(Wanted { done }): Query<Wanted>,
 ) -> Result<Response, Problem> {
@@ -140,14 +140,17 @@ async fn show(
     Ok(html(StatusCode::OK, &Settings { frame, ..page }))
 }
 
-async fn refused(console: &Console, viewer: &Viewer, wrong: String) -> Response {
+async fn refused(console: &ConnectionPages, viewer: &Viewer, wrong: String) -> Response {
     match page(console, viewer, Some(wrong)).await {
         Ok(page) => html(StatusCode::UNPROCESSABLE_ENTITY, &page),
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn choose_policy(State(console): State<Arc<Console>>, SignedForm { viewer, fields }: SignedForm) -> Response {
+async fn choose_policy(
+    State(console): State<Arc<ConnectionPages>>,
+    SignedForm { viewer, fields }: SignedForm,
+) -> Response {
     let company = viewer.company();
     let Ok(client) = ClientId::parse(fields.get("client").trim()) else {
         return refused(&console, &viewer, "Choose a client".to_owned()).await;
@@ -169,7 +172,10 @@ async fn choose_policy(State(console): State<Arc<Console>>, SignedForm { viewer,
     }
 }
 
-async fn name_provider(State(console): State<Arc<Console>>, SignedForm { viewer, fields }: SignedForm) -> Response {
+async fn name_provider(
+    State(console): State<Arc<ConnectionPages>>,
+    SignedForm { viewer, fields }: SignedForm,
+) -> Response {
     if let Err(problem) = viewer.caller().see_company() {
         return problem.into_response();
     }

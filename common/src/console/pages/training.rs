@@ -9,7 +9,7 @@ use crate::app::people::PeopleError;
 use crate::console::forms::Fields;
 use crate::console::layout::{At, Frame, State as Mark, age_at, name};
 use crate::console::pictures::{Lines, Picture, Series};
-use crate::console::{ClientViewer, Console, SignedForm, Viewer, html, see_other};
+use crate::console::{ClientViewer, ConnectionPages, SignedForm, Viewer, html, see_other};
 use crate::domain::audit::Actor;
 use crate::domain::calendar::Calendar;
 use crate::domain::id::{ClientId, ConnectionId, PersonId};
@@ -29,7 +29,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] = &[
+pub(super) const PAGES: &[Route<Arc<ConnectionPages>>] = &[
     Route::new(Method::Get, "/clients/{client}/training", Scope::EvidenceRead, |method| on(method, show)),
     Route::new(Method::Post, "/clients/{client}/training/names", Scope::PeopleOpen, |method| on(method, names)),
     Route::new(Method::Post, "/clients/{client}/training/find", Scope::PeopleRead, |method| on(method, find)),
@@ -112,7 +112,7 @@ fn counts(summary: &PeopleSummary) -> Vec<(Mark, u64)> {
 }
 
 async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     ClientViewer { viewer, client }: ClientViewer,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
@@ -121,7 +121,7 @@ async fn show(
 }
 
 /// Names for a reason, which is recorded; they are shown once and kept by no browser.
-async fn names(State(console): State<Arc<Console>>, of: ClientViewer, form: SignedForm) -> Response {
+async fn names(State(console): State<Arc<ConnectionPages>>, of: ClientViewer, form: SignedForm) -> Response {
     let ClientViewer { viewer, client } = of;
     match opened(&console, &viewer, &client, &form.fields).await {
         Ok(page) => html(if page.wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &page),
@@ -130,7 +130,7 @@ async fn names(State(console): State<Arc<Console>>, of: ClientViewer, form: Sign
 }
 
 /// Leads to a person who is named by their id at Huntress, which stands in no address.
-async fn find(State(console): State<Arc<Console>>, of: ClientViewer, form: SignedForm) -> Response {
+async fn find(State(console): State<Arc<ConnectionPages>>, of: ClientViewer, form: SignedForm) -> Response {
     let ClientViewer { viewer, client } = of;
     let found = async {
         viewer.caller().see_company()?;
@@ -152,7 +152,7 @@ async fn find(State(console): State<Arc<Console>>, of: ClientViewer, form: Signe
 }
 
 async fn opened(
-    console: &Console,
+    console: &ConnectionPages,
     viewer: &Viewer,
     client: &ClientId,
     fields: &Fields,
@@ -185,7 +185,7 @@ async fn opened(
 }
 
 async fn page(
-    console: &Console,
+    console: &ConnectionPages,
     viewer: &Viewer,
     client: &ClientId,
     wanted: &Wanted,
@@ -255,7 +255,12 @@ fn person(connection: &ConnectionId, record: &PersonRecord) -> Person {
     }
 }
 
-fn source(console: &Console, client: &ClientId, evidence: &Evidence, in_force: &InForce) -> Result<Source, Problem> {
+fn source(
+    console: &ConnectionPages,
+    client: &ClientId,
+    evidence: &Evidence,
+    in_force: &InForce,
+) -> Result<Source, Problem> {
     let stored = &evidence.stored;
     let bundle: SatBundle = evidence.bundle()?;
     Ok(Source {
@@ -271,7 +276,10 @@ fn source(console: &Console, client: &ClientId, evidence: &Evidence, in_force: &
             .map(|it| name(&it.to_string()))
             .collect(),
         recertify: bundle.people.as_ref().and_then(|people| people.recertify_after_days),
-        ahead: bundle.facts.as_ref().and_then(|facts| Ahead::of(facts, in_force, stored.as_of, console.calendar())),
+        ahead: bundle
+            .facts
+            .as_ref()
+            .and_then(|facts| Ahead::of(facts, in_force, stored.as_of, console.entrance.calendar())),
     })
 }
 

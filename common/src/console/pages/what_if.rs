@@ -6,7 +6,7 @@ use crate::api::{Method, Problem, Route, Scope};
 use crate::console::forms::Fields;
 use crate::console::layout::{At, Frame, age_at};
 use crate::console::pictures::{Bar, Histogram, Picture};
-use crate::console::{ClientViewer, Console, html};
+use crate::console::{ClientViewer, EvidencePages, html};
 use crate::domain::edr::EdrSettings;
 use crate::domain::edr::facts::{Agents, ByState, EdrFacts};
 use crate::domain::facts::Histogram as Counts;
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] =
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] =
     &[Route::new(Method::Get, "/clients/{client}/what-if", Scope::EvidenceRead, |method| on(method, show))];
 
 #[derive(Deserialize)]
@@ -69,7 +69,7 @@ struct WithFacts {
 const EDGES: [u32; 10] = [1, 6, 24, 72, 168, 336, 720, 1440, 2160, 4320];
 
 async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     of: ClientViewer,
     Query(wanted): Query<Wanted>,
     RawQuery(query): RawQuery,

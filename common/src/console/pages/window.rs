@@ -5,7 +5,7 @@ use crate::api::{Method, Problem, Route, Scope};
 use crate::app::evidence::{EvidenceError, WindowError};
 use crate::console::layout::{At, Frame, State as Mark, kind_of};
 use crate::console::pictures::{Cell, Picture, Strip, Table};
-use crate::console::{ClientViewer, Console, html, words};
+use crate::console::{ClientViewer, EvidencePages, html, words};
 use crate::domain::calendar::{Calendar, DayRange, days_after};
 use crate::domain::id::ConnectionId;
 use crate::domain::policy::Outcome;
@@ -21,7 +21,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] = &[
+pub(super) const PAGES: &[Route<Arc<EvidencePages>>] = &[
     Route::new(Method::Get, "/clients/{client}/window", Scope::EvidenceRead, |method| on(method, show)),
     Route::new(Method::Get, "/clients/{client}/window.csv", Scope::EvidenceRead, |method| on(method, csv)),
 ];
@@ -135,12 +135,12 @@ fn asked(wanted: &Wanted, span: Window, calendar: &Calendar, today: NaiveDate) -
 }
 
 async fn read(
-    console: &Console,
+    console: &EvidencePages,
     ClientViewer { viewer, client }: &ClientViewer,
     wanted: &Wanted,
 ) -> Result<(Asked, Result<AuditWindow, String>), Problem> {
-    let (span, now) = (viewer.span(), console.clock.now());
-    let asked = asked(wanted, span, console.calendar(), console.calendar().day_of(now));
+    let (span, now) = (viewer.span(), console.entrance.clock.now());
+    let asked = asked(wanted, span, console.entrance.calendar(), console.entrance.calendar().day_of(now));
     let at = (span.end < now).then_some(span.end);
     match console.evidence.window(viewer.company(), client, asked.days, at).await {
         Ok(window) => Ok((asked, Ok(window))),
@@ -152,7 +152,7 @@ async fn read(
 }
 
 async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     of: ClientViewer,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
@@ -165,14 +165,14 @@ async fn show(
         from: asked.days.from.to_string(),
         to: asked.days.to.to_string(),
         wrong: asked.wrong,
-        zone: console.calendar().zone().to_owned(),
+        zone: console.entrance.calendar().zone().to_owned(),
         at: None,
         strips: Vec::new(),
         legend: Vec::new(),
         totals: Vec::new(),
         gaps: Vec::new(),
         rows: Vec::new(),
-        may_pack: viewer.caller().scopes.contains(Scope::PacksMake) && super::is_page("/packs"),
+        may_pack: viewer.caller().scopes.contains(Scope::PacksMake),
     };
     let window = match window {
         Ok(window) => window,
@@ -292,7 +292,7 @@ fn row(row: &WindowRow) -> Row {
 
 /// The rows as RFC 4180 has them. No cell holds what people typed: ids, times, closed words and paths.
 async fn csv(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<EvidencePages>>,
     of: ClientViewer,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {

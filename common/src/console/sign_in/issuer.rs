@@ -2,19 +2,16 @@
 //! that the API would give the claims of their ID token.
 
 use super::id_token::{Expected, InvalidToken, Keys, Unverified};
-use super::sealed::{self, NotSealed, OnTheWay, SessionInCookie};
+use super::sealed::{self, NotSealed, OnTheWay};
+use super::sessions::SealedSessions;
 use crate::api::{Caller, Claims, Problem};
 use crate::aws::lambda::Aws;
-use crate::aws::secrets::SecretError;
 use crate::aws::secrets::oauth_client::OauthClient;
-use crate::aws::secrets::sealing::{HashingKey, SealingKey};
-use crate::clock::Clock;
 use crate::console::session::{NoRandom, SESSION_LENGTH, Session, random};
 use crate::domain::scope::Scopes;
 use crate::huntress::request::{Timeouts, http_client};
 use crate::settings::{PublicUrl, SettingsError, required};
-use crate::store::{Store, StoreError};
-use aws_sdk_secretsmanager::Client;
+use crate::store::StoreError;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -25,7 +22,6 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::OnceCell;
 use url::{Host, Url};
 
 /// Where people come back to from the issuer.
@@ -47,43 +43,7 @@ const LARGEST_ANSWER: usize = 256 * 1024;
 const TIMEOUTS: Timeouts =
     Timeouts { connect: Duration::from_secs(3), read: Duration::from_secs(5), total: Duration::from_secs(8) };
 
-const SESSION: &str = "console session";
 const SIGN_IN: &str = "console sign-in";
-
-/// Where the text is that cookies are sealed with.
-pub enum CookieKey {
-    /// It is known.
-    Given(SecretString),
-    /// A secret of AWS Secrets Manager, which the stack makes.
-    Secret {
-        /// Secrets Manager.
-        client: Client,
-        /// The secret's ARN.
-        id: String,
-    },
-}
-
-/// A key made of fewer characters could be guessed.
-const SHORTEST_KEY: usize = 32;
-
-impl CookieKey {
-    async fn read(&self) -> Result<SealingKey, SecretError> {
-        let text = match self {
-            Self::Given(text) => text.clone(),
-            Self::Secret { client, id } => {
-                let answer = client.get_secret_value().secret_id(id).send().await;
-                let value = answer.map_err(|error| SecretError::Unavailable(error.into()))?;
-                value.secret_string.map(SecretString::from).ok_or(SecretError::Malformed)?
-            }
-        };
-        if text.expose_secret().len() < SHORTEST_KEY {
-            return Err(SecretError::Malformed);
-        }
-        HashingKey::new(text.expose_secret().as_bytes())
-            .derive(&["console", "cookies"])
-            .map_err(|error| SecretError::Unavailable(error.into()))
-    }
-}
 
 /// Why nobody is signed in.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +109,7 @@ impl From<NoRandom> for SignInError {
     }
 }
 
-fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> SignInError {
+pub(super) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> SignInError {
     SignInError::Unavailable(error.into())
 }
 
@@ -213,16 +173,12 @@ pub struct IssuerSignIn {
     pub issuer: String,
     /// The OAuth client that the console is there.
     pub client: OauthClient,
-    /// What cookies are sealed with.
-    pub key: CookieKey,
+    /// The sessions of who came back.
+    pub sessions: SealedSessions,
     /// What is asked for, e.g. `openid profile`.
     pub scopes: String,
     /// Which claims say what.
     pub claims: Claims,
-    /// Where it is kept that somebody signed out.
-    pub store: Store,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
     /// What the issuer is asked with.
     pub http: reqwest::Client,
     /// Our own origin.
@@ -235,10 +191,7 @@ pub struct IssuerSignIn {
 
 /// What a process knows of the issuer by now.
 #[derive(Default)]
-pub struct IssuerState {
-    key: OnceCell<SealingKey>,
-    known: Mutex<Option<Arc<Known>>>,
-}
+pub struct IssuerState(Mutex<Option<Arc<Known>>>);
 
 impl IssuerSignIn {
     /// The one of `OIDC_ISSUER`, with the client in the secret `CONSOLE_OIDC_SECRET`, the key of cookies in the secret `CONSOLE_KEY_SECRET`, the scopes
@@ -253,12 +206,10 @@ impl IssuerSignIn {
         let manager = aws.secrets_manager();
         Ok(Self {
             issuer: secret("OIDC_ISSUER")?,
-            client: OauthClient::Secret { client: manager.clone(), id: secret("CONSOLE_OIDC_SECRET")? },
-            key: CookieKey::Secret { client: manager, id: secret("CONSOLE_KEY_SECRET")? },
+            client: OauthClient::Secret { client: manager, id: secret("CONSOLE_OIDC_SECRET")? },
+            sessions: SealedSessions::of_function(aws)?,
             scopes: lookup("CONSOLE_SCOPES").unwrap_or_else(|| "openid".to_owned()),
             claims: Claims::read(lookup),
-            store: aws.table()?,
-            clock: aws.system_clock(),
             http: http_client(TIMEOUTS)?,
             origin: public.start().trim_end_matches('/').to_owned(),
             allow_loopback: lookup("HUNTRESS_ALLOW_LOOPBACK").as_deref() == Some("1"),
@@ -266,33 +217,10 @@ impl IssuerSignIn {
         })
     }
 
-    async fn key(&self) -> Result<&SealingKey, SignInError> {
-        self.state.key.get_or_try_init(|| self.key.read()).await.map_err(unavailable)
-    }
-
-    /// The session of a cookie, unless it has ended.
-    pub(super) async fn session(&self, cookie: &str) -> Result<Option<Session>, SignInError> {
-        let opened: Option<SessionInCookie> = sealed::open(self.key().await?, SESSION, cookie);
-        let session = opened.map(Session::from).filter(|session| session.ends_at > self.clock.now());
-        let Some(session) = session else { return Ok(None) };
-        let ended = self.store.session_ended(&session.form_token).await?;
-        Ok((!ended).then_some(session))
-    }
-
-    /// The cookie of a session.
-    pub(super) async fn cookie(&self, session: &Session) -> Result<String, SignInError> {
-        Ok(sealed::seal(self.key().await?, SESSION, &SessionInCookie::from(session))?)
-    }
-
-    /// Ends a session, whoever still has its cookie.
-    pub(super) async fn end(&self, session: &Session) -> Result<(), SignInError> {
-        Ok(self.store.end_session(&session.form_token, session.ends_at).await?)
-    }
-
     /// Begins: the way to the issuer, from which the browser comes back to [`CALLBACK`].
     pub(crate) async fn start(&self, to: &str) -> Result<SignInStart, SignInError> {
         let (known, client_id) = (self.known().await?, self.client_id().await?);
-        let until = self.clock.now() + ON_THE_WAY;
+        let until = self.sessions.clock.now() + ON_THE_WAY;
         let on_the_way = OnTheWay { state: random()?, nonce: random()?, verifier: random()?, to: to.to_owned(), until };
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&on_the_way.verifier));
         let mut address = known.authorize.clone();
@@ -306,14 +234,14 @@ impl IssuerSignIn {
             .append_pair("nonce", &on_the_way.nonce)
             .append_pair("code_challenge", &challenge)
             .append_pair("code_challenge_method", "S256");
-        let cookie = sealed::seal(self.key().await?, SIGN_IN, &on_the_way)?;
+        let cookie = sealed::seal(self.sessions.key().await?, SIGN_IN, &on_the_way)?;
         Ok(SignInStart { address: address.into(), cookie })
     }
 
     /// Ends the way: `answer` is what the issuer sent the browser back with, `cookie` what the browser was given at the start.
     pub(crate) async fn finish(&self, answer: &Answer, cookie: Option<&str>) -> Result<SignedIn, SignInError> {
-        let now = self.clock.now();
-        let key = self.key().await?;
+        let now = self.sessions.clock.now();
+        let key = self.sessions.key().await?;
         let on_the_way = cookie.and_then(|cookie| sealed::open::<OnTheWay>(key, SIGN_IN, cookie));
         let on_the_way = on_the_way.filter(|it| it.until > now).ok_or(SignInError::Unknown)?;
         let digest = |text: &str| Sha256::digest(text);
@@ -347,9 +275,9 @@ impl IssuerSignIn {
     /// # Errors
     /// [`SignInError`]
     pub async fn open(&self, caller: Caller) -> Result<String, SignInError> {
-        let ends_at = self.clock.now() + SESSION_LENGTH;
+        let ends_at = self.sessions.clock.now() + SESSION_LENGTH;
         let session = Session::of(caller, random()?, ends_at).ok_or(SignInError::NoRole)?;
-        self.cookie(&session).await
+        self.sessions.cookie(&session).await
     }
 
     /// Where people end their session at the issuer, too, if it has such a place.
@@ -419,13 +347,13 @@ impl IssuerSignIn {
     }
 
     async fn newer_than(&self, age: TimeDelta) -> Result<Arc<Known>, SignInError> {
-        let now = self.clock.now();
-        let there = self.state.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = self.sessions.clock.now();
+        let there = self.state.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(there) = there.filter(|it| now.signed_duration_since(it.read_at) < age) {
             return Ok(there);
         }
         let read = Arc::new(self.discover(now).await?);
-        *self.state.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&read));
+        *self.state.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&read));
         Ok(read)
     }
 

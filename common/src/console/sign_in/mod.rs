@@ -3,10 +3,12 @@
 mod id_token;
 mod issuer;
 mod sealed;
+mod sessions;
 
 pub use id_token::InvalidToken;
 pub(super) use issuer::{Answer, SignedIn};
-pub use issuer::{CookieKey, IssuerSignIn, IssuerState, SignInError};
+pub use issuer::{IssuerSignIn, IssuerState, SignInError};
+pub use sessions::{CookieKey, SealedSessions};
 
 use super::Tokens;
 use super::session::{Session, Sessions};
@@ -25,8 +27,10 @@ pub enum SignIn {
         /// Whom tokens are of.
         tokens: Arc<dyn Tokens>,
     },
-    /// Over an issuer; sessions are in sealed cookies, so that any process can read them.
+    /// Over an issuer; sessions are in sealed cookies.
     Issuer(Box<IssuerSignIn>),
+    /// Elsewhere, over an issuer: these pages only know who is signed in.
+    Elsewhere(Box<SealedSessions>),
 }
 
 impl SignIn {
@@ -41,7 +45,8 @@ impl SignIn {
                 let good = still_good(sessions, tokens.as_ref(), secret).await?;
                 Ok(good.then_some(session))
             }
-            Self::Issuer(issuer) => Ok(issuer.session(secret).await?),
+            Self::Issuer(issuer) => Ok(issuer.sessions.session(secret).await?),
+            Self::Elsewhere(sessions) => Ok(sessions.session(secret).await?),
         }
     }
 
@@ -55,16 +60,16 @@ impl SignIn {
         session: &Session,
         company: &CompanyId,
     ) -> Result<Option<String>, Problem> {
-        match self {
+        let sealed = match self {
             Self::Machine { sessions, .. } => {
                 sessions.choose_company(secret, company);
-                Ok(None)
+                return Ok(None);
             }
-            Self::Issuer(issuer) => {
-                let chosen = Session { company: company.clone(), ..session.clone() };
-                Ok(Some(issuer.cookie(&chosen).await?))
-            }
-        }
+            Self::Issuer(issuer) => &issuer.sessions,
+            Self::Elsewhere(sessions) => sessions,
+        };
+        let chosen = Session { company: company.clone(), ..session.clone() };
+        Ok(Some(sealed.cookie(&chosen).await?))
     }
 
     /// Ends a session.
@@ -74,7 +79,8 @@ impl SignIn {
     pub(super) async fn end(&self, secret: &str, session: &Session) -> Result<(), Problem> {
         match self {
             Self::Machine { sessions, .. } => sessions.end(secret),
-            Self::Issuer(issuer) => issuer.end(session).await?,
+            Self::Issuer(issuer) => issuer.sessions.end(session).await?,
+            Self::Elsewhere(sealed) => sealed.end(session).await?,
         }
         Ok(())
     }
@@ -84,7 +90,7 @@ impl SignIn {
     pub fn sessions(&self) -> Option<&Sessions> {
         match self {
             Self::Machine { sessions, .. } => Some(sessions),
-            Self::Issuer(_) => None,
+            Self::Issuer(_) | Self::Elsewhere(_) => None,
         }
     }
 }

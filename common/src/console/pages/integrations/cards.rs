@@ -7,7 +7,7 @@ use crate::api::routes::set_cookie;
 use crate::app::connections::{Check, ConnectionError, RedirectError, RedirectWish};
 use crate::aws::secrets::oauth_client::OauthClient;
 use crate::console::layout::{At, Frame, product};
-use crate::console::{Console, Fields, SignedForm, Viewer, html, see_other};
+use crate::console::{ConnectionPages, Fields, SignedForm, Viewer, html, see_other};
 use crate::domain::audit::Actor;
 use crate::domain::connection::Connection;
 use crate::domain::guidance::{self, Step};
@@ -115,13 +115,13 @@ fn card(
 }
 
 async fn page(
-    console: &Console,
+    console: &ConnectionPages,
     viewer: &Viewer,
     mut typed: Option<(Product, &Fields, Wrong)>,
 ) -> Result<Cards, Problem> {
     viewer.caller().see_company()?;
     let connections = console.connections.list(viewer.company()).await?;
-    let now = console.clock.now();
+    let now = console.entrance.clock.now();
     let oauth = &console.connections.oauth;
     let redirects = oauth.public_url.is_some() && !matches!(oauth.client, OauthClient::None);
     let mut of = |product: Product| {
@@ -143,7 +143,7 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     viewer: Viewer,
     Query(Wanted { done }): Query<Wanted>,
 ) -> Result<Response, Problem> {
@@ -172,7 +172,7 @@ fn request(viewer: &Viewer, product: Product, fields: &Fields, now: DateTime<Utc
 
 /// Makes a connection, once its credential has passed its test.
 pub(super) async fn connect(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Response {
     match connected(&console, &viewer, &fields).await {
@@ -181,7 +181,7 @@ pub(super) async fn connect(
     }
 }
 
-async fn connected(console: &Console, viewer: &Viewer, fields: &Fields) -> Result<Response, Problem> {
+async fn connected(console: &ConnectionPages, viewer: &Viewer, fields: &Fields) -> Result<Response, Problem> {
     viewer.caller().see_company()?;
     let product: Product = match fields.get("product") {
         "huntress-edr" => Product::Edr,
@@ -233,7 +233,7 @@ struct WayOut {
 
 /// Prepares that somebody agrees at Huntress, and shows the way there: a form's answer may not lead to another site by itself.
 pub(super) async fn redirect(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Response {
     match prepared(&console, &viewer, &fields).await {
@@ -242,7 +242,7 @@ pub(super) async fn redirect(
     }
 }
 
-async fn prepared(console: &Console, viewer: &Viewer, fields: &Fields) -> Result<Response, Problem> {
+async fn prepared(console: &ConnectionPages, viewer: &Viewer, fields: &Fields) -> Result<Response, Problem> {
     viewer.caller().see_company()?;
     let now = console.connections.huntress.instant();
     let wrong = match request(viewer, Product::Sat, fields, now) {

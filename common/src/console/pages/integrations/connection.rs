@@ -9,7 +9,7 @@ use crate::app::collection::collect::RateLimiters;
 use crate::app::connections::{Check, ConnectionError, NewCredential, SettingsChange};
 use crate::console::layout::{At, Frame, State as Mark, product};
 use crate::console::pages::runs;
-use crate::console::{Console, Fields, SignedForm, Viewer, html, see_other, words};
+use crate::console::{ConnectionPages, Fields, SignedForm, Viewer, html, see_other, words};
 use crate::domain::audit::Actor;
 use crate::domain::connection::Connection;
 use crate::domain::forecast::Forecast;
@@ -158,7 +158,7 @@ pub(super) struct Shown<'a> {
 }
 
 pub(super) async fn page(
-    console: &Console,
+    console: &ConnectionPages,
     viewer: &Viewer,
     connection: &Connection,
     shown: Shown<'_>,
@@ -169,7 +169,7 @@ pub(super) async fn page(
     let newest = runs.iter().max_by_key(|run| run.requested_at);
     // Whoever sends requests to Huntress publishes its counts; this process sends none.
     let budget = console.planner.forecast(company, id, &RateLimiters::default()).await?;
-    let (scopes, now) = (viewer.caller().scopes, console.clock.now());
+    let (scopes, now) = (viewer.caller().scopes, console.entrance.clock.now());
     let (is_training, mode) = (connection.product == Product::Sat, connection.people.mode);
     let frame = Frame::new(format!("{id} · {}", product(connection.product)), Some(&viewer.session), "/integrations");
     let last_test = connection.last_test.as_ref().map(|test| {
@@ -237,7 +237,7 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     viewer: Viewer,
     Path(id): Path<String>,
     Query(Wanted { done }): Query<Wanted>,
@@ -255,7 +255,7 @@ fn actor(viewer: &Viewer) -> Actor {
 }
 
 pub(super) async fn test(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(id): Path<String>,
     SignedForm { viewer, .. }: SignedForm,
 ) -> Result<Response, Problem> {
@@ -268,7 +268,7 @@ pub(super) async fn test(
 }
 
 pub(super) async fn sync(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(id): Path<String>,
     SignedForm { viewer, .. }: SignedForm,
 ) -> Result<Response, Problem> {
@@ -279,7 +279,7 @@ pub(super) async fn sync(
 }
 
 pub(super) async fn replace_credential(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(id): Path<String>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Result<Response, Problem> {
@@ -309,7 +309,7 @@ pub(super) async fn replace_credential(
 }
 
 async fn refused(
-    console: &Console,
+    console: &ConnectionPages,
     viewer: &Viewer,
     connection: &Connection,
     shown: Shown<'_>,
@@ -341,7 +341,7 @@ fn change(connection: &Connection, fields: &Fields) -> Result<SettingsChange, St
 }
 
 pub(super) async fn change_settings(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(id): Path<String>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Result<Response, Problem> {
@@ -363,7 +363,7 @@ pub(super) async fn change_settings(
 }
 
 pub(super) async fn pause(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(id): Path<String>,
     SignedForm { viewer, .. }: SignedForm,
 ) -> Result<Response, Problem> {
@@ -373,7 +373,7 @@ pub(super) async fn pause(
 }
 
 pub(super) async fn resume(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(id): Path<String>,
     SignedForm { viewer, .. }: SignedForm,
 ) -> Result<Response, Problem> {
@@ -384,7 +384,7 @@ pub(super) async fn resume(
 
 /// Removes it, once its name was typed.
 pub(super) async fn disconnect(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(id): Path<String>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Response {

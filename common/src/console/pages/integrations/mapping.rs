@@ -5,7 +5,7 @@ use super::{find, revision_of};
 use crate::api::{Problem, Scope};
 use crate::app::connections::{ConnectionError, Organization};
 use crate::console::layout::{Frame, State as Mark, name};
-use crate::console::{Console, Fields, SignedForm, Viewer, html, see_other};
+use crate::console::{ConnectionPages, Fields, SignedForm, Viewer, html, see_other};
 use crate::domain::audit::Actor;
 use crate::domain::connection::Connection;
 
@@ -92,7 +92,7 @@ fn rows(organizations: &[Organization]) -> Vec<Row> {
 }
 
 async fn page(
-    console: &Console,
+    console: &ConnectionPages,
     viewer: &Viewer,
     connection: &Connection,
     wanted: &Wanted,
@@ -142,7 +142,7 @@ async fn page(
 }
 
 pub(super) async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     viewer: Viewer,
     Path(id): Path<String>,
     Query(wanted): Query<Wanted>,
@@ -214,7 +214,7 @@ fn apply(mapping: &Mapping, known: &[Organization], fields: &Fields) -> Result<M
 }
 
 pub(super) async fn save(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(id): Path<String>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Response {

@@ -10,13 +10,13 @@ mod selection;
 pub(super) mod shown;
 
 use crate::api::{Method, Problem, Route, Scope};
-use crate::console::{Console, Viewer};
+use crate::console::{ConnectionPages, Viewer};
 use crate::domain::connection::Connection;
 use crate::domain::id::ConnectionId;
 use axum::routing::on;
 use std::sync::Arc;
 
-pub(super) const PAGES: &[Route<Arc<Console>>] = &[
+pub(super) const PAGES: &[Route<Arc<ConnectionPages>>] = &[
     Route::new(Method::Get, "/integrations", Scope::ConnectionsRead, |method| on(method, cards::show)),
     Route::new(Method::Post, "/integrations", Scope::ConnectionsWrite, |method| on(method, cards::connect)),
     Route::new(Method::Post, "/integrations/redirect", Scope::ConnectionsWrite, |method| on(method, cards::redirect)),
@@ -70,7 +70,7 @@ pub(super) const PAGES: &[Route<Arc<Console>>] = &[
 ];
 
 /// A connection of the company whose pages somebody looks at. Who is bound to clients has no connections.
-async fn find(console: &Console, viewer: &Viewer, id: &str) -> Result<Connection, Problem> {
+async fn find(console: &ConnectionPages, viewer: &Viewer, id: &str) -> Result<Connection, Problem> {
     viewer.caller().see_company()?;
     let id = ConnectionId::parse(id.to_owned()).map_err(|_| Problem::not_found("connection"))?;
     Ok(console.connections.get(viewer.company(), &id).await?)

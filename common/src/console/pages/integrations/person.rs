@@ -5,7 +5,7 @@ use crate::api::{Problem, Scope};
 use crate::app::people::{LINK_DAYS, LONGEST_LINK_DAYS, PeopleError};
 use crate::console::layout::{At, Frame, State as Mark, name};
 use crate::console::pages::training::mark_of;
-use crate::console::{Console, SignedForm, Viewer, html, see_other};
+use crate::console::{ConnectionPages, SignedForm, Viewer, html, see_other};
 use crate::domain::audit::Actor;
 use crate::domain::connection::Connection;
 use crate::domain::id::{ClientId, ConnectionId, PersonId};
@@ -93,7 +93,7 @@ struct Found {
 }
 
 async fn find_person(
-    console: &Console,
+    console: &ConnectionPages,
     viewer: &Viewer,
     Named { connection, person }: Named,
 ) -> Result<Found, Problem> {
@@ -103,7 +103,11 @@ async fn find_person(
     Ok(Found { connection, record })
 }
 
-async fn page(console: &Console, viewer: &Viewer, Found { connection, record }: &Found) -> Result<Page, Problem> {
+async fn page(
+    console: &ConnectionPages,
+    viewer: &Viewer,
+    Found { connection, record }: &Found,
+) -> Result<Page, Problem> {
     let (company, id, state) = (viewer.company(), &connection.id, &record.state);
     let events = console.people.events(company, id, &record.person).await?;
     let links = console.people.links(company, id, &record.person).await?;
@@ -130,7 +134,7 @@ async fn page(console: &Console, viewer: &Viewer, Found { connection, record }: 
         days: LINK_DAYS.to_string(),
         most_days: LONGEST_LINK_DAYS,
         made: None,
-        only_here: !console.site.is_public(),
+        only_here: !console.entrance.site.is_public(),
         wrong: None,
     })
 }
@@ -146,7 +150,7 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     viewer: Viewer,
     Path(named): Path<Named>,
     Query(Wanted { done }): Query<Wanted>,
@@ -165,7 +169,7 @@ fn actor(viewer: &Viewer) -> Actor {
 
 /// Makes a link, which is shown on the page that answers and nowhere else.
 pub(super) async fn make_link(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(named): Path<Named>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Response {
@@ -182,7 +186,7 @@ pub(super) async fn make_link(
         let mut page = page(&console, &viewer, &found).await?;
         match made {
             Ok(link) => {
-                page.made = Some(Made { address: link.below(console.site.origin()), until: At(link.until) });
+                page.made = Some(Made { address: link.below(console.entrance.site.origin()), until: At(link.until) });
                 Ok(html(StatusCode::OK, &page))
             }
             Err(PeopleError::Refused(text)) => {
@@ -198,7 +202,7 @@ pub(super) async fn make_link(
 
 /// Takes back every link of theirs.
 pub(super) async fn take_back(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(named): Path<Named>,
     SignedForm { viewer, .. }: SignedForm,
 ) -> Result<Response, Problem> {
@@ -210,7 +214,7 @@ pub(super) async fn take_back(
 
 /// Name and address for a reason, which is recorded; they are shown once.
 pub(super) async fn open(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(named): Path<Named>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Response {

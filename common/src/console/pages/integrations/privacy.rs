@@ -4,7 +4,7 @@ use super::connection::{self, Shown, Wrong};
 use super::{find, revision_of};
 use crate::api::Problem;
 use crate::app::people::PeopleError;
-use crate::console::{Console, Fields, SignedForm, html, see_other};
+use crate::console::{ConnectionPages, Fields, SignedForm, html, see_other};
 use crate::domain::audit::Actor;
 use crate::domain::people::person::PrivacyMode;
 use crate::domain::product::Product;
@@ -67,7 +67,7 @@ impl Choice {
 }
 
 pub(super) async fn choose(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(id): Path<String>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Response {

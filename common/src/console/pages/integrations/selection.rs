@@ -5,7 +5,7 @@ use crate::api::{Problem, Scope};
 use crate::app::assignments::Choice;
 use crate::app::people::PeopleError;
 use crate::console::layout::{At, Frame, name};
-use crate::console::{Console, Fields, SignedForm, Viewer, html, see_other};
+use crate::console::{ConnectionPages, Fields, SignedForm, Viewer, html, see_other};
 use crate::domain::audit::Actor;
 use crate::domain::connection::Connection;
 use crate::domain::people::person::MAX_RECERTIFY_DAYS;
@@ -53,7 +53,7 @@ fn state(state: AssignmentState) -> &'static str {
 }
 
 async fn page(
-    console: &Console,
+    console: &ConnectionPages,
     viewer: &Viewer,
     connection: &Connection,
     typed: Option<&Fields>,
@@ -85,7 +85,7 @@ async fn page(
 }
 
 pub(super) async fn show(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     viewer: Viewer,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
@@ -107,7 +107,7 @@ fn choice(fields: &Fields) -> Result<Choice, String> {
 }
 
 pub(super) async fn save(
-    State(console): State<Arc<Console>>,
+    State(console): State<Arc<ConnectionPages>>,
     Path(id): Path<String>,
     SignedForm { viewer, fields }: SignedForm,
 ) -> Response {
