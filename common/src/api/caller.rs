@@ -121,25 +121,20 @@ impl Claims {
         }
         let clients =
             of(&self.clients).map(|clients| words(clients).filter_map(|it| ClientId::parse(it).ok()).collect());
-        let window = of(&self.window).map(|window| self.calendar.window(window));
+        let window = of(&self.window).and_then(|window| self.calendar.window(window));
         let roles = of(&self.role).unwrap_or_default();
         let scopes = |text: &str| words(text).filter_map(scope_of).collect::<Scopes>();
         let given = [of("scope"), of("scp"), Some(roles)].into_iter().flatten().map(scopes);
         let mut scopes = given.fold(Scopes::NONE, Scopes::and);
         for role in roles_of(roles) {
             // An auditor sees named clients and a window of time, and nothing without both.
-            if role != Role::Auditor || (clients.is_some() && window.is_some_and(|window| window.is_some())) {
+            if role != Role::Auditor || (clients.is_some() && window.is_some()) {
                 scopes = scopes.and(role.scopes());
             }
         }
-        let window = match window {
-            Some(None) => {
-                scopes = Scopes::NONE;
-                None
-            }
-            Some(Some(window)) => Some(window),
-            None => None,
-        };
+        if of(&self.window).is_some() && window.is_none() {
+            scopes = Scopes::NONE;
+        }
         Some(Caller { companies, subject, scopes, clients, window })
     }
 }

@@ -215,21 +215,25 @@ fn of_signal(evidence: &StoredEvidence, key: &str, name: &str) -> Result<Option<
     let bundle: SatBundle = bundle(evidence)?;
     let signal = bundle.signals.iter().find(|signal| signal.signal_key.as_str() == key);
     Ok(signal.and_then(|signal| {
-        let shown = value_of(signal, name)?;
+        let shown = text_of(value_of(signal, name)?);
         let reason = signal.reason.filter(|_| shown.is_none());
         Some(value(evidence, shown, reason, if name.ends_with("_pct") { "%" } else { "" }))
     }))
 }
 
-/// A value of a signal by its name, as text; the inner one is `None` where it is null.
-fn value_of(signal: &Signal, name: &str) -> Option<Option<String>> {
+/// A value of a signal by its name; `None` where it has no such value.
+fn value_of(signal: &Signal, name: &str) -> Option<serde_json::Value> {
     if name == "status" {
-        return Some(Some(signal.status.to_string()));
+        return Some(signal.status.to_string().into());
     }
-    let values = serde_json::to_value(&signal.values).ok()?;
-    Some(match values.get(name)? {
+    serde_json::to_value(&signal.values).ok()?.get(name).cloned()
+}
+
+/// A value as text; `None` for null.
+fn text_of(value: serde_json::Value) -> Option<String> {
+    match value {
         serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::String(text) => Some(text),
         number => Some(number.to_string()),
-    })
+    }
 }

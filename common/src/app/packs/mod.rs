@@ -6,7 +6,7 @@ mod people;
 mod service;
 pub mod signing;
 
-pub use people::people_csv;
+pub use people::{NamesOpened, people_csv};
 pub use service::{Download, PackDispatch, PackService, PackServiceError, PackWanted, Shelf, ShelfError, pack_id};
 
 use super::log::{EvidenceLog, LogError, LogSigner};

@@ -12,6 +12,15 @@ use chrono::SecondsFormat;
 const COLUMNS: [&str; 8] =
     ["connection", "person", "status", "since", "completed", "missing", "not_enrolled_in", "certificates"];
 
+/// Who opens names, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct NamesOpened<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// Why, as it is kept.
+    pub reason: &'a str,
+}
+
 /// The table; with `names` also who they are, which is kept with its reason.
 ///
 /// # Errors
@@ -20,7 +29,7 @@ pub async fn people_csv(
     people: &PeopleService,
     company: &CompanyId,
     client: &ClientId,
-    names: Option<(&Actor, &str)>,
+    names: Option<NamesOpened<'_>>,
 ) -> Result<Vec<u8>, PeopleError> {
     let connections = keeping_people(people, company, client).await?;
     if connections.is_empty() {
@@ -36,7 +45,9 @@ pub async fn people_csv(
     for connection in connections {
         let (records, _) = people.people(company, &connection, None).await?;
         let identities: Vec<Identity> = match names {
-            Some((actor, reason)) => people.identities(company, &connection, &records, actor, reason).await?,
+            Some(NamesOpened { actor, reason }) => {
+                people.identities(company, &connection, &records, actor, reason).await?
+            }
             None => Vec::new(),
         };
         let mut identities = identities.into_iter();

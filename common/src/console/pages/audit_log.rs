@@ -50,7 +50,13 @@ struct Row {
     subject: String,
     client: Option<String>,
     reason: Option<String>,
-    change: Option<(String, String)>,
+    change: Option<Change>,
+}
+
+/// What an event changed.
+struct Change {
+    before: String,
+    after: String,
 }
 
 impl From<AuditEvent> for Row {
@@ -69,7 +75,7 @@ impl From<AuditEvent> for Row {
             action: event.action.as_str(),
             subject: name(&event.subject),
             client: event.client.as_ref().map(ToString::to_string),
-            change: changed.then(|| (value(&event.before), value(&event.after))),
+            change: changed.then(|| Change { before: value(&event.before), after: value(&event.after) }),
             reason: event.reason.as_deref().map(|reason| cut(reason, 1_000)),
         }
     }

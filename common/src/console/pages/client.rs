@@ -7,6 +7,7 @@ use crate::console::layout::{At, Frame, State as Mark, age_at, kind_of, product}
 use crate::console::pictures::{Cell, Picture, Strip, Table};
 use crate::console::{ClientViewer, EvidencePages, html, words};
 use crate::domain::controls::Evidence as Kind;
+use crate::domain::failure::Failure;
 use crate::domain::id::ClientId;
 use crate::domain::policy::{InForce, Outcome};
 use crate::domain::product::Product;
@@ -39,8 +40,15 @@ pub struct Card {
     title: &'static str,
     rules: Vec<RuleRow>,
     numbers: Vec<Number>,
-    /// When the numbers are of, how old that is, and where they come from.
-    from: Option<(At, String, String)>,
+    from: Option<Origin>,
+}
+
+/// Where the numbers of a card come from.
+pub struct Origin {
+    as_of: At,
+    age: String,
+    /// The page of the evidence.
+    href: String,
 }
 
 /// A rule of a card.
@@ -69,57 +77,68 @@ struct Source {
     age: String,
     stale: bool,
     href: String,
-    failure: Option<(String, String)>,
+    failure: Option<Failure>,
     dated_ahead: Option<At>,
 }
 
-/// What cards are about: their titles, kinds of evidence and numbers.
-type Subject = (&'static str, Product, &'static [Kind], &'static [(&'static str, &'static str)]);
+/// What a card is about.
+struct Subject {
+    title: &'static str,
+    product: Product,
+    kinds: &'static [Kind],
+    numbers: &'static [Measured],
+}
+
+/// A value of the evidence as a card shows it.
+struct Measured {
+    key: &'static str,
+    label: &'static str,
+}
 
 const SUBJECTS: &[Subject] = &[
-    (
-        "Endpoints",
-        Product::Edr,
-        &[Kind::EndpointProtection, Kind::AssetInventory],
-        &[
-            ("agents_total", "agents"),
-            ("agents_online", "online"),
-            ("agents_offline", "offline"),
-            ("agents_missing", "missing"),
+    Subject {
+        title: "Endpoints",
+        product: Product::Edr,
+        kinds: &[Kind::EndpointProtection, Kind::AssetInventory],
+        numbers: &[
+            Measured { key: "agents_total", label: "agents" },
+            Measured { key: "agents_online", label: "online" },
+            Measured { key: "agents_offline", label: "offline" },
+            Measured { key: "agents_missing", label: "missing" },
         ],
-    ),
-    (
-        "Incidents",
-        Product::Edr,
-        &[Kind::IncidentResponse],
-        &[
-            ("incidents_open", "open"),
-            ("incidents_open_critical", "of them critical"),
-            ("incidents_resolved_90d", "resolved in 90 days"),
-            ("p90_time_to_resolve_hours_90d", "hours to resolve, 90th percentile"),
+    },
+    Subject {
+        title: "Incidents",
+        product: Product::Edr,
+        kinds: &[Kind::IncidentResponse],
+        numbers: &[
+            Measured { key: "incidents_open", label: "open" },
+            Measured { key: "incidents_open_critical", label: "of them critical" },
+            Measured { key: "incidents_resolved_90d", label: "resolved in 90 days" },
+            Measured { key: "p90_time_to_resolve_hours_90d", label: "hours to resolve, 90th percentile" },
         ],
-    ),
-    (
-        "Security awareness training",
-        Product::Sat,
-        &[Kind::WorkforceCoverage],
-        &[
-            ("workforce_coverage.distinct_trained_learners", "trained within 365 days"),
-            ("workforce_coverage.active_learners", "active learners"),
-            ("workforce_coverage.departed_trained_learners", "of the trained have left"),
+    },
+    Subject {
+        title: "Security awareness training",
+        product: Product::Sat,
+        kinds: &[Kind::WorkforceCoverage],
+        numbers: &[
+            Measured { key: "workforce_coverage.distinct_trained_learners", label: "trained within 365 days" },
+            Measured { key: "workforce_coverage.active_learners", label: "active learners" },
+            Measured { key: "workforce_coverage.departed_trained_learners", label: "of the trained have left" },
         ],
-    ),
-    (
-        "Phishing simulations",
-        Product::Sat,
-        &[Kind::PhishingSimulation],
-        &[
-            ("phishing_simulation.sent", "messages sent in 90 days"),
-            ("phishing_simulation.compromised", "gave themselves away"),
-            ("phishing_simulation.reported", "reported the message"),
-            ("phishing_simulation.campaigns", "campaigns"),
+    },
+    Subject {
+        title: "Phishing simulations",
+        product: Product::Sat,
+        kinds: &[Kind::PhishingSimulation],
+        numbers: &[
+            Measured { key: "phishing_simulation.sent", label: "messages sent in 90 days" },
+            Measured { key: "phishing_simulation.compromised", label: "gave themselves away" },
+            Measured { key: "phishing_simulation.reported", label: "reported the message" },
+            Measured { key: "phishing_simulation.campaigns", label: "campaigns" },
         ],
-    ),
+    },
 ];
 
 async fn show(
@@ -160,7 +179,6 @@ pub(super) fn evidence_path(client: &ClientId, product: Product, run: &crate::do
 
 fn source(client: &ClientId, evidence: &Evidence) -> Source {
     let stored = &evidence.stored;
-    let failure = evidence.last_failure();
     Source {
         connection: stored.connection.to_string(),
         product: product(stored.product),
@@ -168,7 +186,7 @@ fn source(client: &ClientId, evidence: &Evidence) -> Source {
         age: age_at(stored.as_of, evidence.read_at),
         stale: evidence.age().stale,
         href: evidence_path(client, stored.product, &stored.run_id),
-        failure: failure.map(|failure| (failure.message.clone(), failure.action.clone())),
+        failure: evidence.last_failure().cloned(),
         dated_ahead: evidence.dated_ahead.map(At),
     }
 }
@@ -198,23 +216,25 @@ pub(super) fn rule_row(result: &RuleResult, in_force: Option<&InForce>, at: Date
 }
 
 fn card(subject: &Subject, client: &ClientId, overview: &Overview, rules: &[RuleResult]) -> Option<Card> {
-    let (title, product, kinds, keys) = *subject;
+    let &Subject { title, product, kinds, numbers } = subject;
     let own: Vec<&RuleResult> = rules.iter().filter(|rule| kinds.contains(&rule.evidence)).collect();
     let stored = overview.latest.iter().filter(|evidence| evidence.stored.product == product);
     let newest = stored.max_by_key(|it| it.stored.as_of).and_then(|evidence| Point::of(&evidence.stored).ok());
     if own.is_empty() && newest.is_none() {
         return None;
     }
-    let number = |(key, label): &(&str, &'static str)| {
-        let value = newest.as_ref()?.values.get(*key).cloned().unwrap_or_else(|| "not known".to_owned());
+    let number = |&Measured { key, label }: &Measured| {
+        let value = newest.as_ref()?.values.get(key).cloned().unwrap_or_else(|| "not known".to_owned());
         Some(Number { value, label })
     };
     Some(Card {
         title,
         rules: own.into_iter().map(|rule| rule_row(rule, Some(&overview.in_force), overview.at)).collect(),
-        numbers: keys.iter().filter_map(number).collect(),
-        from: newest.map(|point| {
-            (At(point.as_of), age_at(point.as_of, overview.at), evidence_path(client, product, &point.run_id))
+        numbers: numbers.iter().filter_map(number).collect(),
+        from: newest.map(|point| Origin {
+            as_of: At(point.as_of),
+            age: age_at(point.as_of, overview.at),
+            href: evidence_path(client, product, &point.run_id),
         }),
     })
 }

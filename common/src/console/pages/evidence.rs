@@ -60,7 +60,7 @@ struct EvidencePage {
     verdicts: Vec<VerdictRow>,
     values: Vec<ValueRow>,
     lists: Vec<ListRow>,
-    quality: Vec<(String, u64, String)>,
+    quality: Vec<QualityRow>,
     derivation: String,
     not_proved: &'static [&'static str],
 }
@@ -70,8 +70,21 @@ struct LogPlace {
     leaf: Option<u64>,
     bundle: Option<u64>,
     path: usize,
-    /// The newest checkpoint that covers it, and when it was signed.
-    checkpoint: Option<(u64, At, String)>,
+    /// The newest checkpoint that covers it.
+    checkpoint: Option<SignedCheckpoint>,
+}
+
+struct SignedCheckpoint {
+    size: u64,
+    signed_at: At,
+    note: String,
+}
+
+/// Something that was odd about the source.
+struct QualityRow {
+    code: String,
+    count: u64,
+    detail: String,
 }
 
 struct VerdictRow {
@@ -92,6 +105,12 @@ struct ValueRow {
     reason: Option<String>,
 }
 
+/// When the first and the last page of a list were read.
+pub(super) struct Observed {
+    pub(super) from: At,
+    pub(super) to: At,
+}
+
 /// How a list was read.
 pub(super) struct ListRow {
     pub(super) list: String,
@@ -100,7 +119,7 @@ pub(super) struct ListRow {
     pub(super) records: u64,
     unique: u64,
     dropped: String,
-    pub(super) observed: Option<(At, At)>,
+    pub(super) observed: Option<Observed>,
     pub(super) whole: bool,
     pub(super) other: Option<String>,
     pub(super) matches: Mark,
@@ -237,7 +256,10 @@ pub(super) fn list(list: ListCompleteness) -> ListRow {
         records: list.records,
         unique: list.unique,
         dropped: if dropped.is_empty() { "none".to_owned() } else { dropped.join(", ") },
-        observed: list.first_observed_at.zip(list.last_observed_at).map(|(from, to)| (At(from), At(to))),
+        observed: list
+            .first_observed_at
+            .zip(list.last_observed_at)
+            .map(|(from, to)| Observed { from: At(from), to: At(to) }),
         whole: list.whole,
         other: list.expected.map(|it| format!("{} says {}, found {}", code_of(&it.from), it.count, it.found)),
         matches,
@@ -265,7 +287,11 @@ async fn show(
         leaf: stored.leaf,
         bundle: stored.place.as_ref().map(|place| place.index),
         path: stored.place.as_ref().map_or(0, |place| place.path.len()),
-        checkpoint: checkpoint.filter(|kept| covers(kept.size)).map(|kept| (kept.size, At(kept.signed_at), kept.note)),
+        checkpoint: checkpoint.filter(|kept| covers(kept.size)).map(|kept| SignedCheckpoint {
+            size: kept.size,
+            signed_at: At(kept.signed_at),
+            note: kept.note,
+        }),
     };
     let page = EvidencePage {
         frame: Frame::of_client("Evidence", &viewer.session, &client, "/evidence"),
@@ -290,7 +316,11 @@ async fn show(
         quality: told
             .quality
             .into_iter()
-            .map(|entry| (words::code(&code_of(&entry.code)), entry.count, entry.code.detail().to_owned()))
+            .map(|entry| QualityRow {
+                code: words::code(&code_of(&entry.code)),
+                count: entry.count,
+                detail: entry.code.detail().to_owned(),
+            })
             .collect(),
         derivation: serde_json::to_string_pretty(&told.derivation).map_err(|error| Problem::unavailable(&error))?,
         not_proved: &NOT_PROVED,

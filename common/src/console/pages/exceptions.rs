@@ -65,13 +65,21 @@ struct Row {
     link: Option<String>,
     from: At,
     until: At,
-    proposed: (String, At),
+    proposed_by: String,
+    proposed_at: At,
     on_this_machine: bool,
-    reviews: Vec<(String, String, At)>,
+    reviews: Vec<ReviewRow>,
     may_decide: bool,
     may_revoke: bool,
     /// Why who looks at it cannot decide.
     own: bool,
+}
+
+/// What was decided about an exception.
+struct ReviewRow {
+    decision: String,
+    by: String,
+    at: At,
 }
 
 fn mark_of(state: ExceptionState) -> Mark {
@@ -100,9 +108,13 @@ fn row(viewer: &Viewer, view: ExceptionView) -> Row {
         link: exception.link,
         from: At(exception.from),
         until: At(exception.until),
-        proposed: (name(&exception.proposed_by), At(exception.at)),
+        proposed_by: name(&exception.proposed_by),
+        proposed_at: At(exception.at),
         on_this_machine: exception.on_this_machine,
-        reviews: reviews.iter().map(|it| (it.decision.to_string(), name(&it.by), At(it.at))).collect(),
+        reviews: reviews
+            .iter()
+            .map(|it| ReviewRow { decision: it.decision.to_string(), by: name(&it.by), at: At(it.at) })
+            .collect(),
         may_decide: approves && !own && state == ExceptionState::Proposed,
         may_revoke: approves && !own && state == ExceptionState::Approved,
         own: approves && own && matches!(state, ExceptionState::Proposed | ExceptionState::Approved),

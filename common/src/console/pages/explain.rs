@@ -3,10 +3,10 @@
 use super::client::evidence_path;
 use super::evidence::{ListRow, list};
 use crate::api::{Method, Problem, Route, Scope};
-use crate::app::evidence::{ExplainedEvidence, QuestionError};
+use crate::app::evidence::{AgentLimitsUsed, ExplainedEvidence, QuestionError};
 use crate::console::layout::{At, Frame, State as Mark, age_at};
 use crate::console::{ClientViewer, EvidencePages, html, words};
-use crate::domain::policy::{Explanation, NeedExplanation, RuleExplanation};
+use crate::domain::policy::{Explanation, FormulaNumber, NeedExplanation, RuleExplanation};
 use crate::domain::time::parse;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -38,12 +38,11 @@ struct ExplainPage {
     value: String,
     formula: String,
     /// What was counted, and how many.
-    numbers: Vec<(String, String)>,
+    numbers: Vec<FormulaNumber>,
     /// The least and the greatest that the value may be, where something is unknown.
-    bounds: Option<(String, String)>,
+    bounds: Option<Extremes<String>>,
     uncertain: bool,
-    /// Limits of agent age: hours, then days.
-    agents: Option<(u32, u32)>,
+    agents: Option<AgentLimitsUsed>,
     rule: Option<RuleShown>,
     committed: bool,
     product: &'static str,
@@ -66,8 +65,14 @@ struct RuleShown {
     needs: Vec<String>,
     if_nothing: String,
     /// What it would say of the least and of the greatest value.
-    of_bounds: Option<(Mark, Mark)>,
+    of_bounds: Option<Extremes<Mark>>,
     changes: Vec<(Mark, String)>,
+}
+
+/// Of the least value that there may be, and of the greatest.
+struct Extremes<T> {
+    least: T,
+    greatest: T,
 }
 
 fn with_unit(value: &str, metric: &str) -> String {
@@ -92,7 +97,10 @@ fn rule_shown(metric: &str, rule: RuleExplanation) -> RuleShown {
         sha256: rule.policy.sha256,
         needs: rule.needs.iter().map(need).collect(),
         if_nothing: rule.if_nothing_to_measure.to_string(),
-        of_bounds: rule.if_least.zip(rule.if_greatest).map(|(a, b)| (Mark::of_outcome(a), Mark::of_outcome(b))),
+        of_bounds: rule
+            .if_least
+            .zip(rule.if_greatest)
+            .map(|(least, greatest)| Extremes { least: Mark::of_outcome(least), greatest: Mark::of_outcome(greatest) }),
         changes: rule.changes.into_iter().map(|it| (Mark::of_outcome(it.outcome), it.text)).collect(),
     }
 }
@@ -141,12 +149,13 @@ fn page(frame: Frame, may_propose: bool, explained: ExplainedEvidence, at: DateT
             (None, None) => "no value".to_owned(),
         },
         formula,
-        numbers: numbers.into_iter().map(|number| (number.what, number.value)).collect(),
-        bounds: least
-            .zip(greatest)
-            .map(|(least, greatest)| (with_unit(&least, &metric), with_unit(&greatest, &metric))),
+        numbers,
+        bounds: least.zip(greatest).map(|(least, greatest)| Extremes {
+            least: with_unit(&least, &metric),
+            greatest: with_unit(&greatest, &metric),
+        }),
         uncertain,
-        agents: agents.map(|limits| (limits.online_within_hours, limits.missing_after_days)),
+        agents,
         rule: rule.map(|rule| rule_shown(&metric, rule)),
         committed,
         product: words::product(product),

@@ -140,7 +140,7 @@ async fn sign_in(State(console): State<Arc<EvidencePages>>, request: Request) ->
         Err(error) => return Problem::from(error).into_response(),
     };
     match known {
-        Some((caller, ends)) => open(&console, sessions, caller, Some((token, ends)), &to),
+        Some((caller, ends)) => open(&console, sessions, caller, Some(UsedToken { token, ends }), &to),
         None => {
             let page = Login { frame: Frame::new("Sign in", None, "/login"), to, wrong: true };
             html(StatusCode::FORBIDDEN, &page)
@@ -148,17 +148,24 @@ async fn sign_in(State(console): State<Arc<EvidencePages>>, request: Request) ->
     }
 }
 
+/// The token that somebody signed in with.
+struct UsedToken<'a> {
+    token: &'a str,
+    /// When it ends, if it does.
+    ends: Option<DateTime<Utc>>,
+}
+
 fn open(
     console: &EvidencePages,
     sessions: &Sessions,
     caller: Caller,
-    token: Option<(&str, Option<DateTime<Utc>>)>,
+    used: Option<UsedToken<'_>>,
     to: &str,
 ) -> Response {
-    match sessions.open(caller, token.and_then(|(_, ends)| ends)) {
+    match sessions.open(caller, used.as_ref().and_then(|used| used.ends)) {
         Ok(Some(secret)) => {
-            if let Some((token, _)) = token {
-                sessions.bind(&secret, token.into());
+            if let Some(used) = used {
+                sessions.bind(&secret, used.token.into());
             }
             see_other_with_cookie(to, &console.entrance.cookie(Some(&secret)))
         }

@@ -32,9 +32,16 @@ pub struct RuleTried {
     pub(super) id: String,
     pub(super) words: String,
     pub(super) unit: &'static str,
-    /// The limits as they are, and those that were typed.
-    pub(super) pass: (String, String),
-    pub(super) warning: (String, String),
+    pub(super) pass: LimitField,
+    pub(super) warning: LimitField,
+}
+
+/// A limit that can be tried.
+pub struct LimitField {
+    /// As it is; empty where there is none.
+    pub(super) now: String,
+    /// As it was typed.
+    pub(super) typed: String,
 }
 
 /// What would differ.
@@ -71,8 +78,8 @@ fn rules(in_force: &InForce, fields: &Fields) -> Vec<RuleTried> {
             id: rule.id.to_string(),
             words: words::rule(rule),
             unit: words::unit(&rule.metric),
-            pass: (number(Some(&rule.limits.pass)), typed("pass")),
-            warning: (number(rule.limits.warning.as_ref()), typed("warning")),
+            pass: LimitField { now: number(Some(&rule.limits.pass)), typed: typed("pass") },
+            warning: LimitField { now: number(rule.limits.warning.as_ref()), typed: typed("warning") },
         }
     };
     in_force.rules().map(|(_, rule)| of(rule)).collect()
@@ -89,16 +96,21 @@ fn day(fields: &Fields, name: &str, label: &str) -> Result<Option<NaiveDate>, St
     fields.typed(name).map(parse).transpose()
 }
 
-/// What is to be tried; `None` where nobody asked for anything.
-async fn wanted(
-    console: &EvidencePages,
-    viewer: &Viewer,
-    fields: &Fields,
-) -> Result<Result<Option<WhatIf>, String>, Problem> {
+/// What a form asks for.
+enum Wanted {
+    /// Nothing: it was not filled in.
+    Nothing,
+    /// What cannot be tried, and why.
+    Refused(String),
+    /// To try this.
+    Try(Box<WhatIf>),
+}
+
+async fn wanted(console: &EvidencePages, viewer: &Viewer, fields: &Fields) -> Result<Wanted, Problem> {
     let named = fields.typed("policy");
     let settings = settings(fields);
     if named.is_none() && settings.is_empty() {
-        return Ok(Ok(None));
+        return Ok(Wanted::Nothing);
     }
     let policy = match named {
         None => None,
@@ -106,7 +118,7 @@ async fn wanted(
             let (name, version) = named.split_once(' ').unwrap_or((named, ""));
             match console.decisions.policy(viewer.company(), name, PolicyVersion::parse(version).ok()).await {
                 Ok(policy) => Some(policy),
-                Err(error @ DecisionError::UnknownPolicy { .. }) => return Ok(Err(error.to_string())),
+                Err(error @ DecisionError::UnknownPolicy { .. }) => return Ok(Wanted::Refused(error.to_string())),
                 Err(error) => return Err(super::undecided(error)),
             }
         }
@@ -116,7 +128,7 @@ async fn wanted(
         let (from, to) = (day(fields, "from", "From")?, day(fields, "to", "To")?);
         Ok(WhatIf { policy, limits, from, to, ..WhatIf::default() })
     };
-    Ok(read().map(Some))
+    Ok(read().map_or_else(Wanted::Refused, |wanted| Wanted::Try(Box::new(wanted))))
 }
 
 /// What other limits would have made of the days that a viewer may see.
@@ -132,9 +144,9 @@ pub(super) async fn tried(
     let policies = console.decisions.policies(company).await.map_err(super::undecided)?;
     let (mut wrong, mut result, mut shown) = (None, None, in_force.clone());
     match wanted(console, viewer, fields).await? {
-        Err(told) => wrong = Some(told),
-        Ok(None) => {}
-        Ok(Some(mut wanted)) => {
+        Wanted::Refused(told) => wrong = Some(told),
+        Wanted::Nothing => {}
+        Wanted::Try(mut wanted) => {
             if let Some(chosen) = wanted.policy.as_ref().and_then(|policy| in_force.choose(policy).ok()) {
                 shown = chosen;
             }

@@ -54,24 +54,35 @@ struct Row {
     days: String,
     at: At,
     mark: Mark,
-    asked: (String, At),
-    ready: Option<(String, u64, String)>,
+    asked_by: String,
+    asked_at: At,
+    file: Option<PackFile>,
     problem: Option<String>,
+}
+
+/// A pack that is there.
+struct PackFile {
+    path: String,
+    bytes: u64,
+    sha256: String,
 }
 
 fn row(record: PackRecord) -> Row {
     let path = format!("/packs/{}/{}", record.client, record.id);
-    let (mark, ready, problem) = match record.state {
+    let (mark, file, problem) = match record.state {
         PackState::Making => (Mark::new("working", "being made"), None, None),
-        PackState::Ready { bytes, sha256, .. } => (Mark::new("pass", "ready"), Some((path, bytes, sha256)), None),
+        PackState::Ready { bytes, sha256, .. } => {
+            (Mark::new("pass", "ready"), Some(PackFile { path, bytes, sha256 }), None)
+        }
         PackState::Failed { problem } => (Mark::new("fail", "failed"), None, Some(problem)),
     };
     Row {
         days: format!("{} to {}", record.from, record.to),
         at: At(record.at),
         mark,
-        asked: (record.requested_by, At(record.requested_at)),
-        ready,
+        asked_by: record.requested_by,
+        asked_at: At(record.requested_at),
+        file,
         problem,
     }
 }

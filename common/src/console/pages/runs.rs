@@ -3,6 +3,7 @@
 use crate::api::{Method, Problem, Route, Scope};
 use crate::console::layout::{At, Frame, State as Mark, product};
 use crate::console::{ConnectionPages, Viewer, html, words};
+use crate::domain::failure::Failure;
 use crate::domain::run::{Run, RunStatus};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -40,7 +41,7 @@ struct Row {
     took: Option<String>,
     records: String,
     api_calls: u64,
-    failure: Option<(String, String)>,
+    failure: Option<Failure>,
 }
 
 /// The state of a run.
@@ -70,7 +71,7 @@ impl From<Run> for Row {
             took,
             records: if records.is_empty() { "–".to_owned() } else { records.join(", ") },
             api_calls: run.api_calls,
-            failure: run.failure.map(|failure| (failure.message, failure.action)),
+            failure: run.failure,
         }
     }
 }

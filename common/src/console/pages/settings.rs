@@ -50,7 +50,13 @@ struct Settings {
 
 struct Client {
     id: String,
-    in_force: Vec<(String, String)>,
+    in_force: Vec<RuleInForce>,
+}
+
+/// A rule in words, and the policy that it is of.
+struct RuleInForce {
+    policy: String,
+    rule: String,
 }
 
 struct PolicyRow {
@@ -86,8 +92,10 @@ async fn page(console: &ConnectionPages, viewer: &Viewer, wrong: Option<String>)
     let (mut shown, mut providers) = (Vec::new(), Vec::new());
     for client in clients.iter().take(SHOWN) {
         let in_force = console.decisions.in_force(company, client, now).await.map_err(undecided)?;
-        let rules =
-            in_force.rules().map(|(policy, rule)| (format!("{} {}", policy.policy, policy.version), words::rule(rule)));
+        let rules = in_force.rules().map(|(policy, rule)| RuleInForce {
+            policy: format!("{} {}", policy.policy, policy.version),
+            rule: words::rule(rule),
+        });
         shown.push(Client { id: client.to_string(), in_force: rules.collect() });
         if scopes.contains(Scope::PeopleRead) {
             let provider = console.people.provider(company, client).await?;

@@ -285,13 +285,26 @@ fn source(
 
 /// The coverage ahead if nobody trains again, as it is shown.
 pub struct Ahead {
-    /// After so many days: the coverage, and what the rule in force would say.
-    milestones: Vec<(u32, String, Mark)>,
-    now: (String, Mark),
+    milestones: Vec<Milestone>,
+    now: Milestone,
     /// The day on which the outcome becomes another one.
-    leaves: Option<(At, u32, String, Mark)>,
+    leaves: Option<Milestone>,
     coarse: bool,
     curve: Option<Picture>,
+}
+
+/// The coverage after some days, and what the rule in force would say.
+struct Milestone {
+    at: At,
+    days: u32,
+    coverage: String,
+    mark: Mark,
+}
+
+impl From<&CoverageAhead> for Milestone {
+    fn from(of: &CoverageAhead) -> Self {
+        Self { at: At(of.at), days: of.days, coverage: covered(of), mark: Mark::of_outcome(of.outcome) }
+    }
 }
 
 fn covered(of: &CoverageAhead) -> String {
@@ -303,11 +316,10 @@ impl Ahead {
     fn of(facts: &SatFacts, in_force: &InForce, as_of: DateTime<Utc>, calendar: &Calendar) -> Option<Self> {
         let told = forecast(facts, in_force, as_of);
         told.now.coverage_pct.as_ref()?;
-        let mark = |of: &CoverageAhead| Mark::of_outcome(of.outcome);
         Some(Self {
-            milestones: told.ahead.iter().map(|it| (it.days, covered(it), mark(it))).collect(),
-            now: (covered(&told.now), mark(&told.now)),
-            leaves: told.leaves_band.as_ref().map(|it| (At(it.at), it.days, covered(it), mark(it))),
+            milestones: told.ahead.iter().map(Milestone::from).collect(),
+            now: (&told.now).into(),
+            leaves: told.leaves_band.as_ref().map(Milestone::from),
             coarse: told.coarse,
             curve: curve(&told, in_force, calendar),
         })
@@ -360,9 +372,9 @@ mod tests {
         let each = each_day(&told);
         assert_eq!((each[15], each[16], each.len()), (100.0, 90.0, 121));
         let ahead = Ahead::of(&facts, &in_force, as_of, &Calendar::default()).unwrap();
-        assert_eq!(ahead.milestones.iter().map(|it| it.1.as_str()).collect::<Vec<_>>(), ["80.0 %"; 3]);
+        assert_eq!(ahead.milestones.iter().map(|it| it.coverage.as_str()).collect::<Vec<_>>(), ["80.0 %"; 3]);
         // 90 % still passes: it leaves the band when the second lapses, too.
-        assert_eq!(ahead.leaves.map(|it| (it.1, it.2)), Some((26, "80.0 %".to_owned())));
+        assert_eq!(ahead.leaves.map(|it| (it.days, it.coverage)), Some((26, "80.0 %".to_owned())));
         assert!(Ahead::of(&SatFacts::default(), &in_force, as_of, &Calendar::default()).is_none(), "no workforce");
     }
 }

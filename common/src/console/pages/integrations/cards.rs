@@ -63,6 +63,13 @@ struct Wrong {
     trouble: Option<Trouble>,
 }
 
+/// A form as it was filled in, and why it was refused.
+struct Refused<'a> {
+    product: Product,
+    fields: &'a Fields,
+    wrong: Wrong,
+}
+
 fn what(product: Product) -> &'static str {
     match product {
         Product::Edr => {
@@ -79,7 +86,7 @@ fn card(
     connections: &[Connection],
     company: &str,
     redirects: bool,
-    typed: Option<(&Fields, Wrong)>,
+    refused: Option<Refused<'_>>,
     now: DateTime<Utc>,
 ) -> Card {
     let own = || connections.iter().filter(|connection| connection.product == product_);
@@ -91,9 +98,9 @@ fn card(
         0 => key.to_owned(),
         more => format!("{key}-{}", more + 1),
     };
-    let (fields, wrong) = typed.unzip();
-    let of =
-        |name: &str, otherwise: &str| fields.map_or_else(|| otherwise.to_owned(), |fields| fields.get(name).to_owned());
+    let of = |name: &str, otherwise: &str| {
+        refused.as_ref().map_or_else(|| otherwise.to_owned(), |form| form.fields.get(name).to_owned())
+    };
     Card {
         key,
         title: product(product_),
@@ -109,24 +116,20 @@ fn card(
             client: of("client", company),
             account: of("accountId", ""),
             client_id: of("clientId", ""),
-            wrong,
+            wrong: refused.map(|form| form.wrong),
         },
     }
 }
 
-async fn page(
-    console: &ConnectionPages,
-    viewer: &Viewer,
-    mut typed: Option<(Product, &Fields, Wrong)>,
-) -> Result<Cards, Problem> {
+async fn page(console: &ConnectionPages, viewer: &Viewer, mut refused: Option<Refused<'_>>) -> Result<Cards, Problem> {
     viewer.caller().see_company()?;
     let connections = console.connections.list(viewer.company()).await?;
     let now = console.entrance.clock.now();
     let oauth = &console.connections.oauth;
     let redirects = oauth.public_url.is_some() && !matches!(oauth.client, OauthClient::None);
     let mut of = |product: Product| {
-        let typed = typed.take_if(|(of, ..)| *of == product).map(|(_, fields, wrong)| (fields, wrong));
-        card(product, &connections, viewer.company().as_str(), redirects, typed, now)
+        let refused = refused.take_if(|form| form.product == product);
+        card(product, &connections, viewer.company().as_str(), redirects, refused, now)
     };
     Ok(Cards {
         frame: Frame::new("Integrations", Some(&viewer.session), "/integrations"),
@@ -203,7 +206,7 @@ async fn connected(console: &ConnectionPages, viewer: &Viewer, fields: &Fields) 
         }
         Err(text) => Wrong { text, trouble: None },
     };
-    let page = page(console, viewer, Some((product, &fields.without_secrets(), wrong))).await?;
+    let page = page(console, viewer, Some(Refused { product, fields: &fields.without_secrets(), wrong })).await?;
     Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page))
 }
 
@@ -267,6 +270,7 @@ async fn prepared(console: &ConnectionPages, viewer: &Viewer, fields: &Fields) -
             }
         }
     };
-    let page = page(console, viewer, Some((Product::Sat, &fields.without_secrets(), wrong))).await?;
+    let page = page(console, viewer, Some(Refused { product: Product::Sat, fields: &fields.without_secrets(), wrong }))
+        .await?;
     Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page))
 }

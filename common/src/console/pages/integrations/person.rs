@@ -47,7 +47,7 @@ struct Page {
     inactive: bool,
     history: Vec<(At, String)>,
     may_open: bool,
-    identity: Option<(String, String)>,
+    identity: Option<Opened>,
     reason: String,
     may_change: bool,
     /// Until when each link works that is there.
@@ -58,6 +58,12 @@ struct Page {
     /// Whether nobody reaches these pages from another machine.
     only_here: bool,
     wrong: Option<(&'static str, String)>,
+}
+
+/// Who somebody is, opened for a reason.
+struct Opened {
+    name: String,
+    email: String,
 }
 
 /// A link that was made just now. It is shown this once.
@@ -229,7 +235,7 @@ pub(super) async fn open(
         match identity {
             Ok(identity) => {
                 let shown = |text: Option<String>| text.as_deref().map_or_else(|| "not kept".to_owned(), name);
-                page.identity = Some((shown(identity.name), shown(identity.email)));
+                page.identity = Some(Opened { name: shown(identity.name), email: shown(identity.email) });
                 Ok(html(StatusCode::OK, &page))
             }
             Err(PeopleError::Refused(text)) => {

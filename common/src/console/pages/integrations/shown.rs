@@ -106,8 +106,14 @@ impl ConnectionCard {
 pub(super) struct TestShown {
     pub passed: bool,
     pub permissions: Vec<Permission>,
-    pub accounts: Vec<(String, String)>,
+    pub accounts: Vec<SeenAccount>,
     pub requests_left: Option<u64>,
+}
+
+/// An account that the credential sees.
+pub(super) struct SeenAccount {
+    pub id: String,
+    pub name: String,
 }
 
 pub(super) struct Permission {
@@ -123,10 +129,10 @@ impl TestShown {
             mark: if permission.granted { Mark::new("pass", "granted") } else { Mark::new("fail", "not granted") },
             trouble: permission.failure.as_ref().map(|failure| Trouble::of(product, failure)),
         });
-        let accounts = report
-            .accounts
-            .iter()
-            .map(|account| (account.id.clone(), account.name.as_deref().map_or_else(|| "(no name)".to_owned(), name)));
+        let accounts = report.accounts.iter().map(|account| SeenAccount {
+            id: account.id.clone(),
+            name: account.name.as_deref().map_or_else(|| "(no name)".to_owned(), name),
+        });
         Self {
             passed: report.passed,
             permissions: permissions.collect(),

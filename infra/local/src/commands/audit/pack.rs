@@ -7,7 +7,7 @@ use crate::outcome::CliError;
 use crate::render;
 use chrono::NaiveDate;
 use clap::Args;
-use common::app::packs::{MakePackError, PackRequest, people_csv};
+use common::app::packs::{MakePackError, NamesOpened, PackRequest, people_csv};
 use common::app::stack::Stack;
 use common::domain::calendar::DayRange;
 use common::domain::id::ClientId;
@@ -66,7 +66,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
         (None, false) => None,
         (reason, _) => {
             let Ok(service) = stack.parts.people();
-            let names = reason.as_deref().map(|reason| (&actor, reason));
+            let names = reason.as_deref().map(|reason| NamesOpened { actor: &actor, reason });
             let table = people_csv(&service, &request.company, &request.client, names).await;
             Some(table.map_err(|error| CliError::other(error.to_string()))?)
         }
