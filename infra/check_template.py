@@ -538,8 +538,10 @@ def readable(text):
 
 def metrics():
     """The metrics that the code writes."""
-    with open(os.path.join(ROOT, "common/src/aws/telemetry.rs")) as file:
-        return set(re.findall(r'\("(\w+)", Unit::', file.read()))
+    with open(os.path.join(ROOT, "common/src/app/runs/metrics.rs")) as file:
+        code = file.read().split("#[cfg(test)]")[0]
+    named = re.findall(r'(?:Metric::count|counted)\(\s*"(\w+)"|Metric \{ name: "(\w+)"', code)
+    return {counted or other for counted, other in named}
 
 
 PARTS = (permissions, trust, keeping, first_deployment, triggers, versions, api, hardening, alarms)

@@ -118,7 +118,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] where the same was decided by another record: an exception is approved or rejected once, and revoked once.
     pub async fn decide(&self, company: &CompanyId, decision: &Decision) -> Result<(), StoreError> {
-        let key = keys::decision(company, decision);
+        let (client, at, id) = (decision.client(), decision.at(), decision.id());
+        let key = match decision {
+            Decision::Policy(_) => keys::policy_choice(company, client, at, id),
+            Decision::Exception(_) | Decision::Review(_) | Decision::Attestation(_) => {
+                keys::decision(company, client, at, id)
+            }
+        };
         let place = DecisionPlace { client: decision.client().clone(), place: key.sk.clone() };
         let mut own = vec![
             put_new(&self.table, DecisionItem::of(decision)?.to_item(&key)?)?,

@@ -3,6 +3,7 @@
 pub mod forecast;
 pub mod freshness;
 mod list;
+mod metrics;
 pub mod plan;
 pub mod reconcile;
 pub mod redrive;

@@ -1,7 +1,6 @@
 //! Every key of the table. Ids hold no `#`, so it separates; no character of an id sorts after `~`, so a prefix and `~` end a range.
 
 use super::Item;
-use crate::domain::decisions::Decision;
 use crate::domain::id::{
     ClientId, CompanyId, ConnectionId, ConnectionKey, DecisionId, PackId, PersonId, PolicyName, RunId, TokenName,
 };
@@ -546,11 +545,18 @@ pub(in crate::store) fn policies(company: &CompanyId) -> Range {
     Range::under(decisions_of(company), "POLICY#")
 }
 
-/// Choices of policies lie apart from the others: a worker reads them alone.
-pub(in crate::store) fn decision(company: &CompanyId, decision: &Decision) -> Key {
-    let kind = if matches!(decision, Decision::Policy(_)) { "CHOICE" } else { "DECISION" };
-    let (client, at, id) = (decision.client(), instant(decision.at()), decision.id());
-    Key { pk: decisions_of(company), sk: format!("{kind}#{client}#{at}#{id}") }
+pub(in crate::store) fn decision(company: &CompanyId, client: &ClientId, at: DateTime<Utc>, id: &DecisionId) -> Key {
+    Key { pk: decisions_of(company), sk: format!("DECISION#{client}#{}#{id}", instant(at)) }
+}
+
+/// Choices of policies lie apart from other decisions: a worker reads them alone.
+pub(in crate::store) fn policy_choice(
+    company: &CompanyId,
+    client: &ClientId,
+    at: DateTime<Utc>,
+    id: &DecisionId,
+) -> Key {
+    Key { pk: decisions_of(company), sk: format!("CHOICE#{client}#{}#{id}", instant(at)) }
 }
 
 pub(in crate::store) fn decision_at(company: &CompanyId, sk: String) -> Key {
