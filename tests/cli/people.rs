@@ -234,7 +234,8 @@ fn a_client_has_one_provider() {
     home.run(&["provider", "acme", "sat"]).done();
     let named = home.run(&["provider", "acme", "--json"]).json();
     assert_eq!((&named["provider"]["connection"], &named["provider"]["by"]), (&json!("sat"), &json!("operator-7")));
-    home.run(&["provider", "globex", "sat"]).refused(2);
+    let line = home.run(&["provider", "globex", "sat"]).refused(4);
+    assert!(line.contains("there is no client globex"), "{line}");
     home.run(&["provider", "acme", "nothing"]).refused(4);
     home.run(&["provider", "acme", "--none"]).done();
     assert!(home.run(&["provider", "acme"]).done().stdout.contains("no connection is named"));

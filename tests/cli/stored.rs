@@ -182,8 +182,34 @@ fn what_is_not_there_is_said() {
     home.on_data(&["sync", "edr"]).done();
     let line = home.on_data(&["history", "agents_totl", "--client", "acme"]).refused(4);
     assert!(line.contains("no such metric"), "{line}");
-    let line = home.on_data(&["history", "agents_total", "--client", "nobody"]).refused(4);
-    assert!(line.contains("no evidence"), "{line}");
+    // A client that nobody knows is told so by every command about one, with what shows which there are.
+    for (arguments, exit) in [
+        (&["history", "agents_total", "--client", "nobody"][..], 4),
+        (&["controls", "nobody"], 4),
+        (&["signals", "nobody"], 4),
+        (&["findings", "nobody"], 4),
+        (&["completeness", "nobody"], 4),
+        (&["explain", "nobody", "edr-online"], 4),
+        (&["forecast", "training", "nobody"], 4),
+        (&["what-if", "nobody", "--set", "sat-coverage.pass=95"], 4),
+        (&["window", "nobody", "--from", "2026-03-01", "--to", "2026-03-02"], 4),
+        (&["provider", "nobody"], 4),
+        (&["provider", "nobody", "edr"], 4),
+        (&["provider", "nobody", "--none"], 4),
+        (&["policy", "nobody"], 2),
+        (&["policy", "nobody", "--set", "baseline"], 2),
+        (&["exception", "list", "nobody"], 2),
+        (&["hold", "place", "--client", "nobody", "--reason", "a suit"], 2),
+    ] {
+        let line = home.on_data(arguments).refused(exit);
+        assert!(
+            line.contains("there is no client nobody") && line.ends_with("see: huntress-evidence clients"),
+            "{arguments:?}: {line}"
+        );
+    }
+    // One that is known and has no training evidence is another matter.
+    let line = home.on_data(&["signals", "acme"]).refused(4);
+    assert!(line.contains("there is no training evidence of a client acme"), "{line}");
     // Another company sees nothing of this one.
     let line = home.on_data(&["sync", "edr", "--company", "other"]).refused(4);
     assert!(line.contains("there is no connection edr"), "{line}");

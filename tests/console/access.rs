@@ -1,8 +1,12 @@
 //! Who may open which page.
 
-use super::world::{CLIENT, OTHER, World, caller, run};
+use super::world::{CLIENT, OTHER, World, caller, client, company, first, run};
+use chrono::TimeDelta;
 use common::api::{Entry, Method, Role};
 use common::console::table;
+use common::domain::id::ConnectionId;
+use common::domain::mapping::Mapping;
+use common::store::ConnectionChange;
 use reqwest::StatusCode;
 
 fn path_of(entry: &Entry, client: &str) -> String {
@@ -14,6 +18,7 @@ fn path_of(entry: &Entry, client: &str) -> String {
         .replace("{rule}", "edr-online")
         .replace("{connection}", "edr")
         .replace("{person}", "0123456789abcdef0123456789abcdef")
+        .replace("{pack}", "20260322T110000Z-0")
 }
 
 fn method(entry: &Entry) -> reqwest::Method {
@@ -98,6 +103,56 @@ async fn who_is_bound_to_clients_sees_no_other() {
     bound.open("/settings").await.has(OTHER).has_not(CLIENT);
     for path in ["/runs", "/integrations", "/integrations/edr"] {
         assert_eq!(bound.get(path).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+}
+
+const NO_CLIENT: &str = "here is no such client; check its id";
+
+/// A client that nobody knows, told of as one that is another's on every page about one; one that is known is there with evidence, without it, and when the
+/// connections are gone that gave it.
+#[tokio::test]
+async fn a_client_is_there_that_somebody_knows() {
+    let world = World::new().await;
+    // Mapped from now on, and never measured yet.
+    let change = ConnectionChange {
+        mapping: Some(Mapping::OneClient { client: client("client-new") }),
+        ..ConnectionChange::default()
+    };
+    let connection = ConnectionId::parse("edr").unwrap();
+    world.store.change_connection(&company(), &connection, change).await.unwrap();
+    let pages: Vec<Entry> = table().into_iter().filter(|entry| entry.path.contains("{client}")).collect();
+    assert!(pages.len() > 10);
+    let whole: Vec<&str> =
+        ["", "/over-time", "/controls", "/window", "/window.csv", "/findings", "/what-if", "/training"].into();
+    for token in Role::ALL.map(Role::as_str) {
+        if caller(token).unwrap().clients.is_some() {
+            continue;
+        }
+        let (browser, scopes) = (world.browser(token).await, caller(token).unwrap().scopes);
+        for entry in pages.iter().filter(|entry| entry.scope.is_none_or(|scope| scopes.contains(scope))) {
+            let of = async |client: &str| match entry.method {
+                Method::Get => browser.get(&path_of(entry, client)).await,
+                _ => browser.post(&path_of(entry, client), &[]).await,
+            };
+            let nobody = of("nobody").await;
+            assert_eq!(nobody.status, StatusCode::NOT_FOUND, "{token} {}", entry.path);
+            nobody.has(NO_CLIENT);
+            for known in [CLIENT, OTHER, "client-new"] {
+                of(known).await.has_not(NO_CLIENT);
+            }
+        }
+    }
+    let browser = world.browser("admin").await;
+    browser.open("/clients/client-new/controls").await.has("No evidence of this client yet");
+    for id in ["edr", "sat"] {
+        let id = ConnectionId::parse(id).unwrap();
+        world.store.remove_connection(&company(), &id, first() + TimeDelta::days(7)).await.unwrap();
+    }
+    for page in whole {
+        for kept in [CLIENT, OTHER] {
+            browser.open(&format!("/clients/{kept}{page}")).await;
+        }
+        assert_eq!(browser.get(&format!("/clients/client-new{page}")).await.status, StatusCode::NOT_FOUND, "{page}");
     }
 }
 

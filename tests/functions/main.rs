@@ -17,6 +17,7 @@ mod dispatcher;
 mod events;
 mod evidence;
 mod keyring;
+mod known_clients;
 mod lists;
 mod onboarding;
 mod one_transaction;

@@ -148,6 +148,8 @@ async fn a_client_has_one_provider_of_training() {
     assert_eq!(provider("GET", Value::Null).await.1, named);
     assert_eq!(provider("PUT", json!({"connection": "other"})).await.0, 404);
     let elsewhere = event("PUT", "/clients/client-globex/training-provider", json!({"connection": "sat"}));
+    assert_eq!(ask(world.people_api(), &elsewhere).await.0, 404, "nobody knows that client");
+    world.connect("edr", Product::Edr, &["client-globex".to_owned()]).await;
     assert_eq!(ask(world.people_api(), &elsewhere).await.0, 400, "the connection gathers no training of that client");
     assert_eq!(provider("DELETE", Value::Null).await.0, 204);
     assert_eq!(provider("GET", Value::Null).await.1["provider"], Value::Null);

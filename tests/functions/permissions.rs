@@ -314,6 +314,8 @@ impl People {
             let (status, _) = ask(world.people_api(), &super::people::event(method, path, body)).await;
             assert!((200..300).contains(&status), "{method} {path}: {status}");
         }
+        let nobody = super::people::event("GET", "/clients/nobody/training-provider", Value::Null);
+        assert_eq!(ask(world.people_api(), &nobody).await.0, 404);
         heard
     }
 }
@@ -575,6 +577,8 @@ async fn packs_api_and_log_signing() {
         let status = ask(packs_api.clone(), &event).await.0;
         assert!([200, 202].contains(&status), "{path}: {status}");
     }
+    let nobody = super::people::event("GET", "/clients/nobody/packs", Value::Null);
+    assert_eq!(ask(packs_api.clone(), &nobody).await.0, 404);
     compare("PacksApiRole", "manager", watched.table.heard());
 
     // Once the maker beside is through, which signs as well, both logs grow again.

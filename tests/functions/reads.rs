@@ -61,7 +61,7 @@ impl World {
     }
 
     /// Removes the records whose key has a partition and a sort key that begin so.
-    async fn remove(&self, pk: &str, sk: &str) -> usize {
+    pub(super) async fn remove(&self, pk: &str, sk: &str) -> usize {
         let items = self._engine.client().scan().table_name("evidence").send().await.unwrap().items.unwrap();
         let mut removed = 0;
         for item in items {

@@ -9,7 +9,7 @@ use common::domain::audit::{Actor, AuditAction};
 use common::domain::calendar::DayRange;
 use common::domain::time::Window;
 use common::domain::window::{NoEvidence, Tick, WindowRow};
-use common::store::{BODY_LIMIT, OUTLIVES_EVIDENCE};
+use common::store::{BODY_LIMIT, OUTLIVES_EVIDENCE, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ async fn evidence_ends_unless_it_is_held_and_a_release_gives_it_its_end_back() {
 
     // Nobody's evidence can be held by a name that nobody knows.
     let unknown = holds.place(&acme, Some(&named("cleint-0")), "a suit", &actor).await;
-    assert!(matches!(unknown, Err(HoldError::UnknownClient(_))), "{unknown:?}");
+    assert!(matches!(unknown, Err(HoldError::Store(StoreError::UnknownClient(_)))), "{unknown:?}");
     let placed = holds.place(&acme, Some(&named("client-0")), "a suit", &actor).await.unwrap();
     // With the run and its commit.
     assert_eq!((placed, ends(&engine, tick()).await), (4, all((0, 1), (1, 0))));

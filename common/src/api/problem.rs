@@ -277,6 +277,8 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { record } => Self::not_found(record),
+            // As Caller::see_client tells of a client that is another's.
+            StoreError::UnknownClient(_) => Self::not_found("client"),
             error @ StoreError::Corrupt { .. } => {
                 let detail = "a stored record is damaged, or evidence and its log disagree: nothing of it is shown; the log of the service says which it is";
                 Self { detail: detail.to_owned(), ..Self::unavailable(&error) }
@@ -391,7 +393,6 @@ impl From<WindowError> for Problem {
         match error {
             WindowError::Evidence(error) => error.into(),
             WindowError::Days(error) => Self::unprocessable("window_refused", error.to_string()),
-            WindowError::UnknownClient(_) => Self::not_found("client"),
         }
     }
 }
@@ -405,7 +406,6 @@ impl From<DecisionError> for Problem {
             }
             DecisionError::Store(error) => error.into(),
             DecisionError::Random => Self::unavailable(&error),
-            DecisionError::UnknownClient(_) => Self::not_found("client"),
             DecisionError::UnknownPolicy { .. } => Self::not_found("policy"),
             DecisionError::UnknownException(_) => Self::not_found("exception"),
             DecisionError::VersionChanged(_) => Self::conflict(detail),

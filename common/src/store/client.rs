@@ -109,6 +109,11 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Whether a connection measures a client.
+fn is_measured(client: &ClientId, connections: &[Connection]) -> bool {
+    connections.iter().any(|connection| connection.mapping.clients().contains(&client))
+}
+
 /// What each connection gave about a client last, and whether its short record has any of it; `None` where they do not tell.
 fn given<'a>(
     client: &ClientId,
@@ -134,10 +139,44 @@ fn given<'a>(
 }
 
 impl Store {
+    /// Refuses a client that nobody knows; its id is probably mistyped. A client is known that a connection measures, or has given evidence of, though it may be
+    /// gone or measure others by now, or that something was decided about. One read of the table for most clients.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownClient`]
+    pub async fn check_client(&self, company: &CompanyId, client: &ClientId) -> Result<(), StoreError> {
+        if is_measured(client, &self.connections(company).await?) {
+            return Ok(());
+        }
+        self.check_remembered(company, client, &self.portfolio(company).await?).await
+    }
+
+    /// The same for a client that no connection measures now; no read where the short records name it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownClient`]
+    pub async fn check_remembered(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        summaries: &[ConnectionSummary],
+    ) -> Result<(), StoreError> {
+        if summaries.iter().any(|summary| summary.clients.iter().any(|of| of.client == *client)) {
+            return Ok(());
+        }
+        // The short records of a release without them do not tell.
+        let evidence = keys::series(&EvidenceOwner::Client(client.clone()).partition(company), None);
+        let (choices, decisions) =
+            (keys::policy_choices(company, Some(client)), keys::decisions(company, Some(client)));
+        let (evidence, choices, decisions) =
+            tokio::try_join!(self.has_any(&evidence), self.has_any(&choices), self.has_any(&decisions))?;
+        if evidence || choices || decisions { Ok(()) } else { Err(StoreError::UnknownClient(client.clone())) }
+    }
+
     /// A client with its newest evidence of a product, or of all, in a window.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] for evidence that was damaged, as for [`Store::latest`].
+    /// [`StoreError::UnknownClient`], and [`StoreError::Corrupt`] for evidence that was damaged, as for [`Store::latest`].
     pub async fn client_now(
         &self,
         company: &CompanyId,
@@ -146,6 +185,9 @@ impl Store {
         window: Window,
     ) -> Result<ClientNow, StoreError> {
         let (connections, summaries) = tokio::try_join!(self.connections(company), self.portfolio(company))?;
+        if !is_measured(client, &connections) {
+            self.check_remembered(company, client, &summaries).await?;
+        }
         let owner = EvidenceOwner::Client(client.clone());
         // What is newest may not be what is asked for.
         let all =
@@ -170,9 +212,12 @@ impl Store {
     /// The connections that have given evidence about a client: two reads of the table.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    /// [`StoreError::UnknownClient`].
     pub async fn client_series(&self, company: &CompanyId, client: &ClientId) -> Result<ClientSeries, StoreError> {
         let (connections, summaries) = tokio::try_join!(self.connections(company), self.portfolio(company))?;
+        if !is_measured(client, &connections) {
+            self.check_remembered(company, client, &summaries).await?;
+        }
         let given = given(client, &connections, &summaries);
         let of =
             |(summary, of): (&ConnectionSummary, &ClientSummary)| (summary.connection.clone(), Whereabouts::from(of));

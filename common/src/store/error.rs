@@ -1,5 +1,6 @@
 //! What can go wrong with the table, named by what the caller does next.
 
+use crate::domain::id::ClientId;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 use std::fmt::Debug;
@@ -13,6 +14,11 @@ pub enum StoreError {
         /// The kind of record, e.g. `connection`.
         record: &'static str,
     },
+    /// Nobody knows the client: see [`super::Store::check_client`].
+    #[error(
+        "there is no client {0}: no connection measures it, none has given evidence of it, and nothing was decided about it"
+    )]
+    UnknownClient(ClientId),
     /// The record is there already, or its state does not allow the change.
     #[error("the {record} is there already, or its state does not allow this")]
     Conflict {

@@ -98,7 +98,7 @@ async fn in_force(
     Parameters(AsOf { as_of }): Parameters<AsOf>,
 ) -> Result<Json<ClientPolicyView>, Problem> {
     let at = span(window).until(as_of).end.min(decisions.clock.now());
-    let in_force = decisions.in_force(&company, &client, at).await?;
+    let in_force = decisions.in_force_for(&company, &client, at).await?;
     Ok(Json(ClientPolicyView::of(client, at, &in_force)))
 }
 

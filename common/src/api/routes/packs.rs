@@ -163,9 +163,10 @@ async fn export(
     let allowed = span(window);
     let at = packs.instant(as_of).min(allowed.end);
     if at < allowed.start {
+        packs.reader.store.check_client(&company, &client).await?;
         return Err(StoreError::NotFound { record: "evidence" }.into());
     }
-    let bytes = packs.reader.export(&company, &client, format, Window { end: at, ..allowed }).await?;
+    let bytes = packs.export(&company, &client, format, Window { end: at, ..allowed }).await?;
     let (media_type, name) = (kind.to_owned(), format!("{client}_{name}"));
     Ok(answer::Download { media_type, name, etag: None, bytes, kind: PhantomData })
 }

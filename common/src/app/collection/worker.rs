@@ -444,7 +444,8 @@ fn will_never_be_stored(error: &StoreError) -> bool {
         StoreError::Refused { .. }
         | StoreError::Corrupt { .. }
         | StoreError::Conflict { .. }
-        | StoreError::NotFound { .. } => true,
+        | StoreError::NotFound { .. }
+        | StoreError::UnknownClient(_) => true,
         // Another worker has the run, or the table does not answer now.
         StoreError::LeaseLost | StoreError::Unavailable { .. } => false,
     }

@@ -9,9 +9,9 @@ impl Decisions {
     /// Keeps what somebody states.
     ///
     /// # Errors
-    /// [`DecisionError::Attestation`] and [`DecisionError::UnknownClient`].
+    /// [`DecisionError::Attestation`], and [`DecisionError::Store`] for a client that nobody knows.
     pub async fn attest(&self, company: &CompanyId, request: AttestationRequest) -> Result<Attestation, DecisionError> {
-        self.check_client(company, &request.client).await?;
+        self.store.check_client(company, &request.client).await?;
         let attestation = request.state(self.new_record()?, self.store.calendar())?;
         self.store.decide(company, &Decision::Attestation(attestation.clone())).await?;
         Ok(attestation)
@@ -20,7 +20,7 @@ impl Decisions {
     /// The attestation of a client that counts at an instant.
     ///
     /// # Errors
-    /// [`DecisionError::Store`].
+    /// [`DecisionError::Store`], also for a client that nobody knows.
     pub async fn attestation(
         &self,
         company: &CompanyId,
@@ -34,6 +34,10 @@ impl Decisions {
                 attestations.push(attestation);
             }
         }
-        Ok(newest_attestation(&attestations, key, at).cloned())
+        let found = newest_attestation(&attestations, key, at).cloned();
+        if found.is_none() {
+            self.store.check_client(company, client).await?;
+        }
+        Ok(found)
     }
 }

@@ -48,7 +48,7 @@ impl Decisions {
         approved_by: Option<&Decider>,
     ) -> Result<ExceptionView, DecisionError> {
         let client = request.client.clone();
-        self.check_client(company, &client).await?;
+        self.store.check_client(company, &client).await?;
         let subject = self.subject(company, &client, spec).await?;
         let exception = ExceptionRequest { subject, ..request }.propose(self.new_record()?, self.store.calendar())?;
         // Checked before anything is written.
@@ -90,7 +90,7 @@ impl Decisions {
     /// The exceptions of a client, or of all, that were proposed by an instant, the newest first.
     ///
     /// # Errors
-    /// [`DecisionError::Store`].
+    /// [`DecisionError::Store`], also for a client that nobody knows.
     pub async fn exceptions(
         &self,
         company: &CompanyId,
@@ -99,6 +99,11 @@ impl Decisions {
     ) -> Result<Vec<ExceptionView>, DecisionError> {
         let at = at.unwrap_or_else(|| self.clock.now());
         let decisions = self.store.decisions(company, client).await?;
+        if let Some(client) = client
+            && decisions.is_empty()
+        {
+            self.store.check_client(company, client).await?;
+        }
         let ExceptionHistory { exceptions, reviews } = decisions.into_iter().collect();
         let known = exceptions.into_iter().filter(|exception| exception.at <= at);
         let mut views: Vec<ExceptionView> = known

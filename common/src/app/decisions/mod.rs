@@ -10,10 +10,10 @@ pub(crate) use policies::{PolicyHistory, all_policies, policies_at};
 
 use crate::clock::Clock;
 use crate::domain::decisions::{InvalidAttestation, InvalidException, InvalidReview, NewRecord, Nonce};
+use crate::domain::id::ClientId;
 use crate::domain::id::DecisionId;
-use crate::domain::id::{ClientId, CompanyId};
 use crate::domain::policy::{InvalidPolicy, RuleInUse, VersionChanged};
-use crate::store::{EvidenceOwner, Store, StoreError};
+use crate::store::{Store, StoreError};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 
@@ -34,11 +34,6 @@ pub enum DecisionError {
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     Random,
-    /// No such client.
-    #[error(
-        "there is no client {0}: no connection is mapped to it and it has no evidence; see: huntress-evidence connections"
-    )]
-    UnknownClient(ClientId),
     /// A file that is no policy.
     #[error(transparent)]
     Policy(#[from] InvalidPolicy),
@@ -97,7 +92,7 @@ impl DecisionError {
     /// Whether what was asked for is wrong, and not the place where it is kept.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        !matches!(self, Self::Store(_) | Self::Random)
+        matches!(self, Self::Store(StoreError::UnknownClient(_))) || !matches!(self, Self::Store(_) | Self::Random)
     }
 }
 
@@ -111,15 +106,5 @@ impl Decisions {
         // Whole milliseconds, as keys have them.
         let at = chrono::SubsecRound::trunc_subsecs(self.clock.now(), 3);
         Ok(NewRecord { id, nonce: Nonce::from_bytes(nonce), at })
-    }
-
-    /// Refuses a client that no connection maps and that has no evidence: its id is probably mistyped.
-    async fn check_client(&self, company: &CompanyId, client: &ClientId) -> Result<(), DecisionError> {
-        let connections = self.store.connections(company).await?;
-        let mapped = connections.iter().any(|connection| connection.mapping.clients().contains(&client));
-        if mapped || !self.store.latest(company, &EvidenceOwner::Client(client.clone())).await?.is_empty() {
-            return Ok(());
-        }
-        Err(DecisionError::UnknownClient(client.clone()))
     }
 }

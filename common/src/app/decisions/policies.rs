@@ -150,6 +150,22 @@ impl Decisions {
     /// The policies in force for a client at an instant.
     ///
     /// # Errors
+    /// [`DecisionError::Store`], also for a client that nobody knows.
+    pub async fn in_force_for(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        at: DateTime<Utc>,
+    ) -> Result<InForce, DecisionError> {
+        let (in_force, known) =
+            tokio::join!(self.in_force(company, client, at), self.store.check_client(company, client));
+        known?;
+        in_force
+    }
+
+    /// The same for a client that is known.
+    ///
+    /// # Errors
     /// [`DecisionError::Store`].
     pub async fn in_force(
         &self,
@@ -163,7 +179,7 @@ impl Decisions {
     /// Measures a client by a policy from now on. What was committed before keeps its verdicts.
     ///
     /// # Errors
-    /// [`DecisionError::UnknownClient`], and [`DecisionError::RuleInUse`] where a rule id would stand for two rules.
+    /// [`DecisionError::Store`] for a client that nobody knows, and [`DecisionError::RuleInUse`] where a rule id would stand for two rules.
     pub async fn choose(
         &self,
         company: &CompanyId,
@@ -171,7 +187,7 @@ impl Decisions {
         policy: &Arc<Policy>,
         by: &Decider,
     ) -> Result<PolicyChoice, DecisionError> {
-        self.check_client(company, client).await?;
+        self.store.check_client(company, client).await?;
         let new = self.new_record()?;
         self.in_force(company, client, new.at).await?.choose(policy)?;
         let choice = PolicyChoice {

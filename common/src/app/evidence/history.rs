@@ -128,6 +128,9 @@ impl EvidenceReader {
         for product in key.products() {
             stored.extend(self.store.history(company, owner, *product, window).await?);
         }
+        if stored.is_empty() {
+            self.check_owner(company, owner).await?;
+        }
         stored.sort_by_key(|evidence| evidence.as_of);
         let values = match &key {
             Key::Metric(metric) => each(&stored, |evidence| of_metric(evidence, metric))?,

@@ -118,7 +118,7 @@ impl EvidenceReader {
     /// The evidence of an owner that a run has made.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also for evidence outside of the span.
+    /// [`StoreError::UnknownClient`], and [`StoreError::NotFound`], also for evidence outside of the span.
     pub async fn of_run(
         &self,
         company: &CompanyId,
@@ -128,8 +128,21 @@ impl EvidenceReader {
         span: Window,
     ) -> Result<StoredEvidence, StoreError> {
         let found = self.store.evidence_of_run(company, owner, product, run).await?;
-        let found = found.filter(|found| span.contains(found.as_of));
-        found.ok_or(StoreError::NotFound { record: "evidence" })
+        match found.filter(|found| span.contains(found.as_of)) {
+            Some(found) => Ok(found),
+            None => {
+                self.check_owner(company, owner).await?;
+                Err(StoreError::NotFound { record: "evidence" })
+            }
+        }
+    }
+
+    /// Refuses a client that nobody knows, where there is nothing of it to tell.
+    pub(super) async fn check_owner(&self, company: &CompanyId, owner: &EvidenceOwner) -> Result<(), StoreError> {
+        match owner {
+            EvidenceOwner::Client(client) => self.store.check_client(company, client).await,
+            EvidenceOwner::Company => Ok(()),
+        }
     }
 
     async fn latest_among(

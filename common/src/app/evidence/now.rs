@@ -62,7 +62,7 @@ impl EvidenceReader {
     /// A client at the end of a span, with its evidence of a product or of all.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`StoreError`]; [`StoreError::UnknownClient`] for a client that nobody knows, so all that is told of one refuses it.
     pub(super) async fn around_client(
         &self,
         company: &CompanyId,

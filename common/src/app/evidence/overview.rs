@@ -32,8 +32,6 @@ pub struct Overview {
 
 /// The values of a client over some days.
 pub struct OverTime {
-    /// Whether anything was ever known of the client.
-    pub is_known: bool,
     /// The rules in force at their end.
     pub in_force: InForce,
     /// The values of each piece of evidence, oldest first.
@@ -149,9 +147,7 @@ impl EvidenceReader {
         let window = Window { start: calendar.start_of(from).max(span.start), ..believed };
         let history = self.store.history_of(company, &owner, &series, window).await?;
         let points = history.iter().map(Point::of).collect::<Result<Vec<_>, _>>()?;
-        let is_known = !around.evidence.is_empty()
-            || around.connections.iter().any(|connection| connection.mapping.clients().contains(&client));
-        Ok(OverTime { is_known, in_force: around.in_force, points, from, to, at })
+        Ok(OverTime { in_force: around.in_force, points, from, to, at })
     }
 }
 

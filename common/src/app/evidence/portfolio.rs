@@ -188,7 +188,7 @@ impl EvidenceReader {
     /// One client at a glance: three reads of the table, now.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] where no connection measures the client and none has.
+    /// [`StoreError::UnknownClient`]
     pub async fn client(
         &self,
         company: &CompanyId,
@@ -198,15 +198,17 @@ impl EvidenceReader {
         let only = [client.clone()].into();
         let (around, summaries) =
             tokio::try_join!(self.surroundings(company, span, Some(client)), self.store.portfolio(company))?;
-        let pieces = self.pieces(company, &around, &summaries, Some(&only), span).await?.remove(client);
         let measured = around.measuring.contains_key(client);
+        if !measured {
+            self.store.check_remembered(company, client, &summaries).await?;
+        }
+        let pieces = self.pieces(company, &around, &summaries, Some(&only), span).await?.remove(client);
         let of = match pieces {
             Some(pieces) if measured || !pieces.is_empty() => pieces,
             // Of a connection that was removed before there were summaries.
             _ => self.read_evidence(company, client, span, around.at).await?,
         };
-        let row = if measured || !of.is_empty() { around.row_of(client.clone(), of) } else { None };
-        row.ok_or_else(|| StoreError::NotFound { record: "client" }.into())
+        Ok(around.row_of(client.clone(), of))
     }
 
     /// What the rows of a company are made of, or of one client alone.
@@ -344,10 +346,10 @@ impl Surroundings {
     fn row(&self, client: ClientId, pieces: Vec<Piece>) -> Option<ClientRow> {
         let measured = self.measuring.contains_key(&client);
         let recent = |(_, piece): &Piece| self.at.signed_duration_since(piece.as_of) <= SHOWN_AFTER_LAST;
-        if measured || pieces.iter().any(recent) { self.row_of(client, pieces) } else { None }
+        (measured || pieces.iter().any(recent)).then(|| self.row_of(client, pieces))
     }
 
-    fn row_of(&self, client: ClientId, pieces: Vec<Piece>) -> Option<ClientRow> {
+    fn row_of(&self, client: ClientId, pieces: Vec<Piece>) -> ClientRow {
         let measuring = self.measuring.get(&client).map_or(&[][..], Vec::as_slice);
         let present: BTreeSet<ConnectionId> = measuring.iter().map(|(connection, _)| connection.clone()).collect();
         let of = |(connection, piece): &Piece| (piece.product, connection.clone(), piece.as_of);
@@ -380,6 +382,6 @@ impl Surroundings {
         let trend = trend.line(self.calendar.day_of(self.at));
         let of_client = self.connections.iter().filter(|connection| present.contains(&connection.id));
         let expiry = of_client.filter_map(|it| it.credential_term.expiry(self.at)).min_by_key(|expiry| expiry.at);
-        Some(ClientRow { client, products, open_critical, coverage_pct, expiry, exceptions_due, trend })
+        ClientRow { client, products, open_critical, coverage_pct, expiry, exceptions_due, trend }
     }
 }

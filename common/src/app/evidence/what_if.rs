@@ -102,7 +102,7 @@ impl EvidenceReader {
     /// What the days of a window would say under other limits, within a span.
     ///
     /// # Errors
-    /// [`QuestionError`] for limits, rules and days that cannot be.
+    /// [`QuestionError`] for limits, rules and days that cannot be, and for a client that nobody knows.
     pub async fn what_if(
         &self,
         company: &CompanyId,
@@ -110,6 +110,7 @@ impl EvidenceReader {
         wanted: &WhatIf,
         span: Window,
     ) -> Result<WhatIfAnswer, QuestionError> {
+        self.store.check_client(company, client).await?;
         let now = self.clock.now();
         let in_force = policies_at(&self.store, company, now).await?.of(Some(client));
         let tried = wanted.tried(in_force)?;

@@ -30,11 +30,6 @@ pub enum WindowError {
     /// The evidence cannot be read.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
-    /// No connection has anything to do with the client.
-    #[error(
-        "no connection is mapped to a client {0}, and none has given evidence of it; see: huntress-evidence connections"
-    )]
-    UnknownClient(ClientId),
 }
 
 impl From<StoreError> for WindowError {
@@ -103,9 +98,6 @@ impl EvidenceReader {
                 known.insert(connection.id.clone());
             }
             timelines.entry(connection.id.clone()).or_insert_with(|| Timeline::of(connection));
-        }
-        if known.is_empty() {
-            return Err(WindowError::UnknownClient(client.clone()));
         }
         let series: Vec<_> = given.iter().map(|given| (given.product, given.connection.clone())).collect();
         let runs_of = async |id: ConnectionId| {

@@ -19,9 +19,6 @@ pub struct Holds {
 /// Why a hold is not as it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
-    /// Nobody knows the client.
-    #[error("no evidence of the client {0} is kept, and no connection is mapped to it")]
-    UnknownClient(ClientId),
     /// There is none.
     #[error("there is no such hold")]
     NotHeld,
@@ -43,7 +40,7 @@ impl Holds {
     /// what it holds is looked through again.
     ///
     /// # Errors
-    /// [`HoldError::UnknownClient`], and [`HoldError::Store`], after which it is safe to repeat.
+    /// [`HoldError::Store`]: for a client that nobody knows, or one after which it is safe to repeat.
     pub async fn place(
         &self,
         company: &CompanyId,
@@ -51,12 +48,10 @@ impl Holds {
         reason: &str,
         actor: &Actor,
     ) -> Result<usize, HoldError> {
-        let clients = self.store.clients_with_evidence(company).await?;
-        if let Some(client) = client
-            && !clients.contains(client)
-        {
-            return Err(HoldError::UnknownClient(client.clone()));
+        if let Some(client) = client {
+            self.store.check_client(company, client).await?;
         }
+        let clients = self.store.clients_with_evidence(company).await?;
         let event = self.event(AuditAction::HoldPlaced, company, client, reason, actor);
         let hold = Hold { client: client.cloned(), since: event.at, by: actor.name.clone(), reason: reason.to_owned() };
         let placed = |before: &[Hold]| {

@@ -1,6 +1,6 @@
 //! Packs for who asks over HTTP: asked for, made beside the answer, kept for a while, fetched.
 
-use super::{MakePackError, PackMaker, PackReader, PackRequest};
+use super::{ExportFormat, MakePackError, PackMaker, PackReader, PackRequest};
 use crate::aws::client::{Function, Service, ServiceError};
 use crate::aws::documents::{DocumentError, Documents};
 use crate::domain::audit::{Actor, AuditAction, AuditEvent};
@@ -8,7 +8,8 @@ use crate::domain::calendar::{Calendar, DayRange};
 use crate::domain::id::{ClientId, CompanyId, PackId};
 use crate::domain::log::Hash;
 use crate::domain::time::Window;
-use crate::store::{EvidenceOwner, PackRecord, PackState, StoreError};
+use crate::pack::contents::PackError;
+use crate::store::{PackRecord, PackState, StoreError};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -188,7 +189,7 @@ impl PackService {
             }
             at = at.min(window.end);
         }
-        self.known(&request.company, &request.client).await?;
+        self.reader.store.check_client(&request.company, &request.client).await?;
         let Some(id) = pack_id(request, at) else {
             return Err(MakePackError::Days("the window cannot be named".to_owned()).into());
         };
@@ -243,10 +244,28 @@ impl PackService {
         as_of.map_or(now, |as_of| as_of.min(now))
     }
 
+    /// One export of a client at the end of a window, of what lies in it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownClient`], and as for [`PackReader::export`].
+    pub async fn export(
+        &self,
+        company: &CompanyId,
+        client: &ClientId,
+        format: ExportFormat,
+        visible: Window,
+    ) -> Result<Vec<u8>, PackServiceError> {
+        let exported = self.reader.export(company, client, format, visible).await;
+        if matches!(exported, Err(MakePackError::Pack(PackError::NothingToProve(_)))) {
+            self.reader.store.check_client(company, client).await?;
+        }
+        Ok(exported?)
+    }
+
     /// The packs of a client, the newest instant first; for who may see a window alone, those that lie in it.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`StoreError`], also for a client that nobody knows.
     pub async fn list(
         &self,
         company: &CompanyId,
@@ -254,14 +273,17 @@ impl PackService {
         visible: Option<Window>,
     ) -> Result<Vec<PackRecord>, StoreError> {
         let now = self.reader.clock.now();
-        let packs = self.reader.store.packs(company, client).await?.into_iter();
-        Ok(packs.filter(|pack| self.lies_in(pack, visible)).map(|pack| pack.at_last(now)).collect())
+        let packs = self.reader.store.packs(company, client).await?;
+        if packs.is_empty() {
+            self.reader.store.check_client(company, client).await?;
+        }
+        Ok(packs.into_iter().filter(|pack| self.lies_in(pack, visible)).map(|pack| pack.at_last(now)).collect())
     }
 
     /// A pack.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also for one that does not lie in the window that the caller may see.
+    /// [`StoreError::UnknownClient`], and [`StoreError::NotFound`], also for one that does not lie in the window that the caller may see.
     pub async fn fetch(
         &self,
         company: &CompanyId,
@@ -270,7 +292,11 @@ impl PackService {
         visible: Option<Window>,
     ) -> Result<Download, PackServiceError> {
         let found = self.reader.store.pack(company, client, id).await?.filter(|pack| self.lies_in(pack, visible));
-        let pack = found.ok_or(StoreError::NotFound { record: "pack" })?.at_last(self.reader.clock.now());
+        let Some(pack) = found else {
+            self.reader.store.check_client(company, client).await?;
+            return Err(StoreError::NotFound { record: "pack" }.into());
+        };
+        let pack = pack.at_last(self.reader.clock.now());
         if !matches!(pack.state, PackState::Ready { .. }) {
             return Ok(Download::NotReady(pack));
         }
@@ -285,17 +311,6 @@ impl PackService {
     fn lies_in(&self, pack: &PackRecord, visible: Option<Window>) -> bool {
         let calendar = self.reader.store.calendar();
         visible.is_none_or(|window| calendar.start_of(pack.from) >= window.start && pack.at <= window.end)
-    }
-
-    /// Refuses a client that no connection is mapped to and that has no evidence.
-    async fn known(&self, company: &CompanyId, client: &ClientId) -> Result<(), StoreError> {
-        let store = &self.reader.store;
-        let connections = store.connections(company).await?;
-        let mapped = connections.iter().any(|connection| connection.mapping.clients().contains(client));
-        if mapped || !store.latest(company, &EvidenceOwner::Client(client.clone())).await?.is_empty() {
-            return Ok(());
-        }
-        Err(StoreError::NotFound { record: "client" })
     }
 }
 

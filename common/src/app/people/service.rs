@@ -393,7 +393,7 @@ impl PeopleService {
     /// Names the connection that provides a client's training, in place of an earlier one; it must be one whose training is that client's.
     ///
     /// # Errors
-    /// [`PeopleError::Refused`] for a connection that gathers no training of the client.
+    /// [`PeopleError::Store`] for a client that nobody knows, and [`PeopleError::Refused`] for a connection that gathers no training of the client.
     pub async fn name_provider(
         &self,
         company: &CompanyId,
@@ -401,6 +401,7 @@ impl PeopleService {
         id: &ConnectionId,
         actor: &Actor,
     ) -> Result<Provider, PeopleError> {
+        self.store.check_client(company, client).await?;
         let connection = self.connection(company, id).await?;
         if !connection.mapping.clients().contains(&client) {
             return Err(PeopleError::Refused(format!("connection {id} gathers no training of the client {client}")));
@@ -421,21 +422,27 @@ impl PeopleService {
     /// The connection that provides a client's training, if one is named.
     ///
     /// # Errors
-    /// [`PeopleError::Store`]
+    /// [`PeopleError::Store`], also for a client that nobody knows.
     pub async fn provider(&self, company: &CompanyId, client: &ClientId) -> Result<Option<Provider>, PeopleError> {
-        Ok(self.store.provider(company, client).await?)
+        let provider = self.store.provider(company, client).await?;
+        // Who was named stays so, even where nothing else is left of the client.
+        if provider.is_none() {
+            self.store.check_client(company, client).await?;
+        }
+        Ok(provider)
     }
 
     /// Names no provider of a client's training any more.
     ///
     /// # Errors
-    /// [`PeopleError::Store`]
+    /// [`PeopleError::Store`], also for a client that nobody knows.
     pub async fn forget_provider(
         &self,
         company: &CompanyId,
         client: &ClientId,
         actor: &Actor,
     ) -> Result<(), PeopleError> {
+        self.provider(company, client).await?;
         let event =
             AuditEvent::new(actor, AuditAction::ProviderRemoved, company.clone(), client.as_str(), self.clock.now());
         let event = AuditEvent { client: Some(client.clone()), ..event };

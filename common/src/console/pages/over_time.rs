@@ -8,7 +8,6 @@ use crate::console::{ClientViewer, EvidencePages, html};
 use crate::domain::calendar::{self, Calendar};
 use crate::domain::policy::{InForce, Limit};
 use crate::domain::product::Product;
-use crate::store::StoreError;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -53,9 +52,6 @@ async fn show(
 ) -> Result<Response, Problem> {
     let days = days.unwrap_or(DAYS[0]).clamp(FEWEST_DAYS, MOST_DAYS);
     let over_time = console.evidence.over_time(viewer.company(), &client, viewer.span(), days).await?;
-    if !over_time.is_known {
-        return Err(StoreError::NotFound { record: "client" }.into());
-    }
     let page = OverTimePage {
         frame: Frame::of_client("Over time", &viewer.session, &client, "/over-time"),
         client: client.to_string(),

@@ -98,7 +98,7 @@ async fn page(console: &ConnectionPages, viewer: &Viewer, wrong: Option<String>)
         });
         shown.push(Client { id: client.to_string(), in_force: rules.collect() });
         if scopes.contains(Scope::PeopleRead) {
-            let provider = console.people.provider(company, client).await?;
+            let provider = console.people.store.provider(company, client).await?;
             let connection = provider.map(|provider| provider.connection.to_string());
             providers.push(Provider { client: client.to_string(), connection });
         }

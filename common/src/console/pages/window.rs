@@ -145,7 +145,6 @@ async fn read(
     match console.evidence.window(viewer.company(), client, asked.days, at).await {
         Ok(window) => Ok((asked, Ok(window))),
         Err(WindowError::Days(error)) => Ok((asked, Err(error.to_string()))),
-        Err(WindowError::UnknownClient(_)) => Err(Problem::not_found("client")),
         Err(WindowError::Evidence(EvidenceError::Store(error))) => Err(error.into()),
         Err(WindowError::Evidence(error)) => Err(error.into()),
     }

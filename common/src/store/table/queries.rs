@@ -149,6 +149,12 @@ impl Store {
         Ok(deleted)
     }
 
+    /// Whether a range has any record.
+    pub(in crate::store) async fn has_any(&self, range: &Range) -> Result<bool, StoreError> {
+        let answer = self.query(range, Order::Forward).limit(1).projection_expression("sk").send().await?;
+        Ok(!answer.items().is_empty())
+    }
+
     /// All records of a range.
     pub(in crate::store) async fn all<R: Record>(&self, range: &Range) -> Result<Vec<R>, StoreError> {
         let mut found = Vec::new();

@@ -11,8 +11,16 @@ use common::store::StoreError;
 
 /// The table cannot be used.
 pub fn unusable(error: &StoreError) -> CliError {
+    if let StoreError::UnknownClient(_) = error {
+        return CliError::other(unknown_client(error));
+    }
     let trouble = trouble_in(error).map_or_else(|| error.to_string(), ToOwned::to_owned);
     CliError::other(format!("the data file cannot be used: {trouble}"))
+}
+
+/// There is no such client, and what shows which there are.
+pub fn unknown_client(error: &StoreError) -> String {
+    format!("{error}; see: huntress-evidence clients")
 }
 
 /// There is no such connection.

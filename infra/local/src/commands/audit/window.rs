@@ -48,7 +48,6 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let window = window.map_err(|error| match error {
         WindowError::Days(error) => CliError::usage(error.to_string()),
         WindowError::Evidence(error) => faults::of_evidence(error),
-        error @ WindowError::UnknownClient(_) => CliError::other(error.to_string()),
     })?;
     stack.close().await;
     let mut written = Vec::new();

@@ -1,7 +1,7 @@
 //! `hold`: evidence that is not to end, whatever the retention says.
 
 use crate::arguments::{ActorArgs, StorageArgs};
-use crate::commands::{by, open};
+use crate::commands::{by, faults, open};
 use crate::outcome::CliError;
 use crate::render;
 use clap::{Args, Subcommand};
@@ -10,6 +10,7 @@ use common::clock::SystemClock;
 use common::domain::hold::Hold;
 use common::domain::id::ClientId;
 use common::settings::environment;
+use common::store::StoreError;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -53,9 +54,8 @@ struct Listed {
 
 fn fault(error: HoldError) -> CliError {
     match error {
-        HoldError::UnknownClient(_) | HoldError::NotHeld => {
-            CliError::usage(format!("{error}; hold list shows what is held"))
-        }
+        HoldError::NotHeld => CliError::usage(format!("{error}; hold list shows what is held")),
+        HoldError::Store(error @ StoreError::UnknownClient(_)) => CliError::usage(faults::unknown_client(&error)),
         HoldError::Store(error) => {
             CliError::other(format!("not everything was looked through: {error}; repeat the command"))
         }

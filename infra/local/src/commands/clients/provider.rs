@@ -30,7 +30,10 @@ pub struct Options {
 
 /// The table cannot be used.
 fn unusable(error: PeopleError) -> CliError {
-    CliError::other(format!("the data file cannot be used: {error}"))
+    match error {
+        PeopleError::Store(error) => faults::unusable(&error),
+        error => CliError::other(format!("the data file cannot be used: {error}")),
+    }
 }
 
 pub async fn run(options: Options) -> Result<(), CliError> {

@@ -12,6 +12,7 @@ use chrono::NaiveDate;
 use common::app::decisions::DecisionError;
 use common::domain::calendar::Until;
 use common::domain::decisions::Decider;
+use common::store::StoreError;
 use std::path::Path;
 
 /// Who decides, on this machine.
@@ -22,6 +23,7 @@ fn decider(actor: &ActorArgs) -> Decider {
 /// What was not decided: what was asked for is wrong, or the data file.
 pub fn fault(error: DecisionError) -> CliError {
     match error {
+        DecisionError::Store(error @ StoreError::UnknownClient(_)) => CliError::usage(faults::unknown_client(&error)),
         DecisionError::Store(error) => faults::unusable(&error),
         error if error.is_refusal() => CliError::usage(error.to_string()),
         error => CliError::other(error.to_string()),

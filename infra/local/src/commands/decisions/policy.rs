@@ -55,7 +55,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     }
     let now = stack.parts.clock().now();
     let at = options.as_of.map_or(now, |as_of| as_of.min(now));
-    let in_force = decisions.in_force(company, &client, at).await.map_err(fault)?;
+    let in_force = decisions.in_force_for(company, &client, at).await.map_err(fault)?;
     stack.close().await;
     show(&client, at, &in_force, options.json, options.set.is_some())
 }

@@ -54,9 +54,10 @@ pub async fn run(options: Options) -> Result<(), CliError> {
             ahead.map_or(nothing.clone(), |ahead| format!("{nothing}; {}", passed_over(ahead))),
         ));
     }
-    let coverage = match ClientId::parse(&options.subject) {
-        Ok(client) if !is_connection => {
-            evidence.latest_with_coverage(&options.storage.company, &client, span).await.map(|(_, coverage)| coverage)
+    // What a connection gave that is gone is the company's own.
+    let coverage = match latest.first().map(|evidence| &evidence.stored.owner) {
+        Some(EvidenceOwner::Client(client)) => {
+            evidence.latest_with_coverage(&options.storage.company, client, span).await.map(|(_, coverage)| coverage)
         }
         _ => Ok(None),
     };
