@@ -24,27 +24,37 @@ async fn prepared(engine: &Engine) -> (Store, Holds) {
     (store.clone(), Holds { store, clock })
 }
 
-/// How many records of evidence of each partition end, and how many do not.
-async fn ends(engine: &Engine, at: DateTime<Utc>) -> BTreeMap<String, (usize, usize)> {
-    let mut ends: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+/// How many records of evidence end, and how many do not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Records {
+    ending: usize,
+    staying: usize,
+}
+
+const ENDS: Records = Records { ending: 1, staying: 0 };
+const STAYS: Records = Records { ending: 0, staying: 1 };
+
+/// Those of each partition.
+async fn ends(engine: &Engine, at: DateTime<Utc>) -> BTreeMap<String, Records> {
+    let mut ends: BTreeMap<String, Records> = BTreeMap::new();
     for item in engine.client().scan().table_name(TABLE).send().await.unwrap().items.unwrap() {
         let pk = item.get("pk").unwrap().as_s().unwrap();
         let Some(owner) = pk.strip_prefix("EVIDENCE#msp-acme#") else { continue };
-        let (ending, staying) = ends.entry(owner.to_owned()).or_default();
+        let records = ends.entry(owner.to_owned()).or_default();
         match item.get("expires_at") {
             Some(end) => {
                 // The record is gone before its pieces: without them it would seem to be damaged.
                 let at = if pk.ends_with("#PIECES") { at + OUTLIVES_EVIDENCE } else { at };
                 assert_eq!(end.as_n().unwrap(), &(at + KEPT).timestamp().to_string());
-                *ending += 1;
+                records.ending += 1;
             }
-            None => *staying += 1,
+            None => records.staying += 1,
         }
     }
     ends
 }
 
-fn counts<const N: usize>(of: [(&str, (usize, usize)); N]) -> BTreeMap<String, (usize, usize)> {
+fn counts<const N: usize>(of: [(&str, Records); N]) -> BTreeMap<String, Records> {
     of.map(|(owner, counts)| (owner.to_owned(), counts)).into()
 }
 
@@ -69,25 +79,25 @@ async fn evidence_ends_unless_it_is_held_and_a_release_gives_it_its_end_back() {
             ("CLIENT#client-1#PIECES", counts_1),
         ])
     };
-    assert_eq!(ends(&engine, tick()).await, all((1, 0), (1, 0)));
+    assert_eq!(ends(&engine, tick()).await, all(ENDS, ENDS));
 
     // Nobody's evidence can be held by a name that nobody knows.
     let unknown = holds.place(&acme, Some(&named("cleint-0")), "a suit", &actor).await;
     assert!(matches!(unknown, Err(HoldError::Store(StoreError::UnknownClient(_)))), "{unknown:?}");
     let placed = holds.place(&acme, Some(&named("client-0")), "a suit", &actor).await.unwrap();
     // With the run and its commit.
-    assert_eq!((placed, ends(&engine, tick()).await), (4, all((0, 1), (1, 0))));
+    assert_eq!((placed, ends(&engine, tick()).await), (4, all(STAYS, ENDS)));
     assert_eq!(holds.place(&acme, Some(&named("client-0")), "a suit", &actor).await.unwrap(), 0);
     let listed = holds.list(&acme).await.unwrap();
     assert_eq!((listed.len(), listed[0].by.as_str(), listed[0].reason.as_str()), (1, "legal", "a suit"));
 
     // Everything, and then the client alone again.
     holds.place(&acme, None, "another", &actor).await.unwrap();
-    assert_eq!(ends(&engine, tick()).await, all((0, 1), (0, 1)));
+    assert_eq!(ends(&engine, tick()).await, all(STAYS, STAYS));
     holds.release(&acme, None, "it is over", &actor).await.unwrap();
-    assert_eq!(ends(&engine, tick()).await, all((0, 1), (1, 0)));
+    assert_eq!(ends(&engine, tick()).await, all(STAYS, ENDS));
     holds.release(&acme, Some(&named("client-0")), "it is over", &actor).await.unwrap();
-    assert_eq!(ends(&engine, tick()).await, all((1, 0), (1, 0)));
+    assert_eq!(ends(&engine, tick()).await, all(ENDS, ENDS));
     let again = holds.release(&acme, None, "it is over", &actor).await;
     assert!(matches!(again, Err(HoldError::NotHeld)), "{again:?}");
     assert_eq!(latest(&store, &client("client-0")).await[0].body, body, "all of this changes nothing that is read");
@@ -108,7 +118,7 @@ async fn a_hold_that_is_placed_while_a_run_writes_holds_what_it_writes() {
     // It wrote, read no hold, and has not committed.
     store.stage(&lease, &bundles(2, "{}")).await.unwrap();
     holds.place(&acme(), Some(&named("client-1")), "a suit", &Actor::cli("legal")).await.unwrap();
-    let held = counts([("CLIENT#client-0", (1, 0)), ("CLIENT#client-1", (0, 1))]);
+    let held = counts([("CLIENT#client-0", ENDS), ("CLIENT#client-1", STAYS)]);
     assert_eq!(ends(&engine, tick()).await, held);
     // And one that writes after it.
     store.commit(&lease, ended(later(1)), bundles(2, "{}")).await.unwrap();
@@ -123,7 +133,7 @@ async fn without_a_retention_nothing_ends_and_a_released_hold_leaves_it_so() {
     let holds = Holds { store: store.clone(), clock: Arc::new(SteppingClock::at(later(10))) };
     let lease = started(&store, 1, tick()).await;
     store.commit(&lease, ended(later(1)), bundles(1, "{}")).await.unwrap();
-    let nothing_ends = counts([("CLIENT#client-0", (0, 1))]);
+    let nothing_ends = counts([("CLIENT#client-0", STAYS)]);
     assert_eq!(ends(&engine, tick()).await, nothing_ends);
     holds.place(&acme(), None, "a suit", &Actor::cli("legal")).await.unwrap();
     holds.release(&acme(), None, "it is over", &Actor::cli("legal")).await.unwrap();
