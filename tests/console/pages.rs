@@ -79,6 +79,23 @@ async fn pages_with_much_to_show_stay_small() {
     assert!(page.body.len() < 150_000 && asked <= 6, "{} bytes, {asked} reads", page.body.len());
 }
 
+/// As many reads for fifty clients as for two.
+#[tokio::test]
+async fn the_settings_of_many_clients_are_read_together() {
+    let world = World::new().await;
+    let browser = world.browser("admin").await;
+    let asked = async || {
+        drop(world.counted.take());
+        let page = browser.open("/settings").await;
+        (page.body.matches(": none is named").count(), reads(&world.counted.take()))
+    };
+    let (few, of_few) = asked().await;
+    world.connect_many(60, 1).await;
+    let (many, of_many) = asked().await;
+    println!("/settings: {of_few} reads for {few} clients, {of_many} for {many}");
+    assert!(few < many && of_many == of_few, "{of_few} reads for {few} clients, {of_many} for {many}");
+}
+
 /// What an auditor may not see is not in the days at a glance either, though the short record has it.
 #[tokio::test]
 async fn the_days_at_a_glance_begin_with_the_window_of_who_looks() {

@@ -5,9 +5,11 @@ use super::error::StoreError;
 use crate::domain::audit::AuditEvent;
 use crate::domain::id::{ClientId, CompanyId, ConnectionId};
 use crate::store::table::items::Record;
-use crate::store::table::keys;
+use crate::store::table::keys::{self, Key};
+use crate::store::table::queries::Consistency;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The setting of one client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,6 +34,14 @@ struct ProviderItem {
     by: String,
 }
 
+impl ProviderItem {
+    /// The setting, unless there is no provider any more.
+    fn named(self) -> Option<Provider> {
+        let Self { client, connection, since, by } = self;
+        Some(Provider { client, connection: connection?, since, by })
+    }
+}
+
 impl Record for ProviderItem {
     const KIND: &'static str = "provider of training";
 }
@@ -46,9 +56,32 @@ impl Store {
             Some(stored) => Some(stored),
             None => self.get(&keys::legacy::provider(company, client)).await?,
         };
-        Ok(stored.and_then(|ProviderItem { client, connection, since, by }| {
-            Some(Provider { client, connection: connection?, since, by })
-        }))
+        Ok(stored.and_then(ProviderItem::named))
+    }
+
+    /// The providers of those clients that have one named, in two requests for up to a hundred clients.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn providers(
+        &self,
+        company: &CompanyId,
+        clients: &BTreeSet<ClientId>,
+    ) -> Result<BTreeMap<ClientId, Provider>, StoreError> {
+        let now = self.provider_items(clients.iter().map(|client| keys::provider(company, client))).await?;
+        let others = clients.iter().filter(|client| !now.contains_key(*client));
+        let before = self.provider_items(others.map(|client| keys::legacy::provider(company, client))).await?;
+        let named = before.into_iter().chain(now).filter_map(|(client, item)| Some((client, item.named()?)));
+        Ok(named.collect())
+    }
+
+    async fn provider_items(
+        &self,
+        keys: impl Iterator<Item = Key>,
+    ) -> Result<BTreeMap<ClientId, ProviderItem>, StoreError> {
+        let items = self.get_items(keys, Consistency::Strong).await?;
+        let read = items.into_iter().map(ProviderItem::from_item);
+        read.map(|item| item.map(|item| (item.client.clone(), item))).collect()
     }
 
     /// Names the provider of a client's training, in place of an earlier one; in one transaction with the event, if there is one.

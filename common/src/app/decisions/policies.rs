@@ -147,6 +147,14 @@ impl Decisions {
         Ok(Arc::new(policy))
     }
 
+    /// The policies in force for each client of a company at an instant.
+    ///
+    /// # Errors
+    /// [`DecisionError::Store`].
+    pub async fn all_in_force(&self, company: &CompanyId, at: DateTime<Utc>) -> Result<ClientPolicies, DecisionError> {
+        Ok(policies_at(&self.store, company, at).await?)
+    }
+
     /// The policies in force for a client at an instant.
     ///
     /// # Errors
@@ -173,7 +181,7 @@ impl Decisions {
         client: &ClientId,
         at: DateTime<Utc>,
     ) -> Result<InForce, DecisionError> {
-        Ok(policies_at(&self.store, company, at).await?.of(Some(client)))
+        Ok(self.all_in_force(company, at).await?.of(Some(client)))
     }
 
     /// Measures a client by a policy from now on. What was committed before keeps its verdicts.

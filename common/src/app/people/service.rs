@@ -17,6 +17,7 @@ use crate::domain::sat::id::SatId;
 use crate::settings::PublicUrl;
 use crate::store::{ConnectionChange, LoggedEvent, PersonRecord, Provider, Store, StoreError};
 use chrono::SubsecRound;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Operations on the tracked people of a connection.
@@ -430,6 +431,18 @@ impl PeopleService {
             self.store.check_client(company, client).await?;
         }
         Ok(provider)
+    }
+
+    /// The connections that provide the training of those clients that have one named.
+    ///
+    /// # Errors
+    /// [`PeopleError::Store`]
+    pub async fn providers(
+        &self,
+        company: &CompanyId,
+        clients: &BTreeSet<ClientId>,
+    ) -> Result<BTreeMap<ClientId, Provider>, PeopleError> {
+        Ok(self.store.providers(company, clients).await?)
     }
 
     /// Names no provider of a client's training any more.

@@ -15,7 +15,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::on;
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(super) const PAGES: &[Route<Arc<ConnectionPages>>] = &[
@@ -89,17 +89,22 @@ async fn page(console: &ConnectionPages, viewer: &Viewer, wrong: Option<String>)
     }
     let may_choose = scopes.contains(Scope::PolicyWrite);
     let now = console.entrance.clock.now();
+    let clients: BTreeSet<ClientId> = clients.into_iter().take(SHOWN).collect();
+    let all_in_force = console.decisions.all_in_force(company, now).await.map_err(undecided)?;
+    let named = match scopes.contains(Scope::PeopleRead) {
+        true => console.people.providers(company, &clients).await?,
+        false => BTreeMap::new(),
+    };
     let (mut shown, mut providers) = (Vec::new(), Vec::new());
-    for client in clients.iter().take(SHOWN) {
-        let in_force = console.decisions.in_force(company, client, now).await.map_err(undecided)?;
+    for client in &clients {
+        let in_force = all_in_force.of(Some(client));
         let rules = in_force.rules().map(|(policy, rule)| RuleInForce {
             policy: format!("{} {}", policy.policy, policy.version),
             rule: words::rule(rule),
         });
         shown.push(Client { id: client.to_string(), in_force: rules.collect() });
         if scopes.contains(Scope::PeopleRead) {
-            let provider = console.people.store.provider(company, client).await?;
-            let connection = provider.map(|provider| provider.connection.to_string());
+            let connection = named.get(client).map(|provider| provider.connection.to_string());
             providers.push(Provider { client: client.to_string(), connection });
         }
     }
