@@ -11,6 +11,7 @@ use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Processed;
 use common::app::log::LogSigner;
 use common::app::packs::{PackDispatch, PackMaker, PackService, Shelf};
+use common::app::people::PrivacyChange;
 use common::app::stack::{Parts, Stack};
 use common::aws::documents::Documents;
 use common::aws::queue::Queue;
@@ -136,7 +137,13 @@ impl World {
         let (actor, ids) = (Actor::cli("somebody"), ["A", "B"].map(|id| SatId::parse(id).unwrap()));
         let choice = Choice { selected: Some(ids.into_iter().collect()), ..Choice::default() };
         world.console.connections.connections.select_assignments(&company, &id, choice, &actor).await.unwrap();
-        world.console.connections.people.set_mode(&company, &id, PrivacyMode::Full, false, None, &actor).await.unwrap();
+        world
+            .console
+            .connections
+            .people
+            .set_mode(&company, &id, PrivacyChange::to(PrivacyMode::Full), &actor)
+            .await
+            .unwrap();
         world.sync("sat").await;
         world
     }

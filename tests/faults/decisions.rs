@@ -15,7 +15,7 @@ use common::domain::log::{Hash, jcs};
 use common::domain::mapping::Mapping;
 use common::domain::product::Product;
 use common::domain::time::Window;
-use common::store::{ConnectionChange, Scheduling, Store, Timeline};
+use common::store::{AuditedChange, ConnectionChange, Scheduling, Store, Timeline};
 use dynoxide::Database;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -158,7 +158,11 @@ async fn a_pause_is_there_with_what_explains_it_or_not_at_all() {
             let key = ConnectionKey { company: company(), connection: connection_id() };
             let event = AuditEvent::of_connection(&Actor::cli("alice"), AuditAction::ConnectionPaused, key, start());
             let (of, id) = (company(), connection_id());
-            let change = table.store.change_connection_as(&of, &id, pause, None, &event, Some(&timeline));
+            let change = table.store.change_connection_as(
+                &of,
+                &id,
+                AuditedChange { change: pause, if_revision: None, event: &event, timeline: Some(&timeline) },
+            );
             drop(table.troubled(rule, change).await);
             struck += usize::from(!table.aws.struck().is_empty());
             let paused = table.store.connection(&company(), &connection_id()).await.unwrap().unwrap().paused;

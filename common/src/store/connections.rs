@@ -71,6 +71,19 @@ pub struct DueConnection {
     pub connection: ConnectionId,
 }
 
+/// A change that somebody makes, with what is recorded of it.
+#[derive(Debug, Clone)]
+pub struct AuditedChange<'a> {
+    /// The change.
+    pub change: ConnectionChange,
+    /// Only if the connection has this revision now.
+    pub if_revision: Option<u64>,
+    /// Who made it.
+    pub event: &'a AuditEvent,
+    /// What explains days without evidence later.
+    pub timeline: Option<&'a Timeline>,
+}
+
 impl ConnectionChange {
     fn change(&self, company: &CompanyId, id: &ConnectionId) -> Result<Change, StoreError> {
         let mut change = Change::of(keys::connection(company, id));
@@ -241,8 +254,7 @@ impl Store {
         Connection::from_item(self.change_existing(change).await?)
     }
 
-    /// The same for somebody, who is recorded in the same transaction, with what explains days without evidence later; the connection has the next revision
-    /// then. With `if_revision` only if it has that one now.
+    /// The same for somebody, in one transaction with what is recorded of it; the connection has the next revision then.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and [`StoreError::Conflict`] where it has another revision.
@@ -250,12 +262,9 @@ impl Store {
         &self,
         company: &CompanyId,
         id: &ConnectionId,
-        wanted: ConnectionChange,
-        if_revision: Option<u64>,
-        event: &AuditEvent,
-        timeline: Option<&Timeline>,
+        AuditedChange { change, if_revision, event, timeline }: AuditedChange<'_>,
     ) -> Result<Connection, StoreError> {
-        let change = wanted.change(company, id)?.increment("revision");
+        let change = change.change(company, id)?.increment("revision");
         let change = match if_revision {
             Some(revision) => change.only_if_count("revision", revision),
             None => change,

@@ -42,7 +42,7 @@ pub use active::{ActiveRun, CheckpointRef, MESSAGE_LOST_AFTER};
 pub use audit::PlacedEvent;
 pub use checkpoints::{CHECKPOINT_KEPT, Suspension};
 pub use client::{ClientNow, ClientSeries};
-pub use connections::{ConnectionChange, DueConnection, Scheduling};
+pub use connections::{AuditedChange, ConnectionChange, DueConnection, Scheduling};
 pub use credentials::SealedCredential;
 pub use ending::{RunFailure, RunSuccess};
 pub use error::StoreError;

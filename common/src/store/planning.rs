@@ -46,7 +46,7 @@ impl Store {
                 Ok(Outcome::Refused(failed)) => {
                     let mut failed = failed.into_iter();
                     let fits = per_run.into_iter().map(|actions| !failed.by_ref().take(actions).any(|failed| failed));
-                    let (fitting, others) = split(std::mem::take(&mut chunk), fits.collect());
+                    let Divided { fitting, others } = divide(std::mem::take(&mut chunk), fits.collect());
                     if others.is_empty() {
                         // It names nobody, so nobody can be left out.
                         alone.extend(fitting);
@@ -80,8 +80,14 @@ impl Store {
     }
 }
 
-fn split(requests: Vec<RunRequest>, fits: Vec<bool>) -> (Vec<RunRequest>, Vec<RunRequest>) {
+/// Requests that fit into a transaction, and the others.
+struct Divided {
+    fitting: Vec<RunRequest>,
+    others: Vec<RunRequest>,
+}
+
+fn divide(requests: Vec<RunRequest>, fits: Vec<bool>) -> Divided {
     let (fitting, others): (Vec<_>, Vec<_>) = requests.into_iter().zip(fits).partition(|(_, fits)| *fits);
     let plain = |pairs: Vec<(RunRequest, bool)>| pairs.into_iter().map(|(request, _)| request).collect();
-    (plain(fitting), plain(others))
+    Divided { fitting: plain(fitting), others: plain(others) }
 }

@@ -8,7 +8,7 @@ use common::app::collection::collect::Huntress;
 use common::app::collection::worker::Worker;
 use common::app::connections::{Check, Connections};
 use common::app::decisions::{Decisions, ExceptionSpec};
-use common::app::people::PeopleService;
+use common::app::people::{PeopleService, PrivacyChange};
 use common::app::runs::plan::Planner;
 use common::app::runs::tick::{self, Tick};
 use common::app::stack::Stack;
@@ -361,7 +361,7 @@ impl Past<'_> {
                 let selected = Some(going_on.take(2).map(|it| it.id).collect());
                 let choice = Choice { selected, ..Choice::default() };
                 self.connections.select_assignments(&self.company, &sat, choice, &dana).await?;
-                self.people.set_mode(&self.company, &sat, PrivacyMode::Full, false, None, &dana).await?;
+                self.people.set_mode(&self.company, &sat, PrivacyChange::to(PrivacyMode::Full), &dana).await?;
             }
             EXCEPTED => {
                 let request = ExceptionRequest {

@@ -4,6 +4,7 @@ use super::facts::{EdrFacts, OfSeverity};
 use super::incident::Severity;
 use super::metrics::{EdrRules, Exact, Value, extended_metrics, metrics};
 use crate::evidence::Reason;
+use crate::facts::ended::ClassBounds;
 use crate::number::Ratio;
 use crate::policy::{Measure, Measures, Reading};
 
@@ -45,7 +46,7 @@ fn measure(facts: &EdrFacts, rules: EdrRules, bounds: SeverityBounds, value: &Va
         Ok(Exact::Ratio(ratio)) => Measure::exact(ratio),
         Ok(Exact::Duration(class)) => {
             let reading = |hours: Option<Ratio>| hours.map_or(Reading::Open, Reading::At);
-            let (least, greatest) = class.hours();
+            let ClassBounds { shortest: least, longest: greatest } = class.hours();
             // Every duration of a class is rounded to the same tenth, so any of them shows the value.
             least
                 .map_or_else(|| Measure::null(Reason::NothingToMeasure), Measure::exact)

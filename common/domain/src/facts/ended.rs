@@ -45,7 +45,8 @@ pub fn day_since(moment: DateTime<Utc>, as_of: DateTime<Utc>) -> u32 {
 /// use evidence_domain::facts::ended::DurationClass;
 /// let class = DurationClass::of(86_399_000_000_000); // a second less than a day
 /// assert_eq!(class.tenths(), 240);
-/// assert_eq!(class.bounds(), (86_220_000_000_000, 86_399_999_999_999));
+/// assert_eq!(class.bounds().shortest, 86_220_000_000_000);
+/// assert_eq!(class.bounds().longest, 86_399_999_999_999);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DurationClass(u32);
@@ -71,21 +72,30 @@ impl DurationClass {
 
     /// The shortest and the longest duration of the class, in nanoseconds.
     #[must_use]
-    pub fn bounds(self) -> (i128, i128) {
+    pub fn bounds(self) -> ClassBounds<i128> {
         let middle = self.tenths() * TENTH;
         match self.0 % 3 {
-            0 => (middle - TENTH / 2, middle - 1),
-            1 => (middle, middle),
-            _ => (middle + 1, middle + TENTH / 2 - 1),
+            0 => ClassBounds { shortest: middle - TENTH / 2, longest: middle - 1 },
+            1 => ClassBounds { shortest: middle, longest: middle },
+            _ => ClassBounds { shortest: middle + 1, longest: middle + TENTH / 2 - 1 },
         }
     }
 
     /// The same in hours.
     #[must_use]
-    pub fn hours(self) -> (Option<Ratio>, Option<Ratio>) {
-        let (least, greatest) = self.bounds();
-        (Ratio::mean_hours(least, 1), Ratio::mean_hours(greatest, 1))
+    pub fn hours(self) -> ClassBounds<Option<Ratio>> {
+        let ClassBounds { shortest, longest } = self.bounds();
+        ClassBounds { shortest: Ratio::mean_hours(shortest, 1), longest: Ratio::mean_hours(longest, 1) }
     }
+}
+
+/// The shortest and the longest duration of a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassBounds<T> {
+    /// The shortest.
+    pub shortest: T,
+    /// The longest.
+    pub longest: T,
 }
 
 /// Ended incidents as they are read, at 8 bytes each.
@@ -381,7 +391,7 @@ mod tests {
         fn a_class_tells_how_a_duration_compares_with_any_tenth(nanos in duration(), tenths in 0_i128..60) {
             let class = DurationClass::of(nanos);
             prop_assert_eq!(class.tenths(), tenths_of_an_hour(nanos));
-            let (least, greatest) = class.bounds();
+            let ClassBounds { shortest: least, longest: greatest } = class.bounds();
             prop_assert!((least..=greatest).contains(&nanos));
             prop_assert_eq!(DurationClass::of(least.max(0)), class);
             prop_assert_eq!(DurationClass::of(greatest), class);

@@ -18,7 +18,7 @@ pub use measure::{Doubt, Measure, Measures, Reading};
 pub use other_limits::{InvalidSetting, LimitChange, LimitChanges, limit_changes};
 pub use outcome::{Evaluation, Outcome, Verdict, evaluate};
 pub use parse::{InvalidPolicy, MOST_RULES};
-pub use presets::{baseline, preset, presets, strict, training, training_limits};
+pub use presets::{PercentLimits, baseline, preset, presets, strict, training, training_limits};
 
 use super::controls::Evidence;
 use super::id::{PolicyName, RuleId};

@@ -25,18 +25,30 @@ pub fn preset(name: &str) -> Option<&'static Arc<Policy>> {
     presets().iter().find(|policy| policy.name().as_str() == name)
 }
 
-/// The limits of the training preset's rule about this evidence in whole percent: what passes, and what warns.
+/// Limits in whole percent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PercentLimits {
+    /// From where, or up to where, a value passes.
+    pub pass: u32,
+    /// From where, or up to where, it warns.
+    pub warning: u32,
+}
+
+/// The limits of the training preset's rule about this evidence.
 ///
 /// ```
-/// use evidence_domain::{controls::Evidence, policy::training_limits};
-/// assert_eq!(training_limits(Evidence::WorkforceCoverage), (90, 70));
-/// assert_eq!(training_limits(Evidence::PhishingSimulation), (5, 15));
+/// use evidence_domain::{controls::Evidence, policy::{PercentLimits, training_limits}};
+/// assert_eq!(training_limits(Evidence::WorkforceCoverage), PercentLimits { pass: 90, warning: 70 });
+/// assert_eq!(training_limits(Evidence::PhishingSimulation), PercentLimits { pass: 5, warning: 15 });
 /// ```
 #[must_use]
-pub fn training_limits(evidence: Evidence) -> (u32, u32) {
-    static LIMITS: LazyLock<BTreeMap<Evidence, (u32, u32)>> = LazyLock::new(|| {
+pub fn training_limits(evidence: Evidence) -> PercentLimits {
+    static LIMITS: LazyLock<BTreeMap<Evidence, PercentLimits>> = LazyLock::new(|| {
         let percent = |limit: &Limit| limit.decimal().to_string().parse().unwrap_or_default();
-        let limits = |rule: &Rule| (percent(&rule.limits.pass), rule.limits.warning.as_ref().map_or(0, percent));
+        let limits = |rule: &Rule| PercentLimits {
+            pass: percent(&rule.limits.pass),
+            warning: rule.limits.warning.as_ref().map_or(0, percent),
+        };
         training().rules().iter().map(|rule| (rule.evidence, limits(rule))).collect()
     });
     LIMITS.get(&evidence).copied().unwrap_or_default()

@@ -10,7 +10,7 @@ use crate::completeness::{Dropped, PagesRead};
 use crate::controls::Evidence;
 use crate::evidence::Reason;
 use crate::number::Ratio;
-use crate::policy::training_limits;
+use crate::policy::{PercentLimits, training_limits};
 use crate::quality::{Quality, QualityCode, normalized};
 use crate::time::Window;
 use chrono::{DateTime, Utc};
@@ -22,7 +22,7 @@ pub const WINDOW_DAYS: u32 = 365;
 
 /// From which coverage on, in percent, the signal passes and from which on it warns: the limits of the training preset.
 #[must_use]
-pub fn limits() -> (u32, u32) {
+pub fn limits() -> PercentLimits {
     training_limits(Evidence::WorkforceCoverage)
 }
 
@@ -39,10 +39,10 @@ pub fn limits() -> (u32, u32) {
 #[must_use]
 pub fn band(trained: u64, workforce: u64) -> Option<Status> {
     let rate = Ratio::percent(trained, workforce)?;
-    let (pass_from, warning_from) = limits();
-    Some(if rate.at_least(i128::from(pass_from)) {
+    let PercentLimits { pass, warning } = limits();
+    Some(if rate.at_least(i128::from(pass)) {
         Status::Pass
-    } else if rate.at_least(i128::from(warning_from)) {
+    } else if rate.at_least(i128::from(warning)) {
         Status::Warning
     } else {
         Status::Fail

@@ -9,7 +9,7 @@ use crate::evidence::Reason;
 use crate::facts::ended::day_since;
 use crate::id::RecordKey;
 use crate::number::Ratio;
-use crate::policy::training_limits;
+use crate::policy::{PercentLimits, training_limits};
 use crate::quality::{Quality, QualityCode, normalized};
 use crate::seen::SeenIds;
 use crate::time::{ParsedTimestamp, RawTimestamp, Window, is_future};
@@ -21,7 +21,7 @@ pub const WINDOW_DAYS: u32 = 90;
 
 /// Up to which compromise rate, in percent, the signal passes and up to which it warns: the limits of the training preset.
 #[must_use]
-pub fn limits() -> (u32, u32) {
+pub fn limits() -> PercentLimits {
     training_limits(Evidence::PhishingSimulation)
 }
 
@@ -246,8 +246,8 @@ impl InWindow {
             let decidable = !self.certain.is_empty() && !self.is_unbounded();
             decidable.then(|| self.excess(limit).within()).flatten()
         };
-        let (pass_up_to, warning_up_to) = limits();
-        match (within(pass_up_to), within(warning_up_to)) {
+        let PercentLimits { pass, warning } = limits();
+        match (within(pass), within(warning)) {
             (Some(true), _) => (Status::Pass, None),
             (_, Some(false)) => (Status::Fail, None),
             (Some(false), Some(true)) => (Status::Warning, None),

@@ -155,11 +155,11 @@ pub fn of_coverage(evaluated: &Coverage, context: &SignalContext<'_>) -> Signal 
         WorkforceSource::Account => "account",
         WorkforceSource::LearnerList => "learner_list",
     };
-    let (pass_from, warning_from) = coverage::limits();
+    let limits = coverage::limits();
     let derivation = json!({
         "active_learners_from": source,
         "coverage_without_departed_pct": evaluated.shown_without_departed(),
-        "thresholds_pct": {"pass_from": pass_from, "warning_from": warning_from},
+        "thresholds_pct": {"pass_from": limits.pass, "warning_from": limits.warning},
     });
     let (status, reason) = context.evaluated(evaluated.status, evaluated.reason);
     Signal {
@@ -177,11 +177,11 @@ pub fn of_coverage(evaluated: &Coverage, context: &SignalContext<'_>) -> Signal 
 #[must_use]
 pub fn of_phishing(evaluated: &Phishing, ends: [u64; 3], context: &SignalContext<'_>) -> Signal {
     let [campaign_ends_at, ends_at, completed_at] = ends;
-    let (pass_up_to, warning_up_to) = phishing::limits();
+    let limits = phishing::limits();
     let derivation = json!({
         "campaign_end": {"campaign_ends_at": campaign_ends_at, "completed_at": completed_at, "ends_at": ends_at},
         "parent_campaigns_counted": evaluated.parents_counted,
-        "thresholds_pct": {"pass_up_to": pass_up_to, "warning_up_to": warning_up_to},
+        "thresholds_pct": {"pass_up_to": limits.pass, "warning_up_to": limits.warning},
     });
     let (status, reason) = context.evaluated(evaluated.status, evaluated.reason);
     Signal {

@@ -68,12 +68,13 @@ impl SatClient<'_> {
                 scope: "phishing-campaigns:read"
             }),
         );
-        let permissions = vec![permission("account:read", None), training.0, training.1, learners, campaigns];
+        let permissions =
+            vec![permission("account:read", None), training.assignments, training.activity, learners, campaigns];
         TestReport { accounts: seen, ..TestReport::new(permissions) }
     }
 
     /// The first assignment, and the first activity of it. Without an assignment the token alone speaks for the second scope.
-    async fn test_training(&self, path: &str) -> (PermissionResult, PermissionResult) {
+    async fn test_training(&self, path: &str) -> TrainingResult {
         let list = Listing { path, noun: "assignments", scope: "assignments:read" };
         let mut first = None;
         let mut read = |received: Response<'_>| {
@@ -93,7 +94,7 @@ impl SatClient<'_> {
             }
             None => permission(scope, assignments.failure.clone()),
         };
-        (assignments, activity)
+        TrainingResult { assignments, activity }
     }
 
     async fn test_list<R: page::Resource>(&self, list: Listing<'_>) -> PermissionResult {
@@ -101,6 +102,12 @@ impl SatClient<'_> {
         let outcome = self.get(list.path, &ONE, JSON_API, &mut Vec::new(), &mut read).await;
         permission(list.scope, outcome.map_err(|error| self.failed(&list, error)).err())
     }
+}
+
+/// Whether assignments can be read, and what learners did in them.
+struct TrainingResult {
+    assignments: PermissionResult,
+    activity: PermissionResult,
 }
 
 /// One record is enough.

@@ -6,7 +6,7 @@ use crate::api::views::{
     ConnectionAnswer, IdentityAnswer, OnboardingLinkAnswer, PeoplePage, PersonAnswer, PersonHistory,
 };
 use crate::api::{Body, ConnectionPath, Explained, Method, Parameters, PersonPath, Problem, Route, Scope, route};
-use crate::app::people::{LINK_DAYS, PeopleService};
+use crate::app::people::{LINK_DAYS, PeopleService, PrivacyChange};
 use crate::domain::audit::Actor;
 use crate::domain::people::person::{OnboardingPrompt, PersonId, PrivacyMode};
 use crate::domain::people::status::PersonStatus;
@@ -59,7 +59,8 @@ async fn set_privacy(
     Body(body): Body<Privacy>,
 ) -> Result<Json<ConnectionAnswer>, Problem> {
     let actor = Actor::api(subject);
-    let saved = people.set_mode(&company, &connection, body.mode, body.erase, None, &actor).await?;
+    let change = PrivacyChange { mode: body.mode, erases: body.erase, if_revision: None };
+    let saved = people.set_mode(&company, &connection, change, &actor).await?;
     tracing::info!(%company, %connection, subject = actor.name, mode = %body.mode, "privacy mode set");
     Ok(Json(ConnectionAnswer::at(saved, people.clock.now())))
 }

@@ -17,7 +17,7 @@ use crate::domain::sat::id::SatId;
 use crate::domain::sat::{Caps, SatSettings};
 use crate::huntress::retry::WaitPolicy;
 use crate::huntress::sat::Access;
-use crate::store::ConnectionChange;
+use crate::store::{AuditedChange, ConnectionChange};
 use std::sync::Arc;
 
 /// The assignments of an account, as somebody chooses among them.
@@ -117,6 +117,7 @@ impl Connections {
         let event = self.event(actor, AuditAction::AssignmentsSelected, company, id);
         let event = event.changing(&connection.people, &people);
         let change = ConnectionChange { people: Some(people), sat, ..Default::default() };
-        Ok(self.store.change_connection_as(company, id, change, None, &event, None).await?)
+        let change = AuditedChange { change, if_revision: None, event: &event, timeline: None };
+        Ok(self.store.change_connection_as(company, id, change).await?)
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::id::{ClientId, CompanyId, ConnectionId, ConnectionKey};
 use crate::domain::mapping::Mapping;
 use crate::domain::product::Product;
 use crate::domain::sat::{Caps, SatSettings};
-use crate::store::{ConnectionChange, Scheduling, StoreError, Timeline};
+use crate::store::{AuditedChange, ConnectionChange, Scheduling, StoreError, Timeline};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
@@ -224,7 +224,8 @@ impl Connections {
         Timeline::begin(&mut timeline.pauses, self.huntress.instant());
         let paused = ConnectionChange { scheduling: Some(Scheduling::Pause), ..Default::default() };
         let event = self.event(actor, AuditAction::ConnectionPaused, company, id);
-        self.change_with(company, id, paused, None, Some(&timeline), &event).await
+        let change = AuditedChange { change: paused, if_revision: None, event: &event, timeline: Some(&timeline) };
+        self.change_as(company, id, change).await
     }
 
     /// Has the daily tick take the connection again.
@@ -242,7 +243,8 @@ impl Connections {
         let mut timeline = self.timeline_of(&self.get(company, id).await?).await?;
         Timeline::end(&mut timeline.pauses, self.huntress.instant());
         let event = self.event(actor, AuditAction::ConnectionResumed, company, id);
-        self.change_with(company, id, resumed, None, Some(&timeline), &event).await
+        let change = AuditedChange { change: resumed, if_revision: None, event: &event, timeline: Some(&timeline) };
+        self.change_as(company, id, change).await
     }
 
     pub(in crate::app) async fn change(
@@ -253,20 +255,16 @@ impl Connections {
         if_revision: Option<u64>,
         event: &AuditEvent,
     ) -> Result<Connection, ConnectionError> {
-        self.change_with(company, id, change, if_revision, None, event).await
+        self.change_as(company, id, AuditedChange { change, if_revision, event, timeline: None }).await
     }
 
-    /// The same, with what explains days without evidence later, in one transaction.
-    async fn change_with(
+    async fn change_as(
         &self,
         company: &CompanyId,
         id: &ConnectionId,
-        change: ConnectionChange,
-        if_revision: Option<u64>,
-        timeline: Option<&Timeline>,
-        event: &AuditEvent,
+        change: AuditedChange<'_>,
     ) -> Result<Connection, ConnectionError> {
-        let changed = self.store.change_connection_as(company, id, change, if_revision, event, timeline).await;
+        let changed = self.store.change_connection_as(company, id, change).await;
         changed.map_err(|error| match error {
             StoreError::Conflict { .. } => ConnectionError::Stale,
             error => error.into(),

@@ -226,7 +226,7 @@ impl PeopleKeyring {
         let key = self.key(store, company, connection).await?;
         let column = Column::Certificate(certificate.assignment.clone());
         note(store, company, connection, person, std::slice::from_ref(&column), opening).await?;
-        let name = certificate_key(company, connection, person, &certificate.assignment, certificate.earned_at);
+        let name = certificate_key(company, connection, person, certificate.assignment, certificate.earned_at);
         let sealed = self.documents.get(&name).await?.ok_or(KeyringError::Changed)?;
         let document = key.open(&binding(company, connection, person, &column), &sealed)?;
         if sha256(&document) != certificate.stored.sha256 {

@@ -11,7 +11,7 @@ pub use certificates::CERTIFICATES_PER_RUN;
 pub use keyring::{ConnectionKeyring, Identity, KeyringError, Opening, PeopleKeyring, PersonHasher};
 pub use links::{LINK_DAYS, LONGEST_LINK_DAYS, LinkError, OnboardingLink};
 pub(super) use service::training_connection;
-pub use service::{OpenedCertificate, PeopleError, PeopleService};
+pub use service::{OpenedCertificate, PeopleError, PeopleService, PrivacyChange};
 pub use track::Tracked;
 pub(in crate::app) use track::Tracking;
 

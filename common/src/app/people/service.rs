@@ -15,10 +15,29 @@ use crate::domain::people::status::{ComplianceStatus, PersonStatus, Reset};
 use crate::domain::product::Product;
 use crate::domain::sat::id::SatId;
 use crate::settings::PublicUrl;
-use crate::store::{ConnectionChange, LoggedEvent, PersonRecord, Provider, Store, StoreError};
+use crate::store::{AuditedChange, ConnectionChange, LoggedEvent, PersonRecord, Provider, Store, StoreError};
 use chrono::SubsecRound;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// What is to be kept of people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PrivacyChange {
+    /// The mode.
+    pub mode: PrivacyMode,
+    /// That what is not kept any more may be erased.
+    pub erases: bool,
+    /// Only while the connection has this revision.
+    pub if_revision: Option<u64>,
+}
+
+impl PrivacyChange {
+    /// To a mode, without erasing anything.
+    #[must_use]
+    pub fn to(mode: PrivacyMode) -> Self {
+        Self { mode, erases: false, if_revision: None }
+    }
+}
 
 /// Operations on the tracked people of a connection.
 pub struct PeopleService {
@@ -100,24 +119,21 @@ impl PeopleService {
         training_connection(&self.store, company, id).await
     }
 
-    /// Sets what is kept of people. What a mode that keeps less does not keep is erased, and only if that is `meant`. With a revision, only while the
-    /// connection has it.
+    /// Sets what is kept of people. What a mode that keeps less does not keep is erased, and only if that is said.
     ///
     /// # Errors
-    /// [`PeopleError::Refused`] where something would be erased and that is not meant; [`StoreError::Conflict`] for another revision, and then nothing is
+    /// [`PeopleError::Refused`] where something would be erased and that is not said; [`StoreError::Conflict`] for another revision, and then nothing is
     /// erased.
     pub async fn set_mode(
         &self,
         company: &CompanyId,
         id: &ConnectionId,
-        mode: PrivacyMode,
-        meant: bool,
-        revision: Option<u64>,
+        PrivacyChange { mode, erases, if_revision }: PrivacyChange,
         actor: &Actor,
     ) -> Result<Connection, PeopleError> {
         let connection = self.connection(company, id).await?;
         let less = mode < connection.people.mode;
-        if less && !meant && self.store.people_key_record(company, id).await?.is_some() {
+        if less && !erases && self.store.people_key_record(company, id).await?.is_some() {
             return Err(PeopleError::Refused(format!(
                 "the mode {mode} keeps less of people than {}, and the rest is erased for good; say that you mean it",
                 connection.people.mode
@@ -128,7 +144,8 @@ impl PeopleService {
         let event = self.event(actor, AuditAction::PrivacyChanged, company, id);
         let event = event.changing(&connection.people.mode, &mode);
         let change = ConnectionChange { people: Some(people), ..Default::default() };
-        let changed = self.store.change_connection_as(company, id, change, revision, &event, None).await?;
+        let change = AuditedChange { change, if_revision, event: &event, timeline: None };
+        let changed = self.store.change_connection_as(company, id, change).await?;
         match mode {
             PrivacyMode::Aggregate if less => {
                 self.keyring.erase_people(&self.store, company, id).await?;

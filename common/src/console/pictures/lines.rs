@@ -53,6 +53,12 @@ pub struct Lines {
 
 const CLASSES: [&str; 4] = ["a", "b", "c", "d"];
 
+/// Days one after the other that have no value.
+struct Gap {
+    first: usize,
+    last: usize,
+}
+
 impl Lines {
     /// The drawing and its numbers; `None` where there is no value at all.
     #[must_use]
@@ -105,19 +111,19 @@ impl Lines {
         self.series.iter().all(|series| series.values.get(day).copied().flatten().is_none())
     }
 
-    fn gaps(&self) -> Vec<(usize, usize)> {
-        let mut gaps: Vec<(usize, usize)> = Vec::new();
+    fn gaps(&self) -> Vec<Gap> {
+        let mut gaps: Vec<Gap> = Vec::new();
         for day in (0..self.days.len()).filter(|day| self.is_gap(*day)) {
             match gaps.last_mut() {
-                Some((_, last)) if *last + 1 == day => *last = day,
-                _ => gaps.push((day, day)),
+                Some(gap) if gap.last + 1 == day => gap.last = day,
+                _ => gaps.push(Gap { first: day, last: day }),
             }
         }
         gaps
     }
 
     fn draw_gaps(&self, svg: &mut String, x: Scale) -> std::fmt::Result {
-        for (first, last) in self.gaps() {
+        for Gap { first, last } in self.gaps() {
             let edge = |day: usize, half: f64| x.place(f64::from(u32::try_from(day).unwrap_or(0)) + half);
             let (from, to) = (edge(first, -0.5).max(LEFT), edge(last, 0.5).min(WIDTH - RIGHT));
             let (width, height) = (at((to - from).max(1.0)), at(HEIGHT - TOP - BOTTOM));

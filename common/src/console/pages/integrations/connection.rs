@@ -191,7 +191,7 @@ pub(super) async fn page(
         paused: connection.paused,
         training: is_training,
         selected: connection.people.selected.len(),
-        people: is_training.then(|| (privacy::meaning(mode).0, person::clients(connection))),
+        people: is_training.then(|| (privacy::meaning(mode).label, person::clients(connection))),
         privacy: (is_training && scopes.contains(Scope::PeopleErase)).then(|| Choice::of(mode, shown.privacy)),
         settings: settings(connection, shown.typed),
         covers_privacy: match connection.product {

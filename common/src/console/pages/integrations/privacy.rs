@@ -3,7 +3,7 @@
 use super::connection::{self, Shown, Wrong};
 use super::{find, revision_of};
 use crate::api::Problem;
-use crate::app::people::PeopleError;
+use crate::app::people::{PeopleError, PrivacyChange};
 use crate::console::{ConnectionPages, Fields, SignedForm, html, see_other};
 use crate::domain::audit::Actor;
 use crate::domain::people::person::PrivacyMode;
@@ -33,19 +33,25 @@ pub(super) struct Choice {
 }
 
 /// What a mode is called, and what it means for the people.
-pub(super) fn meaning(mode: PrivacyMode) -> (&'static str, &'static str) {
+pub(super) struct Meaning {
+    pub label: &'static str,
+    pub hint: &'static str,
+}
+
+pub(super) fn meaning(mode: PrivacyMode) -> Meaning {
     match mode {
-        PrivacyMode::Aggregate => {
-            ("Counts only", "Nothing of any person. There are numbers of the whole workforce, and nobody has a status.")
-        }
-        PrivacyMode::Pseudonymous => (
-            "Under a hash",
-            "For each person a keyed hash of their learner id, their status and what they miss. No name, no e-mail address, no certificate; a person is found by their learner id.",
-        ),
-        PrivacyMode::Full => (
-            "With names, encrypted",
-            "The same, and name, e-mail address and certificates, each encrypted. To open one takes a reason, which is kept in the audit log.",
-        ),
+        PrivacyMode::Aggregate => Meaning {
+            label: "Counts only",
+            hint: "Nothing of any person. There are numbers of the whole workforce, and nobody has a status.",
+        },
+        PrivacyMode::Pseudonymous => Meaning {
+            label: "Under a hash",
+            hint: "For each person a keyed hash of their learner id, their status and what they miss. No name, no e-mail address, no certificate; a person is found by their learner id.",
+        },
+        PrivacyMode::Full => Meaning {
+            label: "With names, encrypted",
+            hint: "The same, and name, e-mail address and certificates, each encrypted. To open one takes a reason, which is kept in the audit log.",
+        },
     }
 }
 
@@ -55,7 +61,7 @@ impl Choice {
         let typed = typed.filter(|fields| !fields.get("mode").is_empty());
         let chosen = typed.map_or(now.as_str(), |fields| fields.get("mode"));
         let modes = [PrivacyMode::Aggregate, PrivacyMode::Pseudonymous, PrivacyMode::Full].map(|mode| {
-            let ((label, hint), name) = (meaning(mode), mode.as_str());
+            let (Meaning { label, hint }, name) = (meaning(mode), mode.as_str());
             Mode { name, label, hint, chosen: name == chosen, now: mode == now }
         });
         Self {
@@ -77,21 +83,23 @@ pub(super) async fn choose(
             let refused = format!("{} is a connection of {}, which knows no people", connection.id, connection.product);
             return Err(Problem::unprocessable("other_product", refused));
         }
-        let (company, id, revision) = (viewer.company(), &connection.id, revision_of(&fields)?);
+        let (company, id, if_revision) = (viewer.company(), &connection.id, revision_of(&fields)?);
         let mode: Option<PrivacyMode> = serde_json::from_value(fields.get("mode").into()).ok();
-        let meant = fields.get("erase") == "yes";
+        let erases = fields.get("erase") == "yes";
         let actor = Actor::api(viewer.caller().subject.clone());
         let (status, text) = match mode {
             None => (StatusCode::UNPROCESSABLE_ENTITY, "choose what is kept of people".to_owned()),
-            Some(mode) => match console.people.set_mode(company, id, mode, meant, revision, &actor).await {
-                Ok(_) => return Ok(see_other(&format!("/integrations/{id}?done=privacy"))),
-                Err(PeopleError::Refused(text)) => (StatusCode::UNPROCESSABLE_ENTITY, text),
-                Err(PeopleError::Store(StoreError::Conflict { .. })) => {
-                    let text = "the connection was changed since you opened this page; look at it again, then save";
-                    (StatusCode::PRECONDITION_FAILED, text.to_owned())
+            Some(mode) => {
+                match console.people.set_mode(company, id, PrivacyChange { mode, erases, if_revision }, &actor).await {
+                    Ok(_) => return Ok(see_other(&format!("/integrations/{id}?done=privacy"))),
+                    Err(PeopleError::Refused(text)) => (StatusCode::UNPROCESSABLE_ENTITY, text),
+                    Err(PeopleError::Store(StoreError::Conflict { .. })) => {
+                        let text = "the connection was changed since you opened this page; look at it again, then save";
+                        (StatusCode::PRECONDITION_FAILED, text.to_owned())
+                    }
+                    Err(error) => return Err(error.into()),
                 }
-                Err(error) => return Err(error.into()),
-            },
+            }
         };
         // As it is now, so that the form can be sent again.
         let connection = find(&console, &viewer, id.as_str()).await?;

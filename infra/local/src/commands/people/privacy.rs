@@ -6,7 +6,7 @@ use crate::commands::connections::said;
 use crate::commands::{faults, open, somebody};
 use crate::outcome::CliError;
 use clap::{Args, ValueEnum};
-use common::app::people::PeopleError;
+use common::app::people::{PeopleError, PrivacyChange};
 use common::app::stack::Stack;
 use common::domain::id::ConnectionId;
 use common::domain::people::person::PrivacyMode;
@@ -53,7 +53,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let Ok(service) = stack.parts.people();
     let mode = PrivacyMode::from(options.mode);
     let (company, id) = (&options.storage.company, &options.connection);
-    let set = service.set_mode(company, id, mode, options.erase, None, &somebody()).await;
+    let change = PrivacyChange { mode, erases: options.erase, if_revision: None };
+    let set = service.set_mode(company, id, change, &somebody()).await;
     let connection = set.map_err(|error| match error {
         PeopleError::Refused(line) => CliError::usage(format!("{line} with --erase")),
         error => faults::of_people(error, &options.connection),
