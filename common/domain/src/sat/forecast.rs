@@ -22,6 +22,8 @@ pub struct CoverageAhead {
     pub at: DateTime<Utc>,
     /// Different learners with a completion in the window then.
     pub trained: u64,
+    /// How many of these have left since; they count, and the workforce does not have them.
+    pub departed: u64,
     /// In percent of the workforce of today; null without one.
     pub coverage_pct: Option<String>,
     /// What the rule in force would say; `not_evaluated` without one.
@@ -77,6 +79,7 @@ pub fn forecast(facts: &SatFacts, in_force: &InForce, as_of: DateTime<Utc>) -> T
             days,
             at: as_of.checked_add_signed(TimeDelta::days(days.into())).unwrap_or(as_of),
             trained: evaluated.trained,
+            departed: evaluated.departed,
             coverage_pct: Ratio::percent(evaluated.trained.min(evaluated.active), evaluated.active)
                 .map(|rate| rate.rounded(1).to_string()),
             outcome: outcome.unwrap_or(Outcome::NotEvaluated),
@@ -138,6 +141,15 @@ mod tests {
         assert_eq!(forecast.ahead.iter().map(|day| day.days).collect::<Vec<_>>(), [30, 60, 90]);
         // What was made at the very instant of the evidence is inside for a year.
         assert_eq!(forecast.leaves_band.unwrap().days, 1);
+    }
+
+    #[test]
+    fn the_departed_are_told_for_as_long_as_their_completions_count() {
+        let mut facts = facts(&[10], 2);
+        facts.learners.departed_days.add(336);
+        let forecast = forecast(&facts, &InForce::default(), as_of());
+        let told = |day: &CoverageAhead| (day.trained, day.departed);
+        assert_eq!((told(&forecast.now), told(&forecast.ahead[0]), told(&forecast.ahead[1])), ((2, 1), (2, 1), (1, 0)));
     }
 
     proptest! {

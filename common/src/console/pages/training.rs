@@ -298,12 +298,15 @@ struct Milestone {
     at: At,
     days: u32,
     coverage: String,
+    /// How many of those who are trained have left.
+    departed: u64,
     mark: Mark,
 }
 
 impl From<&CoverageAhead> for Milestone {
     fn from(of: &CoverageAhead) -> Self {
-        Self { at: At(of.at), days: of.days, coverage: covered(of), mark: Mark::of_outcome(of.outcome) }
+        let mark = Mark::of_outcome(of.outcome);
+        Self { at: At(of.at), days: of.days, coverage: covered(of), departed: of.departed, mark }
     }
 }
 

@@ -40,7 +40,12 @@ pub fn text(answer: &ForecastAnswer) -> String {
         table.add_row([
             if day.days == 0 { "now".to_owned() } else { format!("{} days", day.days) },
             day.at.date_naive().to_string(),
-            format!("{} of {}", day.trained, forecast.active_learners),
+            match day.departed {
+                0 => format!("{} of {}", day.trained, forecast.active_learners),
+                departed => {
+                    format!("{} of {}, {departed} of them departed", day.trained, forecast.active_learners)
+                }
+            },
             coverage(day),
             day.outcome.to_string(),
         ]);
