@@ -118,6 +118,11 @@ pub fn is_future(moment: DateTime<Utc>, observed_at: DateTime<Utc>) -> bool {
 /// assert!(window.contains(at("2025-03-22T12:00:00Z")));
 /// assert!(!window.contains(at("2025-03-22T11:59:59Z")));
 /// assert!(!window.contains(at("2026-03-22T12:00:01Z")));
+/// let of_march = Window { start: at("2026-03-01T00:00:00Z"), end: at("2026-03-31T23:59:59Z") };
+/// assert_eq!(window.within(of_march), Window { start: of_march.start, end: window.end });
+/// assert_eq!(of_march.until(Some(window.end)), window.within(of_march));
+/// assert_eq!(Window::ALL.within(of_march).until(None), of_march);
+/// assert!(of_march.until(Some(at("2026-02-28T00:00:00Z"))).is_empty());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Window {
