@@ -48,7 +48,11 @@ fn every_route_wants_the_token_and_the_own_company() {
             &[("authorization", &format!("Basic {token}"))],
             &[("authorization", &bearer[..bearer.len() - 1])],
         ] {
-            assert_problem(&server.ask(method.clone(), &own, headers), 401, "unauthenticated");
+            let answer = server.ask(method.clone(), &own, headers);
+            assert_problem(&answer, 401, "unauthenticated");
+            // What is told is what counts here, and not the claims of an issuer.
+            let detail = answer.body["detail"].as_str().unwrap();
+            assert!(detail.contains("Authorization: Bearer TOKEN") && detail.contains("token add"), "{detail}");
         }
         let other = format!("/v1/companies/other/connections/edr/{route}");
         assert_problem(&server.ask(method.clone(), &other, &[("authorization", &bearer)]), 403, "forbidden");

@@ -136,7 +136,7 @@ impl World {
         world.parts.credentials.put(binding, &Credential::Sat(credential)).await.unwrap();
         let (actor, ids) = (Actor::cli("somebody"), ["A", "B"].map(|id| SatId::parse(id).unwrap()));
         let choice = Choice { selected: Some(ids.into_iter().collect()), ..Choice::default() };
-        world.console.connections.connections.select_assignments(&company, &id, choice, &actor).await.unwrap();
+        world.console.connections.connections.select_assignments(&company, &id, choice, None, &actor).await.unwrap();
         world
             .console
             .connections

@@ -29,6 +29,30 @@ impl World {
     }
 }
 
+/// Over HTTP there are fields and no options, and no commands to see.
+#[tokio::test]
+async fn what_is_refused_is_told_in_the_words_of_the_route() {
+    let world = World::with(&["edr-main"]).await;
+    let window = format!("{CLIENT}/window?from=2026-03-09&to=2026-03-08");
+    let backwards = json!({"set": {"sat-coverage": {"pass": "95"}}, "from": "2026-03-09", "to": "2026-03-08"});
+    for (method, path, body) in [("GET", window, Value::Null), ("POST", format!("{CLIENT}/what-if"), backwards)] {
+        let (status, problem) = world.asked(method, &path, body).await;
+        assert_eq!((status, &problem["code"]), (422, &json!("window_refused")), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().ends_with("swap from and to"), "{problem}");
+    }
+    for (subject, named) in [("control", "SOC 3"), ("person", "nobody"), ("rule", "edr-nothing")] {
+        let body = json!({subject: named, "reason": REASON, "until": "2026-06-01"});
+        let (status, problem) = world.decided("POST", &format!("{CLIENT}/exceptions"), body, "alice").await;
+        assert_eq!((status, &problem["code"]), (422, &json!("refused_exception")), "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(!detail.contains("huntress-evidence ") && !detail.contains(" --"), "{detail}");
+    }
+    let (status, problem) = world.asked("GET", &format!("{CLIENT}/controls?foo=1"), Value::Null).await;
+    assert_eq!(status, 400);
+    let told = "there is no parameter foo, only framework and as_of: framework must be";
+    assert!(problem["detail"].as_str().unwrap().starts_with(told), "{problem}");
+}
+
 #[tokio::test]
 async fn a_policy_is_imported_chosen_and_explained() {
     let mut world = World::with(&["edr-main"]).await;

@@ -135,6 +135,36 @@ fn openapi_is_as_the_table_of_routes_and_its_types() {
     );
 }
 
+/// The descriptions of a document, with where they stand.
+fn descriptions(value: &Value, place: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if let (true, Some(text)) = (name == "description", value.as_str()) {
+                    found.push((place.to_owned(), text.to_owned()));
+                }
+                descriptions(value, &format!("{place}/{name}"), found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| descriptions(item, place, found)),
+        _ => {}
+    }
+}
+
+/// Who reads it writes no Rust: the examples of types are for who works on this program.
+#[test]
+fn openapi_describes_nothing_in_code() {
+    let mut found = Vec::new();
+    descriptions(&DOCUMENT, "", &mut found);
+    assert!(found.len() > 500, "{}", found.len());
+    for (place, text) in found {
+        assert!(
+            !text.contains("```") && !text.contains("assert") && !text.contains("use evidence_"),
+            "{place}: {text}"
+        );
+    }
+}
+
 #[test]
 fn openapi_has_every_route_once_with_its_scope_and_every_code_has_its_anchor() {
     let document = &*DOCUMENT;

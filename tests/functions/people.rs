@@ -45,6 +45,10 @@ pub fn event(method: &str, path: &str, body: Value) -> Value {
     event["requestContext"]["http"]["method"] = json!(method);
     event["requestContext"]["http"]["path"] = json!(path);
     event["headers"]["content-type"] = json!("application/json");
+    if path.ends_with("/assignments") || path.ends_with("/privacy") {
+        // Whatever its revision is: only one test is about that.
+        event["headers"]["if-match"] = json!("*");
+    }
     if !body.is_null() {
         event["body"] = json!(body.to_string());
     }
@@ -169,4 +173,40 @@ async fn the_sample_events_are_answered() {
     assert_eq!((status, page["people"].as_array().unwrap().len()), (200, 2));
     let (status, nobody) = ask(world.people_api(), &in_world("people-api/events/reset.json")).await;
     assert_eq!((status, &nobody["code"]), (404, &json!("not_found")), "the person of the sample is nobody here");
+}
+
+/// What is chosen about people is a change of the connection: it names the revision that it is based on, and of two who choose at once one is told.
+#[tokio::test]
+async fn a_choice_about_people_names_the_revision_that_it_is_based_on() {
+    let world = world().await;
+    for (path, choice) in [
+        ("/connections/sat/assignments", json!({"assignments": ["A", "B"]})),
+        ("/connections/sat/privacy", json!({"mode": "pseudonymous"})),
+    ] {
+        let function = || if path.ends_with("privacy") { world.people_api() } else { world.connection_test() };
+        let put = async |revision: Option<String>| {
+            let mut asked = event("PUT", path, choice.clone());
+            asked["headers"].as_object_mut().unwrap().remove("if-match");
+            if let Some(revision) = revision {
+                asked["headers"]["if-match"] = json!(revision);
+            }
+            ask_for_all(function(), &asked).await
+        };
+        let now = async || world.store.connection(&company(), &connection("sat")).await.unwrap().unwrap();
+        let before = now().await;
+        let (status, _, problem) = put(None).await;
+        assert_eq!((status, &problem["code"]), (428, &json!("revision_needed")), "{path}");
+        for old in [format!("\"{}\"", before.revision + 1), "\"x\"".to_owned()] {
+            let asked = world.simulator.requests().len();
+            let (status, _, problem) = put(Some(old)).await;
+            assert_eq!((status, &problem["code"]), (412, &json!("stale")), "{path}");
+            assert_eq!(world.simulator.requests().len(), asked, "Huntress is not asked");
+        }
+        assert_eq!(now().await, before, "nothing was changed");
+        let (status, headers, _) = put(Some(format!("\"{}\"", before.revision))).await;
+        let after = now().await;
+        assert_eq!((status, after.revision), (200, before.revision + 1), "{path}");
+        assert_eq!(headers["etag"].to_str().unwrap(), format!("\"{}\"", after.revision));
+        assert_eq!(put(Some(format!("\"{}\"", before.revision))).await.0, 412, "the other one");
+    }
 }

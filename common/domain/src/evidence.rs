@@ -175,7 +175,7 @@ pub struct OrganizationCoverage {
     /// Organizations that the connection's settings ignore: in no evidence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
-    /// Mapped or ignored organizations that the account no longer lists.
+    /// Mapped or ignored organizations that the account does not list: any more, or because the id is mistyped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
 }

@@ -153,9 +153,31 @@ impl<T: DeserializeOwned + Explained, S: Send + Sync> FromRequestParts<S> for Pa
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::from_request_parts(parts, state).await;
-        query.map(|Query(parameters)| Self(parameters)).map_err(|_| Problem::bad_request(T::WANTED))
+        query.map(|Query(parameters)| Self(parameters)).map_err(|rejection| {
+            let unknown = unknown_parameter(&rejection.body_text());
+            Problem::bad_request(
+                unknown.map_or_else(|| T::WANTED.to_owned(), |unknown| format!("{unknown}: {}", T::WANTED)),
+            )
+        })
     }
 }
+
+/// That the route has no parameter of a name, in what serde says of a query string; `None` where something else is wrong. The name is what is told of it, and
+/// never a value.
+fn unknown_parameter(said: &str) -> Option<String> {
+    let (_, rest) = said.split_once("unknown field `")?;
+    let (name, known) = rest.rsplit_once("`, expected ").or_else(|| rest.rsplit_once("`, there are no fields"))?;
+    let name: String = text::name(name).unwrap_or_default().chars().take(LONGEST_NAME).collect();
+    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    Some(match known.split_last() {
+        None => format!("there is no parameter {name}"),
+        Some((one, [])) => format!("there is no parameter {name}, only {one}"),
+        Some((last, others)) => format!("there is no parameter {name}, only {} and {last}", others.join(", ")),
+    })
+}
+
+/// So much of an unknown parameter's name is told.
+const LONGEST_NAME: usize = 40;
 
 #[cfg(test)]
 mod tests {
@@ -168,6 +190,51 @@ mod tests {
     struct Wanted {
         name: String,
         list: Option<Vec<u32>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what is refused is looked at")]
+    struct Page {
+        limit: Option<usize>,
+        after: Option<String>,
+    }
+
+    impl Explained for Page {
+        const WANTED: &str = "limit must be 1 to 100";
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what is refused is looked at")]
+    struct One {
+        limit: Option<usize>,
+    }
+
+    impl Explained for One {
+        const WANTED: &str = "limit must be 1 to 100";
+    }
+
+    async fn refused<T: DeserializeOwned + Explained + Send>(query: &str) -> String {
+        let request = Request::builder().uri(format!("/?{query}")).body(axum::body::Body::empty()).unwrap();
+        let (mut parts, _) = request.into_parts();
+        let problem = Parameters::<T>::from_request_parts(&mut parts, &()).await.err().unwrap();
+        problem.detail().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_parameter_that_there_is_not_is_named_with_those_that_there_are() {
+        let told = "there is no parameter foo, only limit and after: limit must be 1 to 100";
+        assert_eq!(refused::<Page>("foo=secret-value").await, told);
+        assert_eq!(refused::<Page>("limit=7&foo").await, told);
+        assert_eq!(refused::<One>("foo=1").await, "there is no parameter foo, only limit: limit must be 1 to 100");
+        // What is typed cannot say something else in our name, and is not told at length.
+        let odd = refused::<One>("a%60%2C%20expected%20%60b%60%1B%5B2J=1").await;
+        assert_eq!(odd, "there is no parameter a`, expected `b`[2J, only limit: limit must be 1 to 100");
+        assert!(refused::<One>(&"x".repeat(5_000)).await.len() < 120);
+        for other in ["limit=x", "limit=1&limit=2", "limit="] {
+            assert_eq!(refused::<Page>(other).await, "limit must be 1 to 100", "{other}");
+        }
     }
 
     #[test]

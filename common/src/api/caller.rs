@@ -76,9 +76,13 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::unauthenticated)
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| Problem::unauthenticated_at(&parts.extensions))
     }
 }
+
+/// What a host tells who sends no token that it knows, as an extension of the request.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenWanted(pub &'static str);
 
 /// Which claims of a token say what. Issuers differ: docs/access.md has those of Cognito, Entra ID, Okta and Auth0.
 #[derive(Debug, Clone, PartialEq, Eq)]

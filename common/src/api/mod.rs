@@ -19,12 +19,12 @@ pub mod views;
 
 pub use crate::domain::scope::{Role, Scope, Scopes};
 pub use body::{Body, Explained, LARGEST_BODY, NoBody, Parameters};
-pub use caller::{Caller, Claims, lambda_caller};
+pub use caller::{Caller, Claims, TokenWanted, lambda_caller};
 pub use header::{IdempotencyKey, IfNoneMatch};
 pub use once::{Once, once};
 pub use page::{escaped, page};
 pub use path::{ClientPath, CompanyPath, CompanyWidePath, ConnectionPath, PathParams, PersonPath, path_params};
-pub use problem::{Problem, kinds};
+pub use problem::{Problem, kinds, without_options};
 pub use revision::IfMatch;
 #[cfg(feature = "console")]
 pub(crate) use route::numbered;

@@ -26,7 +26,9 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ComponentsBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayItems, ComponentsBuilder, Object, ObjectBuilder, Schema, SchemaType, Type,
+};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, Ref, RefOr, Required, ServerBuilder};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -493,6 +495,7 @@ pub fn document(source: impl Fn(&str) -> String) -> Result<OpenApi, Vec<Descript
     if !errors.is_empty() {
         return Err(errors);
     }
+    schemas.values_mut().for_each(cut_examples);
     let components = schemas
         .into_iter()
         .fold(ComponentsBuilder::new(), |components, (name, schema)| components.schema(name, schema));
@@ -511,6 +514,52 @@ pub fn document(source: impl Fn(&str) -> String) -> Result<OpenApi, Vec<Descript
         .paths(paths.build())
         .components(Some(components.security_scheme(TOKEN, SecurityScheme::Http(token.build())).build()))
         .build())
+}
+
+/// Takes the examples out of the descriptions of a type: they are doctests, in Rust, and say nothing to who uses the API.
+fn cut_examples(schema: &mut RefOr<Schema>) {
+    let schema = match schema {
+        RefOr::Ref(other) => return other.description = without_code(&other.description),
+        RefOr::T(schema) => schema,
+    };
+    let description = match schema {
+        Schema::Object(object) => {
+            object.properties.values_mut().for_each(cut_examples);
+            if let Some(AdditionalProperties::RefOr(of)) = object.additional_properties.as_deref_mut() {
+                cut_examples(of);
+            }
+            &mut object.description
+        }
+        Schema::Array(list) => {
+            if let ArrayItems::RefOrSchema(of) = &mut list.items {
+                cut_examples(of);
+            }
+            &mut list.description
+        }
+        Schema::OneOf(one) => {
+            one.items.iter_mut().for_each(cut_examples);
+            &mut one.description
+        }
+        Schema::AllOf(all) => {
+            all.items.iter_mut().for_each(cut_examples);
+            &mut all.description
+        }
+        Schema::AnyOf(any) => {
+            any.items.iter_mut().for_each(cut_examples);
+            &mut any.description
+        }
+        // A test looks for what is left.
+        _ => return,
+    };
+    if let Some(text) = description {
+        *text = without_code(text);
+    }
+}
+
+/// A text without its blocks of code.
+fn without_code(text: &str) -> String {
+    let parts = text.split("```").step_by(2).map(str::trim).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("\n\n")
 }
 
 const TOKEN: &str = "token";
@@ -648,6 +697,13 @@ fn parameter(name: &str, path: &str) -> Option<Parameter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_description_has_no_code() {
+        assert_eq!(without_code("A set.\n\n```\nassert!(true);\n```"), "A set.");
+        assert_eq!(without_code("A set.\n```\nlet x;\n```\nAnd `more`."), "A set.\n\nAnd `more`.");
+        assert_eq!(without_code("Two\nlines."), "Two\nlines.");
+    }
 
     #[test]
     fn documentation_is_what_stands_above_the_handler() {

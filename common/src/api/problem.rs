@@ -2,7 +2,7 @@
 
 pub mod kinds;
 
-use super::caller::UNAUTHENTICATED;
+use super::caller::{TokenWanted, UNAUTHENTICATED};
 use crate::app::connections::{ConnectionError, RedirectError};
 use crate::app::decisions::DecisionError;
 use crate::app::evidence::{EvidenceError, QuestionError, WindowError};
@@ -55,8 +55,16 @@ impl Problem {
     /// Nobody has said who calls.
     #[must_use]
     pub fn unauthenticated() -> Self {
-        let detail = "send a token with the claims sub and company_id";
+        let detail = "send a token: Authorization: Bearer TOKEN, whose claims name who calls (sub) and a company; docs/access.md says which claims";
         Self::new(UNAUTHENTICATED, "unauthenticated", "The caller is not known", detail)
+    }
+
+    /// The same as the host of the request tells it, where it does.
+    pub(super) fn unauthenticated_at(host: &axum::http::Extensions) -> Self {
+        match host.get::<TokenWanted>() {
+            Some(TokenWanted(detail)) => Self { detail: (*detail).to_owned(), ..Self::unauthenticated() },
+            None => Self::unauthenticated(),
+        }
     }
 
     /// The caller is not in that company.
@@ -219,7 +227,9 @@ impl Problem {
     #[must_use]
     pub fn of_named(error: DecisionError) -> Self {
         match error {
-            DecisionError::UnknownPolicy { .. } => Self::unprocessable("refused_policy", error.to_string()),
+            DecisionError::UnknownPolicy { .. } => {
+                Self::unprocessable("refused_policy", without_options(&error.to_string()))
+            }
             error => error.into(),
         }
     }
@@ -291,6 +301,8 @@ impl From<StoreError> for Problem {
 impl From<PeopleError> for Problem {
     fn from(error: PeopleError) -> Self {
         match error {
+            // Of a change that names a revision.
+            PeopleError::Store(StoreError::Conflict { record: "connection" }) => Self::stale(),
             PeopleError::Store(error) | PeopleError::PeopleKeyring(KeyringError::Store(error)) => error.into(),
             PeopleError::Failed(failure) => Self::upstream(&failure),
             PeopleError::Refused(detail) => Self::bad_request(detail),
@@ -360,6 +372,12 @@ impl From<RedirectError> for Problem {
     }
 }
 
+/// What the command line is told, for who sends fields and has no options or commands.
+#[must_use]
+pub fn without_options(text: &str) -> String {
+    text.split("; see: huntress-evidence").next().unwrap_or_default().replace(" --", " ")
+}
+
 impl From<EvidenceError> for Problem {
     fn from(error: EvidenceError) -> Self {
         match error {
@@ -377,7 +395,7 @@ impl From<QuestionError> for Problem {
             QuestionError::NoEvidence { .. } => Self::not_found("evidence"),
             QuestionError::UnknownKey { .. } => Self::not_found("rule or metric"),
             QuestionError::NoFacts(_) => Self::unprocessable("no_facts", detail),
-            QuestionError::Days(_) => Self::unprocessable("window_refused", detail),
+            QuestionError::Days(_) => Self::unprocessable("window_refused", without_options(&detail)),
             QuestionError::Agents(_) => Self::unprocessable("refused_setting", detail),
             QuestionError::UnknownRule { .. }
             | QuestionError::NothingDifferent
@@ -392,14 +410,14 @@ impl From<WindowError> for Problem {
     fn from(error: WindowError) -> Self {
         match error {
             WindowError::Evidence(error) => error.into(),
-            WindowError::Days(error) => Self::unprocessable("window_refused", error.to_string()),
+            WindowError::Days(error) => Self::unprocessable("window_refused", without_options(&error.to_string())),
         }
     }
 }
 
 impl From<DecisionError> for Problem {
     fn from(error: DecisionError) -> Self {
-        let detail = error.to_string();
+        let detail = without_options(&error.to_string());
         match error {
             DecisionError::Store(StoreError::Conflict { .. }) => {
                 Self::conflict("somebody else has decided it in between; read it again")

@@ -256,7 +256,7 @@ impl<S: Clone + Send + Sync + 'static> Group<S> {
 async fn require(State(access): State<Access>, request: Request, next: Next) -> Response {
     match (access, request.extensions().get::<Caller>()) {
         (Access::Public, _) | (Access::Known, Some(_)) => next.run(request).await,
-        (_, None) => Problem::unauthenticated().into_response(),
+        (_, None) => Problem::unauthenticated_at(request.extensions()).into_response(),
         (Access::Scope(scope), Some(caller)) if caller.scopes.contains(scope) => next.run(request).await,
         (Access::Scope(scope), Some(_)) => Problem::scope_missing(scope).into_response(),
     }

@@ -360,7 +360,7 @@ impl Past<'_> {
                 let going_on = listed.into_iter().filter(|it| it.status == AssignmentState::InProgress);
                 let selected = Some(going_on.take(2).map(|it| it.id).collect());
                 let choice = Choice { selected, ..Choice::default() };
-                self.connections.select_assignments(&self.company, &sat, choice, &dana).await?;
+                self.connections.select_assignments(&self.company, &sat, choice, None, &dana).await?;
                 self.people.set_mode(&self.company, &sat, PrivacyChange::to(PrivacyMode::Full), &dana).await?;
             }
             EXCEPTED => {

@@ -119,7 +119,7 @@ pub fn metrics(bundle: &EdrBundle) -> String {
         text += &format!("unmapped organizations, in no client's evidence: {}{more}\n", names.join(", "));
     }
     if !organizations.missing.is_empty() {
-        text += &format!("mapped organizations that Huntress no longer lists: {}\n", organizations.missing.join(", "));
+        text += &format!("mapped organizations that the account does not list: {}\n", organizations.missing.join(", "));
     }
     for entry in &metadata.data_quality {
         text += &format!("data quality: {} × {}\n", entry.count, entry.detail);

@@ -1,7 +1,8 @@
 //! The assignments that count for the training of people: listed and selected while the caller waits, because a choice is checked at Huntress.
 
+use crate::api::answer::Revised;
 use crate::api::views::{AssignmentList, ConnectionAnswer};
-use crate::api::{Body, ConnectionPath, Method, Problem, Route, Scope, route};
+use crate::api::{Body, ConnectionPath, IfMatch, Method, Problem, Route, Scope, route};
 use crate::app::assignments::Choice;
 use crate::app::connections::Connections;
 use crate::domain::audit::Actor;
@@ -45,11 +46,13 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Opt
 async fn select(
     State(connections): State<Arc<Connections>>,
     ConnectionPath { company, connection, subject }: ConnectionPath,
+    IfMatch(if_revision): IfMatch,
     Body(Selection { assignments, recertify_after_days, max_activity }): Body<Selection>,
-) -> Result<Json<ConnectionAnswer>, Problem> {
+) -> Result<Revised<ConnectionAnswer>, Problem> {
     let choice = Choice { selected: assignments, recertify_after_days, max_activity };
     tracing::info!(%company, %connection, subject, "assignments selected");
     let actor = Actor::api(subject);
-    let saved = connections.select_assignments(&company, &connection, choice, &actor).await?;
-    Ok(Json(ConnectionAnswer::at(saved, connections.huntress.clock.now())))
+    let saved = connections.select_assignments(&company, &connection, choice, if_revision, &actor).await?;
+    let now = connections.huntress.clock.now();
+    Ok(Revised { revision: saved.revision, answer: ConnectionAnswer::at(saved, now) })
 }

@@ -1,11 +1,13 @@
 //! People, one by one and in pages, and what is kept of them.
 
-use crate::api::answer::{Download, MediaTypes, Uncached};
+use crate::api::answer::{Download, MediaTypes, Revised, Uncached};
 use crate::api::cursor::{self, place};
 use crate::api::views::{
     ConnectionAnswer, IdentityAnswer, OnboardingLinkAnswer, PeoplePage, PersonAnswer, PersonHistory,
 };
-use crate::api::{Body, ConnectionPath, Explained, Method, Parameters, PersonPath, Problem, Route, Scope, route};
+use crate::api::{
+    Body, ConnectionPath, Explained, IfMatch, Method, Parameters, PersonPath, Problem, Route, Scope, route,
+};
 use crate::app::people::{LINK_DAYS, PeopleService, PrivacyChange};
 use crate::domain::audit::Actor;
 use crate::domain::people::person::{OnboardingPrompt, PersonId, PrivacyMode};
@@ -56,13 +58,14 @@ struct Privacy {
 async fn set_privacy(
     State(people): State<Arc<PeopleService>>,
     ConnectionPath { company, connection, subject }: ConnectionPath,
+    IfMatch(if_revision): IfMatch,
     Body(body): Body<Privacy>,
-) -> Result<Json<ConnectionAnswer>, Problem> {
+) -> Result<Revised<ConnectionAnswer>, Problem> {
     let actor = Actor::api(subject);
-    let change = PrivacyChange { mode: body.mode, erases: body.erase, if_revision: None };
+    let change = PrivacyChange { mode: body.mode, erases: body.erase, if_revision };
     let saved = people.set_mode(&company, &connection, change, &actor).await?;
     tracing::info!(%company, %connection, subject = actor.name, mode = %body.mode, "privacy mode set");
-    Ok(Json(ConnectionAnswer::at(saved, people.clock.now())))
+    Ok(Revised { revision: saved.revision, answer: ConnectionAnswer::at(saved, people.clock.now()) })
 }
 
 /// The most people in one answer.

@@ -17,7 +17,7 @@ use crate::domain::sat::id::SatId;
 use crate::domain::sat::{Caps, SatSettings};
 use crate::huntress::retry::WaitPolicy;
 use crate::huntress::sat::Access;
-use crate::store::{AuditedChange, ConnectionChange};
+use crate::store::{AuditedChange, ConnectionChange, StoreError};
 use std::sync::Arc;
 
 /// The assignments of an account, as somebody chooses among them.
@@ -79,18 +79,24 @@ impl Connections {
         })
     }
 
-    /// Saves which assignments count, and when people must certify again. Only what can be selected now is saved; a choice of nothing ends the tracking.
+    /// Saves which assignments count, and when people must certify again. Only what can be selected now is saved; a choice of nothing ends the tracking. With
+    /// `if_revision` only while the connection has that one.
     ///
     /// # Errors
-    /// [`PeopleError::Failed`] for a choice that names anything else, with the list of what can be selected.
+    /// [`PeopleError::Failed`] for a choice that names anything else, with the list of what can be selected; [`StoreError::Conflict`] for another revision.
     pub async fn select_assignments(
         &self,
         company: &CompanyId,
         id: &ConnectionId,
         choice: Choice,
+        if_revision: Option<u64>,
         actor: &Actor,
     ) -> Result<Connection, PeopleError> {
         let connection = training_connection(&self.store, company, id).await?;
+        if if_revision.is_some_and(|revision| revision != connection.revision) {
+            // Before Huntress is asked.
+            return Err(StoreError::Conflict { record: "connection" }.into());
+        }
         let mut people = connection.people.clone();
         if let Some(selected) = choice.selected {
             if selected.len() > MAX_SELECTED {
@@ -117,7 +123,7 @@ impl Connections {
         let event = self.event(actor, AuditAction::AssignmentsSelected, company, id);
         let event = event.changing(&connection.people, &people);
         let change = ConnectionChange { people: Some(people), sat, ..Default::default() };
-        let change = AuditedChange { change, if_revision: None, event: &event, timeline: None };
+        let change = AuditedChange { change, if_revision, event: &event, timeline: None };
         Ok(self.store.change_connection_as(company, id, change).await?)
     }
 }

@@ -35,7 +35,7 @@ pub struct Organization {
     pub client: Option<ClientId>,
     /// Whether it is left out of all evidence.
     pub ignored: bool,
-    /// Whether the account still lists it.
+    /// Whether the account lists it.
     pub listed: bool,
     /// The client that it could be mapped to, where it has none: one that the company has, whose id is what its name would be as an id.
     pub proposal: Option<ClientId>,

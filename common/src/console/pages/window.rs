@@ -1,7 +1,7 @@
 //! `/clients/{client}/window`: each day of a window, with its evidence or the reason for the gap.
 
 use super::client::letter_of;
-use crate::api::{Method, Problem, Route, Scope};
+use crate::api::{Method, Problem, Route, Scope, without_options};
 use crate::app::evidence::{EvidenceError, WindowError};
 use crate::console::layout::{At, Frame, State as Mark, kind_of};
 use crate::console::pictures::{Cell, Picture, Strip, Table};
@@ -144,7 +144,7 @@ async fn read(
     let at = (span.end < now).then_some(span.end);
     match console.evidence.window(viewer.company(), client, asked.days, at).await {
         Ok(window) => Ok((asked, Ok(window))),
-        Err(WindowError::Days(error)) => Ok((asked, Err(error.to_string()))),
+        Err(WindowError::Days(error)) => Ok((asked, Err(without_options(&error.to_string())))),
         Err(WindowError::Evidence(EvidenceError::Store(error))) => Err(error.into()),
         Err(WindowError::Evidence(error)) => Err(error.into()),
     }

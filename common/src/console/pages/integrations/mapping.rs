@@ -66,12 +66,12 @@ pub(super) struct Wanted {
     page: Option<usize>,
 }
 
-/// The organizations of a connection: those without a client first, then those that the account no longer lists, then by id.
+/// The organizations of a connection: those without a client first, then those that the account does not list, then by id.
 fn rows(organizations: &[Organization]) -> Vec<Row> {
     let row = |it: &Organization| {
         let client = it.client.as_ref().map_or_else(String::new, ToString::to_string);
         let (mark, rank) = match (it.listed, it.ignored, it.client.is_some()) {
-            (false, ..) => (Mark::new("warning", "no longer listed"), 1),
+            (false, ..) => (Mark::new("warning", "not listed"), 1),
             (_, true, _) => (Mark::new("none", "ignored"), 3),
             (_, _, false) => (Mark::new("inconclusive", "no client"), 0),
             _ => (Mark::new("pass", "mapped"), 2),

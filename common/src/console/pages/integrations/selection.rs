@@ -120,7 +120,8 @@ pub(super) async fn save(
             Err(wrong) => wrong,
             Ok(choice) => {
                 let actor = Actor::api(viewer.caller().subject.clone());
-                match console.connections.select_assignments(viewer.company(), &connection.id, choice, &actor).await {
+                let (company, id, revision) = (viewer.company(), &connection.id, Some(connection.revision));
+                match console.connections.select_assignments(company, id, choice, revision, &actor).await {
                     Ok(_) => return Ok(see_other(&format!("/integrations/{}?done=selected", connection.id))),
                     Err(PeopleError::Refused(wrong)) => wrong,
                     Err(other) => return Err(other.into()),

@@ -53,7 +53,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let choice = Choice { selected, recertify_after_days, max_activity: options.max_activity };
     let Ok(connections) = stack.parts.connections();
     let saved =
-        connections.select_assignments(&options.storage.company, &options.connection, choice, &somebody()).await;
+        connections.select_assignments(&options.storage.company, &options.connection, choice, None, &somebody()).await;
     let connection = saved.map_err(|error| faults::of_people(error, &options.connection))?;
     stack.close().await;
     let people = &connection.people;

@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use common::api::{Caller, Problem, Role};
+use common::api::{Caller, Problem, Role, TokenWanted};
 use common::app::tokens::Tokens;
 use common::console::KnownToken;
 use common::domain::id::CompanyId;
@@ -45,7 +45,13 @@ impl LocalCaller {
     }
 }
 
+/// What is told who sends none of them.
+const WANTED: TokenWanted = TokenWanted(
+    "send a token that is valid here: Authorization: Bearer TOKEN; the data folder's own is in its file api-token, and huntress-evidence token add makes others",
+);
+
 pub async fn identify(State(local): State<LocalCaller>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(WANTED);
     let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if let Some(token) = given.and_then(|value| value.strip_prefix("Bearer ")) {
         match local.of(token).await {
