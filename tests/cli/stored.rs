@@ -259,7 +259,7 @@ fn organizations_are_divided_among_clients() {
     );
     let table = home.on_data(&["metrics", "edr"]).done().stdout;
     assert!(table.contains("unmapped organizations") && table.contains(&name(11)), "{table}");
-    assert!(table.contains("no longer lists: 999999"), "{table}");
+    assert!(table.contains("does not list: 999999"), "{table}");
 
     // A new mapping holds from the next sync on.
     let mapped = home.on_data(&["map", "edr", "--client", "everyone", "--json"]).json();
