@@ -302,6 +302,8 @@ async fn training_has_its_curve_and_people_only_for_who_may() {
     page.has("tracks people").has("keeps nothing of people");
     page.has("If nobody trains again").has("30 days</th>").has("60 days</th>").has("90 days</th>");
     page.has("Coverage ahead").has("pass from 90 %");
+    // Those who left count, and it is said how many they are.
+    page.has("% of the workforce are trained, counting ").has(" departed</td>");
     world.browser("auditor").await.open("/clients/client-a/training").await.has("Your role does not see people");
 }
 
